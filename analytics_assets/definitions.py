@@ -1,0 +1,11 @@
+"""The Dagster code location: all domains, gathered. What they are made of is in `domain.py`."""
+
+from dagster import Definitions
+
+from analytics_assets.consent import CONSENT
+from analytics_assets.domain import Domain, build_definitions
+from analytics_assets.settings import get_settings
+
+DOMAINS: tuple[Domain, ...] = (CONSENT,)
+
+defs: Definitions = build_definitions(get_settings(), DOMAINS)

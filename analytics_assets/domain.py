@@ -1,0 +1,74 @@
+"""What a domain declares, and how the declarations of all domains become one Dagster code location."""
+
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from random import Random
+
+from dagster import AutomationConditionSensorDefinition, AssetSelection, Definitions, DefaultSensorStatus, in_process_executor
+from dagster._utils.warnings import BetaWarning
+from dagster_duckdb import DuckDBResource
+
+from analytics_assets.automation import Automation
+from analytics_assets.ingest.raw import build_source_assets
+from analytics_assets.ingest.sensor import build_new_files_sensor
+from analytics_assets.ingest.source import Source
+from analytics_assets.partitions import Window, daily_partitions
+from analytics_assets.settings import Settings
+from analytics_assets.warehouse.lake import ParquetByDay
+from analytics_assets.warehouse.models import build_model_assets
+
+# Backfill policies and user-code sensors are marked beta; the lock file pins the version they were tried on.
+warnings.filterwarnings("ignore", category=BetaWarning)
+
+
+@dataclass(frozen=True)
+class Domain:
+    """One kind of work.
+
+    Attributes:
+        name: also the folder of its dbt models, and the group of its assets.
+        owner: who answers for its assets, as `team:<name>` or a mail address.
+        sources: what lands for it.
+        simulate: writes sample files of its sources into the inbox.
+    """
+
+    name: str
+    owner: str
+    sources: Sequence[Source]
+    simulate: Callable[[Path, Window, float, Random], None]
+
+
+def build_definitions(settings: Settings, domains: Iterable[Domain]) -> Definitions:
+    """The code location of some domains."""
+    domains = list(domains)
+    sources = [source for domain in domains for source in domain.sources]
+    partitions = daily_partitions(settings.start_date)
+    automation = Automation(settings, sources)
+    assets = [
+        asset
+        for domain in domains
+        for asset in (
+            *(a for s in domain.sources for a in build_source_assets(s, settings, partitions, automation, domain.name, domain.owner)),
+            build_model_assets(domain.name, domain.owner, settings, sources, partitions, automation.model()),
+        )
+    ]
+    return Definitions(
+        assets=assets,
+        sensors=[
+            build_new_files_sensor(sources, settings),
+            AutomationConditionSensorDefinition(
+                "out_of_date_days",
+                target=AssetSelection.all(),
+                use_user_code_server=True,  # the conditions are Python of this project
+                default_status=DefaultSensorStatus.RUNNING,
+            ),
+        ],
+        resources={
+            "lake": ParquetByDay(folder=str(settings.raw_dir)),
+            "duckdb": DuckDBResource(database=str(settings.warehouse_file)),
+        },
+        executor=in_process_executor,  # a process a step would cost more than most steps do
+    )

@@ -1,0 +1,54 @@
+"""Files that are whole or not there: atomic writes, locks between processes, and the small SQLite stores."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """Hands out a temporary path beside `target`, which replaces it once the block ends without an error.
+
+    A kill at any moment leaves the old file or the new one, and at most a `.tmp` file that the next write of the
+    same target takes over.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.tmp")
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(target)
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def only_one(lock_file: Path) -> Iterator[None]:
+    """Lets one process at a time through; the others wait. The system frees the lock when its holder is killed."""
+    lock_file.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(lock_file):
+        yield
+
+
+@contextmanager
+def open_sqlite(path: Path, schema: str) -> Iterator[sqlite3.Connection]:
+    """A connection in autocommit mode to a store that is made by `schema` if it is not there yet."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = sqlite3.connect(path, timeout=60, isolation_level=None)
+    try:
+        if not connection.execute("pragma user_version").fetchone()[0]:
+            connection.executescript(f"pragma journal_mode = wal; {schema}; pragma user_version = 1;")
+        connection.execute("pragma synchronous = full")
+        yield connection
+    finally:
+        connection.close()

@@ -1,0 +1,208 @@
+"""Landing: the bytes of a file become immutable Parquet pieces by day, its bad rows go to the rejects, once.
+
+The order of the writes is what makes a kill harmless: pieces, rejects, then the ledger's transaction that makes them
+count. What a kill leaves behind before that transaction is never read.
+"""
+
+import hashlib
+import io
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+
+from analytics_assets.files import only_one, replacing
+from analytics_assets.ingest.formats import UnreadableFile, read_batches
+from analytics_assets.ingest.inbox import InboxFile, Look, look, unchanged
+from analytics_assets.ingest.ledger import Content, Ledger, Piece, Seen
+from analytics_assets.ingest.parse import empty_landed, parse_batch
+from analytics_assets.ingest.source import Kind, Source
+from analytics_assets.settings import Settings
+
+
+@dataclass
+class LandingReport:
+    """What one landing run did.
+
+    Attributes:
+        landed: contents that were new, by path.
+        known: paths whose bytes had been landed before, under this name or another.
+        unreadable: paths that could not be read, with the reason.
+        unsettled: paths that were left alone because they are still being written.
+        ignored: what lies in the folder and is no file of the source, with the reason.
+        remaining: new files that are left for the next run.
+    """
+
+    landed: dict[str, Content] = field(default_factory=dict)
+    known: list[str] = field(default_factory=list)
+    unreadable: dict[str, str] = field(default_factory=dict)
+    unsettled: list[str] = field(default_factory=list)
+    ignored: dict[str, str] = field(default_factory=dict)
+    remaining: int = 0
+
+    @property
+    def did_something(self) -> bool:
+        return bool(self.landed or self.known or self.unreadable)
+
+
+class Landing:
+    """Lands the files of one source."""
+
+    def __init__(self, settings: Settings, source: Source) -> None:
+        self._settings = settings
+        self._source = source
+        self._ledger = Ledger(settings.lake_dir)
+
+    def look(self) -> Look:
+        """What lies in the inbox."""
+        return look(self._settings.inbox_dir, self._source, self._ledger, self._settings.inbox_settle_seconds)
+
+    def run(self, say: Callable[[str], None] = lambda _: None) -> LandingReport:
+        """Lands the oldest new files, at most `landing_files_per_run` of them.
+
+        Args:
+            say: is told of each file in one sentence.
+        """
+        with only_one(self._settings.lake_dir / f".landing-{self._source.name}.lock"):
+            seen = self.look()
+            report = LandingReport(unsettled=[f.path for f in seen.unsettled], ignored=seen.ignored)
+            taken = seen.new[: self._settings.landing_files_per_run]
+            report.remaining = len(seen.new) - len(taken)
+            for file in taken:
+                self._land(file, report, say)
+            return report
+
+    def _land(self, file: InboxFile, report: LandingReport, say: Callable[[str], None]) -> None:
+        source, ledger = self._source, self._ledger
+        seen = Seen(file.size, file.mtime_ns, source.version)
+        name = f"{source.name}/{file.path}"
+        try:
+            with _under_a_plain_name(self._settings.inbox_dir / source.name / file.path) as plain:
+                with plain.open("rb") as opened:
+                    digest = hashlib.file_digest(opened, "sha256").hexdigest()
+                identity = self._identity(file.path, digest)
+                is_known = ledger.find_content(source, identity)
+                content = None if is_known else self._read(plain, file.path, digest, identity)
+        except (UnreadableFile, ValueError) as error:
+            if unchanged(self._settings.inbox_dir, source, file):
+                ledger.refuse(source, file.path, seen, str(error))
+                report.unreadable[file.path] = str(error)
+                say(f"{name} cannot be read: {error}")
+            else:
+                report.unsettled.append(file.path)
+            return
+        except FileNotFoundError:
+            return  # taken away before it could be opened
+        if not unchanged(self._settings.inbox_dir, source, file):
+            report.unsettled.append(file.path)
+            return
+        if content is None:
+            report.known.append(file.path)
+            say(f"{name}: its bytes were landed before")
+        else:
+            ledger.add(source, content)
+            report.landed[file.path] = content
+            say(f"{name}: {content.accepted_rows:,} rows, {content.rejected_rows:,} rejected")
+        ledger.point(source, file.path, seen, identity)
+
+    def _identity(self, path: str, digest: str) -> str:
+        """What makes two files one: their bytes, and for a snapshot the name too, since that holds its day."""
+        prefix = f"{path}:" if self._source.kind is Kind.SNAPSHOT else ""
+        return f"{prefix}{digest}:v{self._source.version}"
+
+    def _read(self, plain: Path, path: str, digest: str, identity: str) -> Content:
+        source = self._source
+        landed_at = datetime.now(UTC).replace(tzinfo=None)
+        content = Content(identity, path, digest, landed_at)
+        snapshot_day = source.snapshot_day(path) if source.time is None else None
+        limit = self._settings.landing_buffer_mb * 1_000_000
+        rows, rejects = _Buffer(limit), _Buffer(limit)
+        rejects_name, parts = hashlib.sha256(identity.encode()).hexdigest()[:32], 0
+        rejected: Counter[object] = Counter()
+
+        def write_rejects(frame: pl.DataFrame) -> None:
+            nonlocal parts
+            with replacing(self._settings.rejects_dir / source.name / f"{rejects_name}-{parts}.parquet") as target:
+                frame.write_parquet(target)
+            parts += 1
+
+        for batch in read_batches(plain, source):
+            content.unknown_columns = sorted(set(batch.frame.columns) - set(source.columns))
+            parsed = parse_batch(batch, source, path, landed_at)
+            accepted = parsed.accepted
+            if snapshot_day is not None:
+                accepted = accepted.with_columns(_day=pl.lit(snapshot_day))
+            if full := rows.add(accepted):
+                content.pieces.extend(self._write_pieces(full))
+            rejected.update(dict(parsed.rejected.group_by("day").len().iter_rows()))
+            if full := rejects.add(parsed.rejected):
+                write_rejects(pl.concat(full))
+        if rest := rows.take():
+            content.pieces.extend(self._write_pieces(rest))
+        if not content.pieces and snapshot_day is not None:  # an empty snapshot says that there is nothing
+            empty = empty_landed(source).with_columns(_day=pl.lit(snapshot_day))
+            content.pieces.append(self._write_piece(snapshot_day, empty))
+        if rest := rejects.take():
+            write_rejects(pl.concat(rest))
+        content.rejected = dict(rejected)  # type: ignore[arg-type]
+        return content
+
+    def _write_pieces(self, frames: list[pl.DataFrame]) -> Iterator[Piece]:
+        by_day = pl.concat(frames).partition_by("_day", as_dict=True, maintain_order=True)
+        for (day,), frame in by_day.items():
+            yield self._write_piece(day, frame)
+
+    def _write_piece(self, day: object, frame: pl.DataFrame) -> Piece:
+        bytes_ = io.BytesIO()
+        frame.drop("_day").write_parquet(bytes_, compression="zstd", compression_level=1)
+        piece = Piece(day, hashlib.sha256(bytes_.getbuffer()).hexdigest(), frame.height)  # type: ignore[arg-type]
+        target = piece_file(self._settings, self._source, piece)
+        with replacing(target) as temporary:
+            temporary.write_bytes(bytes_.getbuffer())
+        return piece
+
+
+def piece_file(settings: Settings, source: Source, piece: Piece) -> Path:
+    """Where a piece lies."""
+    return settings.landed_dir / source.name / piece.day.isoformat() / f"{piece.name}.parquet"
+
+
+class _Buffer:
+    """Frames that are held until together they are large enough to be worth a file."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit, self._held, self._size = limit_bytes, [], 0  # type: ignore[var-annotated]
+
+    def add(self, frame: pl.DataFrame) -> list[pl.DataFrame]:
+        """Takes a frame; gives everything back once it has become too much."""
+        if frame.height:
+            self._held.append(frame)
+            self._size += int(frame.estimated_size())
+        return self.take() if self._size > self._limit else []
+
+    def take(self) -> list[pl.DataFrame]:
+        held, self._held, self._size = self._held, [], 0
+        return held
+
+
+@contextmanager
+def _under_a_plain_name(path: Path) -> Iterator[Path]:
+    """The same file under a name without `*`, `[` or `?`, which the readers would take for patterns."""
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_NOFOLLOW))
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise UnreadableFile(f"it cannot be opened ({error.strerror})") from error
+    with tempfile.TemporaryDirectory(prefix="landing-") as folder:
+        name = path.name.lower()
+        gz = ".gz" if name.endswith(".gz") else ""
+        plain = Path(folder) / f"file{Path(name.removesuffix('.gz')).suffix}{gz}"
+        plain.symlink_to(path.absolute())
+        yield plain

@@ -1,0 +1,304 @@
+"""The ledger: what was landed from where, which pieces hold it, and which of it is current.
+
+SQLite, because many processes may read and write it at once and a kill at any moment leaves it whole. It holds no
+rows of data, only where they are. A *content* is the bytes of a file, landed once; a *path* is a name in the inbox
+and points to the content that was last dropped there.
+"""
+
+import hashlib
+import json
+import sqlite3
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+
+from analytics_assets.files import open_sqlite
+from analytics_assets.ingest.source import Kind, Source
+from analytics_assets.partitions import Window
+
+_SCHEMA = """
+create table if not exists contents (
+    id integer primary key,
+    source text not null,
+    identity text not null,         -- the bytes' hash; for snapshots with the path, since its name holds the day
+    path text not null,             -- under which it was landed first
+    hash text not null,
+    landed_at text not null,
+    accepted integer not null,      -- rows
+    rejected integer not null,
+    unknown_columns text not null,  -- JSON array
+    unique (source, identity)
+);
+create table if not exists pieces (
+    content_id integer not null references contents,
+    source text not null,
+    day text not null,
+    name text not null,
+    rows integer not null
+);
+create index if not exists pieces_by_day on pieces (source, day);
+create table if not exists rejected (
+    content_id integer not null references contents,
+    source text not null,
+    day text,                       -- null where the time could not be read
+    rows integer not null
+);
+create index if not exists rejected_by_day on rejected (source, day);
+create table if not exists paths (
+    source text not null,
+    path text not null,
+    size integer not null,
+    mtime_ns integer not null,
+    version integer not null,       -- of the spec that read it
+    content_id integer,             -- what is current under this path; null when nothing readable ever was
+    error text,                     -- why the newest bytes could not be read
+    primary key (source, path)
+);
+create index if not exists paths_by_content on paths (source, content_id);
+"""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """An immutable Parquet file of the landed rows of one day; `name` is the hash of its bytes."""
+
+    day: date
+    name: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A path's file as it was when it was last looked at."""
+
+    size: int
+    mtime_ns: int
+    version: int
+
+
+@dataclass
+class Content:
+    """All that is known of a landed file once it has been read to its end."""
+
+    identity: str
+    path: str
+    hash: str
+    landed_at: datetime
+    pieces: list[Piece] = field(default_factory=list)
+    rejected: dict[date | None, int] = field(default_factory=dict)
+    unknown_columns: list[str] = field(default_factory=list)
+
+    @property
+    def accepted_rows(self) -> int:
+        return sum(piece.rows for piece in self.pieces)
+
+    @property
+    def rejected_rows(self) -> int:
+        return sum(self.rejected.values())
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Where the rows of a source are: `accepted = in_days + waiting + superseded`.
+
+    For a snapshot, a row counts once as `in_days` however many days carry it forward, and the rows of a snapshot
+    that no day uses, because a newer one holds from the first partition on, count as superseded.
+    """
+
+    accepted: int
+    in_days: int
+    waiting: int
+    superseded: int
+    rejected: int
+
+
+class Ledger:
+    """Reads and writes of the ledger; each write is one transaction."""
+
+    def __init__(self, lake_dir: Path) -> None:
+        self._path = lake_dir / "ledger.sqlite"
+
+    def _connection(self) -> AbstractContextManager[sqlite3.Connection]:
+        return open_sqlite(self._path, _SCHEMA)
+
+    # ------------------------------------------------------------------------------------------------- landing
+
+    def seen(self, source: Source) -> dict[str, Seen]:
+        """Every path of a source that was ever looked at."""
+        with self._connection() as connection:
+            rows = connection.execute(
+                "select path, size, mtime_ns, version from paths where source = ?", (source.name,)
+            ).fetchall()
+        return {path: Seen(*rest) for path, *rest in rows}
+
+    def find_content(self, source: Source, identity: str) -> bool:
+        """Whether these bytes have been landed before."""
+        with self._connection() as connection:
+            found = connection.execute(
+                "select 1 from contents where source = ? and identity = ?", (source.name, identity)
+            ).fetchone()
+        return found is not None
+
+    def add(self, source: Source, content: Content) -> None:
+        """Records a landed content. It is not current before a path points to it."""
+        with self._connection() as connection:
+            connection.execute("begin immediate")
+            content_id = connection.execute(
+                "insert into contents (source, identity, path, hash, landed_at, accepted, rejected, unknown_columns)"
+                " values (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    source.name,
+                    content.identity,
+                    content.path,
+                    content.hash,
+                    content.landed_at.isoformat(),
+                    content.accepted_rows,
+                    content.rejected_rows,
+                    json.dumps(content.unknown_columns),
+                ),
+            ).lastrowid
+            connection.executemany(
+                "insert into pieces values (?, ?, ?, ?, ?)",
+                [(content_id, source.name, p.day.isoformat(), p.name, p.rows) for p in content.pieces],
+            )
+            connection.executemany(
+                "insert into rejected values (?, ?, ?, ?)",
+                [(content_id, source.name, day and day.isoformat(), n) for day, n in content.rejected.items()],
+            )
+            connection.execute("commit")
+
+    def point(self, source: Source, path: str, seen: Seen, identity: str) -> None:
+        """Makes a landed content the current one under a path."""
+        with self._connection() as connection:
+            connection.execute(
+                "insert into paths (source, path, size, mtime_ns, version, content_id, error) select"
+                " ?, ?, ?, ?, ?, (select id from contents where source = ? and identity = ?), null where true"
+                " on conflict do update set size = excluded.size, mtime_ns = excluded.mtime_ns,"
+                " version = excluded.version, content_id = excluded.content_id, error = null",
+                (source.name, path, seen.size, seen.mtime_ns, seen.version, source.name, identity),
+            )
+
+    def refuse(self, source: Source, path: str, seen: Seen, error: str) -> None:
+        """Records that a path's newest bytes cannot be read. What was current under it before stays so."""
+        with self._connection() as connection:
+            connection.execute(
+                "insert into paths (source, path, size, mtime_ns, version, content_id, error)"
+                " values (?, ?, ?, ?, ?, null, ?)"
+                " on conflict do update set size = excluded.size, mtime_ns = excluded.mtime_ns,"
+                " version = excluded.version, error = excluded.error",
+                (source.name, path, seen.size, seen.mtime_ns, seen.version, error),
+            )
+
+    # ---------------------------------------------------------------------------------------------- what is current
+
+    def pieces(self, source: Source, window: Window) -> dict[date, list[Piece]]:
+        """The pieces that each day of the window should hold; a snapshot is carried forward, and back to the start."""
+        if source.kind is Kind.FACTS:
+            found = self._pieces_between(source, window)
+            return {day: found.get(day, []) for day in window.days()}
+        snapshot_days = self._snapshot_days(source)
+        held = {day: _snapshot_of(day, snapshot_days) for day in window.days()}
+        used = [day for day in held.values() if day is not None]
+        dated = self._pieces_between(source, Window.of_days(min(used), max(used))) if used else {}
+        return {day: dated[snapshot] if snapshot else [] for day, snapshot in held.items()}
+
+    def _pieces_between(self, source: Source, window: Window) -> dict[date, list[Piece]]:
+        with self._connection() as connection:
+            rows = connection.execute(
+                "select day, name, rows from pieces where source = ? and day >= ? and day < ? and exists"
+                " (select 1 from paths where paths.source = pieces.source and paths.content_id = pieces.content_id)"
+                " order by day, name",
+                (source.name, window.start.isoformat(), window.end.isoformat()),
+            ).fetchall()
+        found: dict[date, list[Piece]] = defaultdict(list)
+        for text, name, count in rows:
+            day = date.fromisoformat(text)
+            found[day].append(Piece(day, name, count))
+        return found
+
+    def _snapshot_days(self, source: Source) -> list[date]:
+        with self._connection() as connection:
+            rows = connection.execute(
+                "select distinct day from pieces where source = ? and exists"
+                " (select 1 from paths where paths.source = pieces.source and paths.content_id = pieces.content_id)"
+                " order by day",
+                (source.name,),
+            ).fetchall()
+        return [date.fromisoformat(day) for (day,) in rows]
+
+    def rejected(self, source: Source, window: Window) -> dict[date, int]:
+        """Rejected rows of the current contents, for each day that has any."""
+        with self._connection() as connection:
+            rows = connection.execute(
+                "select day, sum(rows) from rejected where source = ? and day >= ? and day < ? and exists"
+                " (select 1 from paths where paths.source = rejected.source and paths.content_id = rejected.content_id)"
+                " group by day",
+                (source.name, window.start.isoformat(), window.end.isoformat()),
+            ).fetchall()
+        return {date.fromisoformat(day): count for day, count in rows}
+
+    def unreadable(self, source: Source) -> dict[str, str]:
+        """Paths whose newest bytes cannot be read, with the reason."""
+        with self._connection() as connection:
+            rows = connection.execute(
+                "select path, error from paths where source = ? and error is not null order by path", (source.name,)
+            ).fetchall()
+        return dict(rows)
+
+    def files(self, source: Source) -> list[tuple[str, int, int, list[str]]]:
+        """Current files: path, rows accepted, rows rejected, unknown columns."""
+        with self._connection() as connection:
+            rows = connection.execute(
+                "select paths.path, accepted, rejected, unknown_columns from paths join contents"
+                " on contents.id = paths.content_id where paths.source = ? order by paths.path",
+                (source.name,),
+            ).fetchall()
+        return [(path, accepted, rejected, json.loads(unknown)) for path, accepted, rejected, unknown in rows]
+
+    def totals(self, source: Source, partitions: Window) -> Totals:
+        """Where all rows of a source are, given the days that have a partition."""
+        with self._connection() as connection:
+            accepted, rejected = connection.execute(
+                "select coalesce(sum(accepted), 0), coalesce(sum(rejected), 0) from contents where source = ?",
+                (source.name,),
+            ).fetchone()
+            current = {
+                date.fromisoformat(day): rows
+                for day, rows in connection.execute(
+                    "select day, sum(rows) from pieces where source = ? and exists (select 1 from paths where"
+                    " paths.source = pieces.source and paths.content_id = pieces.content_id) group by day",
+                    (source.name,),
+                ).fetchall()
+            }
+        if source.kind is Kind.FACTS:
+            used = {day for day in current if partitions.start <= day < partitions.end}
+            waiting = set(current) - used
+        else:
+            days = sorted(current)
+            used = {held for day in partitions.days() if (held := _snapshot_of(day, days))}
+            waiting = {day for day in current if day >= partitions.end} - used
+        in_days, waits = sum(current[d] for d in used), sum(current[d] for d in waiting)
+        return Totals(accepted, in_days, waits, accepted - in_days - waits, rejected)
+
+
+def _snapshot_of(day: date, snapshot_days: list[date]) -> date | None:
+    """The snapshot that holds on a day: the newest up to it, or the first one there is."""
+    if not snapshot_days:
+        return None
+    return snapshot_days[max(bisect_right(snapshot_days, day) - 1, 0)]
+
+
+def version_of(pieces: Iterable[Piece]) -> str:
+    """The version of a raw day: a hash over the hashes of its pieces, whatever their order."""
+    names = sorted(piece.name for piece in pieces)
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
+
+
+def wanted_versions(ledger: Ledger, source: Source, partitions: Window) -> Mapping[date, str]:
+    """The version that each raw day should have."""
+    return {day: version_of(pieces) for day, pieces in ledger.pieces(source, partitions).items()}
+

@@ -1,0 +1,227 @@
+"""From a source's spec to its Dagster assets: what landed, the raw days, and their checks."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import polars as pl
+from dagster import (
+    AssetCheckResult,
+    AssetCheckSeverity,
+    AssetCheckSpec,
+    AssetDep,
+    AssetExecutionContext,
+    AssetsDefinition,
+    BackfillPolicy,
+    DailyPartitionsDefinition,
+    MaterializeResult,
+    MetadataValue,
+    Output,
+    TableColumn,
+    TableColumnConstraints,
+    TableRecord,
+    TableSchema,
+    asset,
+)
+
+from analytics_assets.automation import Automation
+from analytics_assets.ingest.landing import Landing, LandingReport, piece_file
+from analytics_assets.ingest.ledger import Ledger, Totals, version_of
+from analytics_assets.ingest.source import Source
+from analytics_assets.partitions import Window, partitioned_days
+from analytics_assets.settings import Settings
+from analytics_assets.versions import RAW_PREFIX, Build
+from analytics_assets.warehouse.lake import LakeDay
+
+CODE_VERSION = "1"
+"""Of the raw days: raise it when the same pieces would make other rows."""
+
+LANDED_PREFIX = "landed_"
+
+
+def build_source_assets(
+    source: Source,
+    settings: Settings,
+    partitions: DailyPartitionsDefinition,
+    automation: Automation,
+    group: str,
+    owner: str,
+) -> list[AssetsDefinition]:
+    """The landing of a source and its raw days."""
+    return [
+        _landed_asset(source, settings, group, owner),
+        _raw_asset(source, settings, partitions, automation, group, owner),
+    ]
+
+
+# ------------------------------------------------------------------------------------------------------ landing
+
+
+def _landed_asset(source: Source, settings: Settings, group: str, owner: str) -> AssetsDefinition:
+    name = LANDED_PREFIX + source.name
+
+    @asset(
+        name=name,
+        group_name=group,
+        owners=[owner],
+        kinds={"file", "parquet"},
+        description=f"Files of {source.name} in the inbox, each landed once. {source.description}",
+        check_specs=[
+            AssetCheckSpec("files_are_readable", asset=name, description="Every file could be read."),
+            AssetCheckSpec(
+                "rejects_within_limit", asset=name, description="No file has more rejected rows than is allowed."
+            ),
+            AssetCheckSpec("columns_are_known", asset=name, description="No file has columns that the spec lacks."),
+            AssetCheckSpec("names_are_expected", asset=name, description="Nothing else lies in the inbox folder."),
+        ],
+    )
+    def landed(context: AssetExecutionContext) -> Iterator[MaterializeResult | AssetCheckResult]:
+        report = Landing(settings, source).run(context.log.info)
+        ledger = Ledger(settings.lake_dir)
+        totals = ledger.totals(source, partitioned_days(settings.start_date, datetime.now(UTC)))
+        yield MaterializeResult(metadata=_landing_metadata(report, totals))
+        yield from _landing_checks(source, settings, ledger, report)
+
+    return landed
+
+
+def _landing_metadata(report: LandingReport, totals: Totals) -> dict[str, Any]:
+    days = sorted({piece.day for content in report.landed.values() for piece in content.pieces})
+    future = sum(p.rows for c in report.landed.values() for p in c.pieces if p.day > c.landed_at.date())
+    return {
+        "files_landed": len(report.landed),
+        "files_known": len(report.known),
+        "files_still_being_written": len(report.unsettled),
+        "files_left_for_the_next_run": report.remaining,
+        "rows_landed": sum(c.accepted_rows for c in report.landed.values()),
+        "rows_rejected": sum(c.rejected_rows for c in report.landed.values()),
+        "rows_rejected_without_a_day": sum(c.rejected.get(None, 0) for c in report.landed.values()),
+        "rows_from_the_future": future,
+        "days_touched": f"{len(days)}: {days[0]} to {days[-1]}" if days else "0",
+        "all_rows_accepted": totals.accepted,
+        "all_rows_in_days": totals.in_days,
+        "all_rows_waiting": totals.waiting,
+        "all_rows_superseded": totals.superseded,
+    }
+
+
+def _landing_checks(
+    source: Source, settings: Settings, ledger: Ledger, report: LandingReport
+) -> Iterator[AssetCheckResult]:
+    unreadable = ledger.unreadable(source)
+    yield _check("files_are_readable", [{"file": path, "why": why} for path, why in unreadable.items()])
+    files = ledger.files(source)
+    yield _check(
+        "rejects_within_limit",
+        [
+            {"file": path, "rows": accepted + rejected, "rejected": rejected}
+            for path, accepted, rejected, _ in files
+            if rejected > settings.reject_ratio * (accepted + rejected)
+        ],
+    )
+    yield _check(
+        "columns_are_known", [{"file": path, "columns": ", ".join(unknown)} for path, _, _, unknown in files if unknown]
+    )
+    yield _check("names_are_expected", [{"file": path, "why": why} for path, why in sorted(report.ignored.items())])
+
+
+def _check(name: str, findings: list[dict[str, str | int]]) -> AssetCheckResult:
+    shown = [TableRecord(finding) for finding in findings[:100]]
+    return AssetCheckResult(
+        check_name=name,
+        passed=not findings,
+        severity=AssetCheckSeverity.WARN,
+        metadata={"findings": len(findings), **({"first": MetadataValue.table(shown)} if shown else {})},
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------- raw
+
+
+def _raw_asset(
+    source: Source,
+    settings: Settings,
+    partitions: DailyPartitionsDefinition,
+    automation: Automation,
+    group: str,
+    owner: str,
+) -> AssetsDefinition:
+    name = RAW_PREFIX + source.name
+
+    @asset(
+        name=name,
+        group_name=group,
+        owners=[owner],
+        kinds={"polars", "parquet"},
+        description=f"The rows of {source.name} as they were landed, by day. {source.description}",
+        deps=[AssetDep(LANDED_PREFIX + source.name)],
+        partitions_def=partitions,
+        backfill_policy=BackfillPolicy.single_run(),
+        io_manager_key="lake",
+        code_version=CODE_VERSION,
+        automation_condition=automation.raw(),
+        check_specs=[
+            AssetCheckSpec(
+                "rejects_within_limit", asset=name, description="No day has more rejected rows than is allowed."
+            )
+        ],
+        metadata={"dagster/column_schema": _column_schema(source)},
+    )
+    def raw(context: AssetExecutionContext) -> Iterator[Output[dict[str, LakeDay]] | AssetCheckResult]:
+        window = Window.of_run(context)
+        ledger = Ledger(settings.lake_dir)
+        pieces, rejected = ledger.pieces(source, window), ledger.rejected(source, window)
+        days = {
+            day.isoformat(): LakeDay(
+                rows=_scan([piece_file(settings, source, piece) for piece in pieces[day]], source),
+                expected_rows=sum(piece.rows for piece in pieces[day]),
+                build=Build(version_of(pieces[day]), CODE_VERSION),
+            )
+            for day in window.days()
+        }
+        for day in window.days():
+            context.add_asset_metadata(
+                asset_key=context.asset_key,
+                partition_key=day.isoformat(),
+                metadata={
+                    "dagster/partition_row_count": days[day.isoformat()].expected_rows,
+                    "rows_rejected": rejected.get(day, 0),
+                    "pieces": len(pieces[day]),
+                },
+            )
+        yield Output(days)
+        yield _check(
+            "rejects_within_limit",
+            [
+                {"day": str(day), "rows": rows + rejected[day], "rejected": rejected[day]}
+                for day, rows in ((day, days[day.isoformat()].expected_rows) for day in sorted(rejected))
+                if rejected[day] > settings.reject_ratio * (rows + rejected[day])
+            ],
+        )
+
+    return raw
+
+
+def _scan(files: list[Any], source: Source) -> pl.LazyFrame:
+    """The rows of some pieces; a column that a piece lacks, because it is older than the spec, is null."""
+    if not files:
+        return pl.LazyFrame(schema=dict(source.schema))
+    pieces = pl.concat([pl.scan_parquet(file, glob=False) for file in files], how="diagonal_relaxed")
+    held = pieces.collect_schema()
+    return pieces.select(
+        (pl.col(name).cast(dtype) if name in held else pl.lit(None, dtype).alias(name))
+        for name, dtype in source.schema.items()
+    )
+
+
+def _column_schema(source: Source) -> TableSchema:
+    return TableSchema(
+        columns=[
+            TableColumn(
+                name,
+                str(dtype() if isinstance(dtype, type) else dtype),
+                constraints=TableColumnConstraints(nullable=name not in source.required),
+            )
+            for name, dtype in source.schema.items()
+        ]
+    )

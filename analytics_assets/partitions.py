@@ -1,0 +1,51 @@
+"""The daily partitions, and Window: the half-open span of days that one run works on."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from dagster import AssetExecutionContext, DailyPartitionsDefinition
+
+ONE_DAY = timedelta(days=1)
+
+
+def daily_partitions(start: date) -> DailyPartitionsDefinition:
+    """One partition per elapsed UTC day from `start` on: the last one is yesterday."""
+    return DailyPartitionsDefinition(start_date=start.isoformat(), timezone="UTC")
+
+
+@dataclass(frozen=True)
+class Window:
+    """The days from `start` up to, and not including, `end`."""
+
+    start: date
+    end: date
+
+    def __post_init__(self) -> None:
+        if self.start >= self.end:
+            raise ValueError(f"a window needs at least one day, but {self.start} is not before {self.end}")
+
+    @classmethod
+    def of_days(cls, first: date, last: date) -> "Window":
+        """The window from `first` to `last`, both included."""
+        return cls(first, last + ONE_DAY)
+
+    @classmethod
+    def of_run(cls, context: AssetExecutionContext) -> "Window":
+        """The window of a run's partition, or of its range of partitions."""
+        keys = context.partition_key_range
+        return cls.of_days(date.fromisoformat(keys.start), date.fromisoformat(keys.end))
+
+    def days(self) -> Iterator[date]:
+        """Each day, oldest first."""
+        for number in range((self.end - self.start).days):
+            yield self.start + number * ONE_DAY
+
+    def __str__(self) -> str:
+        last = self.end - ONE_DAY
+        return str(self.start) if last == self.start else f"{self.start} to {last}"
+
+
+def partitioned_days(start: date, now: datetime) -> Window:
+    """All days that have a partition at `now` (an aware UTC time); the first day alone while none has elapsed."""
+    return Window(start, max(now.date(), start + ONE_DAY))

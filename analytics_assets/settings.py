@@ -1,0 +1,98 @@
+"""Every environment variable that the project reads: its name, its default and what it means.
+
+Nothing else in the project reads the environment. The variables may also stand in a file named `.env` beside
+`pyproject.toml`; what is exported in the shell wins over it.
+"""
+
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT_DIR = Path(__file__).resolve().parent.parent
+
+
+def _from_project_dir(path: Path) -> Path:
+    """A relative path means the same from every working directory: it starts at the project's root."""
+    return (PROJECT_DIR / path.expanduser()).resolve()
+
+
+ProjectPath = Annotated[Path, AfterValidator(_from_project_dir)]
+
+
+class Settings(BaseSettings):
+    """The settings of one process; a field `data_dir` is read from `ANALYTICS_DATA_DIR`, and so on."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="ANALYTICS_", env_file=PROJECT_DIR / ".env", extra="ignore", frozen=True, validate_default=True
+    )
+
+    data_dir: ProjectPath = Field(
+        Path("data"), description="Folder of everything that is data: inbox/, lake/, warehouse/, exports/."
+    )
+    start_date: date = Field(
+        date(2025, 1, 1), description="First day that has a partition. Rows of earlier days wait, counted."
+    )
+    inbox_settle_seconds: float = Field(
+        2.0, ge=0, description="A file is taken from the inbox once it has not changed for so many seconds."
+    )
+    landing_files_per_run: int = Field(
+        500, ge=1, description="The most files that one landing run, or one tick of the sensor, takes per source."
+    )
+    landing_buffer_mb: int = Field(
+        96, ge=1, description="Megabytes of parsed rows that landing holds before it writes them out."
+    )
+    reject_ratio: float = Field(
+        0.05, ge=0, le=1, description="A day or a file with a larger share of rejected rows fails its check."
+    )
+    duckdb_memory_limit: str = Field("4GB", description="What DuckDB may take before it spills to disk.")
+    dbt_target: str = Field(
+        "prod", description="dbt target: `prod` (a schema per layer) or `dev` (one schema, dbt_<user>, for a developer)."
+    )
+    user: str = Field(
+        "developer", pattern=r"^[A-Za-z0-9_]+$", description="Names the schema of the `dev` target: dbt_<user>."
+    )
+
+    @property
+    def inbox_dir(self) -> Path:
+        """Where people and programs drop files: one folder a source, named as the source."""
+        return self.data_dir / "inbox"
+
+    @property
+    def lake_dir(self) -> Path:
+        """Landed pieces, rejects, the ledger, and the raw days, as Parquet."""
+        return self.data_dir / "lake"
+
+    @property
+    def landed_dir(self) -> Path:
+        """Immutable Parquet pieces, one folder a source and day."""
+        return self.lake_dir / "landed"
+
+    @property
+    def rejects_dir(self) -> Path:
+        """Rejected rows with their reasons, one Parquet file a dropped file."""
+        return self.lake_dir / "rejects"
+
+    @property
+    def raw_dir(self) -> Path:
+        """Raw days, one Parquet file a source and day."""
+        return self.lake_dir / "raw"
+
+    @property
+    def warehouse_file(self) -> Path:
+        """The DuckDB database that dbt writes."""
+        return self.data_dir / "warehouse" / "analytics.duckdb"
+
+    @property
+    def exports_dir(self) -> Path:
+        """Where reports are written."""
+        return self.data_dir / "exports"
+
+
+@cache
+def get_settings() -> Settings:
+    """The settings of this process, read once."""
+    return Settings()

@@ -1,0 +1,156 @@
+"""Which version of every day is built, from which versions of its inputs, and whether those are still the ones there.
+
+This comparison decides what runs. It asks for states, not for events: an update that comes while a run is failing or
+in flight is seen at the next look, because what is recorded still differs from what is there.
+
+The *inputs* of a day are the versions of the upstream days that its partition mapping names; of a raw day, the pieces
+that the ledger says it should hold. The *version* of a day is a hash of its inputs and of the code that made it.
+Records lie beside what they describe, so that whoever deletes the one deletes the other.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from dagster import IdentityPartitionMapping, PartitionMapping, TimeWindowPartitionMapping
+
+from analytics_assets.files import open_sqlite
+from analytics_assets.partitions import Window
+from analytics_assets.settings import Settings
+
+_SCHEMA = """
+create table if not exists builds (
+    asset text not null,
+    day text not null,
+    version text not null,
+    inputs text not null,
+    code text not null,
+    built_at text not null,
+    primary key (asset, day)
+) without rowid
+"""
+
+
+RAW_PREFIX = "raw_"
+"""Begins the names of the raw assets, whose records lie in the lake; those of all others lie in the warehouse."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """What one day of an asset was last built from."""
+
+    inputs: str
+    code: str
+
+    @property
+    def version(self) -> str:
+        """Changes when the inputs or the code do."""
+        return digest([self.inputs, self.code])
+
+
+def digest(parts: Iterable[str]) -> str:
+    """A short hash of some texts, in their order."""
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+class Builds:
+    """The record of what is built in one folder; `guarded`, when given, is the file without which nothing is."""
+
+    def __init__(self, folder: Path, guarded: Path | None = None) -> None:
+        self._file, self._guarded = folder / "builds.sqlite", guarded
+
+    def _nothing_is_built(self) -> bool:
+        return not self._file.exists() or (self._guarded is not None and not self._guarded.exists())
+
+    def forget_what_is_gone(self) -> None:
+        """Drops the records of a database that was deleted; to be called before a new one is made."""
+        if self._guarded is not None and not self._guarded.exists() and self._file.exists():
+            with open_sqlite(self._file, _SCHEMA) as connection:
+                connection.execute("delete from builds")
+
+    def record(self, asset: str, built: Mapping[date, Build]) -> None:
+        """Records days after they were written; a kill in between only means that they are built once more."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        with open_sqlite(self._file, _SCHEMA) as connection:
+            connection.execute("begin immediate")
+            connection.executemany(
+                "insert or replace into builds (asset, day, version, inputs, code, built_at) values (?, ?, ?, ?, ?, ?)",
+                [(asset, day.isoformat(), b.version, b.inputs, b.code, now) for day, b in built.items()],
+            )
+            connection.execute("commit")
+
+    def read(self, asset: str, window: Window) -> dict[date, Build]:
+        """The recorded days of a window."""
+        if self._nothing_is_built():
+            return {}
+        with open_sqlite(self._file, _SCHEMA) as connection:
+            rows = connection.execute(
+                "select day, inputs, code from builds where asset = ? and day >= ? and day < ?",
+                (asset, window.start.isoformat(), window.end.isoformat()),
+            ).fetchall()
+        return {date.fromisoformat(day): Build(inputs, code) for day, inputs, code in rows}
+
+
+def builds_of(asset: str, settings: Settings) -> Builds:
+    """The record that an asset's days are kept in."""
+    if asset.startswith(RAW_PREFIX):
+        return Builds(settings.raw_dir)
+    return Builds(settings.warehouse_file.parent, guarded=settings.warehouse_file)
+
+
+@dataclass(frozen=True)
+class Offsets:
+    """A partition mapping: day D is made from the upstream days D+start to D+end, both included."""
+
+    start: int = 0
+    end: int = 0
+
+    def upstream_of(self, window: Window) -> Window:
+        """The upstream days from which the days of a window are made."""
+        return Window(window.start + timedelta(self.start), window.end + timedelta(self.end))
+
+    def downstream_of(self, window: Window) -> Window:
+        """The days that are made from the upstream days of a window."""
+        return Window(window.start - timedelta(self.end), window.end - timedelta(self.start))
+
+
+def offsets_of(mapping: PartitionMapping | None) -> Offsets:
+    """A partition mapping of Dagster as offsets; none is the same day.
+
+    Raises:
+        TypeError: the mapping says more than offsets can.
+    """
+    match mapping:
+        case None | IdentityPartitionMapping():
+            return Offsets()
+        case TimeWindowPartitionMapping():
+            return Offsets(mapping.start_offset, mapping.end_offset)
+    raise TypeError(f"{type(mapping).__name__}: days are mapped to days by offsets only")
+
+
+ReadBuilds = Callable[[str, Window], Mapping[date, Build]]
+"""Gives the builds of an asset, by its name, for the days of a window."""
+
+
+def recorded_builds(settings: Settings) -> ReadBuilds:
+    """The builds as they are recorded now."""
+    return lambda asset, window: builds_of(asset, settings).read(asset, window)
+
+
+def input_versions(upstream: Mapping[str, Offsets], window: Window, read: ReadBuilds) -> dict[date, str]:
+    """The inputs of each day of a window, given the names and mappings of an asset's upstream assets.
+
+    Upstream days that are not built count as absent, so that a day gets new inputs when one of them appears.
+    """
+    builds_by_name = {name: read(name, offsets.upstream_of(window)) for name, offsets in sorted(upstream.items())}
+    return {
+        day: digest(
+            f"{name} {upstream_day} {builds[upstream_day].version}"
+            for name, builds in builds_by_name.items()
+            for upstream_day in upstream[name].upstream_of(Window.of_days(day, day)).days()
+            if upstream_day in builds
+        )
+        for day in window.days()
+    }

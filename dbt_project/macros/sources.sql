@@ -1,0 +1,50 @@
+{#- How models reach raw days, and how duplicates among them are told apart. Keys and winners are those of the
+    source's spec in Python, which comes with every run as the variable `sources`. -#}
+
+{#- The raw days of a source, all of them; a filter on _day opens only the days that it names.
+    name: the source, as its spec names it. -#}
+{% macro raw(name) -%}
+    {{ return(adapter.dispatch('raw')(name)) }}
+{%- endmacro %}
+
+{% macro default__raw(name) -%}
+    {{ source('raw', name) }}
+{%- endmacro %}
+
+{% macro duckdb__raw(name) -%}
+    {%- do source('raw', name) -%}
+    {%- set files = var('raw_dir', '') ~ '/raw_' ~ name ~ '/*/data.parquet' -%}
+    read_parquet({{ dbt.string_literal(dbt.escape_single_quotes(files)) }}, hive_partitioning = true, hive_types = {'_day': date}, union_by_name = true)
+{%- endmacro %}
+
+{#- 1 for the row that stays among those of one day with one key, by the winner rule of the source's spec. Ties are
+    broken by a hash of the row, never by arrival; rows that are equal in everything keep their first landing.
+    name: the source, as its spec names it. -#}
+{% macro duplicate_rank(name) -%}
+    {%- set spec = var('sources', {}).get(name, {'key': ['_source_row'], 'winner': [], 'columns': ['_source_row']}) -%}
+    row_number() over (
+        partition by _day, {{ quoted(spec.key) }}
+        order by
+            {% for column, direction in spec.winner -%}
+            {{ adapter.quote(column) }} {{ direction }} nulls last,
+            {% endfor -%}
+            {{ row_hash(spec.columns) }}, _landed_at, _source_file, _source_row
+    )
+{%- endmacro %}
+
+{#- A hash over columns, nulls told from empty texts. -#}
+{% macro row_hash(columns) -%}
+    {{ return(adapter.dispatch('row_hash')(columns)) }}
+{%- endmacro %}
+
+{% macro default__row_hash(columns) -%}
+    md5(concat(
+        {%- for column in columns %}
+        coalesce(cast({{ adapter.quote(column) }} as {{ dbt.type_string() }}), '␀'), '␟'{{ ',' if not loop.last }}
+        {%- endfor %}
+    ))
+{%- endmacro %}
+
+{% macro quoted(columns) -%}
+    {%- for column in columns %}{{ adapter.quote(column) }}{{ ', ' if not loop.last }}{% endfor -%}
+{%- endmacro %}

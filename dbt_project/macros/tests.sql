@@ -1,0 +1,95 @@
+{#- Generic tests. Each looks only at the window, through get_where_subquery in window.sql. -#}
+
+{#- Nothing lost: the days that do not add up, by what the model's meta says under `adds_up`:
+      rows_of_raw: as many rows a day as the raw days of that source;
+      rows_of: as many rows a day as that model, or, with `distinct`, as many as it has different values of those
+               columns a day;
+      measures_of + measures: for each `column: upstream column`, the same sum a day as in that model. -#}
+{% test adds_up(model) %}
+    {%- if not execute -%}
+        select 1 as placeholder
+    {%- else -%}
+        {%- set meta = tested_node().config.meta -%}
+        {%- set rule = meta.adds_up -%}
+        {%- set measures = rule.get('measures', {}) -%}
+        {%- if rule.get('rows_of_raw') -%}
+            {%- set upstream, upstream_day = raw(rule.rows_of_raw), '_day' -%}
+        {%- else -%}
+            {%- set node = model_node(rule.get('rows_of') or rule.measures_of) -%}
+            {%- set upstream, upstream_day = node.relation_name, node.config.meta.day -%}
+        {%- endif -%}
+        with here as (
+            select
+                {{ meta.day }} as the_day,
+                count(*) as row_count
+                {%- for column in measures %},
+                sum({{ column }}) as sum_{{ loop.index }}
+                {%- endfor %}
+            from {{ model }}
+            group by {{ meta.day }}
+        ),
+
+        upstream as (
+            select
+                {{ upstream_day }} as the_day,
+                {% if rule.get('distinct') -%}
+                count(distinct {{ row_hash(rule.distinct) }}) as row_count
+                {%- else -%}
+                count(*) as row_count
+                {%- endif -%}
+                {%- for column in measures.values() %},
+                sum({{ column }}) as sum_{{ loop.index }}
+                {%- endfor %}
+            from {{ upstream }}
+            where {{ in_window(upstream_day) }}
+            group by {{ upstream_day }}
+        ),
+
+        compared as (
+            select
+                coalesce(here.the_day, upstream.the_day) as the_day,
+                {% if measures -%}
+                {%- for column in measures -%}
+                coalesce(here.sum_{{ loop.index }}, 0) as {{ column }},
+                coalesce(upstream.sum_{{ loop.index }}, 0) as {{ column }}_upstream{{ ',' if not loop.last }}
+                {% endfor -%}
+                {%- else -%}
+                coalesce(here.row_count, 0) as row_count,
+                coalesce(upstream.row_count, 0) as row_count_upstream
+                {%- endif %}
+            from here
+            full outer join upstream on here.the_day = upstream.the_day
+        )
+
+        select *
+        from compared
+        where
+            {% for column in measures or ['row_count'] -%}
+            {{ column }} != {{ column }}_upstream
+            {{ 'or ' if not loop.last }}
+            {%- endfor %}
+    {%- endif -%}
+{% endtest %}
+
+{#- The node of the model that the current test is attached to. -#}
+{% macro tested_node() -%}
+    {{ return(graph.nodes[model.attached_node]) }}
+{%- endmacro %}
+
+{#- The node of a model, by its name. -#}
+{% macro model_node(name) -%}
+    {%- for node in graph.nodes.values() if node.resource_type == 'model' and node.name == name -%}
+        {{ return(node) }}
+    {%- endfor -%}
+    {{ exceptions.raise_compiler_error('there is no model ' ~ name) }}
+{%- endmacro %}
+
+{#- The columns together are unique within a run's window. -#}
+{% test unique_together(model, columns) %}
+    select
+        {{ columns | join(', ') }},
+        count(*) as copies
+    from {{ model }}
+    group by {{ columns | join(', ') }}
+    having count(*) > 1
+{% endtest %}

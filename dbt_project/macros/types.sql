@@ -1,0 +1,10 @@
+{#- Types that the warehouses call by different names. -#}
+
+{#- Money and volumes: exact, so that sums do not depend on the order in which threads add. BigQuery's NUMERIC. -#}
+{% macro type_amount() -%}
+    {{ return(adapter.dispatch('type_amount')()) }}
+{%- endmacro %}
+
+{% macro default__type_amount() -%}decimal(38, 9){%- endmacro %}
+
+{% macro bigquery__type_amount() -%}numeric{%- endmacro %}

@@ -1,0 +1,59 @@
+{#-
+  The window: the days that a run makes. A model filters by it always and replaces exactly it, so that a day whose
+  input has become empty ends up empty, and the first run makes no more days than any other.
+-#}
+
+{#- Days of the window as a filter.
+    column: the column that holds the day (a date).
+    of: the upstream model that is filtered, when the model's meta names a wider window for it. -#}
+{% macro in_window(column, of=none) -%}
+    {%- set offsets = model.config.get('meta', {}).get('window', {}).get(of, [0, 0]) if of else [0, 0] -%}
+    {{ column }} >= {{ window_edge('window_start', offsets[0]) }} and {{ column }} < {{ window_edge('window_end', offsets[1]) }}
+{%- endmacro %}
+
+{#- One edge of the window, moved by a number of days, as a date literal. -#}
+{% macro window_edge(name, offset=0) -%}
+    {%- if not var(name, none) -%}
+        {%- if execute -%}
+            {{ exceptions.raise_compiler_error(
+                "This model makes the days of a window, and no window was given. Run it with `analytics-assets materialize`, or with `analytics-assets dbt --from DATE --to DATE -- <dbt's own arguments>`.") }}
+        {%- endif -%}
+        date '1970-01-01'
+    {%- else -%}
+        {%- set day = modules.datetime.date.fromisoformat(var(name)) + modules.datetime.timedelta(days=offset) -%}
+        date '{{ day.isoformat() }}'
+    {%- endif -%}
+{%- endmacro %}
+
+{#- The column that holds a model's day, as its meta names it; none for a model without one. -#}
+{% macro day_column(relation) -%}
+    {%- if execute -%}
+        {%- for node in graph.nodes.values() if node.resource_type == 'model' and node.alias == relation.identifier -%}
+            {{ return(node.config.meta.get('day')) }}
+        {%- endfor -%}
+    {%- endif -%}
+    {{ return(none) }}
+{%- endmacro %}
+
+{#- What `delete+insert` deletes, in the same transaction as the insert: the window, not the keys that came. -#}
+{% macro duckdb__get_delete_insert_merge_sql(target, source, unique_key, dest_columns, incremental_predicates) -%}
+    {%- set columns = get_quoted_csv(dest_columns | map(attribute='name')) -%}
+    delete from {{ target }} where {{ in_window(model.config.meta.day) }};
+    insert into {{ target }} ({{ columns }}) (select {{ columns }} from {{ source }})
+{%- endmacro %}
+
+{#- Tests look at the days that were built, and not at history. -#}
+{% macro get_where_subquery(relation) -%}
+    {%- set filters = [] -%}
+    {%- set day = day_column(relation) -%}
+    {%- if day and var('window_start', none) -%}
+        {%- do filters.append(in_window(day)) -%}
+    {%- endif -%}
+    {%- if config.get('where') -%}
+        {%- do filters.append('(' ~ config.get('where') ~ ')') -%}
+    {%- endif -%}
+    {%- if filters -%}
+        {%- do return('(select * from ' ~ relation ~ ' where ' ~ filters | join(' and ') ~ ') windowed') -%}
+    {%- endif -%}
+    {%- do return(relation) -%}
+{%- endmacro %}
