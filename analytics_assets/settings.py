@@ -30,6 +30,9 @@ class Settings(BaseSettings):
         env_prefix="ANALYTICS_", env_file=PROJECT_DIR / ".env", extra="ignore", frozen=True, validate_default=True
     )
 
+    dagster_home: ProjectPath = Field(
+        Path(".dagster"), validation_alias="DAGSTER_HOME", description="Folder of Dagster's own state: runs, events, logs."
+    )
     data_dir: ProjectPath = Field(
         Path("data"), description="Folder of everything that is data: inbox/, lake/, warehouse/, exports/."
     )

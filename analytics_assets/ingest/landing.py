@@ -6,10 +6,11 @@ count. What a kill leaves behind before that transaction is never read.
 
 import hashlib
 import io
+import logging
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,6 +25,8 @@ from analytics_assets.ingest.ledger import Content, Ledger, Piece, Seen
 from analytics_assets.ingest.parse import empty_landed, parse_batch
 from analytics_assets.ingest.source import Kind, Source
 from analytics_assets.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -63,22 +66,18 @@ class Landing:
         """What lies in the inbox."""
         return look(self._settings.inbox_dir, self._source, self._ledger, self._settings.inbox_settle_seconds)
 
-    def run(self, say: Callable[[str], None] = lambda _: None) -> LandingReport:
-        """Lands the oldest new files, at most `landing_files_per_run` of them.
-
-        Args:
-            say: is told of each file in one sentence.
-        """
+    def run(self) -> LandingReport:
+        """Lands the oldest new files, at most `landing_files_per_run` of them; logs a sentence a file."""
         with only_one(self._settings.lake_dir / f".landing-{self._source.name}.lock"):
             seen = self.look()
             report = LandingReport(unsettled=[f.path for f in seen.unsettled], ignored=seen.ignored)
             taken = seen.new[: self._settings.landing_files_per_run]
             report.remaining = len(seen.new) - len(taken)
             for file in taken:
-                self._land(file, report, say)
+                self._land(file, report)
             return report
 
-    def _land(self, file: InboxFile, report: LandingReport, say: Callable[[str], None]) -> None:
+    def _land(self, file: InboxFile, report: LandingReport) -> None:
         source, ledger = self._source, self._ledger
         seen = Seen(file.size, file.mtime_ns, source.version)
         name = f"{source.name}/{file.path}"
@@ -93,7 +92,7 @@ class Landing:
             if unchanged(self._settings.inbox_dir, source, file):
                 ledger.refuse(source, file.path, seen, str(error))
                 report.unreadable[file.path] = str(error)
-                say(f"{name} cannot be read: {error}")
+                logger.warning(f"{name} cannot be read: {error}")
             else:
                 report.unsettled.append(file.path)
             return
@@ -104,11 +103,11 @@ class Landing:
             return
         if content is None:
             report.known.append(file.path)
-            say(f"{name}: its bytes were landed before")
+            logger.info(f"{name}: its bytes were landed before")
         else:
             ledger.add(source, content)
             report.landed[file.path] = content
-            say(f"{name}: {content.accepted_rows:,} rows, {content.rejected_rows:,} rejected")
+            logger.info(f"{name}: {content.accepted_rows:,} rows, {content.rejected_rows:,} rejected")
         ledger.point(source, file.path, seen, identity)
 
     def _identity(self, path: str, digest: str) -> str:

@@ -38,6 +38,8 @@ CODE_VERSION = "1"
 
 LANDED_PREFIX = "landed_"
 
+_ERROR = AssetCheckSeverity.ERROR
+
 
 def build_source_assets(
     source: Source,
@@ -76,7 +78,7 @@ def _landed_asset(source: Source, settings: Settings, group: str, owner: str) ->
         ],
     )
     def landed(context: AssetExecutionContext) -> Iterator[MaterializeResult | AssetCheckResult]:
-        report = Landing(settings, source).run(context.log.info)
+        report = Landing(settings, source).run()
         ledger = Ledger(settings.lake_dir)
         totals = ledger.totals(source, partitioned_days(settings.start_date, datetime.now(UTC)))
         yield MaterializeResult(metadata=_landing_metadata(report, totals))
@@ -109,7 +111,7 @@ def _landing_checks(
     source: Source, settings: Settings, ledger: Ledger, report: LandingReport
 ) -> Iterator[AssetCheckResult]:
     unreadable = ledger.unreadable(source)
-    yield _check("files_are_readable", [{"file": path, "why": why} for path, why in unreadable.items()])
+    yield _check("files_are_readable", [{"file": path, "why": why} for path, why in unreadable.items()], _ERROR)
     files = ledger.files(source)
     yield _check(
         "rejects_within_limit",
@@ -118,6 +120,7 @@ def _landing_checks(
             for path, accepted, rejected, _ in files
             if rejected > settings.reject_ratio * (accepted + rejected)
         ],
+        _ERROR,
     )
     yield _check(
         "columns_are_known", [{"file": path, "columns": ", ".join(unknown)} for path, _, _, unknown in files if unknown]
@@ -125,12 +128,14 @@ def _landing_checks(
     yield _check("names_are_expected", [{"file": path, "why": why} for path, why in sorted(report.ignored.items())])
 
 
-def _check(name: str, findings: list[dict[str, str | int]]) -> AssetCheckResult:
+def _check(
+    name: str, findings: list[dict[str, str | int]], severity: AssetCheckSeverity = AssetCheckSeverity.WARN
+) -> AssetCheckResult:
     shown = [TableRecord(finding) for finding in findings[:100]]
     return AssetCheckResult(
         check_name=name,
         passed=not findings,
-        severity=AssetCheckSeverity.WARN,
+        severity=severity,
         metadata={"findings": len(findings), **({"first": MetadataValue.table(shown)} if shown else {})},
     )
 
@@ -197,6 +202,7 @@ def _raw_asset(
                 for day, rows in ((day, days[day.isoformat()].expected_rows) for day in sorted(rejected))
                 if rejected[day] > settings.reject_ratio * (rows + rejected[day])
             ],
+            _ERROR,
         )
 
     return raw

@@ -6,6 +6,7 @@ docs/performance.md. Nothing here knows a model by name.
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -16,6 +17,8 @@ from analytics_assets.files import only_one, replacing
 from analytics_assets.ingest.source import Source
 from analytics_assets.partitions import Window
 from analytics_assets.settings import PROJECT_DIR, Settings
+
+logger = logging.getLogger(__name__)
 
 DBT_PROJECT_DIR = PROJECT_DIR / "dbt_project"
 _TARGET_DIR = DBT_PROJECT_DIR / "target"
@@ -136,9 +139,14 @@ class DbtRun:
 
 
 def run_dbt(
-    arguments: Sequence[str], settings: Settings, sources: Iterable[Source], window: Window | None = None
+    arguments: Sequence[str],
+    settings: Settings,
+    sources: Iterable[Source],
+    window: Window | None = None,
+    *,
+    quiet: bool = True,
 ) -> DbtRun:
-    """Runs a dbt command in this process on the prepared manifest.
+    """Runs a dbt command in this process on the prepared manifest; `quiet` keeps dbt from printing.
 
     Raises:
         DbtError: dbt could not even start, say because the warehouse is locked by another process.
@@ -147,23 +155,38 @@ def run_dbt(
     folder = settings.warehouse_file.parent
     folder.mkdir(parents=True, exist_ok=True)
     return _invoke(
-        [*arguments, "--target-path", str(folder / "dbt_target")], variables, manifest=_parsed_manifest(settings)
+        [*arguments, "--target-path", str(folder / "dbt_target")],
+        variables,
+        manifest=_parsed_manifest(settings),
+        quiet=quiet,
     )
 
 
 def _invoke(
-    arguments: Sequence[str], variables: Mapping[str, Any], *, manifest: Any = None, write_json: bool = False
+    arguments: Sequence[str],
+    variables: Mapping[str, Any],
+    *,
+    manifest: Any = None,
+    write_json: bool = False,
+    quiet: bool = True,
 ) -> DbtRun:
     # Imported here because it takes seconds, and most processes that load the definitions never run dbt.
     from dbt.cli.main import dbtRunner
     from dbt_common.events.functions import msg_to_dict
 
     run = DbtRun()
-    quiet = ["--quiet", "--log-level", "none", "--log-level-file", "none", "--no-use-colors"]
+
+    def listen(event: Any) -> None:
+        run.events.append(msg_to_dict(event))
+        if event.info.name in ("LogModelResult", "LogSeedResult"):
+            logger.info(f"{event.data.node_info.node_name}: {event.data.status}, {event.data.execution_time:.1f} s")
+
+    said = ["--quiet", "--log-level", "none"] if quiet else []
+    said += ["--log-level-file", "none", "--no-use-colors"]
     places = ["--project-dir", str(DBT_PROJECT_DIR), "--profiles-dir", str(DBT_PROJECT_DIR)]
     written = ["--write-json"] if write_json else ["--no-write-json"]
-    result = dbtRunner(manifest=manifest, callbacks=[lambda event: run.events.append(msg_to_dict(event))]).invoke(
-        [*quiet, *written, *arguments, *places, "--vars", json.dumps(dict(variables))]
+    result = dbtRunner(manifest=manifest, callbacks=[listen]).invoke(
+        [*said, *written, *arguments, *places, "--vars", json.dumps(dict(variables))]
     )
     for node in getattr(result.result, "results", None) or []:
         if node.status == "success":

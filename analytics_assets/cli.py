@@ -1,0 +1,314 @@
+"""`analytics-assets …`: simulate, materialize, look at what came of it. Only options and words; the work is elsewhere.
+
+Modules that take seconds to import are imported inside the commands, so that `--help` answers at once.
+"""
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from random import Random
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.markup import escape
+from rich.status import Status
+from rich.table import Table
+
+from analytics_assets.settings import PROJECT_DIR, Settings, get_settings
+
+if TYPE_CHECKING:
+    from analytics_assets.partitions import Window
+    from analytics_assets.runs import Outcome
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Raw files in, daily analytics out.")
+console = Console(highlight=False)
+DEMO_DAYS = 30
+
+
+@contextmanager
+def _told_plainly() -> Iterator[None]:
+    """Turns the errors that a user can do something about into one sentence and exit code 1."""
+    from analytics_assets.warehouse.dbt import DbtError
+
+    try:
+        yield
+    except (ValueError, DbtError, OSError) as error:
+        console.print(f"[red]error:[/red] {escape(str(error))}")
+        raise typer.Exit(1) from error
+
+
+def _settings() -> Settings:
+    try:
+        return get_settings()
+    except ValidationError as error:
+        for fault in error.errors():
+            name = str(fault["loc"][0]).upper()
+            name = name if name == "DAGSTER_HOME" else f"ANALYTICS_{name}"
+            console.print(f"[red]error:[/red] {name}={str(fault['input'])!r}: {fault['msg']}; see analytics_assets/settings.py")
+        raise typer.Exit(1) from error
+
+
+# ------------------------------------------------------------------------------------------------------ simulate
+
+
+@app.command()
+def simulate(
+    days: Annotated[int, typer.Option(min=1, help="How many days.")] = DEMO_DAYS,
+    end: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The last day; yesterday without it.")] = None,
+    scale: Annotated[float, typer.Option(min=0.001, help="1 is some thousand rows a day.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same files.")] = 1,
+    only: Annotated[str | None, typer.Option(help="One domain, by its name.")] = None,
+) -> None:
+    """Write sample files with real defects into the inbox."""
+    with _told_plainly():
+        _simulate(_settings(), days, end.date() if end else _yesterday(), scale, seed, only)
+
+
+def _simulate(settings: Settings, days: int, end: date, scale: float, seed: int, only: str | None) -> None:
+    from analytics_assets.definitions import DOMAINS
+    from analytics_assets.partitions import Window
+
+    chosen = [domain for domain in DOMAINS if only in (None, domain.name)]
+    if not chosen:
+        raise ValueError(f"there is no domain {only!r}; there is {', '.join(domain.name for domain in DOMAINS)}")
+    window = Window.of_days(end - timedelta(days=days - 1), end)
+    for domain in chosen:
+        with console.status(f"simulating {domain.name} for {window}"):
+            domain.simulate(settings.inbox_dir, window, scale, Random(f"{seed} {domain.name}"))
+        console.print(f"simulated {domain.name} for {window} into {_shown(settings.inbox_dir)}")
+
+
+# --------------------------------------------------------------------------------------------------- materialize
+
+
+@app.command()
+def materialize(
+    from_: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="The first day.")] = None,
+    to: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="The last day, included.")] = None,
+    new: Annotated[bool, typer.Option("--new", help="Land what is new, and make the days that it changes.")] = False,
+    select: Annotated[
+        str | None, typer.Option(help="Assets, in Dagster's selection syntax: 'group:consent', '+mart_company_daily'.")
+    ] = None,
+) -> None:
+    """Land the inbox and make days of assets, all in this process."""
+    with _told_plainly():
+        if new == bool(from_ or to) or bool(from_) != bool(to):
+            raise ValueError("say which days: either --from DATE --to DATE, or --new for whatever is out of date")
+        settings = _settings()
+        window = _window_of(settings, from_.date(), to.date()) if from_ and to else None
+        outcome = _materialize(settings, window, select)
+    _show_outcome(outcome)
+    if outcome.failures:
+        raise typer.Exit(1)
+
+
+def _window_of(settings: Settings, first: date, last: date) -> "Window":
+    from analytics_assets.partitions import Window, partitioned_days
+
+    partitions = partitioned_days(settings.start_date, datetime.now(UTC))
+    if first > last:
+        raise ValueError(f"--from {first} is after --to {last}")
+    if first < partitions.start:
+        raise ValueError(
+            f"{first} is before the first day that has a partition, {partitions.start}; "
+            "set ANALYTICS_START_DATE to an earlier day to have it"
+        )
+    if last >= partitions.end:
+        raise ValueError(f"{last} is not over yet; the last day that has a partition is {partitions.end - timedelta(1)}")
+    return Window.of_days(first, last)
+
+
+def _materialize(settings: Settings, window: "Window | None", select: str | None) -> "Outcome":
+    from dagster import AssetSelection, DagsterInstance
+
+    from analytics_assets.definitions import DOMAINS, defs
+    from analytics_assets.home import prepare_dagster_home
+    from analytics_assets.partitions import partitioned_days
+    from analytics_assets.runs import Runner, group_into_runs, tied_windows
+
+    prepare_dagster_home(settings)
+    sources = [source for domain in DOMAINS for source in domain.sources]
+    graph = defs.resolve_asset_graph()
+    selection = AssetSelection.from_string(select) if select else AssetSelection.all()
+    names = {key.path[-1] for key in selection.resolve(graph)}
+    if not names:
+        raise ValueError(f"--select {select!r} selects no asset; `dagster asset list` prints their names")
+    with DagsterInstance.get() as instance, _progress() as announce:
+        runner = Runner(defs, sources, settings, instance, announce)
+        runner.land(names)
+        if window is None:
+            runner.settle(names)
+        else:
+            partitions = partitioned_days(settings.start_date, datetime.now(UTC))
+            windows = tied_windows(runner.upstream, names, window, partitions)
+            runner.make(group_into_runs(runner.upstream, {name: [w] for name, w in windows.items()}))
+        return runner.outcome
+
+
+class _Progress(logging.Handler):
+    """What runs now: a line that changes on a terminal, a line a step elsewhere."""
+
+    def __init__(self, status: Status) -> None:
+        super().__init__()
+        self._status, self._started, self._step = status, time.monotonic(), ""
+
+    def step(self, sentence: str) -> None:
+        """Says which step begins."""
+        self._step = escape(sentence)
+        self._status.update(self._step)
+        console.print(f"[dim]{time.monotonic() - self._started:6.1f} s[/dim]  {self._step}")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._status.update(f"{self._step}  [dim]{escape(record.getMessage())}[/dim]")
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """Shows the steps that are announced and, until they end, what the package logs meanwhile."""
+    package_logger = logging.getLogger("analytics_assets")
+    with console.status("") as status:
+        progress = _Progress(status)
+        package_logger.addHandler(progress)
+        package_logger.setLevel(logging.INFO)
+        try:
+            yield progress.step
+        finally:
+            package_logger.removeHandler(progress)
+
+
+def _show_outcome(outcome: "Outcome") -> None:
+    if outcome.made:
+        table = Table("asset", title="Made", title_justify="left", header_style="bold")
+        for heading in ("days", "rows"):
+            table.add_column(heading, justify="right")
+        table.add_column("from")
+        table.add_column("to")
+        for name, days in outcome.made.items():
+            table.add_row(name, f"{len(days):,}", f"{sum(days.values()):,}", str(min(days)), str(max(days)))
+        console.print(table)
+    else:
+        console.print("Nothing was out of date.")
+    for title, colour, sentences in (("warning", "yellow", outcome.warnings), ("failed", "red", outcome.failures)):
+        for sentence in dict.fromkeys(sentences):
+            console.print(f"[{colour}]{title}:[/{colour}] {escape(sentence)}")
+
+
+# ------------------------------------------------------------------------------------------------------- balance
+
+
+@app.command()
+def balance() -> None:
+    """Show where every row is: accepted = raw + waiting + superseded, src = raw, stg = src less duplicates."""
+    with _told_plainly():
+        from analytics_assets.balance import balance_of
+        from analytics_assets.definitions import DOMAINS
+
+        settings = _settings()
+        table = Table("source", title="Rows of each source", title_justify="left", header_style="bold")
+        headings = ("accepted", "raw", "waiting", "superseded", "rejected", "src", "stg", "duplicates")
+        for heading in headings:
+            table.add_column(heading, justify="right")
+        table.add_column("adds up")
+        faults = []
+        for source in (source for domain in DOMAINS for source in domain.sources):
+            found = balance_of(source, settings, datetime.now(UTC))
+            faults += found.faults
+            table.add_row(
+                source.name, *(f"{getattr(found, h):,}" for h in headings), "no" if found.faults else "yes"
+            )
+        console.print(table)
+        for fault in faults:
+            console.print(f"[red]failed:[/red] {escape(fault)}")
+        if faults:
+            raise typer.Exit(1)
+
+
+# ---------------------------------------------------------------------------------------------------------- demo
+
+
+@app.command()
+def demo() -> None:
+    """Simulate 30 days ending yesterday, make every day of every asset, and say where to look."""
+    with _told_plainly():
+        _write_env_once(_yesterday() - timedelta(days=DEMO_DAYS - 1))
+        settings = _settings()
+        _simulate(settings, DEMO_DAYS, _yesterday(), 1.0, 1, None)
+        outcome = _materialize(settings, _window_of(settings, settings.start_date, _yesterday()), None)
+    _show_outcome(outcome)
+    if outcome.failures:
+        raise typer.Exit(1)
+    places = Table.grid(padding=(0, 2))
+    places.add_row("[bold]make dev[/bold]", "the asset graph, its days and checks, at http://127.0.0.1:3000")
+    places.add_row("[bold]analytics-assets balance[/bold]", "where every row went (it is in .venv/bin)")
+    places.add_row(_shown(settings.inbox_dir), "drop files here, then: analytics-assets materialize --new")
+    places.add_row(_shown(settings.warehouse_file), "the warehouse: a DuckDB database; start with marts.mart_company_daily")
+    places.add_row(_shown(settings.rejects_dir), "rows that were rejected, each with its reason")
+    console.print("\n[bold]Where to look[/bold]")
+    console.print(places)
+
+
+def _write_env_once(first_day: date) -> None:
+    """Writes `.env` with every variable at its default, except the first day, unless there is one already."""
+    file = PROJECT_DIR / ".env"
+    if file.exists() or "ANALYTICS_START_DATE" in os.environ:
+        return
+    lines = ["# Settings of this clone; see analytics_assets/settings.py.", f"ANALYTICS_START_DATE={first_day}"]
+    for name, field in Settings.model_fields.items():
+        if name not in ("start_date", "dagster_home"):
+            lines += ["", f"# {field.description}", f"#ANALYTICS_{name.upper()}={field.default}"]
+    file.write_text("\n".join(lines) + "\n")
+    console.print(f"wrote {file.name}: the first day is {first_day}")
+
+
+# --------------------------------------------------------------------------------------------------------- other
+
+
+@app.command()
+def prepare() -> None:
+    """Make DAGSTER_HOME and dbt's manifest ready; `make dev` and the tests do so first."""
+    with _told_plainly():
+        from analytics_assets.home import prepare_dagster_home
+        from analytics_assets.warehouse.dbt import prepare_manifest
+
+        settings = _settings()
+        prepare_dagster_home(settings)
+        prepare_manifest(settings)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def dbt(
+    context: typer.Context,
+    from_: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="The first day.")] = None,
+    to: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="The last day, included.")] = None,
+) -> None:
+    """Run dbt by hand with this project's variables: analytics-assets dbt --from DATE --to DATE -- compile -s MODEL."""
+    with _told_plainly():
+        from analytics_assets.definitions import DOMAINS
+        from analytics_assets.warehouse.dbt import run_dbt
+
+        settings = _settings()
+        window = _window_of(settings, from_.date(), to.date()) if from_ and to else None
+        sources = [source for domain in DOMAINS for source in domain.sources]
+        run = run_dbt(context.args, settings, sources, window, quiet=False)
+        if run.failures:
+            raise typer.Exit(1)
+
+
+def _yesterday() -> date:
+    return datetime.now(UTC).date() - timedelta(days=1)
+
+
+def _shown(path: object) -> str:
+    """A path as short as it can be from here."""
+    text = str(path)
+    return os.path.relpath(text) if text.startswith(str(PROJECT_DIR)) else text
+
+
+if __name__ == "__main__":
+    sys.exit(app())

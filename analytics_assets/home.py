@@ -1,0 +1,27 @@
+"""Dagster's home: made before anything uses it, inside the project, and kept."""
+
+import os
+from pathlib import Path
+
+from analytics_assets.files import only_one
+from analytics_assets.settings import PROJECT_DIR, Settings
+
+
+def prepare_dagster_home(settings: Settings) -> Path:
+    """Makes DAGSTER_HOME ready and points this process to it.
+
+    The first instance on an empty home creates the tables of its storage; two processes that do so at once crash.
+    So it happens here, under a lock, before any other process starts.
+    """
+    from dagster import DagsterInstance
+
+    home = settings.dagster_home
+    home.mkdir(parents=True, exist_ok=True)
+    os.environ["DAGSTER_HOME"] = str(home)
+    with only_one(home / ".prepare.lock"):
+        config = home / "dagster.yaml"
+        if not config.exists():
+            config.symlink_to(os.path.relpath(PROJECT_DIR / "dagster.yaml", home))
+        with DagsterInstance.get() as instance:
+            instance.get_runs_count()
+    return home

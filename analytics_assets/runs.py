@@ -1,0 +1,241 @@
+"""Runs in this process: which days of which assets belong into one run, and in which order the runs come.
+
+The planning is pure; `Runner` executes a plan and remembers what failed.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from datetime import date
+
+from dagster import (
+    AssetCheckSeverity,
+    AssetKey,
+    AssetSelection,
+    DagsterEventType,
+    DagsterInstance,
+    Definitions,
+    evaluate_automation_conditions,
+)
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
+
+from analytics_assets.ingest.landing import Landing
+from analytics_assets.ingest.raw import LANDED_PREFIX
+from analytics_assets.ingest.source import Source
+from analytics_assets.partitions import ONE_DAY, Window
+from analytics_assets.settings import Settings
+from analytics_assets.versions import Offsets, offsets_of
+
+logger = logging.getLogger(__name__)
+
+Upstream = Mapping[str, Mapping[str, Offsets]]
+"""For each partitioned asset, those that it reads and how; every asset stands after those that it reads."""
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """Assets whose same days are made in one run."""
+
+    assets: tuple[str, ...]
+    window: Window
+
+
+def tied_windows(upstream: Upstream, selected: Set[str], window: Window, partitions: Window) -> dict[str, Window]:
+    """The days of each selected asset that belong to a range: the range itself, what it is made from, what hangs on it.
+
+    Args:
+        window: the range that was asked for.
+        partitions: all days that have a partition; no others are given back.
+    """
+    names = [name for name in upstream if name in selected]
+    needed, changed = dict.fromkeys(names, window), dict.fromkeys(names, window)
+    for name in reversed(names):
+        for parent, offsets in upstream[name].items():
+            if parent in needed:
+                needed[parent] = _hull(needed[parent], offsets.upstream_of(needed[name]))
+    for name in names:
+        for parent, offsets in upstream[name].items():
+            if parent in changed:
+                changed[name] = _hull(changed[name], offsets.downstream_of(changed[parent]))
+    found = {}
+    for name in names:
+        whole = _hull(needed[name], changed[name])
+        found[name] = Window(max(whole.start, partitions.start), min(whole.end, partitions.end))
+    return found
+
+
+def _hull(one: Window, other: Window) -> Window:
+    return Window(min(one.start, other.start), max(one.end, other.end))
+
+
+def group_into_runs(upstream: Upstream, windows: Mapping[str, Sequence[Window]]) -> list[PlannedRun]:
+    """As few runs as there can be, each with assets of one window, each after those that it reads from."""
+    waiting = [(name, window) for name in upstream for window in windows.get(name, ())]
+    runs = []
+    while waiting:
+        window = waiting[0][1]
+        taken: list[str] = []
+        blocked = set()
+        for name, its_window in waiting:
+            if its_window == window and not blocked & set(upstream[name]) and name not in blocked:
+                taken.append(name)
+            else:
+                blocked.add(name)
+        runs.append(PlannedRun(tuple(taken), window))
+        waiting = [(name, w) for name, w in waiting if not (w == window and name in taken)]
+    return runs
+
+
+def contiguous(days: Iterable[date]) -> list[Window]:
+    """The spans of consecutive days, oldest first."""
+    spans: list[Window] = []
+    for day in sorted(set(days)):
+        if spans and spans[-1].end == day:
+            spans[-1] = Window(spans[-1].start, day + ONE_DAY)
+        else:
+            spans.append(Window.of_days(day, day))
+    return spans
+
+
+# ------------------------------------------------------------------------------------------------------ running
+
+
+@dataclass
+class Outcome:
+    """What a series of runs came to.
+
+    Attributes:
+        made: days and rows made, by asset.
+        failures: a sentence for each thing that failed.
+        warnings: a sentence for each check that only warns.
+    """
+
+    made: dict[str, dict[date, int]] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+class Runner:
+    """Executes runs in this process, on the instance that the UI shows."""
+
+    def __init__(
+        self,
+        definitions: Definitions,
+        sources: Sequence[Source],
+        settings: Settings,
+        instance: DagsterInstance,
+        announce: Callable[[str], None] = logger.info,
+    ) -> None:
+        self._definitions, self._sources, self._settings = definitions, sources, settings
+        self._instance, self._announce = instance, announce
+        self._job = definitions.resolve_implicit_global_asset_job_def()
+        self._graph = definitions.resolve_asset_graph()
+        self.outcome = Outcome()
+
+    @property
+    def upstream(self) -> dict[str, dict[str, Offsets]]:
+        """The partitioned assets in the order of their making, each with what it reads."""
+        found = {}
+        for key in self._graph.toposorted_asset_keys:
+            node = self._graph.get(key)
+            if node.partitions_def is not None:
+                found[key.path[-1]] = {
+                    parent.path[-1]: offsets_of(node.partition_mappings.get(parent))
+                    for parent in sorted(node.parent_keys)
+                    if self._graph.get(parent).partitions_def is not None
+                }
+        return found
+
+    def land(self, names: Set[str]) -> None:
+        """Lands everything that lies in the inbox of some landing assets, and waits for what is being written."""
+        for source in self._sources:
+            name = LANDED_PREFIX + source.name
+            if name not in names:
+                continue
+            while True:
+                found = Landing(self._settings, source).look()
+                if found.new:
+                    if not self._execute([name], None):
+                        break
+                elif found.unsettled:
+                    self._announce(f"waiting for {found.unsettled[0].path}, which is still being written")
+                    time.sleep(min(1.0, self._settings.inbox_settle_seconds))
+                else:
+                    break
+
+    def make(self, plan: Iterable[PlannedRun]) -> None:
+        """Executes some runs; one that fails does not stop those that do not read from it."""
+        failed: set[str] = set()
+        for run in plan:
+            assets = [name for name in run.assets if not failed & set(self.upstream[name])]
+            failed |= set(run.assets) - set(assets)
+            if assets and not self._execute(assets, run.window):
+                failed |= set(assets)
+
+    def settle(self, names: Set[str]) -> None:
+        """Does what the automation would for some assets, tick by tick, until it asks for nothing more."""
+        cursor, given_up = None, set()
+        while True:
+            tick = evaluate_automation_conditions(
+                self._definitions, self._instance, AssetSelection.assets(*sorted(names)), cursor=cursor
+            )
+            cursor = tick.cursor
+            requested = {
+                key.path[-1]: {date.fromisoformat(day) for day in tick.get_requested_partitions(key) if day}
+                for key in self._graph.toposorted_asset_keys
+                if self._graph.get(key).partitions_def is not None
+            }
+            windows = {
+                name: contiguous(day for day in days if (name, day) not in given_up) for name, days in requested.items()
+            }
+            plan = group_into_runs(self.upstream, windows)
+            if not plan:
+                return
+            for run in plan:
+                if not self._execute(list(run.assets), run.window):
+                    given_up |= {(name, day) for name in run.assets for day in run.window.days()}
+
+    def _execute(self, assets: Sequence[str], window: Window | None) -> bool:
+        span = f" for {window}" if window else ""
+        self._announce(f"{assets[0] if len(assets) == 1 else f'{assets[0]} … {assets[-1]}'}{span}")
+        tags = {}
+        if window:
+            tags[ASSET_PARTITION_RANGE_START_TAG] = window.start.isoformat()
+            tags[ASSET_PARTITION_RANGE_END_TAG] = (window.end - ONE_DAY).isoformat()
+        result = self._job.execute_in_process(
+            instance=self._instance,
+            asset_selection=[AssetKey(name) for name in assets],
+            tags=tags,
+            raise_on_error=False,
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        )
+        for event in result.all_events:
+            if event.event_type is DagsterEventType.ASSET_MATERIALIZATION and event.partition:
+                rows = event.materialization.metadata.get("dagster/partition_row_count")
+                made = self.outcome.made.setdefault(event.asset_key.path[-1], {})
+                made[date.fromisoformat(event.partition)] = rows.value if rows else 0
+            elif event.is_step_failure:
+                self.outcome.failures.append(f"{event.step_key}{span}: {_reason(event.step_failure_data.error)}")
+        for check in result.get_asset_check_evaluations():
+            if not check.passed:
+                sentence = f"check {check.check_name} of {check.asset_key.path[-1]}{span}{_findings(check.metadata)}"
+                is_error = check.severity is AssetCheckSeverity.ERROR
+                (self.outcome.failures if is_error else self.outcome.warnings).append(sentence)
+        return result.success
+
+
+def _reason(error: object) -> str:
+    """The innermost message of a serialized error, in one line."""
+    while getattr(error, "cause", None) is not None:
+        error = error.cause  # type: ignore[attr-defined]
+    text = str(getattr(error, "message", error)).strip()
+    return " ".join(line.strip() for line in text.splitlines() if line.strip())
+
+
+def _findings(metadata: Mapping[str, object]) -> str:
+    table = metadata.get("first") or metadata.get("failing_rows")
+    if table is None:
+        return ""
+    first = table.records[0].data  # type: ignore[attr-defined]
+    return ": " + ", ".join(f"{name} {value}" for name, value in first.items())
