@@ -41,9 +41,11 @@ class OutOfDate(AutomationCondition[AssetKey]):
 
     @property
     def name(self) -> str:
+        """How the condition is called in the UI."""
         return "out_of_date"
 
     def evaluate(self, context: AutomationContext[AssetKey]) -> AutomationResult[AssetKey]:
+        """The candidates that are out of date; of an asset without partitions, nothing."""
         keys = sorted(context.candidate_subset.expensively_compute_partition_keys()) if context.partitions_def else []
         if not keys:
             return AutomationResult(context, context.get_empty_subset())
@@ -81,11 +83,7 @@ class Automation:
             (self._out_of_date & ~requested) | AutomationCondition.in_progress()
         )
         return (
-            (
-                self._out_of_date
-                | AutomationCondition.missing()
-                | AutomationCondition.any_deps_match(requested)
-            )
+            (self._out_of_date | AutomationCondition.missing() | AutomationCondition.any_deps_match(requested))
             & ~AutomationCondition.in_progress()
             & ~upstream_is_late
         ).with_label("inputs differ")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from analytics_assets.runs import Outcome
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Raw files in, daily analytics out.")
-console = Console(highlight=False)
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 DEMO_DAYS = 30
 
 
@@ -50,7 +50,9 @@ def _settings() -> Settings:
         for fault in error.errors():
             name = str(fault["loc"][0]).upper()
             name = name if name == "DAGSTER_HOME" else f"ANALYTICS_{name}"
-            console.print(f"[red]error:[/red] {name}={str(fault['input'])!r}: {fault['msg']}; see analytics_assets/settings.py")
+            console.print(
+                f"[red]error:[/red] {name}={str(fault['input'])!r}: {fault['msg']}; see analytics_assets/settings.py"
+            )
         raise typer.Exit(1) from error
 
 
@@ -60,7 +62,9 @@ def _settings() -> Settings:
 @app.command()
 def simulate(
     days: Annotated[int, typer.Option(min=1, help="How many days.")] = DEMO_DAYS,
-    end: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The last day; yesterday without it.")] = None,
+    end: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The last day; yesterday without it.")
+    ] = None,
     scale: Annotated[float, typer.Option(min=0.001, help="1 is some thousand rows a day.")] = 1.0,
     seed: Annotated[int, typer.Option(help="The same seed makes the same files.")] = 1,
     only: Annotated[str | None, typer.Option(help="One domain, by its name.")] = None,
@@ -120,7 +124,9 @@ def _window_of(settings: Settings, first: date, last: date) -> "Window":
             "set ANALYTICS_START_DATE to an earlier day to have it"
         )
     if last >= partitions.end:
-        raise ValueError(f"{last} is not over yet; the last day that has a partition is {partitions.end - timedelta(1)}")
+        raise ValueError(
+            f"{last} is not over yet; the last day that has a partition is {partitions.end - timedelta(1)}"
+        )
     return Window.of_days(first, last)
 
 
@@ -219,9 +225,7 @@ def balance() -> None:
         for source in (source for domain in DOMAINS for source in domain.sources):
             found = balance_of(source, settings, datetime.now(UTC))
             faults += found.faults
-            table.add_row(
-                source.name, *(f"{getattr(found, h):,}" for h in headings), "no" if found.faults else "yes"
-            )
+            table.add_row(source.name, *(f"{getattr(found, h):,}" for h in headings), "no" if found.faults else "yes")
         console.print(table)
         for fault in faults:
             console.print(f"[red]failed:[/red] {escape(fault)}")
@@ -247,7 +251,7 @@ def demo() -> None:
     places.add_row("[bold]make dev[/bold]", "the asset graph, its days and checks, at http://127.0.0.1:3000")
     places.add_row("[bold]analytics-assets balance[/bold]", "where every row went (it is in .venv/bin)")
     places.add_row(_shown(settings.inbox_dir), "drop files here, then: analytics-assets materialize --new")
-    places.add_row(_shown(settings.warehouse_file), "the warehouse: a DuckDB database; start with marts.mart_company_daily")
+    places.add_row(_shown(settings.warehouse_file), "the warehouse, in DuckDB; start with marts.mart_company_daily")
     places.add_row(_shown(settings.rejects_dir), "rows that were rejected, each with its reason")
     console.print("\n[bold]Where to look[/bold]")
     console.print(places)

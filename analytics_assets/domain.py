@@ -3,11 +3,16 @@
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from random import Random
 
-from dagster import AutomationConditionSensorDefinition, AssetSelection, Definitions, DefaultSensorStatus, in_process_executor
+from dagster import (
+    AssetSelection,
+    AutomationConditionSensorDefinition,
+    DefaultSensorStatus,
+    Definitions,
+    in_process_executor,
+)
 from dagster._utils.warnings import BetaWarning
 from dagster_duckdb import DuckDBResource
 
@@ -51,7 +56,11 @@ def build_definitions(settings: Settings, domains: Iterable[Domain]) -> Definiti
         asset
         for domain in domains
         for asset in (
-            *(a for s in domain.sources for a in build_source_assets(s, settings, partitions, automation, domain.name, domain.owner)),
+            *(
+                a
+                for s in domain.sources
+                for a in build_source_assets(s, settings, partitions, automation, domain.name, domain.owner)
+            ),
             build_model_assets(domain.name, domain.owner, settings, sources, partitions, automation.model()),
         )
     ]

@@ -76,7 +76,7 @@ def group_into_runs(upstream: Upstream, windows: Mapping[str, Sequence[Window]])
     while waiting:
         window = waiting[0][1]
         taken: list[str] = []
-        blocked = set()
+        blocked: set[str] = set()
         for name, its_window in waiting:
             if its_window == window and not blocked & set(upstream[name]) and name not in blocked:
                 taken.append(name)
@@ -212,9 +212,10 @@ class Runner:
         )
         for event in result.all_events:
             if event.event_type is DagsterEventType.ASSET_MATERIALIZATION and event.partition:
-                rows = event.materialization.metadata.get("dagster/partition_row_count")
-                made = self.outcome.made.setdefault(event.asset_key.path[-1], {})
-                made[date.fromisoformat(event.partition)] = rows.value if rows else 0
+                materialization = event.step_materialization_data.materialization
+                rows = materialization.metadata.get("dagster/partition_row_count")
+                made = self.outcome.made.setdefault(materialization.asset_key.path[-1], {})
+                made[date.fromisoformat(event.partition)] = int(str(rows.value)) if rows else 0
             elif event.is_step_failure:
                 self.outcome.failures.append(f"{event.step_key}{span}: {_reason(event.step_failure_data.error)}")
         for check in result.get_asset_check_evaluations():

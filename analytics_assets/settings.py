@@ -31,7 +31,9 @@ class Settings(BaseSettings):
     )
 
     dagster_home: ProjectPath = Field(
-        Path(".dagster"), validation_alias="DAGSTER_HOME", description="Folder of Dagster's own state: runs, events, logs."
+        Path(".dagster"),
+        validation_alias="DAGSTER_HOME",
+        description="Folder of Dagster's own state: runs, events, logs.",
     )
     data_dir: ProjectPath = Field(
         Path("data"), description="Folder of everything that is data: inbox/, lake/, warehouse/, exports/."
@@ -53,7 +55,8 @@ class Settings(BaseSettings):
     )
     duckdb_memory_limit: str = Field("4GB", description="What DuckDB may take before it spills to disk.")
     dbt_target: str = Field(
-        "prod", description="dbt target: `prod` (a schema per layer) or `dev` (one schema, dbt_<user>, for a developer)."
+        "prod",
+        description="dbt target: `prod` (a schema per layer) or `dev` (one schema of a developer's own).",
     )
     user: str = Field(
         "developer", pattern=r"^[A-Za-z0-9_]+$", description="Names the schema of the `dev` target: dbt_<user>."

@@ -128,8 +128,12 @@ def _read_csv(path: Path, source: Source) -> Iterator[Batch]:
             BrokenRecord(line - 1, column, f"{kind.lower()}: {message}", text.strip("\r\n"))
             for line, column, kind, message, text in connection.execute(
                 """
-                select line, any_value(column_name), min(error_type), min(error_message), coalesce(any_value(csv_line), '')
-                from reject_errors group by line order by line
+                select
+                    line, any_value(column_name), min(error_type), min(error_message),
+                    coalesce(any_value(csv_line), '')
+                from reject_errors
+                group by line
+                order by line
                 """
             ).fetchall()
         ]
@@ -184,7 +188,7 @@ def _records_of(line: str, source: Source) -> list[dict[str, str | None]]:
 def _read_json_lines(path: Path, source: Source) -> Iterator[Batch]:
     row, rows, broken = 1, [], []
     try:
-        with (gzip.open(path) if path.suffix == ".gz" else path.open("rb")) as file:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             for number, raw_line in enumerate(file, start=1):
                 try:
                     line = raw_line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
@@ -204,6 +208,4 @@ def _read_json_lines(path: Path, source: Source) -> Iterator[Batch]:
 
 def _text_frame(rows: list[dict[str, str | None]], source: Source) -> pl.DataFrame:
     names = dict.fromkeys([*source.columns, *(name for row in rows for name in row)])
-    return pl.DataFrame(
-        {name: pl.Series([row.get(name) for row in rows], dtype=pl.String) for name in names}
-    )
+    return pl.DataFrame({name: pl.Series([row.get(name) for row in rows], dtype=pl.String) for name in names})

@@ -49,10 +49,6 @@ class LandingReport:
     ignored: dict[str, str] = field(default_factory=dict)
     remaining: int = 0
 
-    @property
-    def did_something(self) -> bool:
-        return bool(self.landed or self.known or self.unreadable)
-
 
 class Landing:
     """Lands the files of one source."""

@@ -94,10 +94,12 @@ class Content:
 
     @property
     def accepted_rows(self) -> int:
+        """Rows in all pieces."""
         return sum(piece.rows for piece in self.pieces)
 
     @property
     def rejected_rows(self) -> int:
+        """Rows in the rejects."""
         return sum(self.rejected.values())
 
 
@@ -301,4 +303,3 @@ def version_of(pieces: Iterable[Piece]) -> str:
 def wanted_versions(ledger: Ledger, source: Source, partitions: Window) -> Mapping[date, str]:
     """The version that each raw day should have."""
     return {day: version_of(pieces) for day, pieces in ledger.pieces(source, partitions).items()}
-

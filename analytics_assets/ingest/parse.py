@@ -3,6 +3,7 @@
 Pure functions of a batch and a spec: no file is opened here, and no clock is read.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -107,15 +108,14 @@ def _parsed_text(text: pl.Expr, wanted: object, timezone: str) -> pl.Expr:
 def _parsed_time(text: pl.Expr, timezone: str) -> pl.Expr:
     """Times as `2025-09-05 1:04:00`, with or without fraction, T, seconds and offset; naive ones are of `timezone`."""
     spaced = text.str.replace("T", " ", literal=True)
-    local = pl.coalesce(
-        *(spaced.str.to_datetime(form, time_unit="us", strict=False) for form in _TIME_FORMATS)
-    )
+    local = pl.coalesce(*(spaced.str.to_datetime(form, time_unit="us", strict=False) for form in _TIME_FORMATS))
     has_offset = spaced.str.contains(r"(?:[zZ]|[+-]\d{2}:?\d{2})$")
     zoned = pl.when(has_offset).then(spaced.str.replace(r"[zZ]$", "+00:00"))
     return pl.coalesce(
         _in_utc(local, timezone),
-        zoned.str.to_datetime(_TIME_FORMAT_WITH_OFFSET, time_unit="us", time_zone="UTC", strict=False)
-        .dt.replace_time_zone(None),
+        zoned.str.to_datetime(
+            _TIME_FORMAT_WITH_OFFSET, time_unit="us", time_zone="UTC", strict=False
+        ).dt.replace_time_zone(None),
     )
 
 
@@ -175,14 +175,21 @@ def _type_name(dtype: object) -> str:
 
 
 def _rejects_of(bad: pl.DataFrame, faults: list[_Fault], source: Source, file: str) -> pl.DataFrame:
+    def said(name: str, by_number: Sequence[str | None]) -> pl.Expr:
+        return pl.col("_fault").replace_strict(dict(enumerate(by_number)), return_dtype=pl.String).alias(name)
+
     number = pl.coalesce(pl.when(fault.found).then(pl.lit(n)) for n, fault in enumerate(faults)).alias("_fault")
     return bad.with_columns(number).select(
         pl.lit(source.name).alias("source"),
         pl.lit(file).alias("file"),
         pl.col("_source_row").alias("row"),
         pl.col("_day").alias("day"),
-        pl.col("_fault").replace_strict(dict(enumerate(f.column for f in faults)), return_dtype=pl.String).alias("column"),
-        pl.col("_fault").replace_strict(dict(enumerate(f.reason for f in faults)), return_dtype=pl.String).alias("reason"),
+        pl.col("_fault")
+        .replace_strict(dict(enumerate(f.column for f in faults)), return_dtype=pl.String)
+        .alias("column"),
+        pl.col("_fault")
+        .replace_strict(dict(enumerate(f.reason for f in faults)), return_dtype=pl.String)
+        .alias("reason"),
         pl.col("_record").struct.json_encode().alias("text"),
     )
 

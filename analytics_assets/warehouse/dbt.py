@@ -200,4 +200,3 @@ def _invoke(
     if not result.success and not run.failures:
         raise DbtError(f"dbt {arguments[0]} failed without saying why")
     return run
-

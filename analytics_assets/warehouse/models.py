@@ -171,13 +171,11 @@ def _sample(connection: DuckDBPyConnection, sql: str) -> MetadataValue:
     """The first rows that a test objects to, as a table."""
     found = connection.execute(f"select * from ({sql}) limit {SAMPLE_ROWS}")
     names = [column[0] for column in found.description or []]
-    return MetadataValue.table(
-        [TableRecord(dict(zip(names, map(str, row), strict=True))) for row in found.fetchall()]
-    )
+    return MetadataValue.table([TableRecord(dict(zip(names, map(str, row), strict=True))) for row in found.fetchall()])
 
 
 def _with_failing_rows(event: Any, samples: Mapping[str, MetadataValue]) -> Any:
-    if not isinstance(event, AssetCheckResult) or event.check_name not in samples:
+    if not isinstance(event, AssetCheckResult) or event.check_name is None or event.check_name not in samples:
         return event
     return AssetCheckResult(
         passed=event.passed,

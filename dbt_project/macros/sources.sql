@@ -40,7 +40,7 @@
 {% macro default__row_hash(columns) -%}
     md5(concat(
         {%- for column in columns %}
-        coalesce(cast({{ adapter.quote(column) }} as {{ dbt.type_string() }}), '␀'), '␟'{{ ',' if not loop.last }}
+        coalesce(cast({{ adapter.quote(column) }} as {{ type_text() }}), '␀'), '␟'{{ ',' if not loop.last }}
         {%- endfor %}
     ))
 {%- endmacro %}

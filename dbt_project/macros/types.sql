@@ -8,3 +8,6 @@
 {% macro default__type_amount() -%}decimal(38, 9){%- endmacro %}
 
 {% macro bigquery__type_amount() -%}numeric{%- endmacro %}
+
+{#- Text of any length. -#}
+{% macro type_text() -%}{{ dbt.type_string() }}{%- endmacro %}

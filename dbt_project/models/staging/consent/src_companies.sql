@@ -12,7 +12,7 @@ final as (
         "INDUSTRY_FRONT" as industry_front,
         "HQ_COUNTRY" as hq_country,
         'companies' as record_source,
-        cast(null as {{ dbt.type_string() }}) as region,
+        cast(null as {{ type_text() }}) as region,
 
         _day as snapshot_date,
 

@@ -21,7 +21,7 @@ final as (
         "BROWSER_FAMILY" as browser_family,
         "DEVICE_TYPE" as device_type,
         'consent_events' as record_source,
-        cast(null as {{ dbt.type_string() }}) as region,
+        cast(null as {{ type_text() }}) as region,
 
         "COUNT" as sampled_count,
         "RATE" as sampling_rate,

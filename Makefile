@@ -1,0 +1,57 @@
+# Everything is installed into .venv, from requirements.lock, the first time that it is needed.
+PYTHON ?= python3
+BIN := .venv/bin
+export DAGSTER_HOME ?= $(CURDIR)/.dagster
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo dev test lint format validate bench lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+install: .venv/.installed ## install everything into .venv
+
+.venv/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
+		|| { echo "error: Python 3.11, 3.12 or 3.13 is needed; try: make $(MAKECMDGOALS) PYTHON=python3.11"; exit 1; }
+	@echo "installing into .venv"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: install ## simulate 30 days, make every day of every asset, say where to look
+	@$(BIN)/analytics-assets demo
+
+dev: install ## the UI, the sensors and the automation, at http://127.0.0.1:3000
+	@$(BIN)/analytics-assets prepare
+	@$(BIN)/dagster dev
+
+test: install ## run the tests
+	@$(BIN)/pytest
+
+lint: install ## ruff, sqlfluff and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/sqlfluff lint --processes 2 dbt_project/models
+
+format: install ## let ruff and sqlfluff mend what they can
+	@$(BIN)/ruff check --fix --quiet .
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/sqlfluff fix --quiet dbt_project/models
+
+validate: install ## load the code location as Dagster would
+	@$(BIN)/analytics-assets prepare
+	@$(BIN)/dagster definitions validate --load-with-grpc
+
+bench: install ## measure speed, as ratios to something outside the project
+	@$(BIN)/python -m benchmarks
+
+lock: install ## resolve the dependencies anew
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --all-extras \
+		--upgrade pyproject.toml -o requirements.lock
+
+clean: ## delete what the project made: data, Dagster's state, dbt's artifacts (the inbox, too)
+	@rm -rf data/inbox data/lake data/warehouse data/exports .dagster dbt_project/target dbt_project/logs .env

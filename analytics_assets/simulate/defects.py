@@ -1,0 +1,39 @@
+"""What goes wrong with real deliveries, in measured doses: late rows, redelivered rows, malformed fields."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, timedelta
+from random import Random
+
+Row = dict[str, str | None]
+Delivery = dict[date, list[Row]]
+"""Rows by the day on which they are delivered."""
+
+
+def deliver(
+    rows_by_day: Mapping[date, Sequence[Row]], last_day: date, random: Random, late_share: float, redelivered: float
+) -> Delivery:
+    """Decides when each row is delivered: mostly on its day, some up to nine days late, some a second time.
+
+    Args:
+        last_day: nothing is delivered after it.
+        late_share: share of the rows that come 1 to 9 days late.
+        redelivered: share of the rows that come again, unchanged, 0 to 3 days after.
+    """
+    delivery: Delivery = {day: [] for day in rows_by_day}
+    for day, rows in rows_by_day.items():
+        for row in rows:
+            first = day + timedelta(random.randint(1, 9)) if random.random() < late_share else day
+            first = min(first, last_day)
+            delivery[first].append(row)
+            if random.random() < redelivered:
+                delivery[min(first + timedelta(random.randint(0, 3)), last_day)].append(row)
+    return delivery
+
+
+def spoil(rows: Sequence[Row], random: Random, share: float, spoilers: Sequence[Callable[[Row], Row]]) -> list[Row]:
+    """Puts malformed copies beside good rows: so many that `share` of the rows are malformed, taking turns."""
+    spoiled = list(rows)
+    for turn in range(int(len(rows) * share)):
+        position = random.randrange(len(spoiled) + 1)
+        spoiled.insert(position, spoilers[turn % len(spoilers)](dict(random.choice(rows))))
+    return spoiled
