@@ -1,0 +1,180 @@
+"""What the tests share: a project of its own in a temporary folder, on real files and a real warehouse."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from random import Random
+
+import duckdb
+import polars as pl
+import pytest
+from dagster import DagsterInstance, evaluate_automation_conditions
+
+from analytics_assets.definitions import DOMAINS
+from analytics_assets.domain import Domain, build_definitions
+from analytics_assets.ingest.landing import Landing, LandingReport
+from analytics_assets.ingest.source import Source
+from analytics_assets.partitions import Window
+from analytics_assets.runs import Runner
+from analytics_assets.settings import Settings
+from analytics_assets.versions import RAW_PREFIX
+from analytics_assets.warehouse.dbt import load_manifest
+
+REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)
+
+
+def day(number: int, days: int = 5) -> date:
+    """Day `number`, counted from 0, of a project of so many days."""
+    return YESTERDAY - timedelta(days=days - 1 - number)
+
+
+def test_settings(folder: Path, **changes: object) -> Settings:
+    """Settings of a project in a folder, whatever the shell's environment and `.env` say."""
+    defaults: dict[str, object] = {"start_date": day(0), "inbox_settle_seconds": 0.0}
+    return Settings(_env_file=None, data_dir=folder, dagster_home=folder / "home", **(defaults | changes))  # type: ignore[call-arg]
+
+
+test_settings.__test__ = False  # type: ignore[attr-defined]
+
+
+@dataclass
+class Project:
+    """A whole project in a folder of its own."""
+
+    folder: Path
+    domains: Sequence[Domain] = DOMAINS
+    changes: dict[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.settings = test_settings(self.folder, **self.changes)
+        self.definitions = build_definitions(self.settings, self.domains)
+        self.sources: list[Source] = [source for domain in self.domains for source in domain.sources]
+        self.instance = DagsterInstance.ephemeral()
+
+    def runner(self) -> Runner:
+        return Runner(self.definitions, self.sources, self.settings, self.instance)
+
+    @property
+    def assets(self) -> list[str]:
+        """The partitioned assets, each after those that it reads."""
+        return list(self.runner().upstream)
+
+    @property
+    def window(self) -> Window:
+        return Window.of_days(self.settings.start_date, YESTERDAY)
+
+    def simulate(self, scale: float = 0.1, seed: int = 1) -> None:
+        for domain in self.domains:
+            domain.simulate(self.settings.inbox_dir, self.window, scale, Random(seed))
+
+    def land(self) -> None:
+        runner = self.runner()
+        runner.land({f"landed_{source.name}" for source in self.sources})
+
+    def settle(self) -> Runner:
+        """Lands and makes whatever is out of date; fails the test if anything failed."""
+        runner = self.runner()
+        names = {key.path[-1] for key in self.definitions.resolve_asset_graph().get_all_asset_keys()}
+        runner.land(names)
+        runner.settle(names)
+        assert not [f for f in runner.outcome.failures if not f.startswith("check ")], runner.outcome.failures
+        return runner
+
+    def requested(self) -> dict[str, set[str]]:
+        """What the automation asks for in one tick, by asset."""
+        tick = evaluate_automation_conditions(self.definitions, self.instance)
+        graph = self.definitions.resolve_asset_graph()
+        found = {key.path[-1]: tick.get_requested_partitions(key) for key in graph.get_all_asset_keys()}
+        return {name: {str(key) for key in keys} for name, keys in found.items() if keys}
+
+    def tables(self) -> dict[tuple[str, date], list[tuple]]:
+        """All rows of every partitioned asset, sorted, by asset and day."""
+        found: dict[tuple[str, date], list[tuple]] = {}
+        for asset in self.assets:
+            frame = self.frame(asset)
+            text = frame.select(pl.all().cast(pl.String).fill_null("∅")) if frame.height else frame
+            for row, at in zip(text.rows(), frame["the_day"].to_list(), strict=True):
+                found.setdefault((asset, at), []).append(row)
+        return {where: sorted(rows) for where, rows in found.items()}
+
+    def frame(self, asset: str) -> pl.DataFrame:
+        """All rows of an asset, with the partition's day as `the_day`."""
+        if asset.startswith(RAW_PREFIX):
+            files = sorted((self.settings.raw_dir / asset).glob("_day=*/data.parquet"))
+            frames = [
+                pl.read_parquet(file).with_columns(the_day=date.fromisoformat(file.parent.name.removeprefix("_day=")))
+                for file in files
+            ]
+            return pl.concat(frames, how="diagonal_relaxed")
+        node = self.node(asset)
+        with duckdb.connect(str(self.settings.warehouse_file), read_only=True) as connection:
+            return connection.execute(
+                f'select *, {node["config"]["meta"]["day"]} as the_day from {node["schema"]}.{asset}'
+            ).pl()
+
+    def node(self, model: str) -> dict:
+        """The manifest's node of a model."""
+        manifest = load_manifest(self.settings)
+        return manifest["nodes"][f"model.analytics.{model}"]
+
+    def forget_builds(self) -> None:
+        """Empties raw and warehouse; ledger and landed pieces stay."""
+        shutil.rmtree(self.settings.raw_dir, ignore_errors=True)
+        shutil.rmtree(self.settings.warehouse_file.parent, ignore_errors=True)
+
+    def copy_to(self, folder: Path) -> "Project":
+        """A second project that starts from this one's data, with Dagster's state anew."""
+        shutil.copytree(self.folder, folder)
+        return Project(folder, self.domains, self.changes)
+
+    def drop(self, source: str, name: str, content: bytes | str) -> Path:
+        """Puts a file into the inbox."""
+        file = self.settings.inbox_dir / source / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content.encode() if isinstance(content, str) else content)
+        return file
+
+
+@dataclass
+class Inbox:
+    """The landing of one source, without Dagster."""
+
+    settings: Settings
+    source: Source
+
+    def drop(self, name: str, content: bytes | str) -> Path:
+        file = self.settings.inbox_dir / self.source.name / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content.encode() if isinstance(content, str) else content)
+        return file
+
+    def land(self) -> LandingReport:
+        return Landing(self.settings, self.source).run()
+
+    def rejects(self) -> pl.DataFrame:
+        files = sorted((self.settings.rejects_dir / self.source.name).glob("*.parquet"))
+        return pl.concat([pl.read_parquet(file) for file in files]) if files else pl.DataFrame()
+
+
+@pytest.fixture(autouse=True)
+def _environment_of_no_shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in [name for name in os.environ if name.startswith("ANALYTICS_")]:
+        monkeypatch.delenv(name)
+    yield
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path / "data")
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Callable[..., Inbox]:
+    def make(source: Source, **changes: object) -> Inbox:
+        return Inbox(test_settings(tmp_path / "data", start_date=date(2025, 1, 1), **changes), source)
+
+    return make

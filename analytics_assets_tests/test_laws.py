@@ -1,0 +1,247 @@
+"""The five laws, held by every partitioned asset of the graph, whatever domain it belongs to."""
+
+import random
+from datetime import date, timedelta
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+
+from analytics_assets.balance import balance_of
+from analytics_assets.ingest.ledger import Ledger
+from analytics_assets.ingest.source import Kind, Source
+from analytics_assets.partitions import Window
+from analytics_assets.runs import PlannedRun, group_into_runs, tied_windows
+from analytics_assets.simulate.files import write_rows
+from analytics_assets_tests.conftest import YESTERDAY, Project, day
+
+Tables = dict[tuple[str, date], list[tuple]]
+SOME_DAY = day(2)
+
+
+@pytest.fixture(scope="module")
+def settled(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Five days of everything, made by the automation."""
+    project = Project(tmp_path_factory.mktemp("laws") / "data")
+    project.simulate()
+    project.settle()
+    return project
+
+
+@pytest.fixture(scope="module")
+def tables(settled: Project) -> Tables:
+    found = settled.tables()
+    empty = [asset for asset in settled.assets if not any(name == asset for name, _ in found)]
+    assert not empty, f"the sample data leaves {empty} without a row, so no law says anything of them"
+    return found
+
+
+def differing(before: Tables, after: Tables) -> dict[str, set[date]]:
+    """The days of each asset whose rows are not the same."""
+    found: dict[str, set[date]] = {}
+    for asset, at in before.keys() | after.keys():
+        if before.get((asset, at)) != after.get((asset, at)):
+            found.setdefault(asset, set()).add(at)
+    return found
+
+
+# --------------------------------------------------------------------------------------------------- 1: again
+
+
+def test_law_1_a_partition_that_is_made_again_has_the_same_rows(settled: Project, tables: Tables) -> None:
+    runner = settled.runner()
+    runner.make([PlannedRun(tuple(settled.assets), Window.of_days(SOME_DAY, SOME_DAY))])
+    assert runner.outcome.made.keys() == set(settled.assets)
+    assert differing(tables, settled.tables()) == {}
+
+
+# ------------------------------------------------------------------------------------------------ 2: replaced
+
+
+def facts_above(project: Project, asset: str) -> set[str]:
+    """The sources of facts that an asset is made from."""
+    if asset.startswith("raw_"):
+        name = asset.removeprefix("raw_")
+        return {source.name for source in project.sources if source.name == name and source.kind is Kind.FACTS}
+    upstream = project.runner().upstream[asset]
+    return set().union(*(facts_above(project, parent) for parent in upstream)) if upstream else set()
+
+
+def test_law_2_a_partition_whose_input_has_become_empty_ends_up_empty(settled: Project, tmp_path: Path) -> None:
+    project = settled.copy_to(tmp_path / "data")
+    for source in project.sources:
+        if source.kind is Kind.FACTS:
+            drop_everything_again_but_one_day(project, source, SOME_DAY)
+    project.settle()
+    after = project.tables()
+    emptied = [asset for asset in project.assets if facts_above(project, asset)]
+    assert emptied
+    assert [asset for asset in emptied if (asset, SOME_DAY) in after] == []
+    assert all((asset, day(1)) in after for asset in emptied)
+
+
+def drop_everything_again_but_one_day(project: Project, source: Source, left_out: date) -> None:
+    """Replaces each file of a source by one without the rows of a day."""
+    rows = project.frame(f"raw_{source.name}").filter(pl.col("the_day") != left_out)
+    for path, accepted, _, _ in Ledger(project.settings.lake_dir).files(source):
+        kept = rows.filter(pl.col("_source_file") == path).select(*source.columns)
+        if kept.height == accepted:
+            continue
+        text = kept.select(pl.all().cast(pl.String)).rows(named=True)
+        write_rows(project.settings.inbox_dir / source.name / path, text, source.columns)
+
+
+# ----------------------------------------------------------------------------------------------- 3: any order
+
+
+@pytest.mark.parametrize("order", ["a range", "its days singly", "its days in reverse"])
+def test_law_3_the_order_of_making_makes_no_difference(
+    settled: Project, tables: Tables, tmp_path: Path, order: str
+) -> None:
+    project = settled.copy_to(tmp_path / "data")
+    project.forget_builds()
+    days = list(project.window.days())
+    singles = [Window.of_days(at, at) for at in days]
+    windows = {"a range": [project.window], "its days singly": singles, "its days in reverse": singles[::-1]}[order]
+    for window in windows:
+        runner = project.runner()
+        tied = tied_windows(runner.upstream, set(project.assets), window, project.window)
+        runner.make(group_into_runs(runner.upstream, {name: [span] for name, span in tied.items()}))
+        assert not [f for f in runner.outcome.failures if not f.startswith("check ")]
+    project.settle()
+    assert differing(tables, project.tables()) == {}
+
+
+def test_a_rebuild_from_nothing_has_the_same_rows(settled: Project, tables: Tables, tmp_path: Path) -> None:
+    project = settled.copy_to(tmp_path / "data")
+    project.forget_builds()
+    project.settle()
+    assert differing(tables, project.tables()) == {}
+
+
+# --------------------------------------------------------------------------------------------- 4: window-true
+
+
+def tied_to(project: Project, raw_asset: str, raw_days: set[date]) -> dict[str, set[date]]:
+    """By the partition mappings alone: the days of every asset that hang on some raw days."""
+    tied = {raw_asset: raw_days}
+    for asset, upstream in project.runner().upstream.items():
+        for parent, offsets in upstream.items():
+            for at in tied.get(parent, set()):
+                for number in range(offsets.start, offsets.end + 1):
+                    tied.setdefault(asset, set()).add(at - timedelta(days=number))
+    partitions = set(project.window.days())
+    return {asset: days & partitions for asset, days in tied.items()}
+
+
+SOURCES = [source for domain in Project.__dataclass_fields__["domains"].default for source in domain.sources]
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
+def test_law_4_one_changed_upstream_day_changes_exactly_the_days_that_its_mapping_ties_to_it(
+    settled: Project, tables: Tables, tmp_path: Path, source: Source
+) -> None:
+    project = settled.copy_to(tmp_path / "data")
+    project.settle()  # the copy's own instance learns what there is
+    assert project.requested() == {}
+
+    file, raw_days = drop_a_change(project, source, SOME_DAY)
+    project.land()
+    expected = tied_to(project, f"raw_{source.name}", raw_days)
+
+    runner = project.settle()
+    made = {asset: set(days) for asset, days in runner.outcome.made.items()}
+    assert made == expected, file.name
+    changed = differing(tables, project.tables())
+    assert all(days <= expected[asset] for asset, days in changed.items())
+    assert changed[f"raw_{source.name}"] == raw_days
+    assert project.requested() == {}
+
+
+def drop_a_change(project: Project, source: Source, at: date) -> tuple[Path, set[date]]:
+    """Drops a file that changes one day of a source, or of a snapshot the days from one to the next.
+
+    Returns:
+        The file, and the raw days that change.
+    """
+    held = project.frame(f"raw_{source.name}").filter(pl.col("the_day") == at).select(*source.columns)
+    rows = held.select(pl.all().cast(pl.String)).rows(named=True)
+    extra = {**random.Random(1).choice(rows), source.key[0]: "a-key-that-is-new"}
+    folder = project.settings.inbox_dir / source.name
+    if source.kind is Kind.FACTS:
+        example = next(path for path, *_ in Ledger(project.settings.lake_dir).files(source) if path.endswith(".csv"))
+        file = folder / example.replace(".csv", "-late.csv")
+        write_rows(file, [extra], source.columns)
+        return file, {at}
+    dates = sorted(source.snapshot_day(path) for path, *_ in Ledger(project.settings.lake_dir).files(source))
+    until = min((d for d in dates if d > at), default=YESTERDAY + timedelta(days=1))
+    file = folder / f"{source.name}-{at}.csv"
+    write_rows(file, [*rows, extra], source.columns)
+    return file, set(Window(at, until).days())
+
+
+# -------------------------------------------------------------------------------------------- 5: nothing lost
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
+def test_law_5_every_row_of_a_source_is_somewhere(settled: Project, source: Source) -> None:
+    from datetime import UTC, datetime
+
+    found = balance_of(source, settled.settings, datetime.now(UTC))
+    assert found.faults == []
+    assert found.raw > 0
+
+
+def test_law_5_stg_keeps_one_row_for_each_key_and_day_and_it_is_the_winner(settled: Project) -> None:
+    """An oracle of its own: the rule of the spec, applied to the raw files with Polars."""
+    for source in SOURCES:
+        raw = settled.frame(f"raw_{source.name}")
+        best = raw.sort(
+            [winner.column for winner in source.winners] or ["the_day"],
+            descending=[winner.largest for winner in source.winners] or [False],
+            nulls_last=True,
+            maintain_order=True,
+        ).unique(["the_day", *source.key], keep="first", maintain_order=True)
+        src = settled.frame(f"src_{source.name}")
+        stg = settled.frame(f"stg_{source.name}")
+        assert stg.height == best.height
+        assert src.filter(pl.col("duplicate_rank") == 1).height == stg.height
+        if source.winners:
+            names = dict(zip(["_source_file", "_source_row"], ["source_file", "source_row"], strict=True))
+            kept = src.filter(pl.col("duplicate_rank") == 1).join(
+                raw, left_on=["the_day", *names.values()], right_on=["the_day", *names.keys()], how="inner"
+            )
+            columns = ["the_day", *source.key, *(winner.column for winner in source.winners)]
+            assert sorted(kept.select(columns).rows()) == sorted(best.select(columns).rows())
+
+
+def test_law_5_every_model_has_the_check_that_its_days_add_up(settled: Project) -> None:
+    checks = {key for key in settled.definitions.resolve_asset_graph().asset_check_keys}
+    models = [asset for asset in settled.assets if not asset.startswith("raw_")]
+    lacking = [
+        model
+        for model in models
+        if not any(key.asset_key.path[-1] == model and key.name.startswith("adds_up_") for key in checks)
+        or "adds_up" not in settled.node(model)["config"]["meta"]
+    ]
+    assert lacking == []
+
+
+@pytest.mark.parametrize("model", ["stg_consent_events", "mart_company_daily"])
+def test_law_5_a_lost_row_is_named_with_its_day(settled: Project, tmp_path: Path, model: str) -> None:
+    project = settled.copy_to(tmp_path / "data")
+    node = project.node(model)
+    with duckdb.connect(str(project.settings.warehouse_file)) as connection:
+        where = f"where event_date = date '{SOME_DAY}'"
+        connection.execute(
+            f"delete from {node['schema']}.{model} {where}"
+            f" and rowid = (select min(rowid) from {node['schema']}.{model} {where})"
+        )
+    from analytics_assets.warehouse.dbt import run_dbt
+
+    run = run_dbt(["test", "--select", f"adds_up_{model}_"], project.settings, project.sources, project.window)
+    assert list(run.failures) == [f"adds_up_{model}_"]
+    with duckdb.connect(str(project.settings.warehouse_file)) as connection:
+        rows = connection.execute(run.failing_tests[f"adds_up_{model}_"]).fetchall()
+    assert [row[0] for row in rows] == [SOME_DAY]
