@@ -27,7 +27,12 @@ class Settings(BaseSettings):
     """The settings of one process; a field `data_dir` is read from `ANALYTICS_DATA_DIR`, and so on."""
 
     model_config = SettingsConfigDict(
-        env_prefix="ANALYTICS_", env_file=PROJECT_DIR / ".env", extra="ignore", frozen=True, validate_default=True, populate_by_name=True
+        env_prefix="ANALYTICS_",
+        env_file=PROJECT_DIR / ".env",
+        extra="ignore",
+        frozen=True,
+        validate_default=True,
+        populate_by_name=True,
     )
 
     dagster_home: ProjectPath = Field(

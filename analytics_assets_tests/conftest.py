@@ -113,7 +113,7 @@ class Project:
         node = self.node(asset)
         with duckdb.connect(str(self.settings.warehouse_file), read_only=True) as connection:
             return connection.execute(
-                f'select *, {node["config"]["meta"]["day"]} as the_day from {node["schema"]}.{asset}'
+                f"select *, {node['config']['meta']['day']} as the_day from {node['schema']}.{asset}"
             ).pl()
 
     def node(self, model: str) -> dict:

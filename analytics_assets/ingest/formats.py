@@ -78,9 +78,10 @@ def _require_columns(names: list[str], source: Source) -> None:
 
 
 def _open_text(path: Path) -> IO[str]:
+    """The file as text; bytes that are no UTF-8 become lone surrogates, since they may stand in any row below."""
     if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
-    return path.open(encoding="utf-8-sig", newline="")
+        return gzip.open(path, "rt", encoding="utf-8-sig", errors="surrogateescape", newline="")
+    return path.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
 
 
 # ---------------------------------------------------------------------------------------------------------- CSV
@@ -90,7 +91,8 @@ def _csv_header(path: Path, source: Source) -> list[str]:
     try:
         with _open_text(path) as file:
             header = next(csv.reader(file, delimiter=source.delimiter), None)
-    except (UnicodeDecodeError, OSError, EOFError, csv.Error) as error:
+            "".join(header or []).encode()
+    except (UnicodeEncodeError, OSError, EOFError, csv.Error) as error:
         raise UnreadableFile(f"its header cannot be read as UTF-8 CSV ({error})") from error
     if header is None:
         raise UnreadableFile("it is empty: not even a header")
