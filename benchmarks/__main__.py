@@ -1,0 +1,247 @@
+"""`make bench`, or `python -m benchmarks [landing] [step] [load]`: prints each figure beside what it is held against.
+
+Both sides of a ratio are run in turn, in fresh processes, in one call; a ratio is that of the medians.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one process took: `seconds` of its work, or of its whole life; and the most memory that it held."""
+
+    seconds: float
+    peak_mb: float
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A measured ratio and the most that it may be."""
+
+    what: str
+    ours: float
+    theirs: float
+    unit: str
+    bound: float
+
+    @property
+    def ratio(self) -> float:
+        return self.ours / self.theirs
+
+
+def child(code: str, *arguments: str, env: dict[str, str] | None = None) -> Run:
+    """Runs Python code that prints its own seconds as the last line, in a process of its own."""
+    measured = f'{code}\nimport resource; print("MEASURED" + json.dumps([seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss]))'
+    done = subprocess.run(
+        [sys.executable, "-c", f"import json, sys, time\n{measured}", *arguments],
+        env=os.environ | (env or {}),
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    marked = done.stdout[done.stdout.rindex("MEASURED") + len("MEASURED") :]
+    seconds, kilobytes = json.loads(marked.splitlines()[0])
+    return Run(seconds, kilobytes / 1024)
+
+
+def whole_process(command: list[str], env: dict[str, str] | None = None) -> Run:
+    """Runs a command from its start to its end."""
+    return child(
+        "import subprocess, os\nt = time.perf_counter()\n"
+        "done = subprocess.run(sys.argv[1:], capture_output=True, text=True)\n"
+        "assert done.returncode == 0, done.stdout + done.stderr\n"
+        "seconds = time.perf_counter() - t",
+        *command,
+        env=env,
+    )
+
+
+def in_turn(runs: int, *sides: Callable[[], Run]) -> list[list[Run]]:
+    """Runs each side so many times, A B A B …"""
+    rounds = [[side() for side in sides] for _ in range(runs)]
+    return [list(column) for column in zip(*rounds, strict=True)]
+
+
+def median(runs: list[Run]) -> float:
+    return statistics.median(run.seconds for run in runs)
+
+
+# ------------------------------------------------------------------------------------------------------ landing
+
+_MAKE_CSV = """
+copy (
+    select
+        uuid()::varchar as "EVENT_ID",
+        case when i % 2 = 0 then 'pageview' else 'consent.given' end as "TYPE",
+        0.1 as "RATE",
+        case when i % 2 = 0 then null else '{{\n  "action": "click",\n  "purposes": {{"enabled": ["a", "b"]}}\n}}' end
+            as "PARAMETERS",
+        strftime(timestamp '2025-09-01' + to_microseconds((random() * 10 * 86400e6)::bigint), '%Y-%m-%d %H:%M:%S.%g')
+            as "EVENT_TIME",
+        '2025-09-01 01:00:00.000' as "WINDOW_START",
+        uuid()::varchar as "APIKEY",
+        'full opt-in' as "CONSENT",
+        case when i % 1000 = 0 then 'ten' else '10' end as "COUNT",
+        null as "EXPERIMENT", 'sdk-web' as "SDK_TYPE", 'shop.example' as "DOMAIN", 'deployment' as "DEPLOYMENT_ID",
+        '"ES"' as "COUNTRY", '"CM"' as "REGION", 'Chrome' as "BROWSER_FAMILY", 'desktop' as "DEVICE_TYPE"
+    from range({rows}) as t (i)
+) to '{file}' (header)
+"""
+
+_LAND = """
+from pathlib import Path
+from analytics_assets.consent.sources import CONSENT_EVENTS
+from analytics_assets.ingest.landing import Landing
+from analytics_assets.settings import Settings
+def land(folder):
+    settings = Settings(_env_file=None, data_dir=Path(folder), inbox_settle_seconds=0)
+    return Landing(settings, CONSENT_EVENTS).run()
+assert land(sys.argv[2]).landed  # a small file first, so that all libraries are loaded
+t = time.perf_counter()
+report = land(sys.argv[1])
+seconds = time.perf_counter() - t
+assert len(report.landed) == 1, report
+"""
+
+_COPY = """
+import duckdb
+from analytics_assets.consent.sources import CONSENT_EVENTS
+types = {"Float64": "DOUBLE", "Int64": "BIGINT", "String": "VARCHAR"}
+columns = {n: types.get(str(t() if isinstance(t, type) else t), "TIMESTAMP") for n, t in CONSENT_EVENTS.columns.items()}
+duckdb.execute("select $n", {"n": 1})  # so that all libraries are loaded
+t = time.perf_counter()
+duckdb.execute(
+    f"copy (select * from read_csv($file, columns = {columns}, header = true, auto_detect = false, delim = ',',"
+    " quote = '\\"', escape = '\\"', ignore_errors = true)) to $target (format parquet)",
+    {"file": sys.argv[1], "target": sys.argv[2]},
+)
+seconds = time.perf_counter() - t
+"""
+
+
+def bench_landing(runs: int, gigabytes: float) -> list[Figure]:
+    """Landing a large CSV, hash and rejects included, against DuckDB's copy of it to Parquet with the same types."""
+    import duckdb
+
+    with tempfile.TemporaryDirectory() as folder:
+        inbox = Path(folder, "inbox", "consent_events")
+        inbox.mkdir(parents=True)
+        file = inbox / "events-large.csv"
+        duckdb.execute(_MAKE_CSV.format(rows=int(gigabytes * 4_250_000), file=file))
+        small = Path(folder, "small", "inbox", "consent_events", "events-small.csv")
+        small.parent.mkdir(parents=True)
+        duckdb.execute(_MAKE_CSV.format(rows=10, file=small))
+        size = file.stat().st_size / 1e9
+
+        def ours() -> Run:
+            for lake in (Path(folder, "lake"), Path(folder, "small", "lake")):
+                shutil.rmtree(lake, ignore_errors=True)
+            return child(_LAND, folder, str(Path(folder, "small")))
+
+        landed, copied = in_turn(runs, ours, lambda: child(_COPY, str(file), str(Path(folder, "copy.parquet"))))
+    peak = max(run.peak_mb for run in landed)
+    return [
+        Figure(f"landing a CSV of {size:.1f} GB / DuckDB's copy to Parquet", median(landed), median(copied), "s", 2.5),
+        Figure(f"peak memory of that landing / 1,500 MB (DuckDB: {copied[0].peak_mb:,.0f} MB)", peak, 1500, "MB", 1),
+    ]
+
+
+# --------------------------------------------------------------------------------------------------------- step
+
+
+def bench_step(runs: int) -> list[Figure]:
+    """One day of the project's own assets against the stock pattern; thirty days against one."""
+    from datetime import UTC, datetime, timedelta
+
+    last = datetime.now(UTC).date() - timedelta(days=1)
+    first = last - timedelta(days=29)
+    day = (last - timedelta(days=10)).isoformat()
+    programs = Path(sys.executable).parent
+    ours = [str(programs / "analytics-assets")]
+    with tempfile.TemporaryDirectory() as folder:
+        env = {
+            "ANALYTICS_DATA_DIR": folder,
+            "ANALYTICS_START_DATE": first.isoformat(),
+            "DAGSTER_HOME": str(Path(folder, "home")),
+            "ANALYTICS_INBOX_SETTLE_SECONDS": "0",
+        }
+        whole_process([*ours, "simulate"], env)
+        whole_process([*ours, "materialize", "--from", str(first), "--to", str(last)], env)
+
+        def days(start: str, end: str) -> Callable[[], Run]:
+            return lambda: whole_process([*ours, "materialize", "--from", start, "--to", end], env)
+
+        def stock() -> Run:
+            dagster = [str(programs / "dagster"), "asset", "materialize", "-m", "benchmarks.stock", "--select", "*"]
+            return whole_process([*dagster, "--partition", day], env)
+
+        stock()  # its first run parses the project once more than the others
+        one, thirty, theirs = in_turn(runs, days(day, day), days(str(first), str(last)), stock)
+    return [
+        Figure("one day, whole process / stock dagster-dbt pattern", median(one), median(theirs), "s", 0.4),
+        Figure("thirty days in one run / one day", median(thirty), median(one), "s", 1.5),
+    ]
+
+
+# --------------------------------------------------------------------------------------------------------- load
+
+
+def bench_load(runs: int) -> list[Figure]:
+    """Loading the code location against importing what it cannot do without."""
+    timed = "t = time.perf_counter()\nimport {}\nseconds = time.perf_counter() - t"
+    child(timed.format("analytics_assets.definitions"))
+    ours, theirs = in_turn(
+        runs,
+        lambda: child(timed.format("analytics_assets.definitions")),
+        lambda: child(timed.format("dagster, dagster_dbt")),
+    )
+    return [Figure("loading the definitions / import dagster, dagster_dbt", median(ours), median(theirs), "s", 1.5)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("which", nargs="*", metavar="landing|step|load", default=["load", "landing", "step"])
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--gigabytes", type=float, default=2.0)
+    chosen = parser.parse_args()
+    benches: dict[str, Callable[[], list[Figure]]] = {
+        "load": lambda: bench_load(chosen.runs),
+        "landing": lambda: bench_landing(min(chosen.runs, 3), chosen.gigabytes),
+        "step": lambda: bench_step(chosen.runs),
+    }
+    console = Console(width=120)
+    table = Table("figure", title=f"Medians on {os.cpu_count()} cores", title_justify="left")
+    for heading in ("ours", "theirs", "ratio", "at most"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    missed = 0
+    for name in chosen.which:
+        console.print(f"[dim]{name} …[/dim]")
+        for figure in benches[name]():
+            missed += figure.ratio > figure.bound
+            colour = "red" if figure.ratio > figure.bound else "green"
+            table.add_row(
+                figure.what,
+                f"{figure.ours:,.1f} {figure.unit}",
+                f"{figure.theirs:,.1f} {figure.unit}",
+                f"[{colour}]{figure.ratio:.2f}[/{colour}]",
+                f"{figure.bound:g}",
+            )
+    console.print(table)
+    sys.exit(missed > 0)
+
+
+if __name__ == "__main__":
+    main()
