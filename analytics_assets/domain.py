@@ -37,13 +37,13 @@ class Domain:
         name: also the folder of its dbt models, and the group of its assets.
         owner: who answers for its assets, as `team:<name>` or a mail address.
         sources: what lands for it.
-        simulate: writes sample files of its sources into the inbox.
+        simulate: writes sample files of its sources into the inbox; a domain can do without.
     """
 
     name: str
     owner: str
     sources: Sequence[Source]
-    simulate: Callable[[Path, Window, float, Random], None]
+    simulate: Callable[[Path, Window, float, Random], None] = lambda inbox_dir, window, scale, random: None
 
 
 def build_definitions(settings: Settings, domains: Iterable[Domain]) -> Definitions:

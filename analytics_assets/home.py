@@ -22,6 +22,9 @@ def prepare_dagster_home(settings: Settings) -> Path:
         config = home / "dagster.yaml"
         if not config.exists():
             config.symlink_to(os.path.relpath(PROJECT_DIR / "dagster.yaml", home))
-        with DagsterInstance.get() as instance:
-            instance.get_runs_count()
+        prepared = home / ".prepared"
+        if not prepared.exists():
+            with DagsterInstance.get() as instance:
+                instance.get_runs_count()
+            prepared.touch()
     return home

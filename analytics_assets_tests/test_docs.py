@@ -1,0 +1,77 @@
+"""The documents, held to what they say."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from analytics_assets.settings import PROJECT_DIR, Settings
+
+PAGE = PROJECT_DIR / "docs" / "add-a-source.md"
+
+
+def blocks(page: Path) -> dict[str, str]:
+    """The code of a page by the file that it is to be saved as."""
+    return dict(re.findall(r"this as\s+`([^`]+)`:\s+```\w+\n(.*?)```", page.read_text(), re.S))
+
+
+@pytest.mark.slow
+def test_adding_a_source_works_as_its_page_says(tmp_path: Path) -> None:
+    copy = tmp_path / "project"
+    ignored = shutil.ignore_patterns(".*", "data", "target", "logs", "__pycache__", "docs")
+    shutil.copytree(PROJECT_DIR, copy, ignore=ignored)
+    for name, code in blocks(PAGE).items():
+        file = copy / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(code)
+    definitions = copy / "analytics_assets" / "definitions.py"
+    gathered = definitions.read_text().replace(
+        "DOMAINS: tuple[Domain, ...] = (CONSENT,)",
+        "from analytics_assets.shop import SHOP\nDOMAINS: tuple[Domain, ...] = (CONSENT, SHOP)",
+    )
+    assert "SHOP" in gathered
+    definitions.write_text(gathered)
+
+    env = {name: value for name, value in os.environ.items() if not name.startswith("ANALYTICS_")}
+    env |= {
+        "PYTHONPATH": str(copy),
+        "DAGSTER_HOME": str(tmp_path / "home"),
+        "ANALYTICS_START_DATE": "2026-01-04",
+        "ANALYTICS_INBOX_SETTLE_SECONDS": "0",
+    }
+    command = [sys.executable, "-m", "analytics_assets.cli", "materialize", "--from", "2026-01-04", "--to", "2026-01-06"]
+    done = subprocess.run(command, cwd=copy, env=env, capture_output=True, text=True, check=False)
+    assert "check rejects_within_limit of landed_shop_orders" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 1
+
+    query = (
+        "import duckdb; print(duckdb.connect('data/warehouse/analytics.duckdb').sql("
+        "'select order_id, order_date::varchar, amount::double, coupon from staging.stg_shop_orders order by 1').fetchall())"
+    )
+    rows = subprocess.run([sys.executable, "-c", query], cwd=copy, capture_output=True, text=True, check=True).stdout
+    assert rows.strip() == "[('1', '2026-01-05', 10.0, 'WINTER'), ('2', '2026-01-05', 7.0, None)]"
+    query = (
+        "import polars, glob; frame = polars.read_parquet(glob.glob('data/lake/rejects/shop_orders/*.parquet')[0]);"
+        "print(frame['column'][0] + ': ' + frame['reason'][0])"
+    )
+    reason = subprocess.run([sys.executable, "-c", query], cwd=copy, capture_output=True, text=True, check=True).stdout
+    assert f"`{reason.strip()}`" in PAGE.read_text()
+
+
+def test_the_page_on_settings_names_every_variable_with_its_default() -> None:
+    page = (PROJECT_DIR / "docs" / "settings.md").read_text()
+    for name, setting in Settings.model_fields.items():
+        variable = "DAGSTER_HOME" if name == "dagster_home" else f"ANALYTICS_{name.upper()}"
+        row = next((line for line in page.splitlines() if line.startswith(f"| `{variable}`")), "")
+        assert f"`{setting.default}`" in row, f"docs/settings.md lacks {variable} with its default {setting.default}"
+        assert str(setting.description) in row
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for page in [PROJECT_DIR / "README.md", *(PROJECT_DIR / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}, which is not there"
