@@ -1,0 +1,90 @@
+"""The code location as a whole: it loads, and a change of its graph is seen in review."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from dagster import DailyPartitionsDefinition, TimeWindowPartitionMapping
+
+from analytics_assets.settings import PROJECT_DIR
+from analytics_assets_tests.conftest import Project
+
+SNAPSHOT = Path(__file__).with_name("asset_graph.json")
+
+
+def test_the_code_location_loads_in_a_fresh_interpreter_and_says_how_long_it_took(
+    record_property: Callable[[str, object], None],
+) -> None:
+    code = (
+        "import time; t = time.perf_counter(); import analytics_assets.definitions as d, sys;"
+        "d.defs.resolve_all_asset_specs(); print(time.perf_counter() - t); assert 'dbt.cli' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    record_property("seconds_to_load", float(done.stdout))
+
+
+def test_definitions_py_stays_one_screen() -> None:
+    assert len((PROJECT_DIR / "analytics_assets" / "definitions.py").read_text().splitlines()) <= 55
+
+
+def test_the_shared_rooms_know_no_domain(project: Project) -> None:
+    package = PROJECT_DIR / "analytics_assets"
+    names = [domain.name for domain in project.domains]
+    rooms = [package / room for room in ("ingest", "warehouse", "simulate")]
+    files = [*package.glob("*.py"), *(file for room in rooms for file in room.rglob("*.py"))]
+    knowing = [
+        file.name
+        for file in files
+        if file.name not in ("definitions.py", "cli.py") and any(f"{name}" in file.read_text() for name in names)
+    ]
+    assert knowing == []
+
+
+def graph_of(project: Project) -> dict[str, Any]:
+    """Keys, groups, owners, kinds, partitions, mappings and checks of all assets."""
+    graph = project.definitions.resolve_asset_graph()
+    found = {}
+    for key in sorted(graph.get_all_asset_keys()):
+        node = graph.get(key)
+        mappings = {}
+        for parent in sorted(node.parent_keys):
+            mapping = node.partition_mappings.get(parent)
+            is_window = isinstance(mapping, TimeWindowPartitionMapping)
+            mappings[parent.path[-1]] = [mapping.start_offset, mapping.end_offset] if is_window else "same day"
+        found[key.path[-1]] = {
+            "group": node.group_name,
+            "owners": sorted(node.owners),
+            "kinds": sorted(node.kinds),
+            "partitions": "daily" if isinstance(node.partitions_def, DailyPartitionsDefinition) else None,
+            "reads": mappings,
+            "automation": node.automation_condition.get_label() if node.automation_condition else None,
+            "checks": sorted(check.name for check in node.check_keys),
+        }
+    return found
+
+
+def test_the_asset_graph_is_the_one_that_was_last_agreed_on(project: Project) -> None:
+    """After a change that is meant: `python -m analytics_assets_tests.test_definitions`, and look at the diff."""
+    assert graph_of(project) == json.loads(SNAPSHOT.read_text())
+
+
+def test_every_asset_and_column_is_described(project: Project) -> None:
+    project.settle()
+    graph = project.definitions.resolve_asset_graph()
+    lacking = [key.path[-1] for key in graph.get_all_asset_keys() if not graph.get(key).description]
+    for asset in project.assets:
+        if asset.startswith("raw_"):
+            continue
+        described = {name for name, column in project.node(asset)["columns"].items() if column["description"]}
+        lacking += [f"{asset}.{name}" for name in project.frame(asset).columns if name not in described | {"the_day"}]
+    assert lacking == []
+
+
+if __name__ == "__main__":
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        SNAPSHOT.write_text(json.dumps(graph_of(Project(Path(folder))), indent=2) + "\n")
