@@ -59,7 +59,8 @@ def test_adding_a_source_works_as_its_page_says(tmp_path: Path) -> None:
 
     query = (
         "import duckdb; print(duckdb.connect('data/warehouse/analytics.duckdb').sql("
-        "'select order_id, order_date::varchar, amount::double, coupon from staging.stg_shop_orders order by 1').fetchall())"
+        "'select order_id, order_date::varchar, amount::double, coupon from staging.stg_shop_orders'"
+        "' order by order_id').fetchall())"
     )
     rows = subprocess.run([sys.executable, "-c", query], cwd=copy, capture_output=True, text=True, check=True).stdout
     assert rows.strip() == "[('1', '2026-01-05', 10.0, 'WINTER'), ('2', '2026-01-05', 7.0, None)]"

@@ -44,7 +44,8 @@ class Figure:
 
 def child(code: str, *arguments: str, env: dict[str, str] | None = None) -> Run:
     """Runs Python code that prints its own seconds as the last line, in a process of its own."""
-    measured = f'{code}\nimport resource; print("MEASURED" + json.dumps([seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss]))'
+    peak = "resource.getrusage(resource.RUSAGE_SELF).ru_maxrss"
+    measured = f'{code}\nimport resource; print("MEASURED" + json.dumps([seconds, {peak}]))'
     done = subprocess.run(
         [sys.executable, "-c", f"import json, sys, time\n{measured}", *arguments],
         env=os.environ | (env or {}),

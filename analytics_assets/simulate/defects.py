@@ -31,9 +31,9 @@ def deliver(
 
 
 def spoil(rows: Sequence[Row], random: Random, share: float, spoilers: Sequence[Callable[[Row], Row]]) -> list[Row]:
-    """Puts malformed copies beside good rows: so many that `share` of the rows are malformed, taking turns."""
+    """Puts malformed copies beside good rows: so many that `share` of the rows are malformed, each in one way of several."""
     spoiled = list(rows)
-    for turn in range(int(len(rows) * share)):
+    for _ in range(int(len(rows) * share)):
         position = random.randrange(len(spoiled) + 1)
-        spoiled.insert(position, spoilers[turn % len(spoilers)](dict(random.choice(rows))))
+        spoiled.insert(position, random.choice(spoilers)(dict(random.choice(rows))))
     return spoiled

@@ -1,0 +1,70 @@
+from collections import Counter
+from pathlib import Path
+from random import Random
+
+import polars as pl
+import pytest
+
+from analytics_assets.partitions import Window
+from analytics_assets_tests.conftest import YESTERDAY, Project, day
+
+
+@pytest.fixture(scope="module")
+def month(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    project = Project(tmp_path_factory.mktemp("month") / "data", changes={"start_date": day(0, days=30)})
+    project.simulate(scale=1.0)
+    project.land()
+    return project
+
+
+def landed(project: Project, source: str) -> pl.DataFrame:
+    files = (project.settings.landed_dir / source).glob("*/*.parquet")
+    return pl.concat([pl.read_parquet(file).with_columns(day=pl.lit(file.parent.name)) for file in files])
+
+
+def test_the_same_seed_makes_the_same_bytes_and_another_seed_makes_others(tmp_path: Path) -> None:
+    window = Window.of_days(day(0), YESTERDAY)
+
+    def contents(name: str, seed: int) -> dict[str, bytes]:
+        for domain in Project(tmp_path / "x").domains:
+            domain.simulate(tmp_path / name, window, 0.1, Random(seed))
+        return {str(f.relative_to(tmp_path / name)): f.read_bytes() for f in (tmp_path / name).rglob("*.*")}
+
+    assert contents("a", 1) == contents("b", 1)
+    assert contents("c", 2) != contents("a", 1)
+
+
+def test_a_month_at_scale_1_holds_every_defect_that_the_chain_must_survive(month: Project) -> None:
+    events = landed(month, "consent_events")
+    assert 35_000 < events.height < 55_000
+    delivered = events["_source_file"].str.extract(r"(\d{4}-\d{2}-\d{2})")
+    late = events.filter(delivered > events["day"])
+    assert 0.01 < late.height / events.height < 0.05
+    copies = Counter(events["EVENT_ID"].to_list())
+    assert 0.005 < sum(n - 1 for n in copies.values()) / events.height < 0.03
+    changed = events.group_by("EVENT_ID").agg(pl.col("WINDOW_START").n_unique().alias("n")).filter(pl.col("n") > 1)
+    assert changed.height > 10
+    rate = events["RATE"]
+    assert rate.is_null().any() and (rate == 0).any() and (rate > 1).any() and (rate == 0.1000000015).any()
+    assert events["PARAMETERS"].str.contains("\n").any()
+    assert events["COUNTRY"].str.contains(",").any()
+    assert events["_extra"].drop_nulls().to_list()[0] == '{"TRACKER_VERSION":"2.1"}'
+    reasons = {
+        column
+        for file in (month.settings.rejects_dir / "consent_events").glob("*.parquet")
+        for column in pl.read_parquet(file)["column"].to_list()
+    }
+    assert reasons == {"COUNT", "EVENT_TIME", "EVENT_ID"}
+    endings = {Path(name).name.split(".", 1)[1] for name in events["_source_file"].unique()}
+    assert endings == {"csv", "csv.gz", "parquet", "jsonl"}
+
+
+def test_one_company_sends_events_and_is_in_no_list(month: Project) -> None:
+    senders = set(landed(month, "consent_events")["APIKEY"].to_list())
+    listed = set(landed(month, "companies")["PUBLIC_API_KEY"].to_list())
+    assert len(senders - listed) == 1
+
+
+def test_the_checks_of_a_simulated_month_are_green(month: Project) -> None:
+    runner = month.settle()
+    assert runner.outcome.failures == []
