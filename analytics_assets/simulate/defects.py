@@ -31,7 +31,7 @@ def deliver(
 
 
 def spoil(rows: Sequence[Row], random: Random, share: float, spoilers: Sequence[Callable[[Row], Row]]) -> list[Row]:
-    """Puts malformed copies beside good rows: so many that `share` of the rows are malformed, each in one way of several."""
+    """Puts malformed copies beside good rows, `share` of them as many, each spoiled in one way of several."""
     spoiled = list(rows)
     for _ in range(int(len(rows) * share)):
         position = random.randrange(len(spoiled) + 1)
