@@ -1,4 +1,4 @@
-"""`make bench`, or `python -m benchmarks [landing] [step] [load]`: prints each figure beside what it is held against.
+"""`make bench`, or `python -m benchmarks [load] [landing] [step] [late]`: prints each figure beside what it is held against.
 
 Both sides of a ratio are run in turn, in fresh processes, in one call; a ratio is that of the medians.
 """
@@ -197,6 +197,59 @@ def bench_step(runs: int) -> list[Figure]:
     ]
 
 
+# --------------------------------------------------------------------------------------------------------- late
+
+_HISTORY_CSV = """
+copy (
+    select
+        'event-' || i as "EVENT_ID", 'pageview' as "TYPE", 0.1 as "RATE", null as "PARAMETERS",
+        strftime(date '{first}' + to_days((i % {days})::int) + to_seconds(i % 86400), '%Y-%m-%d %H:%M:%S') as "EVENT_TIME",
+        null as "WINDOW_START", 'company-' || (i % 10) as "APIKEY", 'empty' as "CONSENT", 1 as "COUNT",
+        null as "EXPERIMENT", null as "SDK_TYPE", null as "DOMAIN", null as "DEPLOYMENT_ID", null as "COUNTRY",
+        null as "REGION", null as "BROWSER_FAMILY", null as "DEVICE_TYPE"
+    from range({days} * 1500) as t (i)
+) to '{file}' (header)
+"""
+
+
+def bench_late(runs: int) -> list[Figure]:
+    """A late file of one row, from its drop to the mart, with a month and with a year of history."""
+    from datetime import UTC, datetime, timedelta
+
+    import duckdb
+
+    last = datetime.now(UTC).date() - timedelta(days=1)
+    program = str(Path(sys.executable).parent / "analytics-assets")
+
+    def prepared(folder: str, days: int) -> Callable[[], Run]:
+        first = last - timedelta(days=days - 1)
+        env = {
+            "ANALYTICS_DATA_DIR": folder,
+            "ANALYTICS_START_DATE": first.isoformat(),
+            "DAGSTER_HOME": str(Path(folder, "home")),
+            "ANALYTICS_INBOX_SETTLE_SECONDS": "0",
+        }
+        inbox = Path(folder, "inbox", "consent_events")
+        inbox.mkdir(parents=True)
+        history = inbox / "events-history.csv"
+        duckdb.execute(_HISTORY_CSV.format(first=first, days=days, file=history))
+        whole_process([program, "materialize", "--new"], env)
+        header = history.open().readline()
+        number = iter(range(1000))
+
+        def late() -> Run:
+            n = next(number)
+            row = f"late-{n},pageview,0.1,,{last - timedelta(days=15)} 12:00:00,,company-1,empty,1,,,,,,,,\n"
+            (inbox / f"events-late-{n}.csv").write_text(header + row)
+            return whole_process([program, "materialize", "--new"], env)
+
+        return late
+
+    with tempfile.TemporaryDirectory() as month, tempfile.TemporaryDirectory() as year:
+        year_runs, month_runs = in_turn(runs, prepared(year, 365), prepared(month, 30))
+    return [Figure("a late row with 365 days of history / with 30", median(year_runs), median(month_runs), "s", 1.15)]
+
+
 # --------------------------------------------------------------------------------------------------------- load
 
 
@@ -214,7 +267,9 @@ def bench_load(runs: int) -> list[Figure]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("which", nargs="*", metavar="landing|step|load", default=["load", "landing", "step"])
+    parser.add_argument(
+        "which", nargs="*", metavar="load|landing|step|late", default=["load", "landing", "step", "late"]
+    )
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--gigabytes", type=float, default=2.0)
     chosen = parser.parse_args()
@@ -222,6 +277,7 @@ def main() -> None:
         "load": lambda: bench_load(chosen.runs),
         "landing": lambda: bench_landing(min(chosen.runs, 3), chosen.gigabytes),
         "step": lambda: bench_step(chosen.runs),
+        "late": lambda: bench_late(chosen.runs),
     }
     console = Console(width=120)
     table = Table("figure", title=f"Medians on {os.cpu_count()} cores", title_justify="left")

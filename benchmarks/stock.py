@@ -30,7 +30,7 @@ _automation = Automation(_settings, _sources)
 def models(context: AssetExecutionContext, dbt: DbtCliResource):  # type: ignore[no-untyped-def]
     variables = project_vars(_settings, _sources) | window_vars(Window.of_run(context))
     arguments = ["build", "--exclude-resource-type", "unit_test", "--vars", json.dumps(variables)]
-    yield from dbt.cli(arguments, context=context).stream()
+    yield from dbt.cli(arguments, context=context, target_path=_settings.data_dir / "stock_target").stream()
 
 
 defs = Definitions(

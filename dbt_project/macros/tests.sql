@@ -93,3 +93,28 @@
     group by {{ columns | join(', ') }}
     having count(*) > 1
 {% endtest %}
+
+{#- A key stands on one day only: the keys of the window that also stand on another day, up to `days` before or after.
+    Deduplication is within a day, so an event that is delivered again with another time stays twice; this tells of it.
+    The span bounds what a run reads: a day costs a day, whatever the history. -#}
+{% test key_on_one_day(model, key, days=7) %}
+    {%- if not execute -%}
+        select 1 as placeholder
+    {%- else -%}
+        {%- set day = tested_node().config.meta.day -%}
+        with here as (
+            select * from {{ model }}
+        )
+
+        select
+            here.{{ key }},
+            here.{{ day }},
+            there.{{ day }} as other_day
+        from here
+        inner join {{ tested_node().relation_name }} as there
+            on here.{{ key }} = there.{{ key }} and here.{{ day }} != there.{{ day }}
+        where
+            there.{{ day }} >= {{ window_edge('window_start', -days) }}
+            and there.{{ day }} < {{ window_edge('window_end', days) }}
+    {%- endif -%}
+{% endtest %}

@@ -1,0 +1,99 @@
+"""What every dbt model relies on: the window, the checks that look only at it, the mapping from its `meta`."""
+
+import duckdb
+import pytest
+from dagster import AutomationCondition
+
+from analytics_assets.partitions import Window
+from analytics_assets.versions import Build, Offsets, digest, offsets_of
+from analytics_assets.warehouse.dbt import run_dbt, window_vars
+from analytics_assets.warehouse.models import planned_builds
+from analytics_assets.warehouse.translator import ModelTranslator
+from analytics_assets_tests.conftest import Project, day
+from analytics_assets_tests.test_automation import HEADER, event
+
+
+def test_the_window_of_a_run_is_half_open() -> None:
+    assert window_vars(Window.of_days(day(1), day(2))) == {"window_start": str(day(1)), "window_end": str(day(3))}
+
+
+def test_a_window_has_at_least_one_day() -> None:
+    with pytest.raises(ValueError, match="at least one day"):
+        Window(day(1), day(1))
+
+
+def test_a_models_meta_names_the_days_that_it_reads() -> None:
+    translator = ModelTranslator("team:test", "test", AutomationCondition.eager())
+    model = {"name": "mart", "config": {"meta": {"window": {"stg": [-1, 2]}}}}
+    assert offsets_of(translator.get_partition_mapping(model, {"name": "stg"})) == Offsets(-1, 2)
+    assert offsets_of(translator.get_partition_mapping(model, {"name": "other"})) == Offsets()
+    assert Offsets(-1, 2).upstream_of(Window.of_days(day(2), day(2))) == Window.of_days(day(1), day(4))
+    assert Offsets(-1, 2).downstream_of(Window.of_days(day(2), day(2))) == Window.of_days(day(0), day(3))
+
+
+def test_what_a_run_will_have_built_follows_from_what_was_built_before_it() -> None:
+    window = Window.of_days(day(1), day(1))
+    raw = Build("pieces", "1")
+    plan = planned_builds(
+        [("stg", {"raw": Offsets()}, "sql"), ("mart", {"stg": Offsets(0, 1)}, "sql")],
+        window,
+        lambda asset, days: {at: raw for at in days.days() if asset == "raw"},
+    )
+    stg = Build(digest([f"raw {day(1)} {raw.version}"]), "sql")
+    assert plan["stg"] == {day(1): stg}
+    assert plan["mart"] == {day(1): Build(digest([f"stg {day(1)} {stg.version}"]), "sql")}
+
+
+def test_checks_look_only_at_the_days_that_were_built(project: Project) -> None:
+    rows = "".join(event(f"{name}-{number}", day(number)) for number in range(5) for name in "ab")
+    project.drop("consent_events", "events-1.csv", HEADER + rows)
+    project.settle()
+    with duckdb.connect(str(project.settings.warehouse_file)) as connection:
+        connection.execute(
+            f"update staging.stg_consent_events set event_id = 'twice' where event_date = date '{day(1)}'"
+        )
+    arguments = ["test", "--select", "unique_together_stg_consent_events_event_date__event_id"]
+
+    def failures(number: int) -> int:
+        window = Window.of_days(day(number), day(number))
+        return len(run_dbt(arguments, project.settings, project.sources, window).failures)
+
+    assert (failures(1), failures(2)) == (1, 0)
+
+
+def test_a_key_that_stands_on_two_days_is_reported_and_stays_on_both(project: Project) -> None:
+    project.drop(
+        "consent_events", "events-1.csv", HEADER + event("a", day(1)) + event("a", day(3)) + event("b", day(3))
+    )
+    runner = project.settle()
+    assert any(f"event_id a, event_date {day(1)}, other_day {day(3)}" in warning for warning in runner.outcome.warnings)
+    assert project.frame("stg_consent_events").height == 3
+
+
+def test_a_model_that_fails_leaves_its_old_days_and_keeps_those_behind_it_from_running(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.drop("consent_events", "events-1.csv", HEADER + event("a", day(1)))
+    project.settle()
+    before = project.tables()
+    with duckdb.connect(str(project.settings.warehouse_file)) as connection:
+        # Rows that are deleted and inserted within one transaction break a unique index: the insert fails, after the
+        # delete has gone through.
+        connection.execute("create unique index breaker on staging.stg_consent_events (event_id)")
+    project.drop("consent_events", "events-2.csv", HEADER + event("b", day(1)))
+    runner = project.runner()
+    runner.land({"landed_consent_events"})
+    runner.settle(set(project.assets))
+    assert any("uplicate key" in failure for failure in runner.outcome.failures), runner.outcome.failures
+    assert "mart_company_daily" not in runner.outcome.made
+
+    with duckdb.connect(str(project.settings.warehouse_file)) as connection:
+        connection.execute("drop index staging.breaker")
+    assert project.tables()[("stg_consent_events", day(1))] == before[("stg_consent_events", day(1))]
+    project.settle()
+    assert project.frame("mart_company_daily")["total_events"].to_list() == [4]
+
+
+def test_a_model_by_hand_without_a_window_says_what_to_do(project: Project) -> None:
+    run = run_dbt(["run", "--select", "stg_companies"], project.settings, project.sources)
+    assert "analytics-assets materialize" in run.failures["stg_companies"]
