@@ -84,7 +84,7 @@ def test_law_2_a_partition_whose_input_has_become_empty_ends_up_empty(settled: P
 def drop_everything_again_but_one_day(project: Project, source: Source, left_out: date) -> None:
     """Replaces each file of a source by one without the rows of a day."""
     rows = project.frame(f"raw_{source.name}").filter(pl.col("the_day") != left_out)
-    for path, accepted, _, _ in Ledger(project.settings.lake_dir).files(source):
+    for path, accepted in Ledger(project.settings.lake_dir).current_paths(source).items():
         kept = rows.filter(pl.col("_source_file") == path).select(*source.columns)
         if kept.height == accepted:
             continue
@@ -170,11 +170,11 @@ def drop_a_change(project: Project, source: Source, at: date) -> tuple[Path, set
     extra = {**random.Random(1).choice(rows), source.key[0]: "a-key-that-is-new"}
     folder = project.settings.inbox_dir / source.name
     if source.kind is Kind.FACTS:
-        example = next(path for path, *_ in Ledger(project.settings.lake_dir).files(source) if path.endswith(".csv"))
+        example = next(path for path in Ledger(project.settings.lake_dir).current_paths(source) if path.endswith(".csv"))
         file = folder / example.replace(".csv", "-late.csv")
         write_rows(file, [extra], source.columns)
         return file, {at}
-    dates = sorted(source.snapshot_day(path) for path, *_ in Ledger(project.settings.lake_dir).files(source))
+    dates = sorted(source.snapshot_day(path) for path in Ledger(project.settings.lake_dir).current_paths(source))
     until = min((d for d in dates if d > at), default=YESTERDAY + timedelta(days=1))
     file = folder / f"{source.name}-{at}.csv"
     write_rows(file, [*rows, extra], source.columns)

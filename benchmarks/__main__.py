@@ -1,4 +1,4 @@
-"""`make bench`, or `python -m benchmarks [load] [landing] [step] [late]`: prints each figure beside what it is held against.
+"""`make bench`, or `python -m benchmarks [load] [landing] [step] [late]`: each figure beside what it is held against.
 
 Both sides of a ratio are run in turn, in fresh processes, in one call; a ratio is that of the medians.
 """
@@ -203,7 +203,8 @@ _HISTORY_CSV = """
 copy (
     select
         'event-' || i as "EVENT_ID", 'pageview' as "TYPE", 0.1 as "RATE", null as "PARAMETERS",
-        strftime(date '{first}' + to_days((i % {days})::int) + to_seconds(i % 86400), '%Y-%m-%d %H:%M:%S') as "EVENT_TIME",
+        strftime(date '{first}' + to_days((i % {days})::int) + to_seconds(i % 86400), '%Y-%m-%d %H:%M:%S')
+            as "EVENT_TIME",
         null as "WINDOW_START", 'company-' || (i % 10) as "APIKEY", 'empty' as "CONSENT", 1 as "COUNT",
         null as "EXPERIMENT", null as "SDK_TYPE", null as "DOMAIN", null as "DEPLOYMENT_ID", null as "COUNTRY",
         null as "REGION", null as "BROWSER_FAMILY", null as "DEVICE_TYPE"

@@ -8,6 +8,7 @@ import csv
 import gzip
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -52,7 +53,7 @@ class Batch:
 
 
 def read_batches(path: Path, source: Source) -> Iterator[Batch]:
-    """The records of a file, in its order.
+    """The records of a file, in its order, read ahead by a thread: reading keeps one core busy, parsing another.
 
     Args:
         path: a path that holds no character with a meaning to a globbing reader.
@@ -60,13 +61,16 @@ def read_batches(path: Path, source: Source) -> Iterator[Batch]:
     Raises:
         UnreadableFile: the file is not of its format, or lacks a required column.
     """
-    match file_format(path.name):
-        case "csv":
-            yield from _read_csv(path, source)
-        case "parquet":
-            yield from _read_parquet(path, source)
-        case _:
-            yield from _read_json_lines(path, source)
+    readers = {"csv": _read_csv, "parquet": _read_parquet, "json lines": _read_json_lines}
+    yield from _read_ahead(readers[file_format(path.name)](path, source))
+
+
+def _read_ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="reader") as reader:
+        coming = reader.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = reader.submit(next, batches, None)
+            yield batch
 
 
 def _require_columns(names: list[str], source: Source) -> None:

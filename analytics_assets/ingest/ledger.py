@@ -102,6 +102,11 @@ class Content:
         """Rows in the rejects."""
         return sum(self.rejected.values())
 
+    @property
+    def all_rows(self) -> int:
+        """Rows of the file."""
+        return self.accepted_rows + self.rejected_rows
+
 
 @dataclass(frozen=True)
 class Totals:
@@ -251,15 +256,15 @@ class Ledger:
             ).fetchall()
         return dict(rows)
 
-    def files(self, source: Source) -> list[tuple[str, int, int, list[str]]]:
-        """Current files: path, rows accepted, rows rejected, unknown columns."""
+    def current_paths(self, source: Source) -> dict[str, int]:
+        """The paths that hold something, each with its accepted rows."""
         with self._connection() as connection:
             rows = connection.execute(
-                "select paths.path, accepted, rejected, unknown_columns from paths join contents"
-                " on contents.id = paths.content_id where paths.source = ? order by paths.path",
+                "select paths.path, accepted from paths join contents on contents.id = paths.content_id"
+                " where paths.source = ? order by paths.path",
                 (source.name,),
             ).fetchall()
-        return [(path, accepted, rejected, json.loads(unknown)) for path, accepted, rejected, unknown in rows]
+        return dict(rows)
 
     def totals(self, source: Source, partitions: Window) -> Totals:
         """Where all rows of a source are, given the days that have a partition."""

@@ -10,7 +10,7 @@ from datetime import datetime
 import polars as pl
 
 from analytics_assets.ingest.formats import Batch
-from analytics_assets.ingest.source import Source
+from analytics_assets.ingest.source import PolarsType, Source
 
 REJECT_SCHEMA = {
     "source": pl.String,
@@ -22,8 +22,8 @@ REJECT_SCHEMA = {
     "text": pl.String,  # the row as it stood in the file; a JSON object where the file was no text
 }
 
-_TIME_FORMATS = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M")
-_TIME_FORMAT_WITH_OFFSET = "%Y-%m-%d %H:%M:%S%.f%#z"
+_TIME_FORMATS = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M")
+_TIME_FORMATS_WITH_OFFSET = ("%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%d %H:%M:%S%.f%#z")
 _TRUE, _FALSE = ["true", "t", "yes", "y", "1"], ["false", "f", "no", "n", "0"]
 
 
@@ -48,7 +48,7 @@ def parse_batch(batch: Batch, source: Source, file: str, landed_at: datetime) ->
 
     typed = records.select(
         pl.col("_source_row").cast(pl.Int64),
-        *(_typed(records.schema[c], c, source) for c in known),
+        *(_typed(records[c], source) for c in known),
         *(pl.lit(None, dtype).alias(c) for c, dtype in source.columns.items() if c not in records.columns),
         _extra(unknown),
         pl.lit(file).alias("_source_file"),
@@ -73,53 +73,59 @@ def empty_landed(source: Source) -> pl.DataFrame:
 # ------------------------------------------------------------------------------------------------------- typing
 
 
-def _typed(held: pl.DataType, column: str, source: Source) -> pl.Expr:
+def _typed(held: pl.Series, source: Source) -> pl.Series:
     """The column in its spec's type; null where it does not parse."""
-    wanted = source.columns[column]
-    value = pl.col(column)
+    wanted = source.columns[held.name]
     if wanted == pl.String:
-        return value.cast(pl.String).alias(column)
-    if held == pl.String:
-        return _parsed_text(value.str.strip_chars(), wanted, source.timezone).alias(column)
+        return held.cast(pl.String)
+    if held.dtype == pl.String:
+        text = held.str.strip_chars()
+        if isinstance(wanted, pl.Datetime) or wanted is pl.Datetime:
+            return _parsed_time(text, source.timezone)
+        return text.to_frame().select(_parsed_text(pl.col(held.name), wanted)).to_series()
     if isinstance(wanted, pl.Datetime) or wanted is pl.Datetime:
-        if isinstance(held, pl.Datetime) and held.time_zone:
-            return value.dt.convert_time_zone("UTC").dt.replace_time_zone(None).cast(pl.Datetime("us")).alias(column)
-        return _in_utc(value.cast(pl.Datetime("us"), strict=False), source.timezone).alias(column)
-    converted = value.cast(wanted, strict=False)
-    if wanted.is_integer() and held.is_float():  # 2.5 is no integer, however willing the cast
-        converted = pl.when(converted.cast(held) == value).then(converted)
-    return converted.alias(column)
+        if isinstance(held.dtype, pl.Datetime) and held.dtype.time_zone:
+            return held.dt.convert_time_zone("UTC").dt.replace_time_zone(None).cast(pl.Datetime("us"))
+        return _in_utc(held.cast(pl.Datetime("us"), strict=False), source.timezone)
+    converted = held.cast(wanted, strict=False)
+    if wanted.is_integer() and held.dtype.is_float():  # 2.5 is no integer, however willing the cast
+        return converted.set(converted.cast(held.dtype) != held, None)
+    return converted
 
 
-def _parsed_text(text: pl.Expr, wanted: object, timezone: str) -> pl.Expr:
-    if isinstance(wanted, pl.Datetime) or wanted is pl.Datetime:
-        return _parsed_time(text, timezone)
+def _parsed_text(text: pl.Expr, wanted: PolarsType) -> pl.Expr:
     if wanted == pl.Date:
         return text.str.to_date("%Y-%m-%d", strict=False)
     if wanted == pl.Boolean:
         low = text.str.to_lowercase()
         return pl.when(low.is_in(_TRUE)).then(True).when(low.is_in(_FALSE)).then(False)
-    number = text.cast(wanted, strict=False)  # type: ignore[arg-type]
+    number = text.cast(wanted, strict=False)
     if wanted in (pl.Float32, pl.Float64):  # a column of amounts holds no infinity and no NaN
         return pl.when(number.is_finite()).then(number)
     return number
 
 
-def _parsed_time(text: pl.Expr, timezone: str) -> pl.Expr:
-    """Times as `2025-09-05 1:04:00`, with or without fraction, T, seconds and offset; naive ones are of `timezone`."""
-    spaced = text.str.replace("T", " ", literal=True)
-    local = pl.coalesce(*(spaced.str.to_datetime(form, time_unit="us", strict=False) for form in _TIME_FORMATS))
-    has_offset = spaced.str.contains(r"(?:[zZ]|[+-]\d{2}:?\d{2})$")
-    zoned = pl.when(has_offset).then(spaced.str.replace(r"[zZ]$", "+00:00"))
-    return pl.coalesce(
-        _in_utc(local, timezone),
-        zoned.str.to_datetime(
-            _TIME_FORMAT_WITH_OFFSET, time_unit="us", time_zone="UTC", strict=False
-        ).dt.replace_time_zone(None),
-    )
+def _parsed_time(text: pl.Series, timezone: str) -> pl.Series:
+    """Times as `2025-09-05 1:04:00`, with or without fraction, T, seconds and offset; naive ones are of `timezone`.
+
+    One format after the other, each only on what those before it could not read: most files need the first alone.
+    """
+    found = _in_utc(text.str.to_datetime(_TIME_FORMATS[0], time_unit="us", strict=False), timezone)
+    for form in (*_TIME_FORMATS[1:], *_TIME_FORMATS_WITH_OFFSET):
+        unread = (found.is_null() & text.is_not_null()).arg_true()
+        if unread.is_empty():
+            break
+        rest = text[unread]
+        if form in _TIME_FORMATS:
+            read = _in_utc(rest.str.to_datetime(form, time_unit="us", strict=False), timezone)
+        else:
+            zoned = rest.str.replace(r"[zZ]$", "+00:00")
+            read = zoned.str.to_datetime(form, time_unit="us", time_zone="UTC", strict=False).dt.replace_time_zone(None)
+        found = found.scatter(unread, read)
+    return found
 
 
-def _in_utc(local: pl.Expr, timezone: str) -> pl.Expr:
+def _in_utc(local: pl.Series, timezone: str) -> pl.Series:
     """Naive local times as naive UTC. Of an hour that a clock change repeats, the first; one that it skips is null."""
     if timezone == "UTC":
         return local

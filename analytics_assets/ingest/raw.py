@@ -110,20 +110,26 @@ def _landing_metadata(report: LandingReport, totals: Totals) -> dict[str, Any]:
 def _landing_checks(
     source: Source, settings: Settings, ledger: Ledger, report: LandingReport
 ) -> Iterator[AssetCheckResult]:
-    unreadable = ledger.unreadable(source)
+    """What is wrong with the files of this run; and with unreadable ones for as long as they lie in the inbox."""
+    folder = settings.inbox_dir / source.name
+    unreadable = {path: why for path, why in ledger.unreadable(source).items() if (folder / path).exists()}
     yield _check("files_are_readable", [{"file": path, "why": why} for path, why in unreadable.items()], _ERROR)
-    files = ledger.files(source)
     yield _check(
         "rejects_within_limit",
         [
-            {"file": path, "rows": accepted + rejected, "rejected": rejected}
-            for path, accepted, rejected, _ in files
-            if rejected > settings.reject_ratio * (accepted + rejected)
+            {"file": path, "rows": content.all_rows, "rejected": content.rejected_rows}
+            for path, content in report.landed.items()
+            if content.rejected_rows > settings.reject_ratio * content.all_rows
         ],
         _ERROR,
     )
     yield _check(
-        "columns_are_known", [{"file": path, "columns": ", ".join(unknown)} for path, _, _, unknown in files if unknown]
+        "columns_are_known",
+        [
+            {"file": path, "columns": ", ".join(content.unknown_columns)}
+            for path, content in report.landed.items()
+            if content.unknown_columns
+        ],
     )
     yield _check("names_are_expected", [{"file": path, "why": why} for path, why in sorted(report.ignored.items())])
 
