@@ -170,7 +170,8 @@ def drop_a_change(project: Project, source: Source, at: date) -> tuple[Path, set
     extra = {**random.Random(1).choice(rows), source.key[0]: "a-key-that-is-new"}
     folder = project.settings.inbox_dir / source.name
     if source.kind is Kind.FACTS:
-        example = next(path for path in Ledger(project.settings.lake_dir).current_paths(source) if path.endswith(".csv"))
+        paths = Ledger(project.settings.lake_dir).current_paths(source)
+        example = next(path for path in paths if path.endswith(".csv"))
         file = folder / example.replace(".csv", "-late.csv")
         write_rows(file, [extra], source.columns)
         return file, {at}
