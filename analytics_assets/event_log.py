@@ -5,7 +5,7 @@ The stock one opens the database anew for each event, some 10 ms; a run of thirt
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -33,7 +33,7 @@ class PooledSqliteEventLog(SqliteEventLogStorage):
 
     @classmethod
     def from_config_value(
-        cls, inst_data: ConfigurableClassData | None, config_value: dict[str, Any]
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> "PooledSqliteEventLog":
         """The event log of DAGSTER_HOME."""
         return cls(str(get_settings().dagster_home / "history" / "runs"), inst_data)
