@@ -72,6 +72,16 @@ class Automation:
             "landed rows differ"
         )
 
+    def check_of_raw(self) -> AutomationCondition:
+        """Never asks by itself: the check is made with its raw day.
+
+        It has to have a condition all the same. Dagster asks for the checks of a run either by naming those that must
+        be made with their asset, which would leave out the checks of all models in the run, or, once one of them has
+        a condition, by naming every check.
+        """
+        first = AutomationCondition.initial_evaluation()
+        return (first & ~first).with_label("with its raw day")
+
     def model(self) -> AutomationCondition:
         """Makes each day whose upstream days, by its partition mapping, are not those that it was made from.
 

@@ -3,7 +3,15 @@
 from datetime import date
 
 import pytest
-from dagster import AssetKey, DagsterInstance, RunRequest, SkipReason, build_sensor_context
+from dagster import (
+    AssetKey,
+    DagsterInstance,
+    RunRequest,
+    SkipReason,
+    build_sensor_context,
+    evaluate_automation_conditions,
+)
+from dagster._core.definitions.automation_tick_evaluation_context import build_run_requests
 
 from analytics_assets.consent.sources import CONSENT_EVENTS
 from analytics_assets.definitions import DOMAINS
@@ -42,6 +50,20 @@ def test_a_late_file_is_asked_for_through_the_whole_chain_in_one_tick_and_nothin
     assert project.requested() == {}, "a file that has not landed changes nothing"
     project.land()
     assert project.requested() == {asset: {str(day(1))} for asset in EVENTS_CHAIN}
+
+
+def test_every_check_of_the_assets_that_are_asked_for_is_made_with_them(project: Project) -> None:
+    graph = project.definitions.resolve_asset_graph()
+    for number in range(2):
+        project.drop("consent_events", f"events-{number}.csv", HEADER + event(f"late-{number}", day(1)))
+        project.land()
+        tick = evaluate_automation_conditions(project.definitions, project.instance)
+        requests = build_run_requests(list(tick._requested_subsets), graph, {}, emit_backfills=False)
+        assert requests
+        for request in requests:
+            expected = graph.get_check_keys_for_assets(set(request.asset_selection or []))
+            assert request.asset_check_keys is None or set(request.asset_check_keys) == expected
+        project.settle()
 
 
 def test_a_day_is_asked_for_however_old_it_is(project: Project) -> None:

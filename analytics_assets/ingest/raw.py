@@ -173,7 +173,10 @@ def _raw_asset(
         automation_condition=automation.raw(),
         check_specs=[
             AssetCheckSpec(
-                "rejects_within_limit", asset=name, description="No day has more rejected rows than is allowed."
+                "rejects_within_limit",
+                asset=name,
+                description="No day has more rejected rows than is allowed.",
+                automation_condition=automation.check_of_raw(),
             )
         ],
         metadata={"dagster/column_schema": _column_schema(source)},
