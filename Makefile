@@ -35,7 +35,7 @@ lint: install ## ruff, sqlfluff and mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/sqlfluff lint --processes 2 dbt_project/models
+	@$(BIN)/sqlfluff lint dbt_project/models
 
 format: install ## let ruff and sqlfluff mend what they can
 	@$(BIN)/ruff check --fix --quiet .

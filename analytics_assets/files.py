@@ -13,11 +13,11 @@ from filelock import FileLock
 def replacing(target: Path) -> Iterator[Path]:
     """Hands out a temporary path beside `target`, which replaces it once the block ends without an error.
 
-    A kill at any moment leaves the old file or the new one, and at most a `.tmp` file that the next write of the
-    same target takes over.
+    A kill at any moment leaves the old file or the new one, and at most a hidden `.tmp` file that nothing reads. Its
+    name holds the process, so that two that write the same target do not write into one file.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.tmp")
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         yield temporary
         with temporary.open("rb") as file:

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 from dagster import ConfigurableIOManager, InputContext, MetadataValue, OutputContext
 
-from analytics_assets.files import replacing
+from analytics_assets.files import only_one, replacing
 from analytics_assets.versions import Build, Builds
 
 
@@ -52,16 +52,18 @@ class ParquetByDay(ConfigurableIOManager):
         builds = Builds(Path(self.folder))
         if set(obj) != set(context.asset_partition_keys):
             raise RuntimeError(f"{asset}: the run is for {sorted(context.asset_partition_keys)}, not {sorted(obj)}")
-        for day, lake_day in obj.items():
-            with replacing(self.file(asset, day)) as target:
-                lake_day.rows.sink_parquet(target, compression="zstd", compression_level=1)
-                written = parquet.read_metadata(target).num_rows
-                if written != lake_day.expected_rows:
-                    raise RuntimeError(
-                        f"{asset} {day}: its pieces hold {written} rows, but {lake_day.expected_rows} were landed. "
-                        "Is a file below lake/landed damaged or missing? Restore it, or drop its source file again."
-                    )
-        builds.record(asset, {date.fromisoformat(day): lake_day.build for day, lake_day in obj.items()})
+        # Written and recorded as one: of two runs at once, the record must not be the one's and the file the other's.
+        with only_one(Path(self.folder) / f".{asset}.lock"):
+            for day, lake_day in obj.items():
+                with replacing(self.file(asset, day)) as target:
+                    lake_day.rows.sink_parquet(target, compression="zstd", compression_level=1)
+                    written = parquet.read_metadata(target).num_rows
+                    if written != lake_day.expected_rows:
+                        raise RuntimeError(
+                            f"{asset} {day}: its pieces hold {written} rows, but {lake_day.expected_rows} were landed. "
+                            "Is a file below lake/landed damaged? Restore it from a backup."
+                        )
+            builds.record(asset, {date.fromisoformat(day): lake_day.build for day, lake_day in obj.items()})
         context.add_output_metadata({"path": MetadataValue.path(str(Path(self.folder) / asset))})
 
     def load_input(self, context: InputContext) -> pl.LazyFrame:
