@@ -169,7 +169,7 @@ def _row_counts(connection: DuckDBPyConnection, node: Mapping[str, Any], window:
 
 def _sample(connection: DuckDBPyConnection, sql: str) -> MetadataValue:
     """The first rows that a test objects to, as a table."""
-    found = connection.execute(f"select * from ({sql}) limit {SAMPLE_ROWS}")
+    found = connection.execute(f"select * from ({sql}) order by all limit {SAMPLE_ROWS}")
     names = [column[0] for column in found.description or []]
     return MetadataValue.table([TableRecord(dict(zip(names, map(str, row), strict=True))) for row in found.fetchall()])
 
