@@ -1,99 +1,241 @@
 """When a day is made again: the named automation conditions. Late data lives here.
 
 A condition compares what is with what should be (`versions`). So it needs no memory: an old day is as good as the
-newest, a tick that was missed changes nothing, and a day that is up to date is never asked for.
+newest, a tick that was missed changes nothing, and a day that is up to date is never asked for. Only a day that failed
+is remembered (`attempts`), so that it is not asked for in every tick.
 """
 
-from collections.abc import Iterable, Mapping
-from datetime import date
+from collections.abc import Iterable, Mapping, Sequence, Set
+from datetime import UTC, date, datetime
 
-from dagster import AssetKey, AutomationCondition, AutomationContext, AutomationResult
+from dagster import (
+    AssetKey,
+    AssetSelection,
+    AutomationCondition,
+    AutomationConditionSensorDefinition,
+    AutomationContext,
+    AutomationResult,
+    DefaultSensorStatus,
+    RunRequest,
+    SensorEvaluationContext,
+)
 from dagster._core.definitions.events import AssetKeyPartitionKey
+from dagster._core.definitions.sensor_definition import SensorExecutionData
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    PARTITION_NAME_TAG,
+)
+from dagster_shared.record import copy
 
+from analytics_assets.attempts import Attempts
 from analytics_assets.ingest.ledger import Ledger, wanted_versions
 from analytics_assets.ingest.source import Source
-from analytics_assets.partitions import Window
+from analytics_assets.partitions import ONE_DAY, Window, contiguous
 from analytics_assets.settings import Settings
 from analytics_assets.versions import RAW_PREFIX, Offsets, builds_of, input_versions, offsets_of, recorded_builds
 
 
-def days_out_of_date(
-    name: str,
-    upstream: Mapping[str, Offsets],
-    window: Window,
-    settings: Settings,
-    sources: Mapping[str, Source],
-) -> set[date]:
-    """The days of an asset that were never made, or were made from other inputs than there are now."""
-    if name.startswith(RAW_PREFIX):
-        inputs = wanted_versions(Ledger(settings.lake_dir), sources[name.removeprefix(RAW_PREFIX)], window)
-    else:
-        inputs = input_versions(upstream, window, recorded_builds(settings))
-    built = builds_of(name, settings).read(name, window)
-    return {day for day in window.days() if day not in built or built[day].inputs != inputs[day]}
+class Days:
+    """What the days of the assets should be made from, and which of them are not."""
+
+    def __init__(self, settings: Settings, sources: Iterable[Source]) -> None:
+        self._settings, self._sources = settings, {source.name: source for source in sources}
+
+    def inputs(self, name: str, upstream: Mapping[str, Offsets], window: Window) -> Mapping[date, str]:
+        """What each day of an asset should be made from now."""
+        if name.startswith(RAW_PREFIX):
+            return wanted_versions(
+                Ledger(self._settings.lake_dir), self._sources[name.removeprefix(RAW_PREFIX)], window
+            )
+        return input_versions(upstream, window, recorded_builds(self._settings))
+
+    def out_of_date(self, name: str, upstream: Mapping[str, Offsets], window: Window) -> set[date]:
+        """The days that were never made, or were made from other inputs than there are now."""
+        inputs, built = self.inputs(name, upstream, window), builds_of(name, self._settings).read(name, window)
+        return {day for day in window.days() if day not in built or built[day].inputs != inputs[day]}
+
+    def resting(
+        self, name: str, upstream: Mapping[str, Offsets], code: str, window: Window, now: datetime
+    ) -> set[date]:
+        """The days that failed with these very inputs and this code, and whose time to be tried again has not come."""
+        attempts = Attempts(self._settings.lake_dir).read(name, window)
+        if not attempts:
+            return set()
+        inputs = self.inputs(name, upstream, window)
+        return {
+            day
+            for day, attempt in attempts.items()
+            if (attempt.build.inputs, attempt.build.code) == (inputs[day], code)
+            and ((next_at := attempt.next_at()) is None or next_at > now)
+        }
 
 
-class OutOfDate(AutomationCondition[AssetKey]):
+class _OfDays(AutomationCondition[AssetKey]):
+    """A condition that is true for a set of days, computed from the stores of the project."""
+
+    def __init__(self, days: Days) -> None:
+        self._days = days
+
+    def _true_days(
+        self, name: str, upstream: Mapping[str, Offsets], code: str, window: Window, now: datetime
+    ) -> Set[date]:
+        raise NotImplementedError
+
+    def evaluate(self, context: AutomationContext[AssetKey]) -> AutomationResult[AssetKey]:
+        """Of an asset without partitions, nothing."""
+        keys = sorted(context.candidate_subset.expensively_compute_partition_keys()) if context.partitions_def else []
+        if not keys:
+            return AutomationResult(context, context.get_empty_subset())
+        node = context.asset_graph.get(context.key)
+        upstream = {
+            parent.path[-1]: offsets_of(node.partition_mappings.get(parent)) for parent in sorted(node.parent_keys)
+        }
+        window = Window.of_days(date.fromisoformat(keys[0]), date.fromisoformat(keys[-1]))
+        days = self._true_days(
+            context.key.path[-1], upstream, node.code_version or "", window, context.evaluation_time.astimezone(UTC)
+        )
+        true = {AssetKeyPartitionKey(context.key, day.isoformat()) for day in days} & {
+            AssetKeyPartitionKey(context.key, key) for key in keys
+        }
+        return AutomationResult(
+            context, context.asset_graph_view.get_asset_subset_from_asset_partitions(context.key, true)
+        )
+
+
+class OutOfDate(_OfDays):
     """True for the days that were never made, or were made from other inputs than there are now."""
-
-    def __init__(self, settings: Settings, sources: Mapping[str, Source]) -> None:
-        self._settings, self._sources = settings, sources
 
     @property
     def name(self) -> str:
         """How the condition is called in the UI."""
         return "out_of_date"
 
-    def evaluate(self, context: AutomationContext[AssetKey]) -> AutomationResult[AssetKey]:
-        """The candidates that are out of date; of an asset without partitions, nothing."""
-        keys = sorted(context.candidate_subset.expensively_compute_partition_keys()) if context.partitions_def else []
-        if not keys:
-            return AutomationResult(context, context.get_empty_subset())
-        window = Window.of_days(date.fromisoformat(keys[0]), date.fromisoformat(keys[-1]))
-        node = context.asset_graph.get(context.key)
-        upstream = {
-            parent.path[-1]: offsets_of(node.partition_mappings.get(parent)) for parent in sorted(node.parent_keys)
-        }
-        days = days_out_of_date(context.key.path[-1], upstream, window, self._settings, self._sources)
-        wanted = {AssetKeyPartitionKey(context.key, day.isoformat()) for day in days}
-        true_subset = context.asset_graph_view.get_asset_subset_from_asset_partitions(context.key, wanted)
-        return AutomationResult(context, true_subset)
+    def _true_days(
+        self, name: str, upstream: Mapping[str, Offsets], code: str, window: Window, now: datetime
+    ) -> Set[date]:
+        return self._days.out_of_date(name, upstream, window)
+
+
+class Resting(_OfDays):
+    """True for the days that failed as they are, until it is time to try them again."""
+
+    @property
+    def name(self) -> str:
+        """How the condition is called in the UI."""
+        return "failed_and_not_yet_due"
+
+    def _true_days(
+        self, name: str, upstream: Mapping[str, Offsets], code: str, window: Window, now: datetime
+    ) -> Set[date]:
+        return self._days.resting(name, upstream, code, window, now)
 
 
 class Automation:
     """The conditions, for a set of sources."""
 
     def __init__(self, settings: Settings, sources: Iterable[Source]) -> None:
-        self._out_of_date = OutOfDate(settings, {source.name: source for source in sources})
+        days = Days(settings, sources)
+        self._out_of_date, self._resting = OutOfDate(days), Resting(days)
 
     def raw(self) -> AutomationCondition:
         """Makes each raw day whose pieces are not those that it was made from; quiet days too, as empty ones."""
-        return ((self._out_of_date | AutomationCondition.missing()) & ~AutomationCondition.in_progress()).with_label(
-            "landed rows differ"
-        )
+        return (
+            (self._out_of_date | AutomationCondition.missing()) & ~AutomationCondition.in_progress() & ~self._resting
+        ).with_label("landed rows differ")
 
-    def check_of_raw(self) -> AutomationCondition:
-        """Never asks by itself: the check is made with its raw day.
+    def with_its_asset(self) -> AutomationCondition:
+        """Of a check: never asks by itself, since the check is made with its asset.
 
         It has to have a condition all the same. Dagster asks for the checks of a run either by naming those that must
         be made with their asset, which would leave out the checks of all models in the run, or, once one of them has
         a condition, by naming every check.
         """
         first = AutomationCondition.initial_evaluation()
-        return (first & ~first).with_label("with its raw day")
+        return (first & ~first).with_label("with its asset")
 
-    def model(self) -> AutomationCondition:
+    def model(self, windowed: Sequence[AssetKey] = ()) -> AutomationCondition:
         """Makes each day whose upstream days, by its partition mapping, are not those that it was made from.
 
-        It goes along in one run with upstream days that are asked for in the same tick, and it waits for upstream
-        days that are themselves out of date and are not.
+        It goes along in one run with upstream days that are asked for in the same tick. It waits for upstream days that
+        are themselves out of date and are not asked for, and for whatever is asked for of an upstream asset of which it
+        reads other days than its own: those are made in another run.
+
+        Args:
+            windowed: the upstream assets of which a day reads other days, too.
         """
-        requested = AutomationCondition.will_be_requested()
-        upstream_is_late = AutomationCondition.any_deps_match(
-            (self._out_of_date & ~requested) | AutomationCondition.in_progress()
+        requested = AutomationCondition.any_deps_match(AutomationCondition.will_be_requested())
+        late: AutomationCondition = AutomationCondition.any_deps_match(
+            (self._out_of_date & ~AutomationCondition.will_be_requested()) | AutomationCondition.in_progress()
         )
+        if windowed:
+            elsewhere = AssetSelection.assets(*windowed)
+            requested = requested.ignore(elsewhere)
+            late = late | AutomationCondition.any_deps_match(
+                self._out_of_date | AutomationCondition.will_be_requested()
+            ).allow(elsewhere)
         return (
-            (self._out_of_date | AutomationCondition.missing() | AutomationCondition.any_deps_match(requested))
+            (self._out_of_date | AutomationCondition.missing() | requested)
             & ~AutomationCondition.in_progress()
-            & ~upstream_is_late
+            & ~late
+            & ~(self._resting & ~requested)
         ).with_label("inputs differ")
+
+
+# ---------------------------------------------------------------------------------------------------- the sensor
+
+
+class OutOfDateDaysSensor(AutomationConditionSensorDefinition):
+    """Dagster's own sensor for conditions, which makes a run of every span of days instead of one of every day."""
+
+    def evaluate_tick(self, context: SensorEvaluationContext) -> SensorExecutionData:
+        """Evaluates the conditions of all assets, and asks for runs."""
+        data = super().evaluate_tick(context)
+        return copy(data, run_requests=one_run_a_span(data.run_requests or []))
+
+
+def build_out_of_date_sensor() -> AutomationConditionSensorDefinition:
+    """The sensor that asks for the days that are out of date."""
+    return OutOfDateDaysSensor(
+        "out_of_date_days",
+        target=AssetSelection.all(),
+        use_user_code_server=True,  # the conditions are Python of this project
+        emit_backfills=False,  # a backfill would wait for its daemon, and say less about why a day was asked for
+        default_status=DefaultSensorStatus.RUNNING,
+        minimum_interval_seconds=5,
+        description="Asks for the days that are not made from what there is now.",
+    )
+
+
+def one_run_a_span(requests: Sequence[RunRequest]) -> list[RunRequest]:
+    """Requests of one day each, for the same assets on consecutive days, as one request for the span."""
+    of_days: dict[tuple[frozenset[AssetKey], frozenset[object]], dict[date, RunRequest]] = {}
+    others = []
+    for request in requests:
+        if request.partition_key is None:
+            others.append(request)
+        else:
+            same = (frozenset(request.asset_selection or ()), frozenset(request.asset_check_keys or ()))
+            of_days.setdefault(same, {})[date.fromisoformat(request.partition_key)] = request
+    spans = [of_span(days[span.start], span) for days in of_days.values() for span in contiguous(days)]
+    return [*others, *spans]
+
+
+def of_span(request: RunRequest, span: Window) -> RunRequest:
+    """A request for one day as the same request for a span of days."""
+    tags = {name: value for name, value in request.tags.items() if name != PARTITION_NAME_TAG}
+    return RunRequest(
+        run_key=request.run_key,
+        job_name=request.job_name,
+        asset_selection=request.asset_selection,
+        asset_check_keys=request.asset_check_keys,
+        tags={**tags, **span_tags(span)},
+    )
+
+
+def span_tags(span: Window) -> dict[str, str]:
+    """The tags by which a run is one of a span of days."""
+    return {
+        ASSET_PARTITION_RANGE_START_TAG: span.start.isoformat(),
+        ASSET_PARTITION_RANGE_END_TAG: (span.end - ONE_DAY).isoformat(),
+    }

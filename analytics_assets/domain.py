@@ -6,17 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from dagster import (
-    AssetSelection,
-    AutomationConditionSensorDefinition,
-    DefaultSensorStatus,
-    Definitions,
-    in_process_executor,
-)
+from dagster import Definitions, in_process_executor
 from dagster._utils.warnings import BetaWarning
 from dagster_duckdb import DuckDBResource
 
-from analytics_assets.automation import Automation
+from analytics_assets.automation import Automation, build_out_of_date_sensor
 from analytics_assets.ingest.raw import build_source_assets
 from analytics_assets.ingest.sensor import build_new_files_sensor
 from analytics_assets.ingest.source import Source
@@ -24,6 +18,7 @@ from analytics_assets.partitions import Window, daily_partitions
 from analytics_assets.settings import Settings
 from analytics_assets.warehouse.lake import ParquetByDay
 from analytics_assets.warehouse.models import build_model_assets
+from analytics_assets.warehouse.publish import build_published_asset
 
 # Backfill policies and user-code sensors are marked beta; the lock file pins the version they were tried on.
 warnings.filterwarnings("ignore", category=BetaWarning)
@@ -61,22 +56,18 @@ def build_definitions(settings: Settings, domains: Iterable[Domain]) -> Definiti
                 for s in domain.sources
                 for a in build_source_assets(s, settings, partitions, automation, domain.name, domain.owner)
             ),
-            build_model_assets(domain.name, domain.owner, settings, sources, partitions, automation.model()),
+            build_model_assets(domain.name, domain.owner, settings, sources, partitions, automation),
+            build_published_asset(domain.name, domain.owner, settings, partitions, automation),
         )
     ]
     return Definitions(
         assets=assets,
         sensors=[
             build_new_files_sensor(sources, settings),
-            AutomationConditionSensorDefinition(
-                "out_of_date_days",
-                target=AssetSelection.all(),
-                use_user_code_server=True,  # the conditions are Python of this project
-                default_status=DefaultSensorStatus.RUNNING,
-            ),
+            build_out_of_date_sensor(),
         ],
         resources={
-            "lake": ParquetByDay(folder=str(settings.raw_dir)),
+            "lake": ParquetByDay(folder=str(settings.raw_dir), retry_wait_seconds=settings.retry_wait_seconds),
             "duckdb": DuckDBResource(database=str(settings.warehouse_file)),
         },
         executor=in_process_executor,  # a process a step would cost more than most steps do

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +33,12 @@ def replacing(target: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def sweep(folder: Path) -> None:
+    """Removes what writers that were killed left in a folder; only under the lock that its writers hold."""
+    for leftover in folder.glob(".*.tmp"):
+        leftover.unlink(missing_ok=True)
+
+
 @contextmanager
 def only_one(lock_file: Path) -> Iterator[None]:
     """Lets one process at a time through; the others wait. The system frees the lock when its holder is killed."""
@@ -42,12 +49,13 @@ def only_one(lock_file: Path) -> Iterator[None]:
 
 @contextmanager
 def open_sqlite(path: Path, schema: str) -> Iterator[sqlite3.Connection]:
-    """A connection in autocommit mode to a store that is made by `schema` if it is not there yet."""
+    """A connection in autocommit mode to a store with the tables of `schema`, which makes only what is lacking."""
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(path, timeout=60, isolation_level=None)
+    version = zlib.crc32(schema.encode()) & 0x7FFFFFFF
     try:
-        if not connection.execute("pragma user_version").fetchone()[0]:
-            connection.executescript(f"pragma journal_mode = wal; {schema}; pragma user_version = 1;")
+        if connection.execute("pragma user_version").fetchone()[0] != version:
+            connection.executescript(f"pragma journal_mode = wal; {schema}; pragma user_version = {version};")
         connection.execute("pragma synchronous = full")
         yield connection
     finally:

@@ -1,6 +1,6 @@
 """The daily partitions, and Window: the half-open span of days that one run works on."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -49,3 +49,14 @@ class Window:
 def partitioned_days(start: date, now: datetime) -> Window:
     """All days that have a partition at `now` (an aware UTC time); the first day alone while none has elapsed."""
     return Window(start, max(now.date(), start + ONE_DAY))
+
+
+def contiguous(days: Iterable[date]) -> list[Window]:
+    """The spans of consecutive days, oldest first."""
+    spans: list[Window] = []
+    for day in sorted(set(days)):
+        if spans and spans[-1].end == day:
+            spans[-1] = Window(spans[-1].start, day + ONE_DAY)
+        else:
+            spans.append(Window.of_days(day, day))
+    return spans

@@ -18,12 +18,13 @@ from dagster import (
     Definitions,
     evaluate_automation_conditions,
 )
-from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
+from analytics_assets.attempts import Attempts
+from analytics_assets.automation import span_tags
 from analytics_assets.ingest.landing import Landing
 from analytics_assets.ingest.raw import LANDED_PREFIX
 from analytics_assets.ingest.source import Source
-from analytics_assets.partitions import ONE_DAY, Window
+from analytics_assets.partitions import Window, contiguous
 from analytics_assets.settings import Settings
 from analytics_assets.versions import Offsets, offsets_of
 
@@ -85,17 +86,6 @@ def group_into_runs(upstream: Upstream, windows: Mapping[str, Sequence[Window]])
         runs.append(PlannedRun(tuple(taken), window))
         waiting = [(name, w) for name, w in waiting if not (w == window and name in taken)]
     return runs
-
-
-def contiguous(days: Iterable[date]) -> list[Window]:
-    """The spans of consecutive days, oldest first."""
-    spans: list[Window] = []
-    for day in sorted(set(days)):
-        if spans and spans[-1].end == day:
-            spans[-1] = Window(spans[-1].start, day + ONE_DAY)
-        else:
-            spans.append(Window.of_days(day, day))
-    return spans
 
 
 # ------------------------------------------------------------------------------------------------------ running
@@ -174,7 +164,11 @@ class Runner:
                 failed |= set(assets)
 
     def settle(self, names: Set[str]) -> None:
-        """Does what the automation would for some assets, tick by tick, until it asks for nothing more."""
+        """Does what the automation would for some assets, tick by tick, until it asks for nothing more.
+
+        Days that failed before are tried once more, however often that was: who calls this may have mended the cause.
+        """
+        Attempts(self._settings.lake_dir).wake(names)
         cursor, given_up = None, set()
         while True:
             tick = evaluate_automation_conditions(
@@ -199,14 +193,10 @@ class Runner:
     def _execute(self, assets: Sequence[str], window: Window | None) -> bool:
         span = f" for {window}" if window else ""
         self._announce(f"{assets[0] if len(assets) == 1 else f'{assets[0]} … {assets[-1]}'}{span}")
-        tags = {}
-        if window:
-            tags[ASSET_PARTITION_RANGE_START_TAG] = window.start.isoformat()
-            tags[ASSET_PARTITION_RANGE_END_TAG] = (window.end - ONE_DAY).isoformat()
         result = self._job.execute_in_process(
             instance=self._instance,
             asset_selection=[AssetKey(name) for name in assets],
-            tags=tags,
+            tags=span_tags(window) if window else {},
             raise_on_error=False,
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )

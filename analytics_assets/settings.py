@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
@@ -58,6 +58,15 @@ class Settings(BaseSettings):
     reject_ratio: float = Field(
         0.05, ge=0, le=1, description="A day or a file with a larger share of rejected rows fails its check."
     )
+    retry_wait_seconds: float = Field(
+        5.0,
+        ge=0,
+        description="Seconds before a step is tried again that failed for a reason that may pass; then twice that.",
+    )
+    webhook_url: SecretStr | None = Field(
+        None, description="Where failures are posted to, as JSON with a `text` (as Slack and others take it)."
+    )
+    ui_url: str = Field("http://127.0.0.1:3000", description="Where the UI is reached; links in messages begin so.")
     duckdb_memory_limit: str = Field("4GB", description="What DuckDB may take before it spills to disk.")
     dbt_target: str = Field(
         "prod",
@@ -96,6 +105,11 @@ class Settings(BaseSettings):
     def warehouse_file(self) -> Path:
         """The DuckDB database that dbt writes."""
         return self.data_dir / "warehouse" / "analytics.duckdb"
+
+    @property
+    def published_file(self) -> Path:
+        """The read-only copy of the marts, for people and BI tools; named so that views find their own database."""
+        return self.data_dir / "published" / self.warehouse_file.name
 
     @property
     def exports_dir(self) -> Path:

@@ -34,7 +34,13 @@ create table if not exists builds (
 
 
 RAW_PREFIX = "raw_"
-"""Begins the names of the raw assets, whose records lie in the lake; those of all others lie in the warehouse."""
+"""Begins the names of the raw assets, whose records lie in the lake."""
+
+PUBLISHED_PREFIX = "published_"
+"""Begins the names of the assets that are parts of the published copy, beside which their records lie.
+
+Those of all other assets lie beside the warehouse.
+"""
 
 
 @dataclass(frozen=True)
@@ -97,6 +103,8 @@ def builds_of(asset: str, settings: Settings) -> Builds:
     """The record that an asset's days are kept in."""
     if asset.startswith(RAW_PREFIX):
         return Builds(settings.raw_dir)
+    if asset.startswith(PUBLISHED_PREFIX):
+        return Builds(settings.published_file.parent, guarded=settings.published_file)
     return Builds(settings.warehouse_file.parent, guarded=settings.warehouse_file)
 
 

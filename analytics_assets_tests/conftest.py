@@ -20,8 +20,9 @@ from analytics_assets.ingest.source import Source
 from analytics_assets.partitions import Window
 from analytics_assets.runs import Runner
 from analytics_assets.settings import Settings
-from analytics_assets.versions import RAW_PREFIX
+from analytics_assets.versions import PUBLISHED_PREFIX, RAW_PREFIX
 from analytics_assets.warehouse.dbt import load_manifest
+from analytics_assets.warehouse.publish import public_models
 
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)
@@ -34,7 +35,7 @@ def day(number: int, days: int = 5) -> date:
 
 def test_settings(folder: Path, **changes: object) -> Settings:
     """Settings of a project in a folder, whatever the shell's environment and `.env` say."""
-    defaults: dict[str, object] = {"start_date": day(0), "inbox_settle_seconds": 0.0}
+    defaults: dict[str, object] = {"start_date": day(0), "inbox_settle_seconds": 0.0, "retry_wait_seconds": 0.0}
     return Settings(_env_file=None, data_dir=folder, dagster_home=folder / "home", **(defaults | changes))  # type: ignore[call-arg]
 
 
@@ -62,6 +63,11 @@ class Project:
     def assets(self) -> list[str]:
         """The partitioned assets, each after those that it reads."""
         return list(self.runner().upstream)
+
+    @property
+    def models(self) -> list[str]:
+        """The assets that are dbt models."""
+        return [asset for asset in self.assets if not asset.startswith((RAW_PREFIX, PUBLISHED_PREFIX))]
 
     @property
     def window(self) -> Window:
@@ -110,11 +116,23 @@ class Project:
                 for file in files
             ]
             return pl.concat(frames, how="diagonal_relaxed")
+        if asset.startswith(PUBLISHED_PREFIX):
+            return self.published_frame(asset.removeprefix(PUBLISHED_PREFIX))
         node = self.node(asset)
         with duckdb.connect(str(self.settings.warehouse_file), read_only=True) as connection:
             return connection.execute(
                 f"select *, {node['config']['meta']['day']} as the_day from {node['schema']}.{asset}"
             ).pl()
+
+    def published_frame(self, domain: str) -> pl.DataFrame:
+        """All rows of a domain in the published copy, each as one text, with the table and the day."""
+        frames = []
+        with duckdb.connect(str(self.settings.published_file), read_only=True) as connection:
+            for node in public_models(load_manifest(self.settings), domain):
+                if node["config"]["materialized"] != "view":
+                    columns = f"'{node['name']}' as name, t::text as row, {node['config']['meta']['day']} as the_day"
+                    frames.append(connection.execute(f"select {columns} from {node['schema']}.{node['alias']} t").pl())
+        return pl.concat(frames)
 
     def node(self, model: str) -> dict:
         """The manifest's node of a model."""
@@ -125,6 +143,7 @@ class Project:
         """Empties raw and warehouse; ledger and landed pieces stay."""
         shutil.rmtree(self.settings.raw_dir, ignore_errors=True)
         shutil.rmtree(self.settings.warehouse_file.parent, ignore_errors=True)
+        shutil.rmtree(self.settings.published_file.parent, ignore_errors=True)
 
     def copy_to(self, folder: Path) -> "Project":
         """A second project that starts from this one's data, with Dagster's state anew."""

@@ -219,10 +219,9 @@ def test_law_5_stg_keeps_one_row_for_each_key_and_day_and_it_is_the_winner(settl
 
 def test_law_5_every_model_has_the_check_that_its_days_add_up(settled: Project) -> None:
     checks = {key for key in settled.definitions.resolve_asset_graph().asset_check_keys}
-    models = [asset for asset in settled.assets if not asset.startswith("raw_")]
     lacking = [
         model
-        for model in models
+        for model in settled.models
         if not any(key.asset_key.path[-1] == model and key.name.startswith("adds_up_") for key in checks)
         or "adds_up" not in settled.node(model)["config"]["meta"]
     ]

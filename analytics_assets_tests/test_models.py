@@ -2,8 +2,8 @@
 
 import duckdb
 import pytest
-from dagster import AutomationCondition
 
+from analytics_assets.automation import Automation
 from analytics_assets.partitions import Window
 from analytics_assets.versions import Build, Offsets, digest, offsets_of
 from analytics_assets.warehouse.dbt import run_dbt, window_vars
@@ -22,8 +22,8 @@ def test_a_window_has_at_least_one_day() -> None:
         Window(day(1), day(1))
 
 
-def test_a_models_meta_names_the_days_that_it_reads() -> None:
-    translator = ModelTranslator("team:test", "test", AutomationCondition.eager())
+def test_a_models_meta_names_the_days_that_it_reads(project: Project) -> None:
+    translator = ModelTranslator("team:test", "test", Automation(project.settings, project.sources), {})
     model = {"name": "mart", "config": {"meta": {"window": {"stg": [-1, 2]}}}}
     assert offsets_of(translator.get_partition_mapping(model, {"name": "stg"})) == Offsets(-1, 2)
     assert offsets_of(translator.get_partition_mapping(model, {"name": "other"})) == Offsets()

@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from dagster import AssetExecutionContext, AutomationCondition, Definitions, multiprocess_executor
+from dagster import AssetExecutionContext, Definitions, multiprocess_executor
 from dagster_dbt import DbtCliResource, dbt_assets
 
 from analytics_assets.automation import Automation
@@ -25,7 +25,7 @@ _automation = Automation(_settings, _sources)
 @dbt_assets(
     manifest=load_manifest(_settings),
     partitions_def=_partitions,
-    dagster_dbt_translator=ModelTranslator("team:bench", "bench", AutomationCondition.eager()),
+    dagster_dbt_translator=ModelTranslator("team:bench", "bench", _automation, {}),
 )
 def models(context: AssetExecutionContext, dbt: DbtCliResource):  # type: ignore[no-untyped-def]
     variables = project_vars(_settings, _sources) | window_vars(Window.of_run(context))

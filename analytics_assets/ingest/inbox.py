@@ -1,6 +1,9 @@
 """What lies in the inbox: which files are there, which are new, which are still being written.
 
 Only names, sizes and times are looked at here; nothing is opened and no link is followed.
+
+The ledger says what is new. Asking it about every file that ever lay there would make each look as dear as the history
+is long, so a look can begin where the last one ended: at a `Mark`.
 """
 
 import os
@@ -23,6 +26,30 @@ class InboxFile:
     mtime_ns: int
 
 
+@dataclass(frozen=True)
+class Mark:
+    """Until when everything in a source's folder is known to the ledger, and what that rests on.
+
+    Attributes:
+        looked_ns: whatever changed before it has been landed or refused; nanoseconds since 1970.
+        full_ns: when everything was last looked at, whatever its time.
+        version: of the spec that the files were read by.
+        known: paths in the ledger; fewer than that means that it is another ledger.
+    """
+
+    looked_ns: int
+    full_ns: int
+    version: int
+    known: int
+
+
+FULL_LOOK_NS = 3600 * 10**9
+"""So often everything is looked at again: the clock of a file server may be another than ours."""
+
+_SLACK_NS = 2 * 10**9  # file systems round their times, to two seconds at worst
+_PAGE = 1000
+
+
 @dataclass
 class Look:
     """What one look into a source's folder found.
@@ -31,28 +58,62 @@ class Look:
         new: files to land, oldest first.
         unsettled: files that changed a moment ago and may still be being written.
         ignored: what lies there and is no file of the source, with the reason.
+        mark: where the next look may begin.
     """
 
     new: list[InboxFile] = field(default_factory=list)
     unsettled: list[InboxFile] = field(default_factory=list)
     ignored: dict[str, str] = field(default_factory=dict)
+    mark: Mark | None = None
 
 
-def look(inbox_dir: Path, source: Source, ledger: Ledger, settle_seconds: float) -> Look:
-    """Compares a source's inbox folder with the ledger."""
-    found, seen, now = Look(), ledger.seen(source), time.time()
-    for path, status in _walk(inbox_dir / source.name):
+def look(
+    inbox_dir: Path,
+    source: Source,
+    ledger: Ledger,
+    settle_seconds: float,
+    since: Mark | None = None,
+    limit: int | None = None,
+) -> Look:
+    """Compares a source's inbox folder with the ledger.
+
+    Args:
+        since: the mark of an earlier look; what did not change after it is passed over.
+        limit: stop once so many new files are found, the oldest ones.
+    """
+    found, now_ns, known = Look(), time.time_ns(), ledger.count_paths(source)
+    if since and (since.version != source.version or since.known > known or since.full_ns + FULL_LOOK_NS < now_ns):
+        since = None
+    candidates = []
+    for path, status in _walk(inbox_dir / source.name, since.looked_ns if since else 0):
         if reason := _why_ignored(path, status, source):
             found.ignored[path.encode("utf-8", "backslashreplace").decode()] = reason
-            continue
-        if seen.get(path) == Seen(status.st_size, status.st_mtime_ns, source.version):
-            continue
-        file = InboxFile(path, status.st_size, status.st_mtime_ns)
-        # A time in the future says nothing about when the file was written.
-        is_settled = not 0 <= now - status.st_mtime < settle_seconds
-        (found.new if is_settled else found.unsettled).append(file)
-    found.new.sort(key=lambda file: (file.mtime_ns, file.path))
+        else:
+            candidates.append(InboxFile(path, status.st_size, status.st_mtime_ns))
+    candidates.sort(key=lambda file: (file.mtime_ns, file.path))
+    for page in batched(candidates, _PAGE):
+        seen = ledger.seen(source, [file.path for file in page])
+        for file in page:
+            if seen.get(file.path) == Seen(file.size, file.mtime_ns, source.version):
+                continue
+            # A time in the future says nothing about when the file was written.
+            is_settled = not 0 <= now_ns - file.mtime_ns < settle_seconds * 10**9
+            (found.new if is_settled else found.unsettled).append(file)
+        if limit is not None and len(found.new) >= limit:
+            del found.new[limit:]
+            break
+    if found.new or found.unsettled:
+        found.mark = since  # they are looked at until they are in the ledger
+    else:
+        full_ns = since.full_ns if since else now_ns
+        found.mark = Mark(now_ns - _SLACK_NS, full_ns, source.version, known)
     return found
+
+
+def batched(files: list[InboxFile], size: int) -> Iterator[list[InboxFile]]:
+    """Consecutive parts of a list."""
+    for start in range(0, len(files), size):
+        yield files[start : start + size]
 
 
 def unchanged(inbox_dir: Path, source: Source, file: InboxFile) -> bool:
@@ -64,24 +125,31 @@ def unchanged(inbox_dir: Path, source: Source, file: InboxFile) -> bool:
     return stat.S_ISREG(status.st_mode) and (status.st_size, status.st_mtime_ns) == (file.size, file.mtime_ns)
 
 
-def _walk(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """Everything below a folder but folders, by its path relative to it, without following links."""
+def _walk(folder: Path, since_ns: int) -> Iterator[tuple[str, os.stat_result]]:
+    """What changed below a folder, but folders, by its path relative to it, without following links.
+
+    A file that is moved in keeps its own times on some file systems, but the folder's change. So everything in a folder
+    that changed may be new, and in one that did not, what was rewritten in its place.
+    """
     if folder.is_symlink():
         return
-    waiting = [folder]
+    waiting = [(folder, False)]
     while waiting:
+        here, is_new = waiting.pop()
         try:
-            entries = list(os.scandir(waiting.pop()))
+            is_new = is_new or here.stat().st_mtime_ns >= since_ns
+            entries = list(os.scandir(here))
         except FileNotFoundError:
             continue
         for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                waiting.append(Path(entry.path))
-            else:
-                try:
-                    status = entry.stat(follow_symlinks=False)
-                except FileNotFoundError:
-                    continue  # taken away since the folder was listed
+            try:
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append((Path(entry.path), entry.stat().st_ctime_ns >= since_ns))
+                    continue
+                status = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue  # taken away since the folder was listed
+            if is_new or status.st_ctime_ns >= since_ns:
                 yield Path(entry.path).relative_to(folder).as_posix(), status
 
 

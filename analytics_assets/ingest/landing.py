@@ -20,7 +20,7 @@ import polars as pl
 
 from analytics_assets.files import only_one, replacing
 from analytics_assets.ingest.formats import UnreadableFile, read_batches
-from analytics_assets.ingest.inbox import InboxFile, Look, look, unchanged
+from analytics_assets.ingest.inbox import InboxFile, Look, Mark, look, unchanged
 from analytics_assets.ingest.ledger import Content, Ledger, Piece, Seen
 from analytics_assets.ingest.parse import empty_landed, parse_batch
 from analytics_assets.ingest.source import Kind, Source
@@ -57,21 +57,42 @@ class Landing:
         self._settings = settings
         self._source = source
         self._ledger = Ledger(settings.lake_dir)
+        self._leftovers = False  # whether pieces were written of a file that then was not landed
 
-    def look(self) -> Look:
-        """What lies in the inbox."""
-        return look(self._settings.inbox_dir, self._source, self._ledger, self._settings.inbox_settle_seconds)
+    def look(self, since: Mark | None = None, limit: int | None = None) -> Look:
+        """What lies in the inbox, or has come since a mark."""
+        settle_seconds = self._settings.inbox_settle_seconds
+        return look(self._settings.inbox_dir, self._source, self._ledger, settle_seconds, since, limit)
 
     def run(self) -> LandingReport:
         """Lands the oldest new files, at most `landing_files_per_run` of them; logs a sentence a file."""
-        with only_one(self._settings.lake_dir / f".landing-{self._source.name}.lock"):
+        lake_dir, name = self._settings.lake_dir, self._source.name
+        unfinished = lake_dir / f".landing-{name}.unfinished"
+        with only_one(lake_dir / f".landing-{name}.lock"):
+            if unfinished.exists():
+                self._sweep()
+            unfinished.touch()
+            self._leftovers = False
             seen = self.look()
             report = LandingReport(unsettled=[f.path for f in seen.unsettled], ignored=seen.ignored)
             taken = seen.new[: self._settings.landing_files_per_run]
             report.remaining = len(seen.new) - len(taken)
             for file in taken:
                 self._land(file, report)
+            if not self._leftovers:
+                unfinished.unlink()
             return report
+
+    def _sweep(self) -> None:
+        """Removes what landing wrote before it was killed: pieces and rejects that the ledger does not know."""
+        identities, names = self._ledger.identities_and_pieces(self._source)
+        rejects = {_rejects_name(identity) for identity in identities}
+        for file in (self._settings.landed_dir / self._source.name).glob("*/*"):
+            if file.stem not in names:
+                file.unlink(missing_ok=True)
+        for file in (self._settings.rejects_dir / self._source.name).glob("*"):
+            if file.stem.rpartition("-")[0] not in rejects:
+                file.unlink(missing_ok=True)
 
     def _land(self, file: InboxFile, report: LandingReport) -> None:
         source, ledger = self._source, self._ledger
@@ -85,6 +106,7 @@ class Landing:
                 is_known = ledger.find_content(source, identity)
                 content = None if is_known else self._read(plain, file.path, digest, identity)
         except (UnreadableFile, ValueError) as error:
+            self._leftovers = True
             if unchanged(self._settings.inbox_dir, source, file):
                 ledger.refuse(source, file.path, seen, str(error))
                 report.unreadable[file.path] = str(error)
@@ -95,6 +117,7 @@ class Landing:
         except FileNotFoundError:
             return  # taken away before it could be opened
         if not unchanged(self._settings.inbox_dir, source, file):
+            self._leftovers = True
             report.unsettled.append(file.path)
             return
         if content is None:
@@ -118,7 +141,7 @@ class Landing:
         snapshot_day = source.snapshot_day(path) if source.time is None else None
         limit = self._settings.landing_buffer_mb * 1_000_000
         rows, rejects = _Buffer(limit), _Buffer(limit)
-        rejects_name, parts = hashlib.sha256(identity.encode()).hexdigest()[:32], 0
+        rejects_name, parts = _rejects_name(identity), 0
         rejected: Counter[object] = Counter()
 
         def write_rejects(frame: pl.DataFrame) -> None:
@@ -161,6 +184,10 @@ class Landing:
         with replacing(target) as temporary:
             temporary.write_bytes(bytes_.getbuffer())
         return piece
+
+
+def _rejects_name(identity: str) -> str:
+    return hashlib.sha256(identity.encode()).hexdigest()[:32]
 
 
 def piece_file(settings: Settings, source: Source, piece: Piece) -> Path:

@@ -10,7 +10,7 @@ import json
 import sqlite3
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -134,13 +134,21 @@ class Ledger:
 
     # ------------------------------------------------------------------------------------------------- landing
 
-    def seen(self, source: Source) -> dict[str, Seen]:
-        """Every path of a source that was ever looked at."""
+    def seen(self, source: Source, paths: Sequence[str]) -> dict[str, Seen]:
+        """Those of some paths that were ever looked at."""
         with self._connection() as connection:
             rows = connection.execute(
-                "select path, size, mtime_ns, version from paths where source = ?", (source.name,)
+                "select path, size, mtime_ns, version from paths"
+                " where source = ? and path in (select value from json_each(?))",
+                (source.name, json.dumps(paths)),
             ).fetchall()
         return {path: Seen(*rest) for path, *rest in rows}
+
+    def count_paths(self, source: Source) -> int:
+        """How many paths were ever looked at; it never becomes less."""
+        with self._connection() as connection:
+            row = connection.execute("select count(*) from paths where source = ?", (source.name,)).fetchone()
+        return row[0]
 
     def find_content(self, source: Source, identity: str) -> bool:
         """Whether these bytes have been landed before."""
@@ -199,6 +207,13 @@ class Ledger:
                 " version = excluded.version, error = excluded.error",
                 (source.name, path, seen.size, seen.mtime_ns, seen.version, error),
             )
+
+    def identities_and_pieces(self, source: Source) -> tuple[set[str], set[str]]:
+        """The identities of all contents of a source, and the names of all their pieces."""
+        with self._connection() as connection:
+            identities = connection.execute("select identity from contents where source = ?", (source.name,))
+            names = connection.execute("select name from pieces where source = ?", (source.name,))
+            return {row[0] for row in identities}, {row[0] for row in names}
 
     # ---------------------------------------------------------------------------------------------- what is current
 

@@ -24,12 +24,14 @@ from dagster import (
     asset,
 )
 
+from analytics_assets.attempts import Attempts
 from analytics_assets.automation import Automation
 from analytics_assets.ingest.landing import Landing, LandingReport, piece_file
 from analytics_assets.ingest.ledger import Ledger, Totals, version_of
 from analytics_assets.ingest.source import Source
 from analytics_assets.partitions import Window, partitioned_days
 from analytics_assets.settings import Settings
+from analytics_assets.steps import dagster_error
 from analytics_assets.versions import RAW_PREFIX, Build
 from analytics_assets.warehouse.lake import LakeDay
 
@@ -78,7 +80,10 @@ def _landed_asset(source: Source, settings: Settings, group: str, owner: str) ->
         ],
     )
     def landed(context: AssetExecutionContext) -> Iterator[MaterializeResult | AssetCheckResult]:
-        report = Landing(settings, source).run()
+        try:
+            report = Landing(settings, source).run()
+        except Exception as error:
+            raise dagster_error(context, settings, error) from error
         ledger = Ledger(settings.lake_dir)
         totals = ledger.totals(source, partitioned_days(settings.start_date, datetime.now(UTC)))
         yield MaterializeResult(metadata=_landing_metadata(report, totals))
@@ -176,7 +181,7 @@ def _raw_asset(
                 "rejects_within_limit",
                 asset=name,
                 description="No day has more rejected rows than is allowed.",
-                automation_condition=automation.check_of_raw(),
+                automation_condition=automation.with_its_asset(),
             )
         ],
         metadata={"dagster/column_schema": _column_schema(source)},
@@ -185,11 +190,13 @@ def _raw_asset(
         window = Window.of_run(context)
         ledger = Ledger(settings.lake_dir)
         pieces, rejected = ledger.pieces(source, window), ledger.rejected(source, window)
+        builds = {day: Build(version_of(pieces[day]), CODE_VERSION) for day in window.days()}
+        Attempts(settings.lake_dir).begin(name, builds, context.run_id)
         days = {
             day.isoformat(): LakeDay(
                 rows=_scan([piece_file(settings, source, piece) for piece in pieces[day]], source),
                 expected_rows=sum(piece.rows for piece in pieces[day]),
-                build=Build(version_of(pieces[day]), CODE_VERSION),
+                build=builds[day],
             )
             for day in window.days()
         }
@@ -203,7 +210,8 @@ def _raw_asset(
                     "pieces": len(pieces[day]),
                 },
             )
-        yield Output(days)
+        yield Output(days)  # and here they are written, by the IO manager
+        Attempts(settings.lake_dir).end(name, window.days())
         yield _check(
             "rejects_within_limit",
             [

@@ -1,28 +1,43 @@
 """The sensor that notices new files. It opens none: it asks for a landing run."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
 
 from dagster import (
     AssetKey,
+    DagsterInstance,
+    DagsterRunStatus,
     DefaultSensorStatus,
     RunRequest,
+    RunsFilter,
     SensorDefinition,
     SensorEvaluationContext,
+    SensorResult,
     SkipReason,
     sensor,
 )
+from dagster._core.storage.dagster_run import FINISHED_STATUSES
 
+from analytics_assets.attempts import WAITS
+from analytics_assets.ingest.inbox import InboxFile, Mark
 from analytics_assets.ingest.landing import Landing
 from analytics_assets.ingest.raw import LANDED_PREFIX
 from analytics_assets.ingest.source import Source
 from analytics_assets.settings import Settings
 
+SOURCE_TAG = "analytics/landing"
+BITE_TAG = "analytics/bite"
+ATTEMPT_TAG = "analytics/attempt"
+
 
 def build_new_files_sensor(sources: Sequence[Source], settings: Settings) -> SensorDefinition:
     """One sensor over all sources: a run request a source that has new files.
 
-    The run key is a hash of the files that wait, so that two ticks before the run has landed them ask only once.
+    The cursor holds a mark a source: what has not changed since is not looked at again. It moves on only when nothing
+    new is left, so that no file is forgotten.
     """
 
     @sensor(
@@ -32,20 +47,52 @@ def build_new_files_sensor(sources: Sequence[Source], settings: Settings) -> Sen
         default_status=DefaultSensorStatus.RUNNING,
         description="Asks for a landing run when files lie in the inbox that are new or have changed.",
     )
-    def new_files(context: SensorEvaluationContext) -> Iterator[RunRequest | SkipReason]:
-        asked = False
+    def new_files(context: SensorEvaluationContext) -> SensorResult:
+        marks = {name: Mark(**mark) for name, mark in json.loads(context.cursor or "{}").items()}
+        requests: list[RunRequest] = []
+        waiting: list[str] = []
         for source in sources:
-            new = Landing(settings, source).look().new[: settings.landing_files_per_run]
-            if not new:
-                continue
-            asked = True
-            names = "\n".join(f"{file.path} {file.size} {file.mtime_ns}" for file in new)
-            yield RunRequest(
-                run_key=f"{source.name}-v{source.version}-{hashlib.sha256(names.encode()).hexdigest()[:32]}",
-                asset_selection=[AssetKey(LANDED_PREFIX + source.name)],
-                tags={"analytics/new_files": str(len(new))},
-            )
-        if not asked:
-            yield SkipReason("Nothing new in the inbox.")
+            found = Landing(settings, source).look(marks.get(source.name), settings.landing_files_per_run)
+            if found.mark:
+                marks[source.name] = found.mark
+            else:
+                marks.pop(source.name, None)
+            asked = request_landing(context.instance, source, found.new) if found.new else None
+            if isinstance(asked, RunRequest):
+                requests.append(asked)
+            elif asked:
+                waiting.append(asked)
+        return SensorResult(
+            run_requests=requests,
+            skip_reason=None if requests else SkipReason("; ".join(waiting) or "Nothing new in the inbox."),
+            cursor=json.dumps({name: asdict(mark) for name, mark in marks.items()}),
+        )
 
     return new_files
+
+
+def request_landing(instance: DagsterInstance, source: Source, new: Iterable[InboxFile]) -> RunRequest | str:
+    """Asks for a run that lands some files, unless one is on its way or has just failed; then says so.
+
+    Its tag and run key hold a hash of the files: the same files are asked for again only when the run that should have
+    landed them has ended and they are still there.
+    """
+    unfinished = [status for status in DagsterRunStatus if status not in FINISHED_STATUSES]
+    if instance.get_runs_count(RunsFilter(tags={SOURCE_TAG: source.name}, statuses=unfinished)):
+        return f"{source.name}: a run is landing files; what is left is asked for after it."
+    files = "\n".join(f"{file.path} {file.size} {file.mtime_ns}" for file in new)
+    bite = hashlib.sha256(f"{source.name} v{source.version}\n{files}".encode()).hexdigest()[:32]
+    runs = instance.get_run_records(RunsFilter(tags={BITE_TAG: bite}))
+    number, landed = len(runs) + 1, LANDED_PREFIX + source.name
+    if len(runs) > len(WAITS):
+        return f"{source.name}: what is new did not land in {len(runs)} runs; see those of {landed}."
+    if runs:
+        ended = datetime.fromtimestamp(max(record.end_time or 0 for record in runs), UTC)
+        again_at = ended + WAITS[len(runs) - 1]
+        if datetime.now(UTC) < again_at:
+            return f"{source.name}: what is new did not land; it is tried again at {again_at:%Y-%m-%d %H:%M:%S} UTC."
+    return RunRequest(
+        run_key=f"{source.name}-{bite}-{number}",
+        asset_selection=[AssetKey(landed)],
+        tags={SOURCE_TAG: source.name, BITE_TAG: bite, ATTEMPT_TAG: str(number)},
+    )

@@ -7,16 +7,20 @@ docs/performance.md. Nothing here knows a model by name.
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import yaml  # type: ignore[import-untyped]
+
 from analytics_assets.files import only_one, replacing
 from analytics_assets.ingest.source import Source
 from analytics_assets.partitions import Window
 from analytics_assets.settings import PROJECT_DIR, Settings
+from analytics_assets.versions import digest
 
 logger = logging.getLogger(__name__)
 
@@ -118,24 +122,102 @@ def _parsed_manifest(settings: Settings) -> Any:
     return manifest
 
 
+# --------------------------------------------------------------------------------------------------------- versions
+
+
+def code_versions(manifest: Mapping[str, Any], sources: Iterable[Source]) -> dict[str, str]:
+    """For each model, by its unique id, a hash of all that its rows depend on beside its inputs.
+
+    That is its SQL, the project's macros and variables that it uses, its meta, the lookups (seeds) that it reads, and
+    the spec of a source that it reads.
+    """
+    variables = yaml.safe_load((DBT_PROJECT_DIR / "dbt_project.yml").read_text()).get("vars", {})
+    specs = source_vars(sources)
+    found = {}
+    for unique_id, node in manifest["nodes"].items():
+        if node["resource_type"] != "model":
+            continue
+        macros = _macros_of(node, manifest)
+        sql = [node["raw_code"], *(manifest["macros"][macro]["macro_sql"] for macro in macros)]
+        used = {name for text in sql for name in _VARIABLE.findall(text) if name in variables}
+        parts = [*sql, json.dumps(node["config"]["meta"], sort_keys=True)]
+        parts += [f"{name}={variables[name]}" for name in sorted(used)]
+        for parent in sorted(node["depends_on"]["nodes"]):
+            if parent.startswith("seed."):
+                parts.append(manifest["nodes"][parent]["checksum"]["checksum"])
+            elif parent.startswith("source."):
+                parts.append(json.dumps(specs.get(manifest["sources"][parent]["name"]), sort_keys=True))
+        found[unique_id] = digest(parts)
+    return found
+
+
+_VARIABLE = re.compile(r"""var\(\s*['"](\w+)""")
+
+
+def _macros_of(node: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[str]:
+    """The project's macros that a model uses, directly or not, with all their variants for other warehouses."""
+    own = {name: macro for name, macro in manifest["macros"].items() if macro["package_name"] == "analytics"}
+    found: set[str] = set()
+    waiting = [name for name in node["depends_on"]["macros"] if name in own]
+    while waiting:
+        name = waiting.pop()
+        if name in found:
+            continue
+        found.add(name)
+        variants = [other for other in own if own[other]["name"].endswith(f"__{own[name]['name']}")]
+        waiting += [other for other in (*own[name]["depends_on"]["macros"], *variants) if other in own]
+    return sorted(found)
+
+
 # ----------------------------------------------------------------------------------------------------------- run
+
+
+@dataclass(frozen=True)
+class DbtResult:
+    """What became of one model or test.
+
+    Attributes:
+        unique_id: dbt's.
+        tested: the unique id of the model that a test is attached to.
+        status: dbt's: success, pass, error, fail, warn, skipped.
+        message: what the database said.
+        sql: of a test, what gives the rows that it objects to.
+    """
+
+    unique_id: str
+    name: str
+    tested: str | None
+    status: str
+    message: str
+    sql: str | None
 
 
 @dataclass
 class DbtRun:
-    """What one run of dbt said.
-
-    Attributes:
-        events: dbt's structured log events, as dicts, in their order.
-        succeeded: unique ids of the nodes that were made.
-        failures: name and message of each node that failed.
-        failing_tests: the SQL that gives the rows that a failed or warning test objects to, by the test's name.
-    """
+    """What one run of dbt said: its structured log events, as dicts in their order, and the result of each node."""
 
     events: list[dict[str, Any]] = field(default_factory=list)
-    succeeded: set[str] = field(default_factory=set)
-    failures: dict[str, str] = field(default_factory=dict)
-    failing_tests: dict[str, str] = field(default_factory=dict)
+    results: list[DbtResult] = field(default_factory=list)
+
+    @property
+    def succeeded(self) -> set[str]:
+        """Unique ids of the models that were made."""
+        return {result.unique_id for result in self.results if result.status == "success"}
+
+    @property
+    def failed(self) -> list[DbtResult]:
+        """What failed; warnings do not."""
+        return [result for result in self.results if result.status in ("error", "fail", "runtime error")]
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """Name and message of whatever failed."""
+        return {result.name: result.message for result in self.failed}
+
+    @property
+    def failing_tests(self) -> dict[str, str]:
+        """The SQL that gives the rows that a failed or warning test objects to, by the test's name."""
+        return {result.name: result.sql for result in self.results if result.sql and result.status in ("fail", "warn")}
 
 
 def run_dbt(
@@ -189,12 +271,17 @@ def _invoke(
         [*said, *written, *arguments, *places, "--vars", json.dumps(dict(variables))]
     )
     for node in getattr(result.result, "results", None) or []:
-        if node.status == "success":
-            run.succeeded.add(node.node.unique_id)
-        if node.status in ("error", "fail", "runtime error"):
-            run.failures[node.node.name] = (node.message or "").strip()
-        if node.status in ("fail", "warn") and node.node.resource_type == "test":
-            run.failing_tests[node.node.name] = node.node.compiled_code
+        is_test = node.node.resource_type == "test"
+        run.results.append(
+            DbtResult(
+                unique_id=node.node.unique_id,
+                name=node.node.name,
+                tested=node.node.attached_node if is_test else None,
+                status=str(node.status),
+                message=(node.message or "").strip(),
+                sql=node.node.compiled_code if is_test else None,
+            )
+        )
     if result.exception is not None:
         raise DbtError(str(result.exception).strip()) from result.exception
     if not result.success and not run.failures:

@@ -8,7 +8,9 @@ from pathlib import Path
 import polars as pl
 from dagster import ConfigurableIOManager, InputContext, MetadataValue, OutputContext
 
-from analytics_assets.files import only_one, replacing
+from analytics_assets.attempts import Attempts
+from analytics_assets.failures import for_dagster, is_transient, sentence
+from analytics_assets.files import only_one, replacing, sweep
 from analytics_assets.versions import Build, Builds
 
 
@@ -35,6 +37,7 @@ class ParquetByDay(ConfigurableIOManager):
     """
 
     folder: str
+    retry_wait_seconds: float = 0.0
 
     def file(self, asset: str, day: str) -> Path:
         """Where a day lies."""
@@ -44,27 +47,44 @@ class ParquetByDay(ConfigurableIOManager):
         """Replaces the days of the run.
 
         Raises:
-            RuntimeError: a day held another number of rows than it should; it was not replaced.
+            Failure: a day held another number of rows than it should; it was not replaced.
+            RetryRequested: it could not be written, but may be a little later.
         """
+        asset = context.asset_key.path[-1]
+        try:
+            if set(obj) != set(context.asset_partition_keys):
+                raise RuntimeError(f"{asset}: the run is for {sorted(context.asset_partition_keys)}, not {sorted(obj)}")
+            self._replace(asset, obj)
+        except Exception as error:
+            transient, step = is_transient(error), context.step_context
+            days = [date.fromisoformat(day) for day in obj]
+            Attempts(Path(self.folder).parent).fail(asset, days, sentence(error), permanent=not transient)
+            raise for_dagster(
+                sentence(error),
+                transient=transient,
+                retry_number=step.previous_attempt_count,
+                wait_seconds=self.retry_wait_seconds,
+            ) from error
+        context.add_output_metadata({"path": MetadataValue.path(str(Path(self.folder) / asset))})
+
+    def _replace(self, asset: str, days: Mapping[str, LakeDay]) -> None:
         from pyarrow import parquet  # takes long to import, and is not needed to load the definitions
 
-        asset = context.asset_key.path[-1]
-        builds = Builds(Path(self.folder))
-        if set(obj) != set(context.asset_partition_keys):
-            raise RuntimeError(f"{asset}: the run is for {sorted(context.asset_partition_keys)}, not {sorted(obj)}")
         # Written and recorded as one: of two runs at once, the record must not be the one's and the file the other's.
         with only_one(Path(self.folder) / f".{asset}.lock"):
-            for day, lake_day in obj.items():
-                with replacing(self.file(asset, day)) as target:
-                    lake_day.rows.sink_parquet(target, compression="zstd", compression_level=1)
-                    written = parquet.read_metadata(target).num_rows
+            for day, lake_day in days.items():
+                target = self.file(asset, day)
+                sweep(target.parent)
+                with replacing(target) as temporary:
+                    lake_day.rows.sink_parquet(temporary, compression="zstd", compression_level=1)
+                    written = parquet.read_metadata(temporary).num_rows
                     if written != lake_day.expected_rows:
                         raise RuntimeError(
                             f"{asset} {day}: its pieces hold {written} rows, but {lake_day.expected_rows} were landed. "
                             "Is a file below lake/landed damaged? Restore it from a backup."
                         )
-            builds.record(asset, {date.fromisoformat(day): lake_day.build for day, lake_day in obj.items()})
-        context.add_output_metadata({"path": MetadataValue.path(str(Path(self.folder) / asset))})
+            builds = {date.fromisoformat(day): lake_day.build for day, lake_day in days.items()}
+            Builds(Path(self.folder)).record(asset, builds)
 
     def load_input(self, context: InputContext) -> pl.LazyFrame:
         """All rows of the input's days."""

@@ -1,5 +1,6 @@
 """The dbt models of a domain as one Dagster step: run, recorded day by day, checked."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import date
 from graphlib import TopologicalSorter
@@ -11,10 +12,8 @@ from dagster import (
     AssetKey,
     AssetsDefinition,
     AssetSpec,
-    AutomationCondition,
     BackfillPolicy,
     DailyPartitionsDefinition,
-    Failure,
     MetadataValue,
     TableRecord,
 )
@@ -23,19 +22,22 @@ from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 from dagster_duckdb import DuckDBResource
 from duckdb import DuckDBPyConnection
 
+from analytics_assets.attempts import Attempts
+from analytics_assets.automation import Automation
+from analytics_assets.failures import for_dagster, is_transient, sentence
 from analytics_assets.ingest.source import Source
 from analytics_assets.partitions import Window
 from analytics_assets.settings import Settings
+from analytics_assets.steps import dagster_error, upstream_of
 from analytics_assets.versions import (
     Build,
     Offsets,
     ReadBuilds,
     builds_of,
     input_versions,
-    offsets_of,
     recorded_builds,
 )
-from analytics_assets.warehouse.dbt import DbtError, load_manifest, run_dbt
+from analytics_assets.warehouse.dbt import DbtRun, code_versions, load_manifest, run_dbt
 from analytics_assets.warehouse.translator import ModelTranslator
 
 WAREHOUSE_POOL = "warehouse"
@@ -51,11 +53,11 @@ def build_model_assets(
     settings: Settings,
     sources: Sequence[Source],
     partitions: DailyPartitionsDefinition,
-    condition: AutomationCondition,
+    automation: Automation,
 ) -> AssetsDefinition:
     """The models below `models/*/<domain>/`, as one step that can make any of them."""
     manifest = load_manifest(settings)
-    translator = ModelTranslator(owner, domain, condition)
+    translator = ModelTranslator(owner, domain, automation, code_versions(manifest, sources))
 
     @dbt_assets(
         manifest=manifest,
@@ -81,42 +83,88 @@ def _build(
     translator: ModelTranslator,
 ) -> Iterator[Any]:
     window = Window.of_run(context)
-    nodes = {
-        translator.get_asset_key(node): node for node in manifest["nodes"].values() if node["resource_type"] == "model"
-    }
-    selected = _in_order(context.selected_asset_keys, context.assets_def)
-    builds_of(selected[0].key.path[-1], settings).forget_what_is_gone()
+    specs = {spec.key.path[-1]: spec for spec in _in_order(context.selected_asset_keys, context.assets_def)}
+    nodes = _nodes(manifest, translator)
+    builds, attempts = builds_of(next(iter(specs)), settings), Attempts(settings.lake_dir)
+    builds.forget_what_is_gone()
     # Before the run: what changes upstream while it works must show as a difference after it.
     plan = planned_builds(
-        [(spec.key.path[-1], _upstream(spec), _code_version(nodes[spec.key])) for spec in selected],
+        [(name, upstream_of(spec), spec.code_version or "") for name, spec in specs.items()],
         window,
         recorded_builds(settings),
     )
+    for name, days in plan.items():
+        attempts.begin(name, days, context.run_id)
 
     context.log.info(f"dbt builds {', '.join(plan)} for {window}")
     try:
         run = run_dbt(_build_arguments(list(plan)), settings, sources, window)
-    except DbtError as error:
-        raise Failure(f"dbt did not run: {error}") from error
+        with warehouse.get_connection() as connection:
+            failed = _failed_days(connection, run, window)
+            samples = {test: _sample(connection, sql) for test, sql in run.failing_tests.items()}
+            rows = {name: _row_counts(connection, nodes[name], window) for name in plan if _was_made(run, nodes[name])}
+    except Exception as error:
+        for name in plan:
+            attempts.fail(name, window.days(), sentence(error), permanent=not is_transient(error))
+        raise dagster_error(context, settings, error) from error
 
-    built = [spec.key for spec in selected if nodes[spec.key]["unique_id"] in run.succeeded]
-    with warehouse.get_connection() as connection:
-        for key in built:
-            builds_of(key.path[-1], settings).record(key.path[-1], plan[key.path[-1]])
-            for day, rows in _row_counts(connection, nodes[key], window).items():
-                context.add_asset_metadata(
-                    asset_key=key,
-                    partition_key=day.isoformat(),
-                    metadata={"dagster/partition_row_count": rows},
-                )
-        samples = {test: _sample(connection, sql) for test, sql in run.failing_tests.items()}
-
+    for name, days in plan.items():
+        reasons = failed.get(nodes[name]["unique_id"], {})
+        builds.record(name, {day: build for day, build in days.items() if name in rows and day not in reasons})
+        for day, count in rows.get(name, {}).items():
+            context.add_asset_metadata(
+                asset_key=specs[name].key,
+                partition_key=day.isoformat(),
+                metadata={"dagster/partition_row_count": count},
+            )
     for event in run.events:
         message = DbtCoreCliEventMessage(raw_event=event, event_history_metadata={})
         for dagster_event in message.to_default_asset_events(manifest, translator, context):
             yield _with_failing_rows(dagster_event, samples)
-    if run.failures:
-        raise Failure("; ".join(f"{name}: {message}" for name, message in sorted(run.failures.items())))
+
+    for name, days in plan.items():
+        reasons = failed.get(nodes[name]["unique_id"], {})
+        attempts.end(name, days.keys() - reasons.keys())  # made, or not reached because of another
+        for day, reason in reasons.items():
+            attempts.fail(name, [day], sentence(reason), permanent=not is_transient(reason))
+    if run.failed:
+        reason = "; ".join(f"{name}: {sentence(message)}" for name, message in sorted(run.failures.items()))
+        raise for_dagster(
+            reason,
+            transient=all(is_transient(result.message) for result in run.failed),
+            retry_number=context.retry_number,
+            wait_seconds=settings.retry_wait_seconds,
+        )
+
+
+def _nodes(manifest: Mapping[str, Any], translator: ModelTranslator) -> dict[str, Mapping[str, Any]]:
+    """The manifest's models by the names of their assets."""
+    models = (node for node in manifest["nodes"].values() if node["resource_type"] == "model")
+    return {translator.get_asset_key(node).path[-1]: node for node in models}
+
+
+def _was_made(run: DbtRun, node: Mapping[str, Any]) -> bool:
+    return node["unique_id"] in run.succeeded
+
+
+def _failed_days(connection: DuckDBPyConnection, run: DbtRun, window: Window) -> dict[str, dict[date, str]]:
+    """The days that failed, each with its reason, by the unique id of the model.
+
+    A model that failed has failed for all of the window. So has one that fails a test, unless the test says which days
+    it objects to, as `the_day`: then the others pass.
+    """
+    found: dict[str, dict[date, str]] = defaultdict(dict)
+    for result in run.failed:
+        days = list(window.days())
+        if result.sql and result.status == "fail":
+            objections = connection.execute(f"select * from ({result.sql})")
+            names = [column[0] for column in objections.description or []]
+            if "the_day" in names:
+                at = names.index("the_day")
+                days = sorted({row[at] for row in objections.fetchall()})
+        for day in days:
+            found[result.tested or result.unique_id].setdefault(day, f"{result.name}: {result.message}")
+    return found
 
 
 def planned_builds(
@@ -139,10 +187,6 @@ def planned_builds(
     return plan
 
 
-def _upstream(spec: AssetSpec) -> dict[str, Offsets]:
-    return {dep.asset_key.path[-1]: offsets_of(dep.partition_mapping) for dep in spec.deps}
-
-
 def _in_order(keys: Set[AssetKey], assets: AssetsDefinition) -> list[AssetSpec]:
     """The specs of some assets of a step, every one after those that it reads."""
     sorter = TopologicalSorter({key: {dep.asset_key for dep in assets.specs_by_key[key].deps} for key in keys})
@@ -152,10 +196,6 @@ def _in_order(keys: Set[AssetKey], assets: AssetsDefinition) -> list[AssetSpec]:
 def _build_arguments(models: Sequence[str]) -> list[str]:
     """`dbt build` of some models with the tests that need nothing else; unit tests are for development."""
     return ["build", "--select", *models, "--indirect-selection", "buildable", "--exclude-resource-type", "unit_test"]
-
-
-def _code_version(node: Mapping[str, Any]) -> str:
-    return str(node["checksum"]["checksum"])[:16]
 
 
 def _row_counts(connection: DuckDBPyConnection, node: Mapping[str, Any], window: Window) -> dict[date, int]:

@@ -6,15 +6,16 @@ from typing import Any
 from dagster import AssetKey, AutomationCondition, PartitionMapping, TimeWindowPartitionMapping
 from dagster_dbt import DagsterDbtTranslator
 
+from analytics_assets.automation import Automation
 from analytics_assets.versions import RAW_PREFIX
 
 
 class ModelTranslator(DagsterDbtTranslator):
     """Assets are named as their models; a source of dbt is the raw asset of the same name."""
 
-    def __init__(self, owner: str, group: str, condition: AutomationCondition) -> None:
+    def __init__(self, owner: str, group: str, automation: Automation, code_versions: Mapping[str, str]) -> None:
         super().__init__()
-        self._owner, self._group, self._condition = owner, group, condition
+        self._owner, self._group, self._automation, self._code_versions = owner, group, automation, code_versions
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> AssetKey:
         prefix = RAW_PREFIX if dbt_resource_props["resource_type"] == "source" else ""
@@ -30,12 +31,20 @@ class ModelTranslator(DagsterDbtTranslator):
         return dbt_resource_props.get("description") or ""
 
     def get_automation_condition(self, dbt_resource_props: Mapping[str, Any]) -> AutomationCondition | None:
-        return self._condition if dbt_resource_props["resource_type"] == "model" else None
+        if dbt_resource_props["resource_type"] != "model":
+            return None
+        return self._automation.model([AssetKey(parent) for parent in _windows(dbt_resource_props)])
+
+    def get_code_version(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
+        return self._code_versions.get(dbt_resource_props["unique_id"])
 
     def get_partition_mapping(
         self, dbt_resource_props: Mapping[str, Any], dbt_parent_resource_props: Mapping[str, Any]
     ) -> PartitionMapping | None:
         """The days of the parent that a day of the model is made from, as the model's `meta.window` names them."""
-        window = dbt_resource_props.get("config", {}).get("meta", {}).get("window", {})
-        offsets = window.get(dbt_parent_resource_props["name"])
+        offsets = _windows(dbt_resource_props).get(dbt_parent_resource_props["name"])
         return TimeWindowPartitionMapping(start_offset=offsets[0], end_offset=offsets[1]) if offsets else None
+
+
+def _windows(dbt_resource_props: Mapping[str, Any]) -> Mapping[str, list[int]]:
+    return dbt_resource_props.get("config", {}).get("meta", {}).get("window", {})

@@ -1,0 +1,50 @@
+"""What a step does around its work so that automation knows of it: attempts, records, errors that say what to do."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from dagster import AssetExecutionContext, AssetSpec
+
+from analytics_assets.attempts import Attempts
+from analytics_assets.failures import for_dagster, is_transient, sentence
+from analytics_assets.partitions import Window
+from analytics_assets.settings import Settings
+from analytics_assets.versions import Build, Offsets, builds_of, input_versions, offsets_of, recorded_builds
+
+
+def upstream_of(spec: AssetSpec) -> dict[str, Offsets]:
+    """The assets that one reads, each with its partition mapping."""
+    return {dep.asset_key.path[-1]: offsets_of(dep.partition_mapping) for dep in spec.deps}
+
+
+@contextmanager
+def made_days(context: AssetExecutionContext, spec: AssetSpec, settings: Settings) -> Iterator[Window]:
+    """The days of a run for an asset that is made as a whole: recorded when the block ends well, else as failed.
+
+    Raises:
+        Failure, RetryRequested: what was raised inside, as Dagster understands it.
+    """
+    name, window = spec.key.path[-1], Window.of_run(context)
+    builds, attempts = builds_of(name, settings), Attempts(settings.lake_dir)
+    builds.forget_what_is_gone()
+    # Before the work: what changes upstream meanwhile must show as a difference after it.
+    inputs = input_versions(upstream_of(spec), window, recorded_builds(settings))
+    plan = {day: Build(inputs[day], spec.code_version or "") for day in window.days()}
+    attempts.begin(name, plan, context.run_id)
+    try:
+        yield window
+    except Exception as error:
+        attempts.fail(name, plan, sentence(error), permanent=not is_transient(error))
+        raise dagster_error(context, settings, error) from error
+    builds.record(name, plan)
+    attempts.end(name, plan)
+
+
+def dagster_error(context: AssetExecutionContext, settings: Settings, error: Exception | str) -> Exception:
+    """What to raise for an error: the step is tried again when that may help."""
+    return for_dagster(
+        sentence(error),
+        transient=is_transient(error),
+        retry_number=context.retry_number,
+        wait_seconds=settings.retry_wait_seconds,
+    )

@@ -1,0 +1,187 @@
+"""The published copy: the marts as people and BI tools read them, while a run writes the warehouse.
+
+DuckDB lets nobody read a file that another process writes. So what is public is copied into a file of its own, day by
+day, and the new file takes the old one's name at once: whoever reads meanwhile goes on reading the old one.
+"""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from dagster import (
+    AssetCheckResult,
+    AssetCheckSpec,
+    AssetDep,
+    AssetExecutionContext,
+    AssetsDefinition,
+    AssetSpec,
+    BackfillPolicy,
+    DailyPartitionsDefinition,
+    MaterializeResult,
+    MetadataValue,
+    asset,
+)
+from duckdb import DuckDBPyConnection
+
+from analytics_assets.automation import Automation
+from analytics_assets.files import only_one, replacing, sweep
+from analytics_assets.partitions import Window
+from analytics_assets.settings import Settings
+from analytics_assets.steps import made_days
+from analytics_assets.versions import PUBLISHED_PREFIX
+from analytics_assets.warehouse.dbt import load_manifest
+from analytics_assets.warehouse.models import WAREHOUSE_POOL
+
+CODE_VERSION = "1"
+PUBLIC_LAYERS = ("marts", "reporting")
+
+COPY = "analytics"
+"""The copy's name as a database: that of the warehouse, since the SQL of views holds it."""
+
+
+def build_published_asset(
+    domain: str, owner: str, settings: Settings, partitions: DailyPartitionsDefinition, automation: Automation
+) -> AssetsDefinition:
+    """The public models of a domain, as a part of the published copy."""
+    name = PUBLISHED_PREFIX + domain
+    models = public_models(load_manifest(settings), domain)
+    tables = [node for node in models if node["config"]["materialized"] != "view"]
+    deps = [AssetDep(node["name"]) for node in tables]
+
+    @asset(
+        name=name,
+        group_name=domain,
+        owners=[owner],
+        kinds={"duckdb"},
+        description=f"The marts of {domain} in the published copy, which can be read while a run writes.",
+        deps=deps,
+        partitions_def=partitions,
+        backfill_policy=BackfillPolicy.single_run(),
+        code_version=CODE_VERSION,
+        automation_condition=automation.model(),
+        pool=WAREHOUSE_POOL,
+        check_specs=[
+            AssetCheckSpec(
+                "same_rows_as_warehouse",
+                asset=name,
+                description="Each day holds as many rows as in the warehouse.",
+                automation_condition=automation.with_its_asset(),
+            )
+        ],
+    )
+    def published(context: AssetExecutionContext) -> MaterializeResult:
+        spec = AssetSpec(name, deps=deps, code_version=CODE_VERSION)
+        with made_days(context, spec, settings) as window:
+            rows, differing = publish(settings, models, window)
+        return MaterializeResult(
+            metadata={"path": MetadataValue.path(str(settings.published_file)), "rows": MetadataValue.json(rows)},
+            check_results=[
+                AssetCheckResult(
+                    check_name="same_rows_as_warehouse", passed=not differing, metadata={"differing": differing}
+                )
+            ],
+        )
+
+    return published
+
+
+def public_models(manifest: Mapping[str, Any], domain: str) -> list[Mapping[str, Any]]:
+    """What a domain publishes, every model after those that it reads: its tables, and the views over them alone."""
+    models = {
+        unique_id: node
+        for unique_id, node in manifest["nodes"].items()
+        if node["resource_type"] == "model" and node["fqn"][1] in PUBLIC_LAYERS and node["fqn"][2] == domain
+    }
+    found = {unique_id: node for unique_id, node in models.items() if node["config"]["materialized"] != "view"}
+    views = {unique_id: node for unique_id, node in models.items() if unique_id not in found}
+    while ready := [name for name, node in views.items() if set(node["depends_on"]["nodes"]) <= set(found)]:
+        found |= {name: views.pop(name) for name in ready}
+    return list(found.values())
+
+
+def publish(
+    settings: Settings, models: Sequence[Mapping[str, Any]], window: Window
+) -> tuple[dict[str, int], list[str]]:
+    """Copies the days of a window of some models.
+
+    Returns:
+        The rows copied by model, and the models of which the copy holds another number of rows than the warehouse.
+    """
+    target = settings.published_file
+    with only_one(target.parent / ".publish.lock"):
+        sweep(target.parent)
+        with replacing(target) as temporary:
+            if target.exists():
+                shutil.copyfile(target, temporary)
+            with duckdb.connect() as connection:
+                _attach(connection, settings, temporary)
+                copied = {
+                    node["name"]: _copy_days(connection, node, window)
+                    for node in models
+                    if node["config"]["materialized"] != "view"
+                }
+                for node in models:
+                    if node["config"]["materialized"] == "view":
+                        _copy_view(connection, node)
+                connection.execute(f"checkpoint {COPY}")
+                connection.execute(f"detach {COPY}")
+    return {name: rows for name, (rows, _) in copied.items()}, [
+        n for n, (rows, there) in copied.items() if rows != there
+    ]
+
+
+def _attach(connection: DuckDBPyConnection, settings: Settings, temporary: Path) -> None:
+    connection.execute(f"set memory_limit = '{settings.duckdb_memory_limit}'")
+    connection.execute(f"attach {_quoted(settings.warehouse_file)} as warehouse (read_only)")
+    connection.execute(f"attach {_quoted(temporary)} as {COPY}")
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+def _copy_days(connection: DuckDBPyConnection, node: Mapping[str, Any], window: Window) -> tuple[int, int]:
+    """Replaces the days of a table in the copy; gives the rows that it then holds, and those of the warehouse."""
+    table, day = f'{node["schema"]}."{node["alias"]}"', node["config"]["meta"]["day"]
+    connection.execute(f"create schema if not exists {COPY}.{node['schema']}")
+    if _columns(connection, COPY, node) != _columns(connection, "warehouse", node):
+        connection.execute("begin")
+        is_new = not _columns(connection, COPY, node)
+        connection.execute(f"drop table if exists {COPY}.{table}")
+        rows = "where false" if is_new else ""
+        connection.execute(f"create table {COPY}.{table} as select * from warehouse.{table} {rows}")
+        connection.execute("commit")
+    where = f"where {day} >= ? and {day} < ?"
+    days = [window.start, window.end]
+    connection.execute("begin")
+    connection.execute(f"delete from {COPY}.{table} {where}", days)
+    connection.execute(f"insert into {COPY}.{table} select * from warehouse.{table} {where}", days)
+    connection.execute("commit")
+    counts = [
+        connection.execute(f"select count(*) from {database}.{table} {where}", days).fetchone()
+        for database in (COPY, "warehouse")
+    ]
+    return counts[0][0], counts[1][0]  # type: ignore[index]
+
+
+def _columns(connection: DuckDBPyConnection, database: str, node: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return connection.execute(
+        "select column_name, data_type from duckdb_columns()"
+        " where database_name = ? and schema_name = ? and table_name = ? order by column_index",
+        [database, node["schema"], node["alias"]],
+    ).fetchall()
+
+
+def _copy_view(connection: DuckDBPyConnection, node: Mapping[str, Any]) -> None:
+    found = connection.execute(
+        "select sql from duckdb_views() where database_name = 'warehouse' and schema_name = ? and view_name = ?",
+        [node["schema"], node["alias"]],
+    ).fetchone()
+    if found is None:
+        return  # it has not been made yet; it comes with a later day
+    connection.execute(f"create schema if not exists {COPY}.{node['schema']}")
+    connection.execute(f"use {COPY}")
+    connection.execute(found[0].replace("CREATE VIEW", "create or replace view", 1))
+    connection.execute("use memory")
