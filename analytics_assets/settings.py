@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
@@ -63,10 +63,6 @@ class Settings(BaseSettings):
         ge=0,
         description="Seconds before a step is tried again that failed for a reason that may pass; then twice that.",
     )
-    webhook_url: SecretStr | None = Field(
-        None, description="Where failures are posted to, as JSON with a `text` (as Slack and others take it)."
-    )
-    ui_url: str = Field("http://127.0.0.1:3000", description="Where the UI is reached; links in messages begin so.")
     duckdb_memory_limit: str = Field("4GB", description="What DuckDB may take before it spills to disk.")
     dbt_target: str = Field(
         "prod",

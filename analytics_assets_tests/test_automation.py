@@ -1,13 +1,17 @@
 """Real ticks of the automation, over an instance of Dagster and real runs."""
 
-from datetime import date
+import os
+import shutil
+import time
+from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 from dagster import (
     AssetKey,
     DagsterInstance,
     RunRequest,
-    SkipReason,
+    SensorResult,
     build_sensor_context,
     evaluate_automation_conditions,
 )
@@ -16,6 +20,10 @@ from dagster._core.definitions.automation_tick_evaluation_context import build_r
 from analytics_assets.consent.sources import CONSENT_EVENTS
 from analytics_assets.definitions import DOMAINS
 from analytics_assets.domain import build_definitions
+from analytics_assets.ingest import inbox
+from analytics_assets.ingest import sensor as sensor_module
+from analytics_assets.ingest.landing import Landing
+from analytics_assets.ingest.ledger import Ledger
 from analytics_assets.ingest.sensor import build_new_files_sensor
 from analytics_assets.partitions import Window
 from analytics_assets.warehouse import models
@@ -161,16 +169,122 @@ def test_a_warehouse_that_was_deleted_is_made_again(project: Project) -> None:
 # --------------------------------------------------------------------------------------------------- the sensor
 
 
-def test_the_sensor_asks_for_a_landing_run_once_for_the_same_files(project: Project) -> None:
+def tick(project: Project, cursor: str | None = None) -> SensorResult:
     sensor = build_new_files_sensor(project.sources, project.settings)
-    assert isinstance(next(iter(sensor(build_sensor_context()))), SkipReason)
+    result = sensor(build_sensor_context(instance=project.instance, cursor=cursor))
+    assert isinstance(result, SensorResult)
+    return result
+
+
+def bites(result: SensorResult) -> list[str | None]:
+    return [request.run_key for request in result.run_requests or []]
+
+
+def test_the_sensor_asks_for_a_landing_run_once_for_the_same_files(project: Project) -> None:
+    first = tick(project)
+    assert bites(first) == []
     project.drop("consent_events", "events-1.csv", HEADER + event("a", day(1)))
-    first, again = (list(sensor(build_sensor_context())) for _ in range(2))
-    assert [request.run_key for request in first] == [request.run_key for request in again]
-    assert isinstance(first[0], RunRequest)
-    assert first[0].asset_selection == [AssetKey("landed_consent_events")]
+    second = tick(project, first.cursor)
+    assert bites(second) == bites(tick(project, second.cursor)) != []
+    (request,) = second.run_requests or []
+    assert request.asset_selection == [AssetKey("landed_consent_events")]
     project.land()
-    assert isinstance(next(iter(sensor(build_sensor_context()))), SkipReason)
+    assert bites(tick(project, second.cursor)) == []
+
+
+def test_while_a_run_is_landing_files_of_a_source_no_other_is_asked_for(project: Project) -> None:
+    project.drop("consent_events", "events-1.csv", HEADER + event("a", day(1)))
+    (request,) = tick(project).run_requests or []
+    run = project.instance.create_run_for_job(
+        project.definitions.resolve_implicit_global_asset_job_def(),
+        asset_selection=frozenset(request.asset_selection or ()),
+        tags=request.tags,
+    )
+    project.drop("consent_events", "events-2.csv", HEADER + event("b", day(1)))
+    assert bites(tick(project)) == []
+    project.instance.report_run_failed(run)
+    assert bites(tick(project)) != [], "other files are waiting now than those that did not land"
+
+
+def test_files_that_did_not_land_are_asked_for_again_but_not_at_once_and_not_for_ever(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.drop("consent_events", "events-1.csv", HEADER + event("a", day(1)))
+    job = project.definitions.resolve_implicit_global_asset_job_def()
+
+    def fail(request: RunRequest) -> None:
+        run = project.instance.create_run_for_job(
+            job, asset_selection=frozenset(request.asset_selection or ()), tags=request.tags
+        )
+        project.instance.report_run_failed(run)
+
+    (request,) = tick(project).run_requests or []
+    fail(request)
+    assert bites(tick(project)) == [], "it rests"
+    monkeypatch.setattr(sensor_module, "WAITS", (timedelta(0), timedelta(0)))
+    keys = [request.run_key]
+    while requests := tick(project).run_requests:
+        keys.append(requests[0].run_key)
+        fail(requests[0])
+    assert len(set(keys)) == len(keys) == 3
+
+
+def test_files_are_taken_in_bounded_bites_none_twice_and_none_forgotten(tmp_path: Path) -> None:
+    project = Project(tmp_path / "data", changes={"landing_files_per_run": 20})
+    for number in range(90):
+        project.drop("consent_events", f"events-{number}.csv", HEADER + event(f"e{number}", day(number % 5)))
+    landing = Landing(project.settings, project.sources[0])
+    cursor, landed = None, []
+    while (result := tick(project, cursor)).run_requests:
+        cursor = result.cursor
+        report = landing.run()
+        assert len(report.landed) <= 20
+        landed += report.landed
+    assert sorted(landed) == sorted({f"events-{number}.csv" for number in range(90)})
+    assert result.cursor is not None
+
+
+def test_a_tick_after_the_mark_asks_the_ledger_only_about_what_has_changed(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("old", "new"):
+        project.drop("consent_events", f"{folder}/events-{folder}.csv", HEADER + event(folder, day(1)))
+    project.land()
+    source = project.sources[0]
+    monkeypatch.setattr(inbox, "_SLACK_NS", 0)
+    landing = Landing(project.settings, source)
+    mark = landing.look().mark
+    assert mark is not None
+    asked: list[str] = []
+    seen = Ledger.seen
+    monkeypatch.setattr(Ledger, "seen", lambda self, source, paths: asked.extend(paths) or seen(self, source, paths))
+    assert landing.look(mark).new == []
+    assert asked == []
+
+    # Moved in with the times that it had elsewhere: only the folder tells of it.
+    elsewhere = tmp_file(project, HEADER + event("moved", day(2)))
+    os.utime(elsewhere, ns=(1, 1))
+    time.sleep(0.01)
+    elsewhere.rename(project.settings.inbox_dir / source.name / "new" / "events-moved.csv")
+    assert [file.path for file in landing.look(mark).new] == ["new/events-moved.csv"]
+    assert sorted(asked) == ["new/events-moved.csv", "new/events-new.csv"]
+
+    (project.settings.inbox_dir / source.name / "old" / "events-old.csv").write_text(HEADER + event("other", day(3)))
+    assert "old/events-old.csv" in [file.path for file in landing.look(mark).new]
+
+
+def test_a_mark_does_not_outlive_the_ledger_that_it_rests_on(project: Project) -> None:
+    project.drop("consent_events", "events-1.csv", HEADER + event("a", day(1)))
+    project.land()
+    mark = Landing(project.settings, project.sources[0]).look().mark
+    shutil.rmtree(project.settings.lake_dir)
+    assert len(Landing(project.settings, project.sources[0]).look(mark).new) == 1
+
+
+def tmp_file(project: Project, content: str) -> Path:
+    file = project.folder / "elsewhere.csv"
+    file.write_text(content)
+    return file
 
 
 def test_both_sensors_are_on_from_the_start(project: Project) -> None:

@@ -1,0 +1,184 @@
+"""What failed is tried again, but not for ever: the waits, what wakes a day, and which errors may pass."""
+
+import errno
+import sqlite3
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import pytest
+from dagster import AssetCheckKey, AssetKey, RunRequest
+
+from analytics_assets.attempts import KILLED, WAITS, Attempts
+from analytics_assets.automation import one_run_a_span
+from analytics_assets.failures import is_transient, sentence
+from analytics_assets.partitions import Window
+from analytics_assets.versions import Build
+from analytics_assets.warehouse import models
+from analytics_assets.warehouse.dbt import DbtError
+from analytics_assets_tests.conftest import Project, day
+from analytics_assets_tests.test_automation import EVENTS_CHAIN, HEADER, event
+
+DAY = date(2025, 1, 2)
+WINDOW = Window.of_days(DAY, DAY)
+
+
+def test_an_attempt_counts_from_its_beginning_and_a_new_input_counts_anew(tmp_path: Path) -> None:
+    attempts = Attempts(tmp_path)
+    attempts.begin("a", {DAY: Build("one", "code")}, "run 1")
+    attempts.begin("a", {DAY: Build("one", "code")}, "run 1")  # the step's own retry
+    assert attempts.read("a", WINDOW)[DAY].number == 1
+    assert attempts.read("a", WINDOW)[DAY].reason == KILLED
+    attempts.begin("a", {DAY: Build("one", "code")}, "run 2")
+    attempts.fail("a", [DAY], "why", permanent=False)
+    assert (attempts.read("a", WINDOW)[DAY].number, attempts.read("a", WINDOW)[DAY].reason) == (2, "why")
+    attempts.begin("a", {DAY: Build("two", "code")}, "run 3")
+    assert attempts.read("a", WINDOW)[DAY].number == 1
+    attempts.end("a", [DAY])
+    assert attempts.read("a", WINDOW) == {}
+
+
+def test_the_waits_grow_and_come_to_an_end(tmp_path: Path) -> None:
+    attempts = Attempts(tmp_path)
+    waits = []
+    for number in range(len(WAITS) + 1):
+        attempts.begin("a", {DAY: Build("one", "code")}, f"run {number}")
+        attempt = attempts.read("a", WINDOW)[DAY]
+        next_at = attempt.next_at()
+        waits.append(next_at and next_at - attempt.tried_at)
+    assert waits == [*WAITS, None]
+    attempts.fail("a", [DAY], "why", permanent=True)
+    assert attempts.read("a", WINDOW)[DAY].next_at() is None
+
+
+def test_a_day_that_fails_for_a_passing_reason_is_asked_for_again_once_its_wait_is_over(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.settle()
+    project.drop("consent_events", "events-1.csv", HEADER + event("a", day(1)))
+    tries = []
+
+    def failing(*_: object, **__: object) -> None:
+        tries.append(datetime.now(UTC))
+        raise DbtError("IO Error: Could not set lock on file")
+
+    monkeypatch.setattr(models, "run_dbt", failing)
+    runner = project.runner()
+    runner.land({"landed_consent_events"})
+    runner.settle(set(project.assets))
+    assert len(tries) == 3, "the step itself tries twice more"
+    assert "close it there" in runner.outcome.failures[0]
+    assert project.requested() == {}, "it rests"
+
+    file = project.settings.lake_dir / "attempts.sqlite"
+    with sqlite3.connect(file) as connection:
+        past = (datetime.now(UTC) - WAITS[0] - timedelta(seconds=1)).isoformat()
+        connection.execute("update attempts set tried_at = ?", [past])
+    assert project.requested() == {asset: {str(day(1))} for asset in EVENTS_CHAIN - {"raw_consent_events"}}
+
+
+def test_a_day_that_fails_for_good_is_tried_once_and_rests_until_its_input_changes(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.settle()
+    project.drop("consent_events", "events-1.csv", HEADER + event("a", day(1)))
+    tries = []
+
+    def failing(*_: object, **__: object) -> None:
+        tries.append(1)
+        raise DbtError("Binder Error: there is no such column")
+
+    monkeypatch.setattr(models, "run_dbt", failing)
+    runner = project.runner()
+    runner.land({"landed_consent_events"})
+    runner.settle(set(project.assets))
+    assert len(tries) == 1
+    assert project.requested() == {}
+    monkeypatch.undo()
+    project.drop("consent_events", "events-2.csv", HEADER + event("b", day(1)))
+    project.land()
+    assert project.requested() == {asset: {str(day(1))} for asset in EVENTS_CHAIN}
+
+
+def test_a_day_that_does_not_add_up_holds_back_what_reads_it_and_the_other_days_go_on(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failing check blocks: at the next tick, too, when the model it checks is there."""
+    rows = "".join(event(f"e{number}", day(number)) for number in (1, 2))
+    project.drop("consent_events", "events-1.csv", HEADER + rows)
+    run_dbt = models.run_dbt
+
+    def losing_a_row(arguments: list[str], *rest: object, **named: object) -> object:
+        """stg is made, loses the row of one day, and is tested then."""
+        chosen = [name for name in arguments if name.startswith(("src_", "stg_"))]
+        run_dbt(["run", "--select", *chosen], *rest, **named)  # type: ignore[arg-type]
+        with duckdb.connect(str(project.settings.warehouse_file)) as connection:
+            connection.execute("delete from staging.stg_consent_events where event_date = ?", [day(1)])
+        ran = run_dbt(["test", "--select", "adds_up_stg_consent_events_"], *rest, **named)  # type: ignore[arg-type]
+        nodes = project.definitions.resolve_asset_graph()
+        assert nodes
+        made = [models.DbtResult(f"model.analytics.{name}", name, None, "success", "", None) for name in chosen]
+        return models.DbtRun(ran.events, [*made, *ran.results])
+
+    monkeypatch.setattr(models, "run_dbt", losing_a_row)
+    runner = project.runner()
+    runner.land({"landed_consent_events"})
+    runner.settle(set(project.assets))
+    assert any("adds_up_stg_consent_events_" in failure for failure in runner.outcome.failures)
+    monkeypatch.undo()
+    requested = project.requested()
+    assert "stg_consent_events" not in requested
+    assert str(day(1)) not in requested["mart_company_daily"]
+    assert str(day(2)) in requested["mart_company_daily"]
+
+
+@pytest.mark.parametrize(
+    ("error", "transient"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), True),
+        (DbtError('IO Error: Could not set lock on file "x": Conflicting lock is held'), True),
+        (sqlite3.OperationalError("database is locked"), True),
+        (TimeoutError(), True),
+        (FileNotFoundError(errno.ENOENT, "gone"), False),
+        (DbtError("Conversion Error: Could not convert string"), False),
+        (KeyError("a bug"), False),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_which_errors_may_pass(error: Exception, transient: bool) -> None:
+    assert is_transient(error) is transient
+    try:
+        raise RuntimeError("while working") from error
+    except RuntimeError as wrapped:
+        assert is_transient(wrapped) is transient
+
+
+def test_a_full_disk_and_a_lock_are_said_with_what_to_do() -> None:
+    assert "free some space" in sentence(OSError(errno.ENOSPC, "No space left on device"))
+    assert "close it there" in sentence("IO Error: Could not set lock on file")
+    assert sentence("Binder Error:\n  no such column") == "Binder Error: no such column"
+
+
+def test_consecutive_days_of_the_same_assets_are_one_run() -> None:
+    def request(number: int, *names: str) -> RunRequest:
+        return RunRequest(
+            partition_key=f"2025-01-0{number}",
+            asset_selection=[AssetKey(name) for name in names],
+            asset_check_keys=[AssetCheckKey(AssetKey(names[0]), "check")],
+            tags={"dagster/partition": f"2025-01-0{number}", "kept": "yes"},
+        )
+
+    requests = [request(n, "a", "b") for n in (1, 2, 4)] + [request(3, "a")]
+    spans = [
+        (
+            {key.path[-1] for key in one.asset_selection or ()},
+            one.tags["dagster/asset_partition_range_start"][-2:],
+            one.tags["dagster/asset_partition_range_end"][-2:],
+        )
+        for one in one_run_a_span(requests)
+    ]
+    assert spans == [({"a", "b"}, "01", "02"), ({"a", "b"}, "04", "04"), ({"a"}, "03", "03")]
+    for one in one_run_a_span(requests):
+        assert one.partition_key is None
+        assert "dagster/partition" not in one.tags
+        assert one.tags["kept"] == "yes"
