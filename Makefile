@@ -54,4 +54,4 @@ lock: install ## resolve the dependencies anew
 		--upgrade pyproject.toml -o requirements.lock
 
 clean: ## delete what the project made: data, Dagster's state, dbt's artifacts (the inbox, too)
-	@rm -rf data/inbox data/lake data/warehouse data/exports .dagster dbt_project/target dbt_project/logs .env
+	@rm -rf data/inbox data/lake data/warehouse data/published data/exports .dagster dbt_project/target dbt_project/logs .env

@@ -251,7 +251,7 @@ def demo() -> None:
     places.add_row("[bold]make dev[/bold]", "the asset graph, its days and checks, at http://127.0.0.1:3000")
     places.add_row("[bold]analytics-assets balance[/bold]", "where every row went (it is in .venv/bin)")
     places.add_row(_shown(settings.inbox_dir), "drop files here, then: analytics-assets materialize --new")
-    places.add_row(_shown(settings.warehouse_file), "the warehouse, in DuckDB; start with marts.mart_company_daily")
+    places.add_row(_shown(settings.published_file), "the marts, in DuckDB; start with marts.mart_company_daily")
     places.add_row(_shown(settings.rejects_dir), "rows that were rejected, each with its reason")
     console.print("\n[bold]Where to look[/bold]")
     console.print(places)

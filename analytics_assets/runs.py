@@ -217,10 +217,12 @@ class Runner:
 
 
 def _reason(error: object) -> str:
-    """The innermost message of a serialized error, in one line."""
-    while getattr(error, "cause", None) is not None:
+    """The message of a serialized error that says most, in one line: a step's own sentence, else the innermost."""
+    while getattr(error, "cls_name", None) != "Failure" and getattr(error, "cause", None) is not None:
         error = error.cause  # type: ignore[attr-defined]
     text = str(getattr(error, "message", error)).strip()
+    if getattr(error, "cls_name", None) == "Failure":
+        text = text.partition(": ")[2]
     return " ".join(line.strip() for line in text.splitlines() if line.strip())
 
 

@@ -41,7 +41,7 @@ class Settings(BaseSettings):
         description="Folder of Dagster's own state: runs, events, logs.",
     )
     data_dir: ProjectPath = Field(
-        Path("data"), description="Folder of everything that is data: inbox/, lake/, warehouse/, exports/."
+        Path("data"), description="Folder of everything that is data: inbox/, lake/, warehouse/, published/, exports/."
     )
     start_date: date = Field(
         date(2025, 1, 1), description="First day that has a partition. Rows of earlier days wait, counted."

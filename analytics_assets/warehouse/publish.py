@@ -5,7 +5,9 @@ day, and the new file takes the old one's name at once: whoever reads meanwhile 
 """
 
 import shutil
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +77,14 @@ def build_published_asset(
         spec = AssetSpec(name, deps=deps, code_version=CODE_VERSION)
         with made_days(context, spec, settings) as window:
             rows, differing = publish(settings, models, window)
+        for day in window.days():
+            context.add_asset_metadata(
+                asset_key=context.asset_key,
+                partition_key=day.isoformat(),
+                metadata={"dagster/partition_row_count": rows[day]},
+            )
         return MaterializeResult(
-            metadata={"path": MetadataValue.path(str(settings.published_file)), "rows": MetadataValue.json(rows)},
+            metadata={"path": MetadataValue.path(str(settings.published_file))},
             check_results=[
                 AssetCheckResult(
                     check_name="same_rows_as_warehouse", passed=not differing, metadata={"differing": differing}
@@ -101,13 +109,12 @@ def public_models(manifest: Mapping[str, Any], domain: str) -> list[Mapping[str,
     return list(found.values())
 
 
-def publish(
-    settings: Settings, models: Sequence[Mapping[str, Any]], window: Window
-) -> tuple[dict[str, int], list[str]]:
+def publish(settings: Settings, models: Sequence[Mapping[str, Any]], window: Window) -> tuple[Counter[date], list[str]]:
     """Copies the days of a window of some models.
 
     Returns:
-        The rows copied by model, and the models of which the copy holds another number of rows than the warehouse.
+        The rows of each day in all tables, and a sentence for each table and day of which the copy and the warehouse
+        hold different numbers of rows.
     """
     target = settings.published_file
     with only_one(target.parent / ".publish.lock"):
@@ -127,9 +134,16 @@ def publish(
                         _copy_view(connection, node)
                 connection.execute(f"checkpoint {COPY}")
                 connection.execute(f"detach {COPY}")
-    return {name: rows for name, (rows, _) in copied.items()}, [
-        n for n, (rows, there) in copied.items() if rows != there
-    ]
+    rows: Counter[date] = Counter()
+    differing = []
+    for name, (here, there) in copied.items():
+        rows.update(here)
+        differing += [
+            f"{name} {day}: {here[day]} rows, but {there[day]} in the warehouse"
+            for day in window.days()
+            if here[day] != there[day]
+        ]
+    return rows, differing
 
 
 def _attach(connection: DuckDBPyConnection, settings: Settings, temporary: Path) -> None:
@@ -142,8 +156,10 @@ def _quoted(path: Path) -> str:
     return "'" + str(path).replace("'", "''") + "'"
 
 
-def _copy_days(connection: DuckDBPyConnection, node: Mapping[str, Any], window: Window) -> tuple[int, int]:
-    """Replaces the days of a table in the copy; gives the rows that it then holds, and those of the warehouse."""
+def _copy_days(
+    connection: DuckDBPyConnection, node: Mapping[str, Any], window: Window
+) -> tuple[Counter[date], Counter[date]]:
+    """Replaces the days of a table in the copy; gives the rows a day that it then holds, and those of the warehouse."""
     table, day = f'{node["schema"]}."{node["alias"]}"', node["config"]["meta"]["day"]
     connection.execute(f"create schema if not exists {COPY}.{node['schema']}")
     if _columns(connection, COPY, node) != _columns(connection, "warehouse", node):
@@ -159,11 +175,17 @@ def _copy_days(connection: DuckDBPyConnection, node: Mapping[str, Any], window: 
     connection.execute(f"delete from {COPY}.{table} {where}", days)
     connection.execute(f"insert into {COPY}.{table} select * from warehouse.{table} {where}", days)
     connection.execute("commit")
-    counts = [
-        connection.execute(f"select count(*) from {database}.{table} {where}", days).fetchone()
+    copied, there = (
+        Counter(
+            dict(
+                connection.execute(
+                    f"select {day}, count(*) from {database}.{table} {where} group by {day}", days
+                ).fetchall()
+            )
+        )
         for database in (COPY, "warehouse")
-    ]
-    return counts[0][0], counts[1][0]  # type: ignore[index]
+    )
+    return copied, there
 
 
 def _columns(connection: DuckDBPyConnection, database: str, node: Mapping[str, Any]) -> list[tuple[str, str]]:
