@@ -35,6 +35,8 @@ create table if not exists attempts (
 ) without rowid
 """
 
+_SELECT = "select asset, day, inputs, code, run_id, number, tried_at, reason, permanent from attempts"
+
 
 @dataclass(frozen=True)
 class Attempt:
@@ -103,17 +105,21 @@ class Attempts:
 
     def read(self, asset: str, window: Window) -> dict[date, Attempt]:
         """The days of a window whose newest attempt has not succeeded."""
+        where, values = "asset = ? and day >= ? and day < ?", (asset, window.start.isoformat(), window.end.isoformat())
+        return {day: attempt for (_, day), attempt in self._read(where, values).items()}
+
+    def of_run(self, run_id: str) -> dict[tuple[str, date], Attempt]:
+        """The days that a run tried and that have not succeeded since, by asset and day."""
+        return self._read("run_id = ?", (run_id,))
+
+    def _read(self, where: str, values: tuple[str, ...]) -> dict[tuple[str, date], Attempt]:
         if not self._file.exists():
             return {}
         with open_sqlite(self._file, _SCHEMA) as connection:
-            rows = connection.execute(
-                "select day, inputs, code, run_id, number, tried_at, reason, permanent from attempts"
-                " where asset = ? and day >= ? and day < ?",
-                (asset, window.start.isoformat(), window.end.isoformat()),
-            ).fetchall()
+            rows = connection.execute(f"{_SELECT} where {where} order by asset, day", values).fetchall()
         return {
-            date.fromisoformat(day): Attempt(
+            (asset, date.fromisoformat(day)): Attempt(
                 Build(inputs, code), run_id, number, datetime.fromisoformat(tried_at), reason or KILLED, bool(permanent)
             )
-            for day, inputs, code, run_id, number, tried_at, reason, permanent in rows
+            for asset, day, inputs, code, run_id, number, tried_at, reason, permanent in rows
         }

@@ -20,11 +20,11 @@ from rich.markup import escape
 from rich.status import Status
 from rich.table import Table
 
-from analytics_assets.settings import PROJECT_DIR, Settings, get_settings
+from analytics_assets.settings import PROJECT_DIR, SECRETS, Settings, get_settings
 
 if TYPE_CHECKING:
     from analytics_assets.partitions import Window
-    from analytics_assets.runs import Outcome
+    from analytics_assets.runs import Outcome, Runner
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Raw files in, daily analytics out.")
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
@@ -38,22 +38,20 @@ def _told_plainly() -> Iterator[None]:
 
     try:
         yield
+    except ValidationError as error:
+        _explain(error)
+        raise typer.Exit(1) from error
     except (ValueError, DbtError, OSError) as error:
         console.print(f"[red]error:[/red] {escape(str(error))}")
         raise typer.Exit(1) from error
 
 
-def _settings() -> Settings:
-    try:
-        return get_settings()
-    except ValidationError as error:
-        for fault in error.errors():
-            name = str(fault["loc"][0]).upper()
-            name = name if name == "DAGSTER_HOME" else f"ANALYTICS_{name}"
-            console.print(
-                f"[red]error:[/red] {name}={str(fault['input'])!r}: {fault['msg']}; see analytics_assets/settings.py"
-            )
-        raise typer.Exit(1) from error
+def _explain(error: ValidationError) -> None:
+    for fault in error.errors():
+        name = str(fault["loc"][0]).upper()
+        name = name if name == "DAGSTER_HOME" else f"ANALYTICS_{name}"
+        shown = name if name in SECRETS else f"{name}={str(fault['input'])!r}"
+        console.print(f"[red]error:[/red] {escape(shown)}: {escape(fault['msg'])}; see analytics_assets/settings.py")
 
 
 # ------------------------------------------------------------------------------------------------------ simulate
@@ -71,7 +69,7 @@ def simulate(
 ) -> None:
     """Write sample files with real defects into the inbox."""
     with _told_plainly():
-        _simulate(_settings(), days, end.date() if end else _yesterday(), scale, seed, only)
+        _simulate(get_settings(), days, end.date() if end else _yesterday(), scale, seed, only)
 
 
 def _simulate(settings: Settings, days: int, end: date, scale: float, seed: int, only: str | None) -> None:
@@ -104,7 +102,7 @@ def materialize(
     with _told_plainly():
         if new == bool(from_ or to) or bool(from_) != bool(to):
             raise ValueError("say which days: either --from DATE --to DATE, or --new for whatever is out of date")
-        settings = _settings()
+        settings = get_settings()
         window = _window_of(settings, from_.date(), to.date()) if from_ and to else None
         outcome = _materialize(settings, window, select)
     _show_outcome(outcome)
@@ -131,22 +129,11 @@ def _window_of(settings: Settings, first: date, last: date) -> "Window":
 
 
 def _materialize(settings: Settings, window: "Window | None", select: str | None) -> "Outcome":
-    from dagster import AssetSelection, DagsterInstance
-
-    from analytics_assets.definitions import DOMAINS, defs
-    from analytics_assets.home import prepare_dagster_home
     from analytics_assets.partitions import partitioned_days
-    from analytics_assets.runs import Runner, group_into_runs, tied_windows
+    from analytics_assets.runs import group_into_runs, tied_windows
 
-    prepare_dagster_home(settings)
-    sources = [source for domain in DOMAINS for source in domain.sources]
-    graph = defs.resolve_asset_graph()
-    selection = AssetSelection.from_string(select) if select else AssetSelection.all()
-    names = {key.path[-1] for key in selection.resolve(graph)}
-    if not names:
-        raise ValueError(f"--select {select!r} selects no asset; `dagster asset list` prints their names")
-    with DagsterInstance.get() as instance, _progress() as announce:
-        runner = Runner(defs, sources, settings, instance, announce)
+    with _runner(settings) as runner:
+        names = _selected(select)
         runner.land(names)
         if window is None:
             runner.settle(names)
@@ -155,6 +142,53 @@ def _materialize(settings: Settings, window: "Window | None", select: str | None
             windows = tied_windows(runner.upstream, names, window, partitions)
             runner.make(group_into_runs(runner.upstream, {name: [w] for name, w in windows.items()}))
         return runner.outcome
+
+
+def _selected(select: str | None) -> set[str]:
+    from dagster import AssetSelection
+
+    from analytics_assets.definitions import defs
+
+    selection = AssetSelection.from_string(select) if select else AssetSelection.all()
+    names = {key.path[-1] for key in selection.resolve(defs.resolve_asset_graph())}
+    if not names:
+        raise ValueError(f"--select {select!r} selects no asset; `dagster asset list` prints their names")
+    return names
+
+
+@contextmanager
+def _runner(settings: Settings) -> "Iterator[Runner]":
+    """Runs in this process, with their progress; runs that a kill left behind are ended first."""
+    from dagster import DagsterInstance
+
+    from analytics_assets.definitions import DOMAINS, defs
+    from analytics_assets.operate.home import prepare_dagster_home
+    from analytics_assets.operate.launcher import end_abandoned_runs
+    from analytics_assets.runs import Runner
+
+    prepare_dagster_home(settings)
+    sources = [source for domain in DOMAINS for source in domain.sources]
+    with DagsterInstance.get() as instance, _progress() as announce:
+        for run_id in end_abandoned_runs(instance):
+            announce(f"run {run_id[:8]} was killed; what it did not finish is made now")
+        yield Runner(defs, sources, settings, instance, announce)
+
+
+@app.command()
+def rollout(
+    select: Annotated[
+        str | None, typer.Option(help="Assets whose code has changed, in Dagster's selection syntax; all without it.")
+    ] = None,
+    days_per_run: Annotated[int, typer.Option(min=1, help="How many days one run makes.")] = 30,
+) -> None:
+    """Make the days anew that older code or lookups made, newest first; go on where it was stopped."""
+    with _told_plainly():
+        with _runner(get_settings()) as runner:
+            runner.roll_out(_selected(select), days_per_run)
+        outcome = runner.outcome
+    _show_outcome(outcome, nothing="No day was made by older code.")
+    if outcome.failures:
+        raise typer.Exit(1)
 
 
 class _Progress(logging.Handler):
@@ -188,7 +222,7 @@ def _progress() -> Iterator[Callable[[str], None]]:
             package_logger.removeHandler(progress)
 
 
-def _show_outcome(outcome: "Outcome") -> None:
+def _show_outcome(outcome: "Outcome", nothing: str = "Nothing was out of date.") -> None:
     if outcome.made:
         table = Table("asset", title="Made", title_justify="left", header_style="bold")
         for heading in ("days", "rows"):
@@ -199,7 +233,7 @@ def _show_outcome(outcome: "Outcome") -> None:
             table.add_row(name, f"{len(days):,}", f"{sum(days.values()):,}", str(min(days)), str(max(days)))
         console.print(table)
     else:
-        console.print("Nothing was out of date.")
+        console.print(nothing)
     for title, colour, sentences in (("warning", "yellow", outcome.warnings), ("failed", "red", outcome.failures)):
         for sentence in dict.fromkeys(sentences):
             console.print(f"[{colour}]{title}:[/{colour}] {escape(sentence)}")
@@ -215,7 +249,7 @@ def balance() -> None:
         from analytics_assets.balance import balance_of
         from analytics_assets.definitions import DOMAINS
 
-        settings = _settings()
+        settings = get_settings()
         table = Table("source", title="Rows of each source", title_justify="left", header_style="bold")
         headings = ("accepted", "raw", "waiting", "superseded", "rejected", "src", "stg", "duplicates")
         for heading in headings:
@@ -233,6 +267,45 @@ def balance() -> None:
             raise typer.Exit(1)
 
 
+# -------------------------------------------------------------------------------------------------------- status
+
+
+@app.command()
+def status() -> None:
+    """Show the days that failed, are missing, out of date, or made by older code; exit code 1 if any failed."""
+    with _told_plainly():
+        from dagster import DagsterInstance
+
+        from analytics_assets.definitions import DOMAINS, defs
+        from analytics_assets.operate.home import prepare_dagster_home
+        from analytics_assets.operate.inventory import State, take_inventory
+
+        settings = get_settings()
+        prepare_dagster_home(settings)
+        sources = [source for domain in DOMAINS for source in domain.sources]
+        with DagsterInstance.get() as instance:
+            found = take_inventory(defs.resolve_asset_graph(), sources, settings, instance, datetime.now(UTC))
+    when = f"{found.taken_at:%Y-%m-%d %H:%M:%S} UTC"
+    if not found.findings:
+        console.print(f"All is well at {when}: {found.assets} assets with {found.days:,} days each are up to date.")
+        return
+    table = Table(title=f"What is not as it should be at {when}", title_justify="left", header_style="bold")
+    for heading in ("asset", "state", "days"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("count", justify="right", no_wrap=True)
+    table.add_column("why, and when it is tried again", overflow="fold")
+    colours = {State.FAILED: "red", State.CHECK_FAILED: "yellow"}
+    for finding in found.findings:
+        colour = colours.get(finding.state, "default")
+        count = f"{len(finding.days):,}" if finding.days else ""
+        why = "; ".join(filter(None, (finding.why, finding.next_try)))
+        row = (f"[{colour}]{finding.state}[/{colour}]", str(finding.days or ""), count, escape(why))
+        table.add_row(finding.asset, *row)
+    console.print(table)
+    if any(finding.state is State.FAILED for finding in found.findings):
+        raise typer.Exit(1)
+
+
 # ---------------------------------------------------------------------------------------------------------- demo
 
 
@@ -241,7 +314,7 @@ def demo() -> None:
     """Simulate 30 days ending yesterday, make every day of every asset, and say where to look."""
     with _told_plainly():
         _write_env_once(_yesterday() - timedelta(days=DEMO_DAYS - 1))
-        settings = _settings()
+        settings = get_settings()
         _simulate(settings, DEMO_DAYS, _yesterday(), 1.0, 1, None)
         outcome = _materialize(settings, _window_of(settings, settings.start_date, _yesterday()), None)
     _show_outcome(outcome)
@@ -265,7 +338,8 @@ def _write_env_once(first_day: date) -> None:
     lines = ["# Settings of this clone; see analytics_assets/settings.py.", f"ANALYTICS_START_DATE={first_day}"]
     for name, field in Settings.model_fields.items():
         if name not in ("start_date", "dagster_home"):
-            lines += ["", f"# {field.description}", f"#ANALYTICS_{name.upper()}={field.default}"]
+            default = "" if field.default is None else field.default
+            lines += ["", f"# {field.description}", f"#ANALYTICS_{name.upper()}={default}"]
     file.write_text("\n".join(lines) + "\n")
     console.print(f"wrote {file.name}: the first day is {first_day}")
 
@@ -277,12 +351,17 @@ def _write_env_once(first_day: date) -> None:
 def prepare() -> None:
     """Make DAGSTER_HOME and dbt's manifest ready; `make dev` and the tests do so first."""
     with _told_plainly():
-        from analytics_assets.home import prepare_dagster_home
+        from dagster import DagsterInstance
+
+        from analytics_assets.operate.home import prepare_dagster_home
+        from analytics_assets.operate.launcher import end_abandoned_runs
         from analytics_assets.warehouse.dbt import prepare_manifest
 
-        settings = _settings()
+        settings = get_settings()
         prepare_dagster_home(settings)
         prepare_manifest(settings)
+        with DagsterInstance.get() as instance:
+            end_abandoned_runs(instance)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -296,7 +375,7 @@ def dbt(
         from analytics_assets.definitions import DOMAINS
         from analytics_assets.warehouse.dbt import run_dbt
 
-        settings = _settings()
+        settings = get_settings()
         window = _window_of(settings, from_.date(), to.date()) if from_ and to else None
         sources = [source for domain in DOMAINS for source in domain.sources]
         run = run_dbt(context.args, settings, sources, window, quiet=False)

@@ -14,6 +14,8 @@ from analytics_assets.automation import Automation, build_out_of_date_sensor
 from analytics_assets.ingest.raw import build_source_assets
 from analytics_assets.ingest.sensor import build_new_files_sensor
 from analytics_assets.ingest.source import Source
+from analytics_assets.operate.daily import build_daily_schedules, build_inventory_asset
+from analytics_assets.operate.notify import build_notifiers
 from analytics_assets.partitions import Window, daily_partitions
 from analytics_assets.settings import Settings
 from analytics_assets.warehouse.lake import ParquetByDay
@@ -60,15 +62,14 @@ def build_definitions(settings: Settings, domains: Iterable[Domain]) -> Definiti
             build_published_asset(domain.name, domain.owner, settings, partitions, automation),
         )
     ]
-    return Definitions(
-        assets=assets,
-        sensors=[
-            build_new_files_sensor(sources, settings),
-            build_out_of_date_sensor(),
-        ],
+    definitions = Definitions(
+        assets=[*assets, build_inventory_asset(sources, settings, lambda: definitions.resolve_asset_graph())],
+        sensors=[build_new_files_sensor(sources, settings), build_out_of_date_sensor(), *build_notifiers(settings)],
+        schedules=build_daily_schedules(sources, settings),
         resources={
             "lake": ParquetByDay(folder=str(settings.raw_dir), retry_wait_seconds=settings.retry_wait_seconds),
             "duckdb": DuckDBResource(database=str(settings.warehouse_file)),
         },
         executor=in_process_executor,  # a process a step would cost more than most steps do
     )
+    return definitions

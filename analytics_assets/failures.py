@@ -7,7 +7,7 @@ automation as `attempts` says. Everything else is not: the same inputs would fai
 import errno
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from dagster import Failure, RetryRequested
 
@@ -79,6 +79,25 @@ def for_dagster(
     if transient and retry_number < STEP_RETRIES:
         return RetryRequested(max_retries=STEP_RETRIES, seconds_to_wait=wait_seconds * 2**retry_number)
     return Failure(description=reason, allow_retries=False)
+
+
+def reason_of(error: object) -> str:
+    """The message of a serialized error that says most, in one line: a step's own sentence, else the innermost."""
+    while getattr(error, "cls_name", None) != "Failure" and getattr(error, "cause", None) is not None:
+        error = error.cause  # type: ignore[attr-defined]
+    text = str(getattr(error, "message", error)).strip()
+    if getattr(error, "cls_name", None) == "Failure":
+        text = text.partition(": ")[2]
+    return " ".join(line.strip() for line in text.splitlines() if line.strip())
+
+
+def first_finding(metadata: Mapping[str, object]) -> str:
+    """The first row that a check objects to, to be put behind its name."""
+    table = metadata.get("first") or metadata.get("failing_rows")
+    if table is None:
+        return ""
+    first = table.records[0].data  # type: ignore[attr-defined]
+    return ": " + ", ".join(f"{name} {value}" for name, value in first.items())
 
 
 def _with_causes(error: BaseException) -> Iterator[BaseException]:

@@ -38,8 +38,11 @@ class Window:
 
     def days(self) -> Iterator[date]:
         """Each day, oldest first."""
-        for number in range((self.end - self.start).days):
+        for number in range(len(self)):
             yield self.start + number * ONE_DAY
+
+    def __len__(self) -> int:
+        return (self.end - self.start).days
 
     def __str__(self) -> str:
         last = self.end - ONE_DAY

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 
 from dagster import (
     AssetCheckSeverity,
@@ -18,17 +18,21 @@ from dagster import (
     Definitions,
     evaluate_automation_conditions,
 )
+from dagster._core.storage.tags import MAX_RETRIES_TAG, PRIORITY_TAG
 
 from analytics_assets.attempts import Attempts
 from analytics_assets.automation import span_tags
+from analytics_assets.failures import first_finding, reason_of
 from analytics_assets.ingest.landing import Landing
 from analytics_assets.ingest.raw import LANDED_PREFIX
 from analytics_assets.ingest.source import Source
-from analytics_assets.partitions import Window, contiguous
+from analytics_assets.partitions import Window, contiguous, partitioned_days
 from analytics_assets.settings import Settings
-from analytics_assets.versions import Offsets, offsets_of
+from analytics_assets.versions import Offsets, builds_of, upstream_by_asset
 
 logger = logging.getLogger(__name__)
+
+ROLL_OUT_PRIORITY = "-10"
 
 Upstream = Mapping[str, Mapping[str, Offsets]]
 """For each partitioned asset, those that it reads and how; every asset stands after those that it reads."""
@@ -121,21 +125,8 @@ class Runner:
         self._instance, self._announce = instance, announce
         self._job = definitions.resolve_implicit_global_asset_job_def()
         self._graph = definitions.resolve_asset_graph()
+        self.upstream = upstream_by_asset(self._graph)
         self.outcome = Outcome()
-
-    @property
-    def upstream(self) -> dict[str, dict[str, Offsets]]:
-        """The partitioned assets in the order of their making, each with what it reads."""
-        found = {}
-        for key in self._graph.toposorted_asset_keys:
-            node = self._graph.get(key)
-            if node.partitions_def is not None:
-                found[key.path[-1]] = {
-                    parent.path[-1]: offsets_of(node.partition_mappings.get(parent))
-                    for parent in sorted(node.parent_keys)
-                    if self._graph.get(parent).partitions_def is not None
-                }
-        return found
 
     def land(self, names: Set[str]) -> None:
         """Lands everything that lies in the inbox of some landing assets, and waits for what is being written."""
@@ -154,13 +145,13 @@ class Runner:
                 else:
                     break
 
-    def make(self, plan: Iterable[PlannedRun]) -> None:
+    def make(self, plan: Iterable[PlannedRun], tags: Mapping[str, str] | None = None) -> None:
         """Executes some runs; one that fails does not stop those that do not read from it."""
         failed: set[str] = set()
         for run in plan:
             assets = [name for name in run.assets if not failed & set(self.upstream[name])]
             failed |= set(run.assets) - set(assets)
-            if assets and not self._execute(assets, run.window):
+            if assets and not self._execute(assets, run.window, tags):
                 failed |= set(assets)
 
     def settle(self, names: Set[str]) -> None:
@@ -190,13 +181,44 @@ class Runner:
                 if not self._execute(list(run.assets), run.window):
                     given_up |= {(name, day) for name in run.assets for day in run.window.days()}
 
-    def _execute(self, assets: Sequence[str], window: Window | None) -> bool:
+    def roll_out(self, names: Set[str], days_per_run: int) -> None:
+        """Makes the days anew that older code made, and what is made from them, the newest first.
+
+        What is done is recorded by day, so that it goes on where it was stopped. It gives way in the pools to all other
+        runs, which so wait for one range at most. It ends at the first range that fails.
+        """
+        partitions = partitioned_days(self._settings.start_date, datetime.now(UTC))
+        while old := self._made_by_older_code(names, partitions):
+            days = set.union(*old.values())
+            last = max(days)
+            window = Window.of_days(max(last - timedelta(days_per_run - 1), partitions.start), last)
+            self._announce(f"{len(days):,} days were made by older code; the newest is {last}")
+            chosen = {name for name, its_days in old.items() if not its_days.isdisjoint(window.days())}
+            for name, parents in self.upstream.items():
+                if chosen & set(parents):
+                    chosen.add(name)
+            windows = tied_windows(self.upstream, chosen, window, partitions)
+            plan = group_into_runs(self.upstream, {name: [window] for name, window in windows.items()})
+            self.make(plan, {PRIORITY_TAG: ROLL_OUT_PRIORITY})
+            if self.outcome.failures:
+                return
+
+    def _made_by_older_code(self, names: Set[str], partitions: Window) -> dict[str, set[date]]:
+        found = {}
+        for name in names & set(self.upstream):
+            code = self._graph.get(AssetKey(name)).code_version or ""
+            builds = builds_of(name, self._settings).read(name, partitions)
+            if days := {day for day, build in builds.items() if build.code != code}:
+                found[name] = days
+        return found
+
+    def _execute(self, assets: Sequence[str], window: Window | None, tags: Mapping[str, str] | None = None) -> bool:
         span = f" for {window}" if window else ""
         self._announce(f"{assets[0] if len(assets) == 1 else f'{assets[0]} … {assets[-1]}'}{span}")
         result = self._job.execute_in_process(
             instance=self._instance,
             asset_selection=[AssetKey(name) for name in assets],
-            tags=span_tags(window) if window else {},
+            tags={MAX_RETRIES_TAG: "0", **(span_tags(window) if window else {}), **(tags or {})},
             raise_on_error=False,
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
@@ -207,28 +229,12 @@ class Runner:
                 made = self.outcome.made.setdefault(materialization.asset_key.path[-1], {})
                 made[date.fromisoformat(event.partition)] = int(str(rows.value)) if rows else 0
             elif event.is_step_failure:
-                self.outcome.failures.append(f"{event.step_key}{span}: {_reason(event.step_failure_data.error)}")
+                self.outcome.failures.append(f"{event.step_key}{span}: {reason_of(event.step_failure_data.error)}")
         for check in result.get_asset_check_evaluations():
             if not check.passed:
-                sentence = f"check {check.check_name} of {check.asset_key.path[-1]}{span}{_findings(check.metadata)}"
+                sentence = (
+                    f"check {check.check_name} of {check.asset_key.path[-1]}{span}{first_finding(check.metadata)}"
+                )
                 is_error = check.severity is AssetCheckSeverity.ERROR
                 (self.outcome.failures if is_error else self.outcome.warnings).append(sentence)
         return result.success
-
-
-def _reason(error: object) -> str:
-    """The message of a serialized error that says most, in one line: a step's own sentence, else the innermost."""
-    while getattr(error, "cls_name", None) != "Failure" and getattr(error, "cause", None) is not None:
-        error = error.cause  # type: ignore[attr-defined]
-    text = str(getattr(error, "message", error)).strip()
-    if getattr(error, "cls_name", None) == "Failure":
-        text = text.partition(": ")[2]
-    return " ".join(line.strip() for line in text.splitlines() if line.strip())
-
-
-def _findings(metadata: Mapping[str, object]) -> str:
-    table = metadata.get("first") or metadata.get("failing_rows")
-    if table is None:
-        return ""
-    first = table.records[0].data  # type: ignore[attr-defined]
-    return ": " + ", ".join(f"{name} {value}" for name, value in first.items())

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
@@ -23,6 +23,12 @@ def _from_project_dir(path: Path) -> Path:
 ProjectPath = Annotated[Path, AfterValidator(_from_project_dir)]
 
 
+def _http(secret: SecretStr) -> SecretStr:
+    if not secret.get_secret_value().startswith(("http://", "https://")):
+        raise ValueError("it should begin with https://")
+    return secret
+
+
 class Settings(BaseSettings):
     """The settings of one process; a field `data_dir` is read from `ANALYTICS_DATA_DIR`, and so on."""
 
@@ -33,6 +39,8 @@ class Settings(BaseSettings):
         frozen=True,
         validate_default=True,
         populate_by_name=True,
+        env_ignore_empty=True,
+        hide_input_in_errors=True,  # what is wrong may be a secret
     )
 
     dagster_home: ProjectPath = Field(
@@ -70,6 +78,14 @@ class Settings(BaseSettings):
     )
     user: str = Field(
         "developer", pattern=r"^[A-Za-z0-9_]+$", description="Names the schema of the `dev` target: dbt_<user>."
+    )
+
+    webhook_url: Annotated[SecretStr, AfterValidator(_http)] | None = Field(
+        None,
+        description="Where failures are told: JSON with a `text`, as the webhooks of Slack and Mattermost take it.",
+    )
+    ui_url: str = Field(
+        "http://127.0.0.1:3000", pattern=r"^https?://", description="Where people reach the UI; links begin with it."
     )
 
     @property
@@ -111,6 +127,10 @@ class Settings(BaseSettings):
     def exports_dir(self) -> Path:
         """Where reports are written."""
         return self.data_dir / "exports"
+
+
+SECRETS = ("ANALYTICS_WEBHOOK_URL",)
+"""Variables whose values are shown nowhere."""
 
 
 @cache

@@ -15,6 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from dagster import IdentityPartitionMapping, PartitionMapping, TimeWindowPartitionMapping
+from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
 
 from analytics_assets.files import open_sqlite
 from analytics_assets.partitions import Window
@@ -136,6 +137,20 @@ def offsets_of(mapping: PartitionMapping | None) -> Offsets:
         case TimeWindowPartitionMapping():
             return Offsets(mapping.start_offset, mapping.end_offset)
     raise TypeError(f"{type(mapping).__name__}: days are mapped to days by offsets only")
+
+
+def upstream_by_asset(graph: BaseAssetGraph) -> dict[str, dict[str, Offsets]]:
+    """The partitioned assets, each after those that it reads, and how it reads them."""
+    found = {}
+    for key in graph.toposorted_asset_keys:
+        node = graph.get(key)
+        if node.partitions_def is not None:
+            found[key.path[-1]] = {
+                parent.path[-1]: offsets_of(node.partition_mappings.get(parent))
+                for parent in sorted(node.parent_keys)
+                if graph.get(parent).partitions_def is not None
+            }
+    return found
 
 
 ReadBuilds = Callable[[str, Window], Mapping[date, Build]]

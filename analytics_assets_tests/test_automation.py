@@ -18,8 +18,6 @@ from dagster import (
 from dagster._core.definitions.automation_tick_evaluation_context import build_run_requests
 
 from analytics_assets.consent.sources import CONSENT_EVENTS
-from analytics_assets.definitions import DOMAINS
-from analytics_assets.domain import build_definitions
 from analytics_assets.ingest import inbox
 from analytics_assets.ingest import sensor as sensor_module
 from analytics_assets.ingest.landing import Landing
@@ -285,9 +283,3 @@ def tmp_file(project: Project, content: str) -> Path:
     file = project.folder / "elsewhere.csv"
     file.write_text(content)
     return file
-
-
-def test_both_sensors_are_on_from_the_start(project: Project) -> None:
-    definitions = build_definitions(project.settings, DOMAINS)
-    states = {sensor.name: sensor.default_status.value for sensor in definitions.sensors or []}
-    assert states == {"new_files": "RUNNING", "out_of_date_days": "RUNNING"}

@@ -77,7 +77,8 @@ def test_the_page_on_settings_names_every_variable_with_its_default() -> None:
     for name, setting in Settings.model_fields.items():
         variable = "DAGSTER_HOME" if name == "dagster_home" else f"ANALYTICS_{name.upper()}"
         row = next((line for line in page.splitlines() if line.startswith(f"| `{variable}`")), "")
-        assert f"`{setting.default}`" in row, f"docs/settings.md lacks {variable} with its default {setting.default}"
+        default = "none" if setting.default is None else f"`{setting.default}`"
+        assert f"| {default} |" in row, f"docs/settings.md lacks {variable} with its default {default}"
         assert str(setting.description) in row
 
 

@@ -1,0 +1,1 @@
+"""What keeps the project running by itself: Dagster's home and storage, dead runs, the inventory, the warnings."""

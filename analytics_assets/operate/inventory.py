@@ -1,0 +1,191 @@
+"""What is not as it should be, now: days that failed, are missing, are out of date, or were made by older code."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+
+from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunsFilter
+from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
+from dagster._core.storage.dagster_run import FINISHED_STATUSES
+
+from analytics_assets.attempts import Attempt, Attempts
+from analytics_assets.automation import Days
+from analytics_assets.failures import first_finding
+from analytics_assets.ingest.landing import Landing
+from analytics_assets.ingest.ledger import Ledger
+from analytics_assets.ingest.raw import LANDED_PREFIX
+from analytics_assets.ingest.source import Source
+from analytics_assets.partitions import Window, contiguous, partitioned_days
+from analytics_assets.settings import Settings
+from analytics_assets.versions import Build, Offsets, builds_of, upstream_by_asset
+
+INVENTORY = "inventory"
+"""The asset that keeps what is found here."""
+
+
+class State(StrEnum):
+    """What may be the matter with a day; the first ones are the worse ones."""
+
+    FAILED = "failed"
+    CHECK_FAILED = "check failed"
+    MISSING = "missing"
+    STALE = "stale"
+    OLD_CODE = "old code"
+    IN_PROGRESS = "in progress"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A span of days of an asset that are not as they should be; of a landing asset, some files (`days` is None)."""
+
+    asset: str
+    owner: str
+    state: State
+    days: Window | None
+    why: str
+    next_try: str = ""
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """Everything that is not as it should be, in the order of the assets."""
+
+    findings: Sequence[Finding]
+    taken_at: datetime
+    assets: int
+    days: int
+
+    @property
+    def counts(self) -> dict[State, int]:
+        """How many days are in each state, or files for what has no days."""
+        found = dict.fromkeys(State, 0)
+        for finding in self.findings:
+            found[finding.state] += len(finding.days) if finding.days else 1
+        return found
+
+    @property
+    def amiss(self) -> list[Finding]:
+        """What is not made from what there is: failed, missing or stale."""
+        return [finding for finding in self.findings if finding.state in (State.FAILED, State.MISSING, State.STALE)]
+
+
+def take_inventory(
+    graph: BaseAssetGraph, sources: Sequence[Source], settings: Settings, instance: DagsterInstance, now: datetime
+) -> Inventory:
+    """Compares every day of every asset with what it should be made from.
+
+    A day counts as stale, too, while a day that it is made from is failed, missing or stale: it will change.
+
+    Args:
+        now: an aware UTC time.
+    """
+    upstream = upstream_by_asset(graph)
+    owners = {key.path[-1]: ", ".join(graph.get(key).owners) for key in graph.toposorted_asset_keys}
+    codes = {key.path[-1]: graph.get(key).code_version or "" for key in graph.toposorted_asset_keys}
+    window, running = partitioned_days(settings.start_date, now), _running(instance)
+    days = Days(settings, sources)
+    findings = [
+        finding
+        for source in sources
+        for finding in _landing_findings(source, settings, owners[LANDED_PREFIX + source.name])
+    ]
+    unwell: dict[str, Set[date]] = {}
+    for name, parents in upstream.items():
+        judge = _judge(
+            codes[name],
+            days.inputs(name, parents, window),
+            builds_of(name, settings).read(name, window),
+            Attempts(settings.lake_dir).read(name, window),
+            running,
+            _waits_for(parents, unwell),
+            now,
+        )
+        verdicts = {day: verdict for day in window.days() if (verdict := judge(day))}
+        unwell[name] = {day for day, (state, _, _) in verdicts.items() if state is not State.OLD_CODE}
+        for verdict in sorted(set(verdicts.values()), key=lambda verdict: list(State).index(verdict[0])):
+            state, why, next_try = verdict
+            for span in contiguous(day for day, its_verdict in verdicts.items() if its_verdict == verdict):
+                findings.append(Finding(name, owners[name], state, span, why, next_try))
+    findings += _failed_checks(graph, instance, owners)
+    return Inventory(findings, now, len(upstream), len(window))
+
+
+def _running(instance: DagsterInstance) -> set[str]:
+    unfinished = [status for status in DagsterRunStatus if status not in FINISHED_STATUSES]
+    return {record.dagster_run.run_id for record in instance.get_run_records(RunsFilter(statuses=unfinished))}
+
+
+def _waits_for(parents: Mapping[str, Offsets], unwell: Mapping[str, Set[date]]) -> Callable[[date], str | None]:
+    """Gives the upstream asset, if there is one, of which a day that a day is made from is not well."""
+    return lambda day: next(
+        (
+            name
+            for name, offsets in parents.items()
+            if not unwell.get(name, set()).isdisjoint(offsets.upstream_of(Window.of_days(day, day)).days())
+        ),
+        None,
+    )
+
+
+def _judge(
+    code: str,
+    inputs: Mapping[date, str],
+    built: Mapping[date, Build],
+    attempts: Mapping[date, Attempt],
+    running: Set[str],
+    waits_for: Callable[[date], str | None],
+    now: datetime,
+) -> Callable[[date], tuple[State, str, str] | None]:
+    """Gives state, reason and next try of a day; None when it is well."""
+
+    def judge(day: date) -> tuple[State, str, str] | None:
+        attempt, build = attempts.get(day), built.get(day)
+        out_of_date = build is None or build.inputs != inputs[day]
+        if attempt and attempt.run_id in running:
+            return State.IN_PROGRESS, f"in run {attempt.run_id[:8]}", ""
+        if attempt and out_of_date and (attempt.build.inputs, attempt.build.code) == (inputs[day], code):
+            return State.FAILED, attempt.reason, _next_try(attempt, now)
+        if parent := waits_for(day):
+            return (State.STALE if build else State.MISSING), f"waits for {parent}", ""
+        if build is None:
+            return State.MISSING, "it was never made", ""
+        if out_of_date:
+            return State.STALE, "its inputs have changed", ""
+        if build.code != code:
+            return State.OLD_CODE, "its code or a lookup has changed", "with `analytics-assets rollout`"
+        return None
+
+    return judge
+
+
+def _next_try(attempt: Attempt, now: datetime) -> str:
+    next_at = attempt.next_at()
+    if next_at is None:
+        return "when its inputs or its code change"
+    return "at the next tick" if next_at <= now else f"{next_at:%Y-%m-%d %H:%M} UTC"
+
+
+def _failed_checks(graph: BaseAssetGraph, instance: DagsterInstance, owners: Mapping[str, str]) -> Iterator[Finding]:
+    """The checks of which the newest evaluation failed, whichever days that was for."""
+    newest = instance.event_log_storage.get_latest_asset_check_execution_by_key(sorted(graph.asset_check_keys))
+    for key, record in newest.items():
+        event = record.event.dagster_event if record.event else None
+        check = (
+            event.asset_check_evaluation_data
+            if event and event.event_type is DagsterEventType.ASSET_CHECK_EVALUATION
+            else None
+        )
+        if check and not check.passed and key.asset_key.path[-1] != INVENTORY:
+            name = key.asset_key.path[-1]
+            yield Finding(name, owners[name], State.CHECK_FAILED, None, f"{key.name}{first_finding(check.metadata)}")
+
+
+def _landing_findings(source: Source, settings: Settings, owner: str) -> Iterator[Finding]:
+    name, folder = LANDED_PREFIX + source.name, settings.inbox_dir / source.name
+    for path, why in sorted(Ledger(settings.lake_dir).unreadable(source).items()):
+        if (folder / path).exists():
+            yield Finding(name, owner, State.FAILED, None, f"{path}: {why}", "when the file changes")
+    found = Landing(settings, source).look()
+    if waiting := len(found.new) + len(found.unsettled):
+        yield Finding(name, owner, State.MISSING, None, f"{waiting:,} files in the inbox have not landed", "")

@@ -1,0 +1,202 @@
+"""Failures are heard of: a message to the owner of what failed, through a webhook.
+
+Told once, at the first attempt. What is tried again and fails again stays in the inventory, and is told anew only when
+its inputs or its code have changed.
+"""
+
+import html
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import httpx
+from dagster import (
+    AssetCheckSeverity,
+    AssetKey,
+    DagsterEventType,
+    DagsterInstance,
+    DagsterRun,
+    DagsterRunStatus,
+    DefaultSensorStatus,
+    RunStatusSensorContext,
+    SensorDefinition,
+    run_status_sensor,
+)
+from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    PARTITION_NAME_TAG,
+    RETRY_NUMBER_TAG,
+)
+
+from analytics_assets.attempts import Attempts
+from analytics_assets.failures import first_finding, reason_of, sentence
+from analytics_assets.ingest.sensor import ATTEMPT_TAG
+from analytics_assets.partitions import contiguous
+from analytics_assets.settings import Settings
+
+POSTS = 3
+"""How often a message is sent before it is given up."""
+
+TOLD_AT_ONCE = 20
+"""The most problems that one message names."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What went wrong with some days of an asset; `days` is empty for an asset without partitions."""
+
+    asset: str
+    days: str
+    reason: str
+    is_error: bool = True
+
+
+def problems_of(instance: DagsterInstance, run: DagsterRun, settings: Settings) -> list[Problem]:
+    """What went wrong for the first time in a run that has ended: days that failed, steps, checks."""
+    if int(run.tags.get(RETRY_NUMBER_TAG, 0)) or int(run.tags.get(ATTEMPT_TAG, 1)) > 1:
+        return []
+    attempts = Attempts(settings.lake_dir).of_run(run.run_id)
+    days_of = defaultdict(list)
+    for (asset, day), attempt in attempts.items():
+        if attempt.number == 1:
+            days_of[asset, attempt.reason].append(day)
+    found = [Problem(asset, ", ".join(map(str, contiguous(days))), reason) for (asset, reason), days in days_of.items()]
+    if not attempts and run.status is DagsterRunStatus.FAILURE:
+        found = _failed_steps(instance, run)
+    tried = {asset for asset, _ in attempts}
+    for entry in instance.all_logs(run.run_id, of_type=DagsterEventType.ASSET_CHECK_EVALUATION):
+        check = entry.dagster_event.asset_check_evaluation_data if entry.dagster_event else None
+        if check is None or check.passed or (check.blocking and check.asset_key.path[-1] in tried):
+            continue
+        reason = f"check {check.check_name} failed{first_finding(check.metadata)}"
+        is_error = check.severity is AssetCheckSeverity.ERROR
+        found.append(Problem(check.asset_key.path[-1], _days_of(run), reason, is_error))
+    return found
+
+
+def _failed_steps(instance: DagsterInstance, run: DagsterRun) -> list[Problem]:
+    """The failed steps of a run of which no days are known; of a run that was killed, its assets."""
+    failures = instance.all_logs(run.run_id, of_type=DagsterEventType.STEP_FAILURE)
+    events = [entry.dagster_event for entry in failures if entry.dagster_event]
+    if events:
+        return [
+            Problem(event.step_key or run.job_name, _days_of(run), sentence(reason_of(event.step_failure_data.error)))
+            for event in events
+        ]
+    ends = instance.all_logs(run.run_id, of_type=DagsterEventType.RUN_FAILURE)
+    reason = next((entry.dagster_event.message for entry in ends if entry.dagster_event), None)
+    names = sorted(key.path[-1] for key in run.asset_selection or ()) or [run.job_name]
+    return [Problem(name, _days_of(run), sentence(reason or "the run failed")) for name in names]
+
+
+def _days_of(run: DagsterRun) -> str:
+    start, end = (run.tags.get(tag) for tag in (ASSET_PARTITION_RANGE_START_TAG, ASSET_PARTITION_RANGE_END_TAG))
+    if start and end:
+        return start if start == end else f"{start} to {end}"
+    return run.tags.get(PARTITION_NAME_TAG, "")
+
+
+# ------------------------------------------------------------------------------------------------------- telling
+
+
+def messages(problems: Iterable[Problem], graph: BaseAssetGraph, link: str) -> list[dict[str, object]]:
+    """One message an owner: `text` for people, and the same as fields for programs."""
+    of_owner: dict[str, list[Problem]] = defaultdict(list)
+    for problem in problems:
+        key = AssetKey(problem.asset)
+        owners = graph.get(key).owners if graph.has(key) else []
+        of_owner[", ".join(owners) or "nobody"].append(problem)
+    return [_message(owner, theirs, link) for owner, theirs in of_owner.items()]
+
+
+def _message(owner: str, problems: Sequence[Problem], link: str) -> dict[str, object]:
+    lines = [
+        f"{'failed' if problem.is_error else 'warning'}: {' '.join(filter(None, (problem.asset, problem.days)))}: "
+        f"{problem.reason}"
+        for problem in problems[:TOLD_AT_ONCE]
+    ]
+    if len(problems) > TOLD_AT_ONCE:
+        lines.append(f"and {len(problems) - TOLD_AT_ONCE} more")
+    # What stands in a file or its name must not become a link or a mention.
+    text = html.escape("\n".join([f"For {owner}", *lines]), quote=False)
+    return {
+        "text": f"{text}\n{link}",
+        "owner": owner,
+        "link": link,
+        "problems": [
+            {
+                "asset": problem.asset,
+                "days": problem.days,
+                "reason": problem.reason,
+                "severity": "error" if problem.is_error else "warning",
+            }
+            for problem in problems
+        ],
+    }
+
+
+def post(url: str, message: dict[str, object], wait_seconds: float = 1) -> None:
+    """Sends a message.
+
+    Raises:
+        RuntimeError: it could not be sent; the address, which is a secret, is not named.
+    """
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it would write the address into the log
+    why = ""
+    for number in range(POSTS):
+        try:
+            status = httpx.post(url, json=message, timeout=10).status_code
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            why = type(error).__name__
+        else:
+            if status < 400:
+                return
+            why = f"status {status}"
+            if status < 500 and status not in (408, 429):
+                break
+        if number < POSTS - 1:
+            time.sleep(wait_seconds * 2**number)
+    raise RuntimeError(f"the webhook of ANALYTICS_WEBHOOK_URL did not take a message: {why}") from None
+
+
+def build_notifiers(settings: Settings) -> list[SensorDefinition]:
+    """Sensors that tell of every run that fails, and of every check that fails in one that does not."""
+    status = DefaultSensorStatus.RUNNING if settings.webhook_url else DefaultSensorStatus.STOPPED
+    webhook = "the webhook (off while ANALYTICS_WEBHOOK_URL is not set)"
+
+    @run_status_sensor(
+        name="tell_failed_runs",
+        run_status=DagsterRunStatus.FAILURE,
+        default_status=status,
+        minimum_interval_seconds=10,
+        description=f"Tells the owners of what failed in a run, through {webhook}.",
+    )
+    def tell_failed_runs(context: RunStatusSensorContext) -> None:
+        tell(context, settings)
+
+    @run_status_sensor(
+        name="tell_failed_checks",
+        run_status=DagsterRunStatus.SUCCESS,
+        default_status=status,
+        minimum_interval_seconds=10,
+        description=f"Tells the owners of checks that failed in a run which did not, through {webhook}.",
+    )
+    def tell_failed_checks(context: RunStatusSensorContext) -> None:
+        tell(context, settings)
+
+    return [tell_failed_runs, tell_failed_checks]
+
+
+def tell(context: RunStatusSensorContext, settings: Settings) -> None:
+    """Sends a message to each owner of what went wrong in a run."""
+    if settings.webhook_url is None or context.repository_def is None:
+        return
+    run = context.dagster_run
+    link = f"{settings.ui_url.rstrip('/')}/runs/{run.run_id}"
+    problems = problems_of(context.instance, run, settings)
+    for message in messages(problems, context.repository_def.asset_graph, link):
+        post(settings.webhook_url.get_secret_value(), message)

@@ -1,0 +1,491 @@
+"""The project by itself: the inventory, changed code, messages to owners, dead runs, what happens once a day."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+from dagster import (
+    AssetKey,
+    DagsterEvent,
+    DagsterEventType,
+    DagsterInstance,
+    DagsterRunStatus,
+    RunsFilter,
+    build_schedule_context,
+    build_sensor_context,
+)
+from dagster._core.events import EngineEventData
+
+from analytics_assets.attempts import WAITS
+from analytics_assets.operate import launcher, notify
+from analytics_assets.operate.inventory import Finding, State, take_inventory
+from analytics_assets.operate.launcher import LocalRunLauncher, end_abandoned_runs, is_abandoned
+from analytics_assets.operate.notify import Problem, messages, post, problems_of
+from analytics_assets.partitions import Window
+from analytics_assets.warehouse import models
+from analytics_assets.warehouse.dbt import DbtError
+from analytics_assets_tests.conftest import Project, day
+from analytics_assets_tests.test_automation import EVENTS_CHAIN, HEADER, event
+
+MODELS = EVENTS_CHAIN - {"raw_consent_events"}
+
+
+def findings(project: Project, later: timedelta = timedelta(0)) -> list[Finding]:
+    graph = project.definitions.resolve_asset_graph()
+    now = datetime.now(UTC) + later
+    found = take_inventory(graph, project.sources, project.settings, project.instance, now).findings
+    return [finding for finding in found if finding.state is not State.CHECK_FAILED]
+
+
+def checks(project: Project) -> list[Finding]:
+    graph = project.definitions.resolve_asset_graph()
+    found = take_inventory(graph, project.sources, project.settings, project.instance, datetime.now(UTC)).findings
+    return [finding for finding in found if finding.state is State.CHECK_FAILED]
+
+
+def states(project: Project) -> dict[str, tuple[State, Window | None]]:
+    return {finding.asset: (finding.state, finding.days) for finding in findings(project)}
+
+
+def fail_models(project: Project, monkeypatch: pytest.MonkeyPatch, message: str) -> str:
+    """Lands an event of day 1 and lets the models fail; gives the id of the run."""
+    project.drop("consent_events", f"events-{len(message)}.csv", HEADER + event(message, day(1)))
+
+    def failing(*_: object, **__: object) -> None:
+        raise DbtError(message)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(models, "run_dbt", failing)
+        runner = project.runner()
+        runner.land({"landed_consent_events"})
+        runner.settle(set(project.assets))
+    return project.instance.get_runs(RunsFilter(statuses=[DagsterRunStatus.FAILURE]), limit=1)[0].run_id
+
+
+# ---------------------------------------------------------------------------------------------------- inventory
+
+
+def test_the_inventory_is_empty_when_all_is_well_and_names_what_is_missing_and_what_waits_for_it(
+    project: Project,
+) -> None:
+    all_days = project.window
+    found = {finding.asset: finding for finding in findings(project)}
+    assert {name: (found[name].state, found[name].days) for name in project.assets} == dict.fromkeys(
+        project.assets, (State.MISSING, all_days)
+    )
+    assert found["raw_consent_events"].why == "it was never made"
+    assert found["stg_consent_events"].why == "waits for src_consent_events"
+    project.settle()
+    assert findings(project) == []
+
+
+def test_a_landed_change_is_listed_as_stale_down_the_chain_until_it_is_made(project: Project) -> None:
+    project.settle()
+    project.drop("consent_events", "events-1.csv", HEADER + event("a", day(1)))
+    assert states(project) == {"landed_consent_events": (State.MISSING, None)}
+    project.land()
+    one_day = Window.of_days(day(1), day(1))
+    assert states(project) == dict.fromkeys(EVENTS_CHAIN, (State.STALE, one_day))
+    project.settle()
+    assert findings(project) == []
+
+
+def test_a_failed_day_is_listed_with_its_reason_and_its_next_try(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.settle()
+    fail_models(project, monkeypatch, "database is locked")
+    found = {finding.asset: finding for finding in findings(project)}
+    assert found.keys() == MODELS
+    failed = found["src_consent_events"]
+    assert (failed.state, failed.days, failed.owner) == (
+        State.FAILED,
+        Window.of_days(day(1), day(1)),
+        "team:analytics",
+    )
+    assert "database is locked" in failed.why
+    assert failed.next_try.endswith("UTC")
+    later = {finding.asset: finding for finding in findings(project, later=WAITS[0])}
+    assert later["src_consent_events"].next_try == "at the next tick"
+
+    fail_models(project, monkeypatch, "Binder Error: no such column")
+    found = {finding.asset: finding for finding in findings(project)}
+    assert found["src_consent_events"].next_try == "when its inputs or its code change"
+    assert found["published_consent"].why == "waits for mart_company_daily"
+
+
+def test_a_file_that_cannot_be_read_is_listed_for_as_long_as_it_lies_there(project: Project) -> None:
+    project.settle()
+    file = project.drop("consent_events", "events-1.csv", b"\xff\xfe\x00nonsense")
+    project.land()
+    (finding,) = [finding for finding in findings(project) if finding.state is State.FAILED]
+    assert finding.asset == "landed_consent_events"
+    assert finding.why.startswith("events-1.csv: ")
+    file.unlink()
+    assert not [finding for finding in findings(project) if finding.state is State.FAILED]
+
+
+def test_the_inventory_asset_keeps_the_list_and_warns(project: Project) -> None:
+    project.settle()
+    job = project.definitions.resolve_job_def("take_inventory")
+    good = job.execute_in_process(instance=project.instance)
+    assert [check.passed for check in good.get_asset_check_evaluations()] == [True]
+    project.drop("consent_events", "events-1.csv", HEADER + event("a", day(1)))
+    project.land()
+    bad = job.execute_in_process(instance=project.instance)
+    assert bad.success
+    (check,) = bad.get_asset_check_evaluations()
+    assert not check.passed
+    rows = [record.data for record in check.metadata["first"].records]
+    assert {row["asset"] for row in rows} == EVENTS_CHAIN
+    (materialization,) = bad.asset_materializations_for_node("inventory")
+    assert materialization.metadata["stale"].value == len(EVENTS_CHAIN)
+
+
+# ------------------------------------------------------------------------------------------------- changed code
+
+
+def with_changed_code(project: Project, folder: Path, monkeypatch: pytest.MonkeyPatch, model: str) -> Project:
+    """The same project after somebody has changed the SQL of a model."""
+    code_versions = models.code_versions
+
+    def changed(*arguments: object) -> dict[str, str]:
+        versions = dict(code_versions(*arguments))  # type: ignore[arg-type]
+        return {name: version + "*" * name.endswith(f".{model}") for name, version in versions.items()}
+
+    monkeypatch.setattr(models, "code_versions", changed)
+    found = Project(folder, project.domains, project.changes)
+    found.instance = project.instance
+    return found
+
+
+def test_changed_code_is_marked_asks_for_nothing_and_is_rolled_out_newest_first_and_resumed(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.simulate()
+    project.settle()
+    before = project.tables()
+    project = with_changed_code(project, project.folder, monkeypatch, "stg_consent_events")
+    assert states(project) == {"stg_consent_events": (State.OLD_CODE, project.window)}
+    assert project.requested() == {}, "the daily run is not held up by history"
+
+    runner = project.runner()
+    windows = []
+    make = runner._execute
+
+    def stopped_after_the_first(assets: list[str], window: Window | None, tags: object = None) -> bool:
+        if windows:
+            raise KeyboardInterrupt
+        windows.append(window)
+        return make(assets, window, tags)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(runner, "_execute", stopped_after_the_first)
+    with pytest.raises(KeyboardInterrupt):
+        runner.roll_out(set(project.assets), days_per_run=2)
+    assert windows == [Window.of_days(day(3), day(4))], "the newest first"
+    assert states(project) == {"stg_consent_events": (State.OLD_CODE, Window.of_days(day(0), day(2)))}
+
+    runner = project.runner()
+    runner.roll_out(set(project.assets), days_per_run=2)
+    made = {name: set(days) for name, days in runner.outcome.made.items()}
+    rest = {day(0), day(1), day(2)}
+    assert made == {name: rest for name in ("stg_consent_events", "mart_company_daily", "published_consent")}
+    assert findings(project) == []
+    assert project.requested() == {}
+    assert project.tables() == before
+
+
+def test_a_rollout_gives_way_to_other_runs_and_stops_at_the_first_range_that_fails(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.settle()
+    project = with_changed_code(project, project.folder, monkeypatch, "mart_company_daily")
+
+    def failing(*_: object, **__: object) -> None:
+        raise DbtError("Binder Error: no such column")
+
+    monkeypatch.setattr(models, "run_dbt", failing)
+    runner = project.runner()
+    runner.roll_out(set(project.assets), days_per_run=2)
+    assert len(runner.outcome.failures) == 1
+    (run,) = project.instance.get_runs(RunsFilter(statuses=[DagsterRunStatus.FAILURE]))
+    assert int(run.tags["dagster/priority"]) < 0
+    assert run.tags["dagster/asset_partition_range_start"] == str(day(3))
+
+
+# ----------------------------------------------------------------------------------------------------- messages
+
+
+@dataclass
+class Webhook:
+    """A server on loopback that takes messages."""
+
+    url: str = ""
+    statuses: list[int] = field(default_factory=list)
+    bodies: list[dict] = field(default_factory=list)
+
+
+@pytest.fixture
+def webhook() -> Iterator[Webhook]:
+    hook = Webhook()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            hook.bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(hook.statuses.pop(0) if hook.statuses else 200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    hook.url = f"http://127.0.0.1:{server.server_port}/secret-token"
+    yield hook
+    server.shutdown()
+
+
+def tick(project: Project, cursors: dict[str, str | None]) -> None:
+    """One tick of each of the two sensors that tell."""
+    repository = project.definitions.get_repository_def()
+    for name in ("tell_failed_runs", "tell_failed_checks"):
+        sensor = project.definitions.resolve_sensor_def(name)
+        context = build_sensor_context(
+            instance=project.instance, repository_def=repository, cursor=cursors.get(name), sensor_name=name
+        )
+        with context:
+            data = sensor.evaluate_tick(context)
+        assert not [reaction.error for reaction in data.dagster_run_reactions if reaction.error], data
+        cursors[name] = data.cursor
+
+
+def test_the_owner_is_told_of_a_failure_once_with_asset_day_reason_and_link(
+    tmp_path: Path, webhook: Webhook, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    project = Project(tmp_path / "data", changes={"webhook_url": webhook.url, "ui_url": "https://ui.example/"})
+    project.settle()
+    cursors: dict[str, str | None] = {}
+    tick(project, cursors)
+    assert webhook.bodies == []
+    run_id = fail_models(project, monkeypatch, "Binder Error: no such column <!channel>")
+    tick(project, cursors)
+    (body,) = webhook.bodies
+    assert body["owner"] == "team:analytics"
+    assert body["link"] == f"https://ui.example/runs/{run_id}"
+    assert {(problem["asset"], problem["days"]) for problem in body["problems"]} == {
+        (asset, str(day(1))) for asset in MODELS - {"published_consent"}
+    }
+    assert "no such column" in body["text"]
+    assert body["link"] in body["text"]
+    assert "<!channel>" not in body["text"], "what a file says must not become a mention"
+
+    tick(project, cursors)
+    assert len(webhook.bodies) == 1
+    # The second attempt, with the same inputs and code, is not told.
+    second = fail_models_again(project, monkeypatch, "Binder Error: no such column <!channel>")
+    assert second != run_id
+    tick(project, cursors)
+    assert len(webhook.bodies) == 1
+    assert "secret-token" not in "".join(capfd.readouterr())
+
+
+def fail_models_again(project: Project, monkeypatch: pytest.MonkeyPatch, message: str) -> str:
+    """A person materializes the failed day from the UI, and it fails again."""
+
+    def failing(*_: object, **__: object) -> None:
+        raise DbtError(message)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(models, "run_dbt", failing)
+        runner = project.runner()
+        runner._execute(sorted(MODELS - {"published_consent"}), Window.of_days(day(1), day(1)))
+    return project.instance.get_runs(RunsFilter(statuses=[DagsterRunStatus.FAILURE]), limit=1)[0].run_id
+
+
+def test_a_check_that_fails_in_a_run_that_does_not_is_told_as_a_warning(tmp_path: Path, webhook: Webhook) -> None:
+    project = Project(tmp_path / "data", changes={"webhook_url": webhook.url})
+    project.settle()
+    cursors: dict[str, str | None] = {}
+    tick(project, cursors)
+    lines = HEADER.replace("\n", ",SURPRISE\n") + event("a", day(1)).replace("\n", ",x\n")
+    project.drop("consent_events", "events-1.csv", lines)
+    project.settle()
+    tick(project, cursors)
+    told = {problem["asset"]: problem for body in webhook.bodies for problem in body["problems"]}
+    assert told.keys() == {"landed_consent_events", "stg_consent_events"}  # the event is of no company, too
+    assert {problem["severity"] for problem in told.values()} == {"warning"}
+    assert "columns_are_known" in told["landed_consent_events"]["reason"]
+    assert "SURPRISE" in told["landed_consent_events"]["reason"]
+    assert told["stg_consent_events"]["days"] == str(day(1))
+    (stale,) = [f for f in checks(project) if f.asset == "stg_consent_events"]
+    assert "not_null" in stale.why, "and it stands in the inventory"
+
+
+def test_a_landing_run_that_fails_is_told_though_no_day_is_known(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("analytics_assets.ingest.landing.Landing.run", full)
+    runner = project.runner()
+    project.drop("consent_events", "events-1.csv", HEADER + event("a", day(1)))
+    runner.land({"landed_consent_events"})
+    (run,) = project.instance.get_runs()
+    (problem,) = problems_of(project.instance, run, project.settings)
+    assert problem.asset == "landed_consent_events"
+    assert "free some space" in problem.reason
+
+
+def test_each_owner_gets_one_message_however_much_failed(project: Project) -> None:
+    graph = project.definitions.resolve_asset_graph()
+    problems = [Problem("mart_company_daily", "", f"reason {number}") for number in range(30)]
+    mine, nobodys = messages([*problems, Problem("no_such_asset", "", "why")], graph, "link")
+    assert mine["owner"] == "team:analytics"
+    assert "and 10 more" in str(mine["text"])
+    assert len(mine["problems"]) == 30  # type: ignore[arg-type]
+    assert nobodys["owner"] == "nobody"
+
+
+def test_a_webhook_that_falters_is_tried_again_and_one_that_refuses_is_not_and_its_address_stays_secret(
+    webhook: Webhook,
+) -> None:
+    webhook.statuses = [503, 429]
+    post(webhook.url, {"text": "a"}, wait_seconds=0)
+    assert len(webhook.bodies) == 3
+    webhook.statuses = [403]
+    with pytest.raises(RuntimeError, match="status 403") as refused:
+        post(webhook.url, {"text": "a"}, wait_seconds=0)
+    assert len(webhook.bodies) == 4
+    with pytest.raises(RuntimeError, match="ConnectError") as unreachable:
+        post("http://127.0.0.1:9/secret-token", {"text": "a"}, wait_seconds=0)
+    for error in (refused.value, unreachable.value):
+        assert "secret-token" not in str(error)
+        assert error.__context__ is None
+
+
+def test_the_webhooks_address_is_shown_by_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "analytics_assets.cli", "status"],
+        env={**os.environ, "ANALYTICS_WEBHOOK_URL": "htps://secret-token"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "ANALYTICS_WEBHOOK_URL" in done.stdout
+    assert "secret-token" not in done.stdout + done.stderr
+
+
+def test_sensors_and_schedules_are_on_from_the_start_and_those_that_tell_when_there_is_a_webhook(
+    tmp_path: Path,
+) -> None:
+    def running(project: Project) -> set[str]:
+        definitions = project.definitions
+        everything = [*(definitions.sensors or []), *(definitions.schedules or [])]
+        return {one.name for one in everything if one.default_status.value == "RUNNING"}
+
+    always = {"new_files", "out_of_date_days", "reconciliation", "inventory"}
+    assert running(Project(tmp_path / "a")) == always
+    telling = {"tell_failed_runs", "tell_failed_checks"}
+    assert running(Project(tmp_path / "b", changes={"webhook_url": "https://x.example"})) == always | telling
+
+
+# ---------------------------------------------------------------------------------------------------- once a day
+
+
+def test_the_reconciliation_asks_for_what_was_missed_and_then_for_nothing(project: Project) -> None:
+    """While the sensors were off: a file of an old day, and quiet days that nobody asked for."""
+    project.settings.dagster_home.mkdir(parents=True)
+    project.instance = DagsterInstance.local_temp(str(project.settings.dagster_home))
+    repository = project.definitions.get_repository_def()
+    schedule = project.definitions.resolve_schedule_def("reconciliation")
+
+    def tick() -> list[tuple[set[str], str]]:
+        context = build_schedule_context(
+            instance=project.instance, repository_def=repository, scheduled_execution_time=datetime.now(UTC)
+        )
+        with context:
+            requests = schedule.evaluate_tick(context).run_requests or []
+        job = project.definitions.resolve_implicit_global_asset_job_def()
+        asked = []
+        for request in requests:
+            job.execute_in_process(
+                instance=project.instance, asset_selection=list(request.asset_selection or ()), tags=request.tags
+            )
+            asked.append(
+                (
+                    {key.path[-1] for key in request.asset_selection or ()},
+                    request.tags.get("dagster/asset_partition_range_start", ""),
+                )
+            )
+        return asked
+
+    assert tick() == [(set(project.assets), str(day(0)))], "quiet days"
+    project.drop("consent_events", "events-1.csv", HEADER + event("a", day(1)))
+    assert tick() == [({"landed_consent_events"}, "")]
+    assert tick() == [(EVENTS_CHAIN, str(day(1)))]
+    assert tick() == []
+
+
+# ----------------------------------------------------------------------------------------------------- dead runs
+
+
+@contextmanager
+def real_instance(folder: Path) -> Iterator[DagsterInstance]:
+    with DagsterInstance.local_temp(str(folder)) as instance:
+        yield instance
+
+
+def started_run(instance: DagsterInstance, project: Project, pid: int) -> str:
+    job = project.definitions.resolve_implicit_global_asset_job_def()
+    run = instance.create_run_for_job(job, asset_selection=frozenset({AssetKey("raw_consent_events")}))
+    instance.report_dagster_event(
+        DagsterEvent(event_type_value=DagsterEventType.PIPELINE_START.value, job_name=run.job_name),
+        run_id=run.run_id,
+    )
+    instance.report_engine_event("Started process", run, EngineEventData.in_process(pid))
+    return run.run_id
+
+
+def test_a_run_counts_as_dead_when_its_process_is_gone_or_its_number_belongs_to_another(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with real_instance(tmp_path) as instance:
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        run = instance.get_run_by_id(started_run(instance, project, child.pid))
+        assert run is not None
+        runs = LocalRunLauncher()
+        runs.register_instance(instance)
+        assert runs.supports_check_run_worker_health
+        assert not is_abandoned(instance, run)
+        assert runs.check_run_worker_health(run).status.value == "RUNNING"
+        assert end_abandoned_runs(instance) == []
+        os.kill(child.pid, signal.SIGKILL)
+        assert is_abandoned(instance, run), "a zombie works no more"
+        child.wait()
+        assert runs.check_run_worker_health(run).status.value == "NOT_FOUND"
+        assert end_abandoned_runs(instance) == [run.run_id]
+        assert instance.get_run_by_id(run.run_id).status is DagsterRunStatus.FAILURE  # type: ignore[union-attr]
+
+        another = instance.get_run_by_id(started_run(instance, project, os.getpid()))
+        assert another is not None
+        assert not is_abandoned(instance, another)
+        monkeypatch.setattr(launcher.psutil.Process, "create_time", lambda self: datetime.now().timestamp() + 3600)
+        assert is_abandoned(instance, another), "this process is younger than the run"
+
+
+def test_post_is_tried_a_bounded_number_of_times(webhook: Webhook) -> None:
+    webhook.statuses = [500] * 10
+    with pytest.raises(RuntimeError, match="status 500"):
+        post(webhook.url, {"text": "a"}, wait_seconds=0)
+    assert len(webhook.bodies) == notify.POSTS
