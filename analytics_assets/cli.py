@@ -34,6 +34,7 @@ DEMO_DAYS = 30
 @contextmanager
 def _told_plainly() -> Iterator[None]:
     """Turns the errors that a user can do something about into one sentence and exit code 1."""
+    from analytics_assets.failures import sentence, transient_cause
     from analytics_assets.warehouse.dbt import DbtError
 
     try:
@@ -42,7 +43,13 @@ def _told_plainly() -> Iterator[None]:
         _explain(error)
         raise typer.Exit(1) from error
     except (ValueError, DbtError, OSError) as error:
-        console.print(f"[red]error:[/red] {escape(str(error))}")
+        console.print(f"[red]error:[/red] {escape(sentence(error))}")
+        raise typer.Exit(1) from error
+    except Exception as error:
+        cause = transient_cause(error)  # a full disk, say, under Dagster's own files
+        if cause is None:
+            raise
+        console.print(f"[red]error:[/red] {escape(sentence(cause))}")
         raise typer.Exit(1) from error
 
 

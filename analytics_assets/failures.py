@@ -47,15 +47,18 @@ def is_transient(error: BaseException | str) -> bool:
     """Whether the same may succeed a little later."""
     if isinstance(error, str):
         return bool(_TRANSIENT_TEXT.search(error))
-    return any(
-        (
-            isinstance(one, OSError)
-            and (one.errno in _TRANSIENT_NUMBERS or isinstance(one, ConnectionError | TimeoutError))
-        )
-        or isinstance(one, MemoryError | sqlite3.OperationalError)
-        or bool(_TRANSIENT_TEXT.search(str(one)))
-        for one in _with_causes(error)
-    )
+    return transient_cause(error) is not None
+
+
+def transient_cause(error: BaseException) -> BaseException | None:
+    """What may pass among an error and its causes, the innermost if there are several."""
+    found = None
+    for one in _with_causes(error):
+        number = one.errno if isinstance(one, OSError) else None
+        may_pass = isinstance(one, ConnectionError | TimeoutError | MemoryError | sqlite3.OperationalError)
+        if may_pass or number in _TRANSIENT_NUMBERS or _TRANSIENT_TEXT.search(str(one)):
+            found = one
+    return found
 
 
 def sentence(error: BaseException | str) -> str:

@@ -42,6 +42,12 @@ def test_settings(folder: Path, **changes: object) -> Settings:
 test_settings.__test__ = False  # type: ignore[attr-defined]
 
 
+Tables = dict[tuple[str, date], list[tuple]]
+
+WHEN_LANDED = ("_landed_at", "landed_at")
+"""The columns in which two projects differ that got the same files."""
+
+
 @dataclass
 class Project:
     """A whole project in a folder of its own."""
@@ -97,11 +103,11 @@ class Project:
         found = {key.path[-1]: tick.get_requested_partitions(key) for key in graph.get_all_asset_keys()}
         return {name: {str(key) for key in keys} for name, keys in found.items() if keys}
 
-    def tables(self) -> dict[tuple[str, date], list[tuple]]:
-        """All rows of every partitioned asset, sorted, by asset and day."""
-        found: dict[tuple[str, date], list[tuple]] = {}
+    def tables(self, without: Sequence[str] = ()) -> Tables:
+        """All rows of every partitioned asset, sorted, by asset and day, without some columns."""
+        found: Tables = {}
         for asset in self.assets:
-            frame = self.frame(asset)
+            frame = self.frame(asset).drop(without, strict=False)
             text = frame.select(pl.all().cast(pl.String).fill_null("∅")) if frame.height else frame
             for row, at in zip(text.rows(), frame["the_day"].to_list(), strict=True):
                 found.setdefault((asset, at), []).append(row)

@@ -7,13 +7,13 @@ The stock one opens the database anew for each event, some 10 ms; a run of thirt
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+from dagster import StringSource
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, create_engine
-
-from analytics_assets.settings import get_settings
 
 OPEN_DATABASES = 8  # each run has a database of its own; a long-lived process must not keep all of them open
 BUSY_TIMEOUT_SECONDS = 60
@@ -28,15 +28,15 @@ class PooledSqliteEventLog(SqliteEventLogStorage):
 
     @classmethod
     def config_type(cls) -> dict[str, Any]:
-        """Nothing can be configured."""
-        return {}
+        """`home`: DAGSTER_HOME."""
+        return {"home": StringSource}
 
     @classmethod
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> "PooledSqliteEventLog":
         """The event log of DAGSTER_HOME."""
-        return cls(str(get_settings().dagster_home / "history" / "runs"), inst_data)
+        return cls(str(Path(config_value["home"]) / "history" / "runs"), inst_data)
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:

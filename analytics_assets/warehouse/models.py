@@ -20,7 +20,7 @@ from dagster import (
 from dagster_dbt import dbt_assets
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 from dagster_duckdb import DuckDBResource
-from duckdb import DuckDBPyConnection
+from duckdb import DuckDBPyConnection, connect
 
 from analytics_assets.attempts import Attempts
 from analytics_assets.automation import Automation
@@ -98,6 +98,7 @@ def _build(
 
     context.log.info(f"dbt builds {', '.join(plan)} for {window}")
     try:
+        _see_that_nobody_else_has_it(settings)
         run = run_dbt(_build_arguments(list(plan)), settings, sources, window)
         with warehouse.get_connection() as connection:
             failed = _failed_days(connection, run, window)
@@ -135,6 +136,12 @@ def _build(
             retry_number=context.retry_number,
             wait_seconds=settings.retry_wait_seconds,
         )
+
+
+def _see_that_nobody_else_has_it(settings: Settings) -> None:
+    """Fails at once where dbt and the resource would go on trying for minutes: the step's own retries know how long."""
+    if settings.warehouse_file.exists():
+        connect(str(settings.warehouse_file)).close()
 
 
 def _nodes(manifest: Mapping[str, Any], translator: ModelTranslator) -> dict[str, Mapping[str, Any]]:
