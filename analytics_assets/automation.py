@@ -24,6 +24,7 @@ from dagster._core.definitions.sensor_definition import SensorExecutionData
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
+    MAX_RETRIES_TAG,
     PARTITION_NAME_TAG,
 )
 from dagster_shared.record import copy
@@ -34,6 +35,9 @@ from analytics_assets.ingest.source import Source
 from analytics_assets.partitions import ONE_DAY, Window, contiguous
 from analytics_assets.settings import Settings
 from analytics_assets.versions import RAW_PREFIX, Offsets, builds_of, input_versions, offsets_of, recorded_builds
+
+NO_RETRY = {MAX_RETRIES_TAG: "0"}
+"""The tag of runs that Dagster need not start again when they are killed: who asked for them asks again."""
 
 
 class Days:
@@ -229,7 +233,7 @@ def of_span(request: RunRequest, span: Window) -> RunRequest:
         job_name=request.job_name,
         asset_selection=request.asset_selection,
         asset_check_keys=request.asset_check_keys,
-        tags={**tags, **span_tags(span)},
+        tags={**tags, **span_tags(span), **NO_RETRY},
     )
 
 

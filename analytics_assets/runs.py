@@ -18,10 +18,10 @@ from dagster import (
     Definitions,
     evaluate_automation_conditions,
 )
-from dagster._core.storage.tags import MAX_RETRIES_TAG, PRIORITY_TAG
+from dagster._core.storage.tags import PRIORITY_TAG
 
 from analytics_assets.attempts import Attempts
-from analytics_assets.automation import span_tags
+from analytics_assets.automation import NO_RETRY, span_tags
 from analytics_assets.failures import first_finding, reason_of
 from analytics_assets.ingest.landing import Landing
 from analytics_assets.ingest.raw import LANDED_PREFIX
@@ -218,7 +218,7 @@ class Runner:
         result = self._job.execute_in_process(
             instance=self._instance,
             asset_selection=[AssetKey(name) for name in assets],
-            tags={MAX_RETRIES_TAG: "0", **(span_tags(window) if window else {}), **(tags or {})},
+            tags={**NO_RETRY, **(span_tags(window) if window else {}), **(tags or {})},
             raise_on_error=False,
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )

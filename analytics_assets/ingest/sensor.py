@@ -22,6 +22,7 @@ from dagster import (
 from dagster._core.storage.dagster_run import FINISHED_STATUSES
 
 from analytics_assets.attempts import WAITS
+from analytics_assets.automation import NO_RETRY
 from analytics_assets.ingest.inbox import InboxFile, Mark
 from analytics_assets.ingest.landing import Landing
 from analytics_assets.ingest.raw import LANDED_PREFIX
@@ -94,5 +95,5 @@ def request_landing(instance: DagsterInstance, source: Source, new: Iterable[Inb
     return RunRequest(
         run_key=f"{source.name}-{bite}-{number}",
         asset_selection=[AssetKey(landed)],
-        tags={SOURCE_TAG: source.name, BITE_TAG: bite, ATTEMPT_TAG: str(number)},
+        tags={SOURCE_TAG: source.name, BITE_TAG: bite, ATTEMPT_TAG: str(number), **NO_RETRY},
     )
