@@ -4,7 +4,7 @@ BIN := .venv/bin
 export DAGSTER_HOME ?= $(CURDIR)/.dagster
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test lint format validate bench lock clean
+.PHONY: help install demo dev test proof lint format validate bench lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -30,6 +30,10 @@ dev: install ## the UI, the sensors and the automation, at http://127.0.0.1:3000
 
 test: install ## run the tests
 	@$(BIN)/pytest
+
+proof: install ## run the proofs that take long in full size: 10,000 files, 200 random histories
+	@$(BIN)/pytest -m proof
+	@$(BIN)/pytest --hypothesis-profile=full analytics_assets_tests/test_property.py
 
 lint: install ## ruff, sqlfluff and mypy
 	@$(BIN)/ruff check .

@@ -12,6 +12,7 @@ import duckdb
 import polars as pl
 import pytest
 from dagster import DagsterInstance, evaluate_automation_conditions
+from hypothesis import HealthCheck, Phase, settings
 
 from analytics_assets.definitions import DOMAINS
 from analytics_assets.domain import Domain, build_definitions
@@ -23,6 +24,20 @@ from analytics_assets.settings import Settings
 from analytics_assets.versions import PUBLISHED_PREFIX, RAW_PREFIX
 from analytics_assets.warehouse.dbt import load_manifest
 from analytics_assets.warehouse.publish import public_models
+
+settings.register_profile(
+    "suite",
+    max_examples=8,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],  # to shrink an example takes minutes
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+settings.register_profile(
+    "full", settings.get_profile("suite"), max_examples=200, derandomize=False, phases=list(Phase)
+)
+settings.load_profile("suite")  # unless pytest is told another one
 
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)

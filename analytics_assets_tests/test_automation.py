@@ -227,19 +227,36 @@ def test_files_that_did_not_land_are_asked_for_again_but_not_at_once_and_not_for
     assert len(set(keys)) == len(keys) == 3
 
 
-def test_files_are_taken_in_bounded_bites_none_twice_and_none_forgotten(tmp_path: Path) -> None:
-    project = Project(tmp_path / "data", changes={"landing_files_per_run": 20})
-    for number in range(90):
+@pytest.mark.parametrize(
+    ("files", "bite"), [(90, 20), pytest.param(10_000, 500, marks=pytest.mark.proof)], ids=["90", "10,000"]
+)
+def test_files_are_taken_in_bounded_bites_none_twice_and_none_forgotten(files: int, bite: int, tmp_path: Path) -> None:
+    """While they are being taken, more come."""
+    project = Project(tmp_path / "data", changes={"landing_files_per_run": bite})
+    job = project.definitions.resolve_implicit_global_asset_job_def()
+
+    def drop(number: int) -> None:
         project.drop("consent_events", f"events-{number}.csv", HEADER + event(f"e{number}", day(number % 5)))
-    landing = Landing(project.settings, project.sources[0])
-    cursor, landed = None, []
+
+    for number in range(files):
+        drop(number)
+    cursor, ticks = None, 0
     while (result := tick(project, cursor)).run_requests:
-        cursor = result.cursor
-        report = landing.run()
-        assert len(report.landed) <= 20
-        landed += report.landed
-    assert sorted(landed) == sorted({f"events-{number}.csv" for number in range(90)})
+        cursor, ticks = result.cursor, ticks + 1
+        (request,) = result.run_requests
+        run = job.execute_in_process(
+            instance=project.instance, asset_selection=list(request.asset_selection or ()), tags=request.tags
+        )
+        (landed,) = run.asset_materializations_for_node("landed_consent_events")
+        assert landed.metadata["files_landed"].value <= bite
+        assert landed.metadata["files_known"].value == 0
+        if ticks == 2:
+            drop(files)
+    assert ticks == -(-(files + 1) // bite)
     assert result.cursor is not None
+    project.settle()
+    raw = project.frame("raw_consent_events")
+    assert sorted(raw["EVENT_ID"]) == sorted(f"e{number}" for number in range(files + 1))
 
 
 def test_a_tick_after_the_mark_asks_the_ledger_only_about_what_has_changed(
