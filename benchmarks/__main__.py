@@ -1,4 +1,4 @@
-"""`make bench`, or `python -m benchmarks [load] [landing] [step] [late]`: each figure beside what it is held against.
+"""`make bench`, or `python -m benchmarks [load] [landing] …`: each figure beside what it is held against.
 
 Both sides of a ratio are run in turn, in fresh processes, in one call; a ratio is that of the medians.
 """
@@ -251,6 +251,23 @@ def bench_late(runs: int) -> list[Figure]:
     return [Figure("a late row with 365 days of history / with 30", median(year_runs), median(month_runs), "s", 1.15)]
 
 
+# ------------------------------------------------------------------------------------------------------- settle
+
+
+def bench_settle(runs: int) -> list[Figure]:
+    """A late file of one row under the running daemon, from its drop to the published mart; each part is printed."""
+    from benchmarks.settle import settle_times
+
+    found = settle_times(runs)
+    table = Table("part", title="From the drop of a late file to the published mart", title_justify="left")
+    table.add_column("median", justify="right")
+    for part in found[0]:
+        table.add_row(part, f"{statistics.median(times[part] for times in found):.1f} s")
+    Console(width=120).print(table)
+    total = statistics.median(sum(times.values()) for times in found)
+    return [Figure("a late file under the daemon, drop to published mart / a minute", total, 60, "s", 1)]
+
+
 # --------------------------------------------------------------------------------------------------------- load
 
 
@@ -266,11 +283,12 @@ def bench_load(runs: int) -> list[Figure]:
     return [Figure("loading the definitions / import dagster, dagster_dbt", median(ours), median(theirs), "s", 1.5)]
 
 
+WHICH = ["load", "landing", "step", "late", "settle"]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument(
-        "which", nargs="*", metavar="load|landing|step|late", default=["load", "landing", "step", "late"]
-    )
+    parser.add_argument("which", nargs="*", metavar="|".join(WHICH), default=WHICH)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--gigabytes", type=float, default=2.0)
     chosen = parser.parse_args()
@@ -279,6 +297,7 @@ def main() -> None:
         "landing": lambda: bench_landing(min(chosen.runs, 3), chosen.gigabytes),
         "step": lambda: bench_step(chosen.runs),
         "late": lambda: bench_late(chosen.runs),
+        "settle": lambda: bench_settle(chosen.runs),
     }
     console = Console(width=120)
     table = Table("figure", title=f"Medians on {os.cpu_count()} cores", title_justify="left")
