@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -489,3 +490,26 @@ def test_post_is_tried_a_bounded_number_of_times(webhook: Webhook) -> None:
     with pytest.raises(RuntimeError, match="status 500"):
         post(webhook.url, {"text": "a"}, wait_seconds=0)
     assert len(webhook.bodies) == notify.POSTS
+
+
+# ------------------------------------------------------------------------------------------- what may be deleted
+
+
+def test_what_the_page_on_operating_calls_deletable_can_be_deleted(project: Project) -> None:
+    project.settings.dagster_home.mkdir(parents=True)
+    project.instance = DagsterInstance.local_temp(str(project.settings.dagster_home))
+    project.simulate()
+    project.settle()
+    before = project.tables()
+
+    old_runs = list((project.settings.dagster_home / "history" / "runs").glob("????????-*.db"))
+    assert old_runs
+    for place in (*old_runs, project.settings.lake_dir / "attempts.sqlite"):
+        place.unlink()
+    shutil.rmtree(project.settings.inbox_dir)
+    assert findings(project) == []
+    assert project.requested() == {}
+
+    project.forget_builds()
+    project.settle()
+    assert project.tables() == before

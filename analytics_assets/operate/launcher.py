@@ -14,6 +14,9 @@ from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
 LAUNCH_SECONDS = 300
 """A run that has named no process after so long has none."""
 
+CLOCK_SECONDS = 60
+"""A clock may have been set meanwhile; a process that is younger than its run by more than that is another one."""
+
 _BEGUN = (DagsterRunStatus.NOT_STARTED, DagsterRunStatus.STARTING, DagsterRunStatus.STARTED)
 
 
@@ -44,7 +47,7 @@ def is_abandoned(instance: DagsterInstance, run: DagsterRun) -> bool:
     try:
         process = psutil.Process(pid)
         # The number may have been given anew, after a restart of the machine for one.
-        return process.status() == psutil.STATUS_ZOMBIE or process.create_time() > started + 1
+        return process.status() == psutil.STATUS_ZOMBIE or process.create_time() > started + CLOCK_SECONDS
     except psutil.NoSuchProcess:
         return True
 
