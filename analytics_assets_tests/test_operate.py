@@ -7,9 +7,10 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -26,15 +27,19 @@ from dagster import (
     build_sensor_context,
 )
 from dagster._core.events import EngineEventData
+from dagster._daemon.auto_run_reexecution.auto_run_reexecution import filter_runs_to_should_retry
 
 from analytics_assets.attempts import WAITS
+from analytics_assets.failures import STEP_RETRIES
+from analytics_assets.ingest.source import Source
 from analytics_assets.operate import launcher, notify
+from analytics_assets.operate.home import prepare_dagster_home
 from analytics_assets.operate.inventory import Finding, State, take_inventory
 from analytics_assets.operate.launcher import LocalRunLauncher, end_abandoned_runs, is_abandoned
 from analytics_assets.operate.notify import Problem, messages, post, problems_of
 from analytics_assets.partitions import Window
 from analytics_assets.warehouse import models
-from analytics_assets.warehouse.dbt import DbtError
+from analytics_assets.warehouse.dbt import DbtError, code_versions, load_manifest
 from analytics_assets_tests.conftest import Project, day
 from analytics_assets_tests.test_automation import EVENTS_CHAIN, HEADER, event
 
@@ -168,6 +173,42 @@ def with_changed_code(project: Project, folder: Path, monkeypatch: pytest.Monkey
     found = Project(folder, project.domains, project.changes)
     found.instance = project.instance
     return found
+
+
+def test_the_code_of_a_model_is_all_that_its_rows_depend_on(project: Project) -> None:
+    manifest = load_manifest(project.settings)
+    before = code_versions(manifest, project.sources)
+
+    def changed_by(change: Callable[[dict], None], sources: Sequence[Source] = ()) -> set[str]:
+        other = deepcopy(dict(manifest))
+        change(other)
+        after = code_versions(other, sources or project.sources)
+        return {name.rpartition(".")[2] for name in after if after[name] != before[name]}
+
+    def sql(manifest: dict) -> None:
+        manifest["nodes"]["model.analytics.stg_companies"]["raw_code"] += " -- and more"
+
+    def macro(manifest: dict) -> None:
+        manifest["macros"]["macro.analytics.in_window"]["macro_sql"] += " "
+
+    def variant_for_another_warehouse(manifest: dict) -> None:
+        manifest["macros"]["macro.analytics.default__raw"]["macro_sql"] += " "
+
+    def lookup(manifest: dict) -> None:
+        model = manifest["nodes"]["model.analytics.mart_company_daily"]
+        model["depends_on"]["nodes"].append("seed.analytics.some_lookup")
+        manifest["nodes"]["seed.analytics.some_lookup"] = {"resource_type": "seed", "checksum": {"checksum": "1"}}
+
+    assert changed_by(lambda manifest: None) == set()
+    assert changed_by(sql) == {"stg_companies"}
+    assert {"stg_companies", "stg_consent_events", "mart_company_daily"} <= changed_by(macro)
+    assert changed_by(variant_for_another_warehouse) == {"src_companies", "src_consent_events"}
+    assert changed_by(lookup) == {"mart_company_daily"}
+    another_winner = [
+        replace(source, winner=("COUNT desc",)) if source.name == "consent_events" else source
+        for source in project.sources
+    ]
+    assert changed_by(lambda manifest: None, another_winner) == {"src_consent_events"}
 
 
 def test_changed_code_is_marked_asks_for_nothing_and_is_rolled_out_newest_first_and_resumed(
@@ -483,6 +524,33 @@ def test_a_run_counts_as_dead_when_its_process_is_gone_or_its_number_belongs_to_
         assert not is_abandoned(instance, another)
         monkeypatch.setattr(launcher.psutil.Process, "create_time", lambda self: datetime.now().timestamp() + 3600)
         assert is_abandoned(instance, another), "this process is younger than the run"
+
+
+def test_a_run_is_started_again_when_it_was_killed_and_not_when_a_step_of_it_failed(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `dagster.yaml` has it: a step that failed has tried again by itself, where that could help."""
+    monkeypatch.setenv("DAGSTER_HOME", str(prepare_dagster_home(project.settings)))
+    with DagsterInstance.get() as instance:
+        project.instance = instance
+        killed = instance.get_run_by_id(started_run(instance, project, os.getpid()))
+        assert killed is not None
+        instance.report_run_failed(killed)
+        assert [run.run_id for run in filter_runs_to_should_retry(instance.get_runs(), instance)] == [killed.run_id]
+
+        monkeypatch.setattr(
+            models, "run_dbt", lambda *_, **__: (_ for _ in ()).throw(DbtError("No space left on device"))
+        )
+        job = project.definitions.resolve_implicit_global_asset_job_def()
+        failed = job.execute_in_process(
+            instance=instance,
+            asset_selection=[AssetKey("src_consent_events")],
+            partition_key=str(day(1)),
+            raise_on_error=False,
+        )
+        assert not failed.success
+        assert len([event for event in failed.all_events if event.is_step_up_for_retry]) == STEP_RETRIES
+        assert [run.run_id for run in filter_runs_to_should_retry(instance.get_runs(), instance)] == [killed.run_id]
 
 
 def test_post_is_tried_a_bounded_number_of_times(webhook: Webhook) -> None:
