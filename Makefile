@@ -1,7 +1,6 @@
 # Everything is installed into .venv, from requirements.lock, the first time that it is needed.
 PYTHON ?= python3
 BIN := .venv/bin
-export DAGSTER_HOME ?= $(CURDIR)/.dagster
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo dev test proof lint format validate bench lock clean
@@ -25,8 +24,8 @@ demo: install ## simulate 30 days, make every day of every asset, say where to l
 	@$(BIN)/analytics-assets demo
 
 dev: install ## the UI, the sensors and the automation, at http://127.0.0.1:3000
-	@$(BIN)/analytics-assets prepare
-	@$(BIN)/dagster dev
+	@echo "the UI comes up at http://127.0.0.1:3000; Ctrl-C ends it"
+	@DAGSTER_HOME=$$($(BIN)/analytics-assets prepare) && export DAGSTER_HOME && $(BIN)/dagster dev --log-level warning
 
 test: install ## run the tests
 	@$(BIN)/pytest
@@ -47,8 +46,8 @@ format: install ## let ruff and sqlfluff mend what they can
 	@$(BIN)/sqlfluff fix --quiet dbt_project/models
 
 validate: install ## load the code location as Dagster would
-	@$(BIN)/analytics-assets prepare
-	@$(BIN)/dagster definitions validate --load-with-grpc
+	@DAGSTER_HOME=$$($(BIN)/analytics-assets prepare) && export DAGSTER_HOME \
+		&& $(BIN)/dagster definitions validate --load-with-grpc
 
 bench: install ## measure speed, as ratios to something outside the project
 	@$(BIN)/python -m benchmarks

@@ -5,7 +5,7 @@ newest, a tick that was missed changes nothing, and a day that is up to date is 
 is remembered (`attempts`), so that it is not asked for in every tick.
 """
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from datetime import UTC, date, datetime
 
 from dagster import (
@@ -15,8 +15,12 @@ from dagster import (
     AutomationConditionSensorDefinition,
     AutomationContext,
     AutomationResult,
+    DagsterEventType,
+    DagsterInstance,
+    DagsterRunStatus,
     DefaultSensorStatus,
     RunRequest,
+    RunsFilter,
     SensorEvaluationContext,
 )
 from dagster._core.definitions.events import AssetKeyPartitionKey
@@ -29,12 +33,20 @@ from dagster._core.storage.tags import (
 )
 from dagster_shared.record import copy
 
-from analytics_assets.attempts import Attempts
+from analytics_assets.attempts import WAITS, Attempts
 from analytics_assets.ingest.ledger import Ledger, wanted_versions
 from analytics_assets.ingest.source import Source
 from analytics_assets.partitions import ONE_DAY, Window, contiguous
 from analytics_assets.settings import Settings
-from analytics_assets.versions import RAW_PREFIX, Offsets, builds_of, input_versions, offsets_of, recorded_builds
+from analytics_assets.versions import (
+    RAW_PREFIX,
+    Offsets,
+    builds_of,
+    digest,
+    input_versions,
+    offsets_of,
+    recorded_builds,
+)
 
 NO_RETRY = {MAX_RETRIES_TAG: "0"}
 """The tag of runs that Dagster need not start again when they are killed: who asked for them asks again."""
@@ -190,17 +202,28 @@ class Automation:
 
 
 class OutOfDateDaysSensor(AutomationConditionSensorDefinition):
-    """Dagster's own sensor for conditions, which makes a run of every span of days instead of one of every day."""
+    """Dagster's own sensor for conditions, which makes a run of every span of days instead of one of every day.
+
+    Attributes:
+        is_outdated: tells whether runs, which load the project anew, would be made by other code than the conditions
+            know of. They would then find every day made by the wrong code, and ask for failed ones without end.
+    """
+
+    is_outdated: Callable[[], bool]
 
     def evaluate_tick(self, context: SensorEvaluationContext) -> SensorExecutionData:
-        """Evaluates the conditions of all assets, and asks for runs."""
+        """Evaluates the conditions of all assets, and asks for runs, unless runs would be made by other code."""
+        if self.is_outdated():
+            reload = "The dbt project has changed since it was loaded: press `Reload definitions` in the UI."
+            return SensorExecutionData(skip_message=reload, cursor=context.cursor)
         data = super().evaluate_tick(context)
-        return copy(data, run_requests=one_run_a_span(data.run_requests or []))
+        requests = (unless_it_died(context.instance, one) for one in one_run_a_span(data.run_requests or []))
+        return copy(data, run_requests=[request for request in requests if request])
 
 
-def build_out_of_date_sensor() -> AutomationConditionSensorDefinition:
+def build_out_of_date_sensor(is_outdated: Callable[[], bool]) -> AutomationConditionSensorDefinition:
     """The sensor that asks for the days that are out of date."""
-    return OutOfDateDaysSensor(
+    sensor = OutOfDateDaysSensor(
         "out_of_date_days",
         target=AssetSelection.all(),
         use_user_code_server=True,  # the conditions are Python of this project
@@ -209,6 +232,8 @@ def build_out_of_date_sensor() -> AutomationConditionSensorDefinition:
         minimum_interval_seconds=5,
         description="Asks for the days that are not made from what there is now.",
     )
+    sensor.is_outdated = is_outdated
+    return sensor
 
 
 def one_run_a_span(requests: Sequence[RunRequest]) -> list[RunRequest]:
@@ -243,3 +268,29 @@ def span_tags(span: Window) -> dict[str, str]:
         ASSET_PARTITION_RANGE_START_TAG: span.start.isoformat(),
         ASSET_PARTITION_RANGE_END_TAG: (span.end - ONE_DAY).isoformat(),
     }
+
+
+REQUEST_TAG, ATTEMPT_TAG = "analytics/request", "analytics/attempt"
+
+
+def unless_it_died(instance: DagsterInstance, request: RunRequest) -> RunRequest | None:
+    """A request, unless runs of the same died before they began their first step and it is too early for another.
+
+    Such runs leave no attempt: their process could not load the project, say. What else fails, `attempts` remembers.
+    """
+    names = sorted(key.path[-1] for key in request.asset_selection or ())
+    span = [request.tags.get(tag, "") for tag in (ASSET_PARTITION_RANGE_START_TAG, ASSET_PARTITION_RANGE_END_TAG)]
+    identity = digest([*names, *span])
+    deaths = 0
+    for record in instance.get_run_records(RunsFilter(tags={REQUEST_TAG: identity}), limit=len(WAITS) + 1):
+        run = record.dagster_run
+        is_dead = run.status is DagsterRunStatus.FAILURE
+        if not is_dead or instance.all_logs(run.run_id, of_type=DagsterEventType.STEP_START):
+            break
+        ended = datetime.fromtimestamp(record.end_time or record.update_timestamp.timestamp(), UTC)
+        if deaths == 0:
+            last_ended = ended
+        deaths += 1
+    if deaths > len(WAITS) or (deaths and datetime.now(UTC) < last_ended + WAITS[deaths - 1]):
+        return None
+    return request.with_replaced_attrs(tags={**request.tags, REQUEST_TAG: identity, ATTEMPT_TAG: str(deaths + 1)})

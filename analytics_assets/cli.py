@@ -152,12 +152,15 @@ def _materialize(settings: Settings, window: "Window | None", select: str | None
 
 
 def _selected(select: str | None) -> set[str]:
-    from dagster import AssetSelection
+    from dagster import AssetSelection, DagsterError
 
     from analytics_assets.definitions import defs
 
-    selection = AssetSelection.from_string(select) if select else AssetSelection.all()
-    names = {key.path[-1] for key in selection.resolve(defs.resolve_asset_graph())}
+    try:
+        selection = AssetSelection.from_string(select) if select else AssetSelection.all()
+        names = {key.path[-1] for key in selection.resolve(defs.resolve_asset_graph())}
+    except DagsterError:
+        names = set()
     if not names:
         raise ValueError(f"--select {select!r} selects no asset; `dagster asset list` prints their names")
     return names
@@ -177,7 +180,7 @@ def _runner(settings: Settings) -> "Iterator[Runner]":
     sources = [source for domain in DOMAINS for source in domain.sources]
     with DagsterInstance.get() as instance, _progress() as announce:
         for run_id in end_abandoned_runs(instance):
-            announce(f"run {run_id[:8]} was killed; what it did not finish is made now")
+            announce(f"run {run_id[:8]} was killed; the days that it had begun are out of date now")
         yield Runner(defs, sources, settings, instance, announce)
 
 
@@ -356,7 +359,7 @@ def _write_env_once(first_day: date) -> None:
 
 @app.command()
 def prepare() -> None:
-    """Make DAGSTER_HOME and dbt's manifest ready; `make dev` and the tests do so first."""
+    """Make DAGSTER_HOME and dbt's manifest ready, and print the former; `make dev` does so first."""
     with _told_plainly():
         from dagster import DagsterInstance
 
@@ -365,10 +368,11 @@ def prepare() -> None:
         from analytics_assets.warehouse.dbt import prepare_manifest
 
         settings = get_settings()
-        prepare_dagster_home(settings)
+        home = prepare_dagster_home(settings)
         prepare_manifest(settings)
         with DagsterInstance.get() as instance:
             end_abandoned_runs(instance)
+        print(home)  # for whoever starts Dagster next
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -382,6 +386,10 @@ def dbt(
         from analytics_assets.definitions import DOMAINS
         from analytics_assets.warehouse.dbt import run_dbt
 
+        if not context.args:
+            raise ValueError(
+                "say what dbt should do, for example: analytics-assets dbt -- compile -s mart_company_daily"
+            )
         settings = get_settings()
         window = _window_of(settings, from_.date(), to.date()) if from_ and to else None
         sources = [source for domain in DOMAINS for source in domain.sources]

@@ -18,6 +18,7 @@ from analytics_assets.operate.daily import build_daily_schedules, build_inventor
 from analytics_assets.operate.notify import build_notifiers
 from analytics_assets.partitions import Window, daily_partitions
 from analytics_assets.settings import Settings
+from analytics_assets.warehouse.dbt import fingerprint
 from analytics_assets.warehouse.lake import ParquetByDay
 from analytics_assets.warehouse.models import build_model_assets
 from analytics_assets.warehouse.publish import build_published_asset
@@ -62,9 +63,18 @@ def build_definitions(settings: Settings, domains: Iterable[Domain]) -> Definiti
             build_published_asset(domain.name, domain.owner, settings, partitions, automation),
         )
     ]
+    loaded = fingerprint(settings)
+
+    def is_outdated() -> bool:
+        return fingerprint(settings) != loaded
+
     definitions = Definitions(
         assets=[*assets, build_inventory_asset(sources, settings, lambda: definitions.resolve_asset_graph())],
-        sensors=[build_new_files_sensor(sources, settings), build_out_of_date_sensor(), *build_notifiers(settings)],
+        sensors=[
+            build_new_files_sensor(sources, settings),
+            build_out_of_date_sensor(is_outdated),
+            *build_notifiers(settings),
+        ],
         schedules=build_daily_schedules(sources, settings),
         resources={
             "lake": ParquetByDay(folder=str(settings.raw_dir), retry_wait_seconds=settings.retry_wait_seconds),

@@ -20,14 +20,14 @@ _TRANSIENT_NUMBERS = {
 
 _TRANSIENT_TEXT = re.compile(
     r"could not set lock|conflicting lock|database is locked|database or disk is full|no space left|disk quota"
-    r"|out of memory|failed to allocate|input/output error|disk i/o error|too many open files|timed out|timeout"
-    r"|transaction conflict|connection (reset|refused|aborted)|temporarily unavailable|quota ?exceeded|could not write",
+    r"|out of memory|failed to allocate|input/output error|disk i/o error|too many open files|timed out"
+    r"|transaction conflict|connection (reset|refused|aborted)|temporarily unavailable|quota ?exceeded",
     re.IGNORECASE,
 )
 
 _ADVICE = (
     (
-        re.compile(r"no space left|disk is full|disk quota|could not write|failed to offload", re.IGNORECASE),
+        re.compile(r"no space left|disk is full|disk quota|failed to offload", re.IGNORECASE),
         "The disk is full: free some space; docs/operate.md says what may be deleted. Nothing is lost, and what was "
         "begun is done again.",
     ),
@@ -41,6 +41,10 @@ _ADVICE = (
         "Raise ANALYTICS_DUCKDB_MEMORY_LIMIT, or make fewer days in one run.",
     ),
 )
+
+
+_DUCKDB_ADVICE = re.compile(r"\. (However, you would be able to open|See also https://duckdb).*", re.IGNORECASE)
+"""What DuckDB says about a lock to people at its own prompt."""
 
 
 def is_transient(error: BaseException | str) -> bool:
@@ -65,6 +69,7 @@ def sentence(error: BaseException | str) -> str:
     """What happened, in one line, and what to do about it where that is known."""
     text = error if isinstance(error, str) else f"{error}" or type(error).__name__
     text = " ".join(text.split())
+    text = _DUCKDB_ADVICE.sub("", text)
     advice = next((advice for pattern, advice in _ADVICE if pattern.search(text)), None)
     return f"{text.rstrip('.')}. {advice}" if advice else text
 
@@ -99,8 +104,12 @@ def first_finding(metadata: Mapping[str, object]) -> str:
     table = metadata.get("first") or metadata.get("failing_rows")
     if table is None:
         return ""
-    first = table.records[0].data  # type: ignore[attr-defined]
-    return ": " + ", ".join(f"{name} {value}" for name, value in first.items())
+    records = table.records  # type: ignore[attr-defined]
+    first = dict(records[0].data)
+    why = first.pop("why", None)
+    text = ", ".join(f"{name} {value}" for name, value in first.items())
+    more = f", and {len(records) - 1} more" if len(records) > 1 else ""
+    return f": {text}{more}" if why is None else f": {text}: {why}{more}"
 
 
 def _with_causes(error: BaseException) -> Iterator[BaseException]:

@@ -4,6 +4,7 @@ The planning is pure; `Runner` executes a plan and remembers what failed.
 """
 
 import logging
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
@@ -23,9 +24,12 @@ from dagster._core.storage.tags import PRIORITY_TAG
 from analytics_assets.attempts import Attempts
 from analytics_assets.automation import NO_RETRY, span_tags
 from analytics_assets.failures import first_finding, reason_of
+from analytics_assets.ingest.inbox import strangers
 from analytics_assets.ingest.landing import Landing
+from analytics_assets.ingest.ledger import Ledger
 from analytics_assets.ingest.raw import LANDED_PREFIX
 from analytics_assets.ingest.source import Source
+from analytics_assets.operate.launcher import PID_TAG
 from analytics_assets.partitions import Window, contiguous, partitioned_days
 from analytics_assets.settings import Settings
 from analytics_assets.versions import Offsets, builds_of, upstream_by_asset
@@ -33,6 +37,9 @@ from analytics_assets.versions import Offsets, builds_of, upstream_by_asset
 logger = logging.getLogger(__name__)
 
 ROLL_OUT_PRIORITY = "-10"
+
+UNSETTLED_SECONDS = 60
+"""So long a file that is being written is waited for, or ten times as long as a file takes to settle."""
 
 Upstream = Mapping[str, Mapping[str, Offsets]]
 """For each partitioned asset, those that it reads and how; every asset stands after those that it reads."""
@@ -126,33 +133,52 @@ class Runner:
         self._job = definitions.resolve_implicit_global_asset_job_def()
         self._graph = definitions.resolve_asset_graph()
         self.upstream = upstream_by_asset(self._graph)
+        self._last_run_id = ""
         self.outcome = Outcome()
 
     def land(self, names: Set[str]) -> None:
         """Lands everything that lies in the inbox of some landing assets, and waits for what is being written."""
         for source in self._sources:
-            name = LANDED_PREFIX + source.name
-            if name not in names:
-                continue
-            while True:
-                found = Landing(self._settings, source).look()
-                if found.new:
-                    if not self._execute([name], None):
-                        break
-                elif found.unsettled:
-                    self._announce(f"waiting for {found.unsettled[0].path}, which is still being written")
-                    time.sleep(min(1.0, self._settings.inbox_settle_seconds))
-                else:
-                    break
+            if LANDED_PREFIX + source.name in names:
+                self._land(source)
+        if names >= {LANDED_PREFIX + source.name for source in self._sources}:
+            self.outcome.warnings += strangers(self._settings.inbox_dir, self._sources)
 
-    def make(self, plan: Iterable[PlannedRun], tags: Mapping[str, str] | None = None) -> None:
-        """Executes some runs; one that fails does not stop those that do not read from it."""
+    def _land(self, source: Source) -> None:
+        patience = max(UNSETTLED_SECONDS, 10 * self._settings.inbox_settle_seconds)
+        ledger, deadline = Ledger(self._settings.lake_dir), time.monotonic() + patience
+        refused_before = ledger.unreadable(source)
+        while True:
+            found = Landing(self._settings, source).look()
+            if found.new:
+                if not self._execute([LANDED_PREFIX + source.name], None):
+                    break
+            elif found.unsettled and time.monotonic() < deadline:
+                self._announce(f"waiting for {found.unsettled[0].path}, which is still being written")
+                time.sleep(min(1.0, self._settings.inbox_settle_seconds))
+            else:
+                break
+        folder = self._settings.inbox_dir / source.name
+        told = [f"{file.path} is still being written; it is left for the next time" for file in found.unsettled]
+        told += [f"{path} is no file of this source: {why}" for path, why in sorted(found.ignored.items())]
+        for path, why in ledger.unreadable(source).items():
+            if refused_before.get(path) == why and (folder / path).exists():
+                told.append(f"{path} still cannot be read: {why}")
+        self.outcome.warnings += [f"{source.name}: {sentence}" for sentence in told]
+
+    def make(self, plan: Iterable[PlannedRun], tags: Mapping[str, str] | None = None) -> bool:
+        """Executes some runs; one that fails does not stop those that do not read from it.
+
+        Returns:
+            Whether all of them succeeded.
+        """
         failed: set[str] = set()
         for run in plan:
             assets = [name for name in run.assets if not failed & set(self.upstream[name])]
             failed |= set(run.assets) - set(assets)
             if assets and not self._execute(assets, run.window, tags):
                 failed |= set(assets)
+        return not failed
 
     def settle(self, names: Set[str]) -> None:
         """Does what the automation would for some assets, tick by tick, until it asks for nothing more.
@@ -160,26 +186,26 @@ class Runner:
         Days that failed before are tried once more, however often that was: who calls this may have mended the cause.
         """
         Attempts(self._settings.lake_dir).wake(names)
-        cursor, given_up = None, set()
-        while True:
-            tick = evaluate_automation_conditions(
-                self._definitions, self._instance, AssetSelection.assets(*sorted(names)), cursor=cursor
-            )
-            cursor = tick.cursor
-            requested = {
-                key.path[-1]: {date.fromisoformat(day) for day in tick.get_requested_partitions(key) if day}
-                for key in self._graph.toposorted_asset_keys
-                if self._graph.get(key).partitions_def is not None
-            }
-            windows = {
-                name: contiguous(day for day in days if (name, day) not in given_up) for name, days in requested.items()
-            }
-            plan = group_into_runs(self.upstream, windows)
-            if not plan:
-                return
+        given_up: set[tuple[str, date]] = set()
+        while plan := self._tick(names, given_up):
             for run in plan:
                 if not self._execute(list(run.assets), run.window):
-                    given_up |= {(name, day) for name in run.assets for day in run.window.days()}
+                    given_up |= self._failed_days(run)
+                    break  # what is left of the plan may read what failed: the next tick knows which days do
+
+    def _tick(self, names: Set[str], given_up: Set[tuple[str, date]]) -> list[PlannedRun]:
+        """What the automation asks for now, less what failed before."""
+        tick = evaluate_automation_conditions(self._definitions, self._instance, AssetSelection.assets(*sorted(names)))
+        windows = {}
+        for name in self.upstream:
+            requested = {date.fromisoformat(day) for day in tick.get_requested_partitions(AssetKey(name)) if day}
+            windows[name] = contiguous(day for day in requested if (name, day) not in given_up)
+        return group_into_runs(self.upstream, windows)
+
+    def _failed_days(self, run: PlannedRun) -> set[tuple[str, date]]:
+        """The days of a run that failed; all of them when it did not get as far as to try any."""
+        tried = set(Attempts(self._settings.lake_dir).of_run(self._last_run_id))
+        return tried or {(name, day) for name in run.assets for day in run.window.days()}
 
     def roll_out(self, names: Set[str], days_per_run: int) -> None:
         """Makes the days anew that older code made, and what is made from them, the newest first.
@@ -199,8 +225,7 @@ class Runner:
                     chosen.add(name)
             windows = tied_windows(self.upstream, chosen, window, partitions)
             plan = group_into_runs(self.upstream, {name: [window] for name, window in windows.items()})
-            self.make(plan, {PRIORITY_TAG: ROLL_OUT_PRIORITY})
-            if self.outcome.failures:
+            if not self.make(plan, {PRIORITY_TAG: ROLL_OUT_PRIORITY}):
                 return
 
     def _made_by_older_code(self, names: Set[str], partitions: Window) -> dict[str, set[date]]:
@@ -218,10 +243,11 @@ class Runner:
         result = self._job.execute_in_process(
             instance=self._instance,
             asset_selection=[AssetKey(name) for name in assets],
-            tags={**NO_RETRY, **(span_tags(window) if window else {}), **(tags or {})},
+            tags={**NO_RETRY, PID_TAG: str(os.getpid()), **(span_tags(window) if window else {}), **(tags or {})},
             raise_on_error=False,
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
+        self._last_run_id = result.run_id
         for event in result.all_events:
             if event.event_type is DagsterEventType.ASSET_MATERIALIZATION and event.partition:
                 materialization = event.step_materialization_data.materialization

@@ -1,6 +1,8 @@
 """What a step does around its work so that automation knows of it: attempts, records, errors that say what to do."""
 
-from collections.abc import Iterator
+import logging
+import sqlite3
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from dagster import AssetExecutionContext, AssetSpec
@@ -10,6 +12,8 @@ from analytics_assets.failures import for_dagster, is_transient, sentence
 from analytics_assets.partitions import Window
 from analytics_assets.settings import Settings
 from analytics_assets.versions import Build, Offsets, builds_of, input_versions, offsets_of, recorded_builds
+
+logger = logging.getLogger(__name__)
 
 
 def upstream_of(spec: AssetSpec) -> dict[str, Offsets]:
@@ -26,18 +30,28 @@ def made_days(context: AssetExecutionContext, spec: AssetSpec, settings: Setting
     """
     name, window = spec.key.path[-1], Window.of_run(context)
     builds, attempts = builds_of(name, settings), Attempts(settings.lake_dir)
-    builds.forget_what_is_gone()
-    # Before the work: what changes upstream meanwhile must show as a difference after it.
-    inputs = input_versions(upstream_of(spec), window, recorded_builds(settings))
-    plan = {day: Build(inputs[day], spec.code_version or "") for day in window.days()}
-    attempts.begin(name, plan, context.run_id)
     try:
+        builds.forget_what_is_gone()
+        # Before the work: what changes upstream meanwhile must show as a difference after it.
+        inputs = input_versions(upstream_of(spec), window, recorded_builds(settings))
+        plan = {day: Build(inputs[day], spec.code_version or "") for day in window.days()}
+        attempts.begin(name, plan, context.run_id)
+        builds.forget(name, plan)
         yield window
     except Exception as error:
-        attempts.fail(name, plan, sentence(error), permanent=not is_transient(error))
+        fail(settings, [name], window, error)
         raise dagster_error(context, settings, error) from error
     builds.record(name, plan)
     attempts.end(name, plan)
+
+
+def fail(settings: Settings, names: Iterable[str], window: Window, error: Exception) -> None:
+    """Writes down why the days of some assets failed, if that can be written: a full disk takes no record either."""
+    try:
+        for name in names:
+            Attempts(settings.lake_dir).fail(name, window.days(), sentence(error), permanent=not is_transient(error))
+    except (OSError, sqlite3.Error) as unwritable:
+        logger.warning(f"the failure could not be recorded: {unwritable}")
 
 
 def dagster_error(context: AssetExecutionContext, settings: Settings, error: Exception | str) -> Exception:

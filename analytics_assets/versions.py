@@ -44,6 +44,10 @@ Those of all other assets lie beside the warehouse.
 """
 
 
+EMPTY_DATABASE_BYTES = 12_288
+"""The size of a DuckDB database without tables: its header and no block."""
+
+
 @dataclass(frozen=True)
 class Build:
     """What one day of an asset was last built from."""
@@ -69,13 +73,30 @@ class Builds:
         self._file, self._guarded = folder / "builds.sqlite", guarded
 
     def _nothing_is_built(self) -> bool:
-        return not self._file.exists() or (self._guarded is not None and not self._guarded.exists())
+        return not self._file.exists() or self._guarded_is_gone()
+
+    def _guarded_is_gone(self) -> bool:
+        """Whether the database is not there, or was made anew without tables, as by someone who only looked."""
+        if self._guarded is None:
+            return False
+        return not self._guarded.exists() or self._guarded.stat().st_size <= EMPTY_DATABASE_BYTES
 
     def forget_what_is_gone(self) -> None:
         """Drops the records of a database that was deleted; to be called before a new one is made."""
-        if self._guarded is not None and not self._guarded.exists() and self._file.exists():
+        if self._guarded_is_gone() and self._file.exists():
             with open_sqlite(self._file, _SCHEMA) as connection:
                 connection.execute("delete from builds")
+
+    def forget(self, asset: str, days: Iterable[date]) -> None:
+        """Drops the records of days that are about to be written: what they hold is unknown until it is recorded."""
+        if self._nothing_is_built():
+            return
+        with open_sqlite(self._file, _SCHEMA) as connection:
+            connection.execute("begin immediate")
+            connection.executemany(
+                "delete from builds where asset = ? and day = ?", [(asset, day.isoformat()) for day in days]
+            )
+            connection.execute("commit")
 
     def record(self, asset: str, built: Mapping[date, Build]) -> None:
         """Records days after they were written; a kill in between only means that they are built once more."""

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from dagster import AssetCheckKey, AssetKey, RunRequest
+from dagster import AssetCheckKey, AssetKey, RunRequest, build_sensor_context
+from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from analytics_assets.attempts import KILLED, WAITS, Attempts
-from analytics_assets.automation import one_run_a_span
+from analytics_assets.automation import one_run_a_span, span_tags, unless_it_died
 from analytics_assets.failures import is_transient, sentence
 from analytics_assets.partitions import Window
 from analytics_assets.versions import Build
@@ -109,7 +110,8 @@ def test_a_day_that_does_not_add_up_holds_back_what_reads_it_and_the_other_days_
     run_dbt = models.run_dbt
 
     def losing_a_row(arguments: list[str], *rest: object, **named: object) -> object:
-        """stg is made, loses the row of one day, and is tested then."""
+        """stg is made, loses the row of one day, and is tested then; the next runs are as they should be."""
+        monkeypatch.undo()
         chosen = [name for name in arguments if name.startswith(("src_", "stg_"))]
         made = run_dbt(["run", "--select", *chosen], *rest, **named)  # type: ignore[arg-type]
         with duckdb.connect(str(project.settings.warehouse_file)) as connection:
@@ -122,11 +124,12 @@ def test_a_day_that_does_not_add_up_holds_back_what_reads_it_and_the_other_days_
     runner.land({"landed_consent_events"})
     runner.settle(set(project.assets))
     assert any("adds_up_stg_consent_events_" in failure for failure in runner.outcome.failures), runner.outcome
-    monkeypatch.undo()
-    requested = project.requested()
-    assert "stg_consent_events" not in requested
-    assert str(day(1)) not in requested["mart_company_daily"]
-    assert str(day(2)) in requested["mart_company_daily"]
+    rest = {day(number) for number in range(5)} - {day(1)}
+    made = {name: set(days) for name, days in runner.outcome.made.items()}
+    assert made["mart_company_daily"] == made["published_consent"] == rest, "one look makes all that it may"
+    assert project.requested() == {}, "it rests"
+    project.settle()
+    assert sorted(project.frame("published_consent")["the_day"]) == [day(1), day(2)]
 
 
 @pytest.mark.parametrize(
@@ -179,3 +182,93 @@ def test_consecutive_days_of_the_same_assets_are_one_run() -> None:
         assert one.partition_key is None
         assert "dagster/partition" not in one.tags
         assert one.tags["kept"] == "yes"
+
+
+def test_a_write_that_was_not_recorded_is_made_again_even_if_its_inputs_return_to_the_old_ones(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = HEADER + event("a", day(1))
+    project.drop("consent_events", "events-1.csv", old)
+    project.settle()
+
+    def crash(*_: object, **__: object) -> None:
+        raise RuntimeError("after the file was written")
+
+    project.drop("consent_events", "events-1.csv", old + event("b", day(1)))
+    with monkeypatch.context() as failing:
+        failing.setattr("analytics_assets.warehouse.lake.Builds.record", crash)
+        runner = project.runner()
+        runner.land({"landed_consent_events"})
+        runner.settle(set(project.assets))
+    assert project.frame("raw_consent_events").height == 2
+    project.drop("consent_events", "events-1.csv", old)
+    project.settle()
+    assert project.frame("raw_consent_events").height == 1
+    assert project.frame("mart_company_daily")["total_events"].to_list() == [2]
+
+
+def test_a_damaged_piece_is_named_with_what_to_do_and_is_not_tried_again(project: Project) -> None:
+    project.drop("consent_events", "events-1.csv", HEADER + event("a", day(1)))
+    project.land()
+    (piece,) = (project.settings.landed_dir / "consent_events").glob("*/*.parquet")
+    piece.write_bytes(piece.read_bytes()[:-20])
+    runner = project.runner()
+    runner.settle(set(project.assets))
+    assert any(piece.name in failure and "restore it from a backup" in failure for failure in runner.outcome.failures)
+    (attempt,) = Attempts(project.settings.lake_dir).read("raw_consent_events", Window.of_days(day(1), day(1))).values()
+    assert attempt.permanent
+    assert piece.name in attempt.reason
+    assert str(day(1)) not in project.requested().get("raw_consent_events", ())
+
+
+def test_a_warehouse_without_tables_counts_as_none(project: Project) -> None:
+    """Somebody deletes the file, and somebody else looks at it with a client, which makes an empty one."""
+    project.drop("consent_events", "events-1.csv", HEADER + event("a", day(1)))
+    project.settle()
+    project.settings.warehouse_file.unlink()
+    duckdb.connect(str(project.settings.warehouse_file)).close()
+    project.settle()
+    assert project.frame("mart_company_daily")["total_events"].to_list() == [2]
+
+
+def test_a_run_that_dies_before_its_first_step_is_not_asked_for_in_every_tick_nor_for_ever(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As all runs do while the project cannot be loaded: no step begins, so no attempt is written down."""
+    job = project.definitions.resolve_implicit_global_asset_job_def()
+    wanted = RunRequest(asset_selection=[AssetKey("raw_consent_events")], tags=span_tags(Window.of_days(DAY, DAY)))
+
+    def die(request: RunRequest) -> None:
+        run = project.instance.create_run_for_job(
+            job, asset_selection=frozenset(request.asset_selection or ()), tags=request.tags
+        )
+        project.instance.report_run_failed(run)
+
+    first = unless_it_died(project.instance, wanted)
+    assert first is not None
+    die(first)
+    assert unless_it_died(project.instance, wanted) is None, "it rests"
+    another_span = RunRequest(asset_selection=wanted.asset_selection, tags=span_tags(Window.of_days(day(1), day(1))))
+    assert unless_it_died(project.instance, another_span) is not None
+    monkeypatch.setattr("analytics_assets.automation.WAITS", (timedelta(0), timedelta(0)))
+    numbers = []
+    while request := unless_it_died(project.instance, wanted):
+        numbers.append(request.tags["analytics/attempt"])
+        die(request)
+    assert numbers == ["2", "3"]
+
+
+def test_nothing_is_asked_for_while_the_dbt_project_is_another_than_was_loaded(project: Project) -> None:
+    sensor = project.definitions.resolve_sensor_def("out_of_date_days")
+    repository = project.definitions.get_repository_def()
+
+    def tick() -> SensorExecutionData:
+        with build_sensor_context(
+            instance=project.instance, repository_def=repository, sensor_name=sensor.name
+        ) as context:
+            return sensor.evaluate_tick(context)
+
+    assert tick().run_requests
+    sensor.is_outdated = lambda: True
+    assert not tick().run_requests
+    assert "Reload definitions" in str(tick().skip_message)

@@ -36,7 +36,7 @@ from analytics_assets.operate import launcher, notify
 from analytics_assets.operate.home import prepare_dagster_home
 from analytics_assets.operate.inventory import Finding, State, take_inventory
 from analytics_assets.operate.launcher import LocalRunLauncher, end_abandoned_runs, is_abandoned
-from analytics_assets.operate.notify import Problem, messages, post, problems_of
+from analytics_assets.operate.notify import Outbox, Problem, messages, post, problems_of
 from analytics_assets.partitions import Window
 from analytics_assets.warehouse import models
 from analytics_assets.warehouse.dbt import DbtError, code_versions, load_manifest
@@ -89,7 +89,7 @@ def test_the_inventory_is_empty_when_all_is_well_and_names_what_is_missing_and_w
     assert {name: (found[name].state, found[name].days) for name in project.assets} == dict.fromkeys(
         project.assets, (State.MISSING, all_days)
     )
-    assert found["raw_consent_events"].why == "it was never made"
+    assert found["raw_consent_events"].why.startswith("it was never made")
     assert found["stg_consent_events"].why == "waits for src_consent_events"
     project.settle()
     assert findings(project) == []
@@ -122,11 +122,11 @@ def test_a_failed_day_is_listed_with_its_reason_and_its_next_try(
     assert "database is locked" in failed.why
     assert failed.next_try.endswith("UTC")
     later = {finding.asset: finding for finding in findings(project, later=WAITS[0])}
-    assert later["src_consent_events"].next_try == "at the next tick"
+    assert later["src_consent_events"].next_try == "again at the next tick"
 
     fail_models(project, monkeypatch, "Binder Error: no such column")
     found = {finding.asset: finding for finding in findings(project)}
-    assert found["src_consent_events"].next_try == "when its inputs or its code change"
+    assert found["src_consent_events"].next_try == "not again until its inputs or its code change"
     assert found["published_consent"].why == "waits for mart_company_daily"
 
 
@@ -551,6 +551,61 @@ def test_a_run_is_started_again_when_it_was_killed_and_not_when_a_step_of_it_fai
         assert not failed.success
         assert len([event for event in failed.all_events if event.is_step_up_for_retry]) == STEP_RETRIES
         assert [run.run_id for run in filter_runs_to_should_retry(instance.get_runs(), instance)] == [killed.run_id]
+
+
+def test_the_same_is_told_once_a_day_and_what_could_not_be_sent_goes_out_before_the_next(
+    webhook: Webhook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notify.time, "sleep", lambda seconds: None)
+    outbox, now = Outbox(tmp_path), datetime.now(UTC)
+    problem = Problem("landed_consent_events", "", "check files_are_readable failed: file a.csv: it is empty")
+    assert outbox.untold([problem], now) == [problem]
+    assert outbox.untold([problem], now + timedelta(hours=23)) == []
+    assert outbox.untold([problem], now + timedelta(hours=25)) == [problem]
+
+    outbox.put([{"text": "first"}])
+    webhook.statuses = [503] * notify.POSTS
+    with pytest.raises(RuntimeError, match="status 503"):
+        outbox.send(webhook.url)
+    webhook.bodies.clear()
+    outbox.put([{"text": "second"}])
+    outbox.send(webhook.url)
+    outbox.send(webhook.url)
+    assert [body["text"] for body in webhook.bodies] == ["first", "second"]
+
+
+def test_a_redirect_is_not_taken_for_a_message_that_arrived(webhook: Webhook) -> None:
+    webhook.statuses = [302]
+    with pytest.raises(RuntimeError, match="status 302"):
+        post(webhook.url, {"text": "a"}, wait_seconds=0)
+
+
+def test_what_is_no_file_of_a_source_is_named_by_status_and_by_the_command(project: Project) -> None:
+    project.settle()
+    project.drop("consent_events", "late.csv", HEADER)
+    project.drop("consent_event", "events-1.csv", HEADER)
+    ignored = {(finding.asset, finding.why) for finding in findings(project) if finding.state is State.IGNORED}
+    assert any(asset == "landed_consent_events" and why.startswith("late.csv: its name") for asset, why in ignored)
+    assert any(asset == "inbox" and why.startswith("consent_event ") for asset, why in ignored)
+    warnings = project.settle().outcome.warnings
+    assert any("late.csv" in warning for warning in warnings)
+    assert any(warning.startswith("consent_event ") for warning in warnings)
+
+
+def test_a_file_that_still_cannot_be_read_is_named_again_and_one_that_is_never_finished_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = Project(tmp_path / "data")
+    project.settle()
+    project.drop("consent_events", "events-1.csv", b"")
+    assert any("events-1.csv" in failure for failure in project.settle().outcome.failures)
+    assert any("still cannot be read" in warning for warning in project.settle().outcome.warnings)
+
+    monkeypatch.setattr("analytics_assets.runs.UNSETTLED_SECONDS", 0)
+    endless = Project(tmp_path / "data", changes={"inbox_settle_seconds": 0.05})
+    monkeypatch.setattr("analytics_assets.ingest.inbox.time.time_ns", lambda: file.stat().st_mtime_ns + 1)
+    file = endless.drop("consent_events", "events-2.csv", HEADER)
+    assert any("still being written" in warning for warning in endless.settle().outcome.warnings)
 
 
 def test_post_is_tried_a_bounded_number_of_times(webhook: Webhook) -> None:

@@ -9,7 +9,7 @@ is long, so a look can begin where the last one ended: at a `Mark`.
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -114,6 +114,17 @@ def batched(files: list[InboxFile], size: int) -> Iterator[list[InboxFile]]:
     """Consecutive parts of a list."""
     for start in range(0, len(files), size):
         yield files[start : start + size]
+
+
+def strangers(inbox_dir: Path, sources: Iterable[Source]) -> list[str]:
+    """A sentence for each thing in the inbox that is in the folder of no source."""
+    names = {source.name for source in sources}
+    found = sorted(entry for entry in inbox_dir.iterdir() if entry.name not in names) if inbox_dir.is_dir() else []
+    return [
+        f"{entry.name} in the inbox is the folder of no source; there is {', '.join(sorted(names))}"
+        for entry in found
+        if not entry.name.startswith(".")
+    ]
 
 
 def unchanged(inbox_dir: Path, source: Source, file: InboxFile) -> bool:

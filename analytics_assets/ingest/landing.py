@@ -18,6 +18,7 @@ from pathlib import Path
 
 import polars as pl
 
+from analytics_assets.failures import is_transient
 from analytics_assets.files import only_one, replacing
 from analytics_assets.ingest.formats import UnreadableFile, read_batches
 from analytics_assets.ingest.inbox import InboxFile, Look, Mark, look, unchanged
@@ -218,9 +219,9 @@ def _under_a_plain_name(path: Path) -> Iterator[Path]:
     """The same file under a name without `*`, `[` or `?`, which the readers would take for patterns."""
     try:
         os.close(os.open(path, os.O_RDONLY | os.O_NOFOLLOW))
-    except FileNotFoundError:
-        raise
     except OSError as error:
+        if isinstance(error, FileNotFoundError) or is_transient(error):
+            raise
         raise UnreadableFile(f"it cannot be opened ({error.strerror})") from error
     with tempfile.TemporaryDirectory(prefix="landing-") as folder:
         name = path.name.lower()

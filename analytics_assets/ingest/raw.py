@@ -1,7 +1,8 @@
 """From a source's spec to its Dagster assets: what landed, the raw days, and their checks."""
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -27,12 +28,12 @@ from dagster import (
 from analytics_assets.attempts import Attempts
 from analytics_assets.automation import Automation
 from analytics_assets.ingest.landing import Landing, LandingReport, piece_file
-from analytics_assets.ingest.ledger import Ledger, Totals, version_of
+from analytics_assets.ingest.ledger import Ledger, Piece, Totals, version_of
 from analytics_assets.ingest.source import Source
 from analytics_assets.partitions import Window, partitioned_days
 from analytics_assets.settings import Settings
-from analytics_assets.steps import dagster_error
-from analytics_assets.versions import RAW_PREFIX, Build
+from analytics_assets.steps import dagster_error, fail
+from analytics_assets.versions import RAW_PREFIX, Build, builds_of
 from analytics_assets.warehouse.lake import LakeDay
 
 CODE_VERSION = "1"
@@ -164,6 +165,25 @@ def _raw_asset(
 ) -> AssetsDefinition:
     name = RAW_PREFIX + source.name
 
+    def planned(
+        window: Window, run_id: str
+    ) -> tuple[dict[str, LakeDay], Mapping[date, int], Mapping[date, list[Piece]]]:
+        """The days as they should be, with rejected rows and pieces of each; what they held before is forgotten."""
+        ledger = Ledger(settings.lake_dir)
+        pieces, rejected = ledger.pieces(source, window), ledger.rejected(source, window)
+        builds = {day: Build(version_of(pieces[day]), CODE_VERSION) for day in window.days()}
+        Attempts(settings.lake_dir).begin(name, builds, run_id)
+        builds_of(name, settings).forget(name, builds)
+        days = {
+            day.isoformat(): LakeDay(
+                rows=_scan([piece_file(settings, source, piece) for piece in pieces[day]], source),
+                expected_rows=sum(piece.rows for piece in pieces[day]),
+                build=builds[day],
+            )
+            for day in window.days()
+        }
+        return days, rejected, pieces
+
     @asset(
         name=name,
         group_name=group,
@@ -188,18 +208,11 @@ def _raw_asset(
     )
     def raw(context: AssetExecutionContext) -> Iterator[Output[dict[str, LakeDay]] | AssetCheckResult]:
         window = Window.of_run(context)
-        ledger = Ledger(settings.lake_dir)
-        pieces, rejected = ledger.pieces(source, window), ledger.rejected(source, window)
-        builds = {day: Build(version_of(pieces[day]), CODE_VERSION) for day in window.days()}
-        Attempts(settings.lake_dir).begin(name, builds, context.run_id)
-        days = {
-            day.isoformat(): LakeDay(
-                rows=_scan([piece_file(settings, source, piece) for piece in pieces[day]], source),
-                expected_rows=sum(piece.rows for piece in pieces[day]),
-                build=builds[day],
-            )
-            for day in window.days()
-        }
+        try:
+            days, rejected, pieces = planned(window, context.run_id)
+        except Exception as error:
+            fail(settings, [name], window, error)
+            raise dagster_error(context, settings, error) from error
         for day in window.days():
             context.add_asset_metadata(
                 asset_key=context.asset_key,
@@ -225,16 +238,27 @@ def _raw_asset(
     return raw
 
 
-def _scan(files: list[Any], source: Source) -> pl.LazyFrame:
+def _scan(files: list[Path], source: Source) -> pl.LazyFrame:
     """The rows of some pieces; a column that a piece lacks, because it is older than the spec, is null."""
     if not files:
         return pl.LazyFrame(schema=dict(source.schema))
+    for file in files:
+        _see_that_it_is_whole(file)
     pieces = pl.concat([pl.scan_parquet(file, glob=False) for file in files], how="diagonal_relaxed")
     held = pieces.collect_schema()
     return pieces.select(
         (pl.col(name).cast(dtype) if name in held else pl.lit(None, dtype).alias(name))
         for name, dtype in source.schema.items()
     )
+
+
+def _see_that_it_is_whole(piece: Path) -> None:
+    try:
+        pl.read_parquet_schema(piece)
+    except (pl.exceptions.PolarsError, FileNotFoundError) as error:
+        raise RuntimeError(
+            f"the landed piece {piece} is damaged or gone; restore it from a backup ({error})"
+        ) from error
 
 
 def _column_schema(source: Source) -> TableSchema:

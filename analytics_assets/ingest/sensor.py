@@ -22,7 +22,7 @@ from dagster import (
 from dagster._core.storage.dagster_run import FINISHED_STATUSES
 
 from analytics_assets.attempts import WAITS
-from analytics_assets.automation import NO_RETRY
+from analytics_assets.automation import ATTEMPT_TAG, NO_RETRY
 from analytics_assets.ingest.inbox import InboxFile, Mark
 from analytics_assets.ingest.landing import Landing
 from analytics_assets.ingest.raw import LANDED_PREFIX
@@ -31,7 +31,6 @@ from analytics_assets.settings import Settings
 
 SOURCE_TAG = "analytics/landing"
 BITE_TAG = "analytics/bite"
-ATTEMPT_TAG = "analytics/attempt"
 
 
 def build_new_files_sensor(sources: Sequence[Source], settings: Settings) -> SensorDefinition:

@@ -20,6 +20,11 @@ def prepare_dagster_home(settings: Settings) -> Path:
     os.environ["DAGSTER_HOME"] = str(home)
     with only_one(home / ".prepare.lock"):
         config = home / "dagster.yaml"
+        if config.exists() and config.read_text() != (PROJECT_DIR / "dagster.yaml").read_text():
+            raise ValueError(
+                f"DAGSTER_HOME {home} has a dagster.yaml of its own, without what this project needs (its pool, its "
+                "launcher); set DAGSTER_HOME to another folder, or link the project's dagster.yaml there"
+            )
         if not config.exists():
             config.symlink_to(os.path.relpath(PROJECT_DIR / "dagster.yaml", home))
         prepared = home / ".prepared"

@@ -12,16 +12,22 @@ from dagster._core.storage.dagster_run import FINISHED_STATUSES
 from analytics_assets.attempts import Attempt, Attempts
 from analytics_assets.automation import Days
 from analytics_assets.failures import first_finding
+from analytics_assets.ingest.inbox import strangers
 from analytics_assets.ingest.landing import Landing
 from analytics_assets.ingest.ledger import Ledger
 from analytics_assets.ingest.raw import LANDED_PREFIX
 from analytics_assets.ingest.source import Source
+from analytics_assets.operate.launcher import is_abandoned
 from analytics_assets.partitions import Window, contiguous, partitioned_days
 from analytics_assets.settings import Settings
 from analytics_assets.versions import Build, Offsets, builds_of, upstream_by_asset
 
 INVENTORY = "inventory"
 """The asset that keeps what is found here."""
+
+
+LISTED_THEMSELVES = ("nothing_is_amiss", "files_are_readable", "names_are_expected")
+"""Checks of which the inventory lists what they found, as it is now."""
 
 
 class State(StrEnum):
@@ -32,6 +38,7 @@ class State(StrEnum):
     MISSING = "missing"
     STALE = "stale"
     OLD_CODE = "old code"
+    IGNORED = "ignored"
     IN_PROGRESS = "in progress"
 
 
@@ -90,6 +97,9 @@ def take_inventory(
         for source in sources
         for finding in _landing_findings(source, settings, owners[LANDED_PREFIX + source.name])
     ]
+    findings += [
+        Finding("inbox", "", State.IGNORED, None, stranger) for stranger in strangers(settings.inbox_dir, sources)
+    ]
     unwell: dict[str, Set[date]] = {}
     for name, parents in upstream.items():
         judge = _judge(
@@ -113,7 +123,8 @@ def take_inventory(
 
 def _running(instance: DagsterInstance) -> set[str]:
     unfinished = [status for status in DagsterRunStatus if status not in FINISHED_STATUSES]
-    return {record.dagster_run.run_id for record in instance.get_run_records(RunsFilter(statuses=unfinished))}
+    runs = instance.get_runs(RunsFilter(statuses=unfinished))
+    return {run.run_id for run in runs if not is_abandoned(instance, run)}
 
 
 def _waits_for(parents: Mapping[str, Offsets], unwell: Mapping[str, Set[date]]) -> Callable[[date], str | None]:
@@ -149,7 +160,7 @@ def _judge(
         if parent := waits_for(day):
             return (State.STALE if build else State.MISSING), f"waits for {parent}", ""
         if build is None:
-            return State.MISSING, "it was never made", ""
+            return State.MISSING, "it was never made, or its making did not end", ""
         if out_of_date:
             return State.STALE, "its inputs have changed", ""
         if build.code != code:
@@ -162,22 +173,19 @@ def _judge(
 def _next_try(attempt: Attempt, now: datetime) -> str:
     next_at = attempt.next_at()
     if next_at is None:
-        return "when its inputs or its code change"
-    return "at the next tick" if next_at <= now else f"{next_at:%Y-%m-%d %H:%M} UTC"
+        return "not again until its inputs or its code change"
+    return "again at the next tick" if next_at <= now else f"again at {next_at:%Y-%m-%d %H:%M} UTC"
 
 
 def _failed_checks(graph: BaseAssetGraph, instance: DagsterInstance, owners: Mapping[str, str]) -> Iterator[Finding]:
     """The checks of which the newest evaluation failed, whichever days that was for."""
     newest = instance.event_log_storage.get_latest_asset_check_execution_by_key(sorted(graph.asset_check_keys))
     for key, record in newest.items():
-        event = record.event.dagster_event if record.event else None
-        check = (
-            event.asset_check_evaluation_data
-            if event and event.event_type is DagsterEventType.ASSET_CHECK_EVALUATION
-            else None
-        )
-        if check and not check.passed and key.asset_key.path[-1] != INVENTORY:
-            name = key.asset_key.path[-1]
+        event, name = record.event.dagster_event if record.event else None, key.asset_key.path[-1]
+        if event is None or event.event_type is not DagsterEventType.ASSET_CHECK_EVALUATION:
+            continue
+        check = event.asset_check_evaluation_data
+        if not check.passed and key.name not in LISTED_THEMSELVES:
             yield Finding(name, owners[name], State.CHECK_FAILED, None, f"{key.name}{first_finding(check.metadata)}")
 
 
@@ -185,7 +193,9 @@ def _landing_findings(source: Source, settings: Settings, owner: str) -> Iterato
     name, folder = LANDED_PREFIX + source.name, settings.inbox_dir / source.name
     for path, why in sorted(Ledger(settings.lake_dir).unreadable(source).items()):
         if (folder / path).exists():
-            yield Finding(name, owner, State.FAILED, None, f"{path}: {why}", "when the file changes")
+            yield Finding(name, owner, State.FAILED, None, f"{path}: {why}", "again when the file changes")
     found = Landing(settings, source).look()
+    for path, why in sorted(found.ignored.items()):
+        yield Finding(name, owner, State.IGNORED, None, f"{path}: {why}", "when it is renamed")
     if waiting := len(found.new) + len(found.unsettled):
         yield Finding(name, owner, State.MISSING, None, f"{waiting:,} files in the inbox have not landed", "")

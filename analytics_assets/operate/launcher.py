@@ -17,6 +17,9 @@ LAUNCH_SECONDS = 300
 CLOCK_SECONDS = 60
 """A clock may have been set meanwhile; a process that is younger than its run by more than that is another one."""
 
+PID_TAG = "analytics/pid"
+"""The process that executes a run in itself, known before the run says anything."""
+
 _BEGUN = (DagsterRunStatus.NOT_STARTED, DagsterRunStatus.STARTING, DagsterRunStatus.STARTED)
 
 
@@ -40,10 +43,10 @@ def is_abandoned(instance: DagsterInstance, run: DagsterRun) -> bool:
     record = instance.get_run_record_by_id(run.run_id)
     if record is None or record.dagster_run.status not in _BEGUN:
         return False
-    started = record.start_time or record.create_timestamp.timestamp()
     pid = _process_id(instance, run)
     if pid is None:
-        return datetime.now(UTC).timestamp() - started > LAUNCH_SECONDS
+        return datetime.now(UTC).timestamp() - record.update_timestamp.timestamp() > LAUNCH_SECONDS
+    started = record.start_time or record.create_timestamp.timestamp()
     try:
         process = psutil.Process(pid)
         # The number may have been given anew, after a restart of the machine for one.
@@ -54,7 +57,7 @@ def is_abandoned(instance: DagsterInstance, run: DagsterRun) -> bool:
 
 def _process_id(instance: DagsterInstance, run: DagsterRun) -> int | None:
     """The process that last said that it executes a run."""
-    found = None
+    found = int(run.tags[PID_TAG]) if PID_TAG in run.tags else None
     for entry in instance.all_logs(run.run_id, of_type=DagsterEventType.ENGINE_EVENT):
         data = entry.dagster_event.event_specific_data if entry.dagster_event else None
         if isinstance(data, EngineEventData) and "pid" in data.metadata:

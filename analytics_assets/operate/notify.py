@@ -5,11 +5,14 @@ its inputs or its code have changed.
 """
 
 import html
+import json
 import logging
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import httpx
 from dagster import (
@@ -33,16 +36,26 @@ from dagster._core.storage.tags import (
 )
 
 from analytics_assets.attempts import Attempts
+from analytics_assets.automation import ATTEMPT_TAG
 from analytics_assets.failures import first_finding, reason_of, sentence
-from analytics_assets.ingest.sensor import ATTEMPT_TAG
+from analytics_assets.files import open_sqlite
 from analytics_assets.partitions import contiguous
 from analytics_assets.settings import Settings
+from analytics_assets.versions import digest
 
 POSTS = 3
 """How often a message is sent before it is given up."""
 
 TOLD_AT_ONCE = 20
 """The most problems that one message names."""
+
+
+TOLD_ONCE_IN = timedelta(days=1)
+
+_SCHEMA = """
+create table if not exists told (problem text primary key, told_at text not null) without rowid;
+create table if not exists waiting (id integer primary key, body text not null)
+"""
 
 
 @dataclass(frozen=True)
@@ -56,16 +69,15 @@ class Problem:
 
 
 def problems_of(instance: DagsterInstance, run: DagsterRun, settings: Settings) -> list[Problem]:
-    """What went wrong for the first time in a run that has ended: days that failed, steps, checks."""
-    if int(run.tags.get(RETRY_NUMBER_TAG, 0)) or int(run.tags.get(ATTEMPT_TAG, 1)) > 1:
-        return []
+    """What went wrong in a run that has ended: days, or else steps, that failed for the first time, and checks."""
+    is_first = not int(run.tags.get(RETRY_NUMBER_TAG, 0)) and int(run.tags.get(ATTEMPT_TAG, 1)) == 1
     attempts = Attempts(settings.lake_dir).of_run(run.run_id)
     days_of = defaultdict(list)
     for (asset, day), attempt in attempts.items():
-        if attempt.number == 1:
+        if is_first and attempt.number == 1:
             days_of[asset, attempt.reason].append(day)
     found = [Problem(asset, ", ".join(map(str, contiguous(days))), reason) for (asset, reason), days in days_of.items()]
-    if not attempts and run.status is DagsterRunStatus.FAILURE:
+    if is_first and not attempts and run.status is DagsterRunStatus.FAILURE:
         found = _failed_steps(instance, run)
     tried = {asset for asset, _ in attempts}
     for entry in instance.all_logs(run.run_id, of_type=DagsterEventType.ASSET_CHECK_EVALUATION):
@@ -87,8 +99,11 @@ def _failed_steps(instance: DagsterInstance, run: DagsterRun) -> list[Problem]:
             Problem(event.step_key or run.job_name, _days_of(run), sentence(reason_of(event.step_failure_data.error)))
             for event in events
         ]
-    ends = instance.all_logs(run.run_id, of_type=DagsterEventType.RUN_FAILURE)
-    reason = next((entry.dagster_event.message for entry in ends if entry.dagster_event), None)
+    reason = None
+    for entry in instance.all_logs(run.run_id, of_type={DagsterEventType.ENGINE_EVENT, DagsterEventType.RUN_FAILURE}):
+        event = entry.dagster_event
+        error = getattr(event.event_specific_data, "error", None) if event else None
+        reason = reason_of(error) if error else reason or (event.message if event and event.is_run_failure else None)
     names = sorted(key.path[-1] for key in run.asset_selection or ()) or [run.job_name]
     return [Problem(name, _days_of(run), sentence(reason or "the run failed")) for name in names]
 
@@ -153,7 +168,7 @@ def post(url: str, message: dict[str, object], wait_seconds: float = 1) -> None:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             why = type(error).__name__
         else:
-            if status < 400:
+            if 200 <= status < 300:
                 return
             why = f"status {status}"
             if status < 500 and status not in (408, 429):
@@ -161,6 +176,44 @@ def post(url: str, message: dict[str, object], wait_seconds: float = 1) -> None:
         if number < POSTS - 1:
             time.sleep(wait_seconds * 2**number)
     raise RuntimeError(f"the webhook of ANALYTICS_WEBHOOK_URL did not take a message: {why}") from None
+
+
+class Outbox:
+    """What is still to be sent, and what was told; one SQLite file in the lake.
+
+    A message is put here before it is sent, so that one that could not be sent goes out before the next one. The same
+    about the same days is told once a day at most: a file that cannot be read is found by every landing while it lies
+    there.
+    """
+
+    def __init__(self, lake_dir: Path) -> None:
+        self._file = lake_dir / "outbox.sqlite"
+
+    def untold(self, problems: Iterable[Problem], now: datetime) -> list[Problem]:
+        """Those of some problems that were not told lately; from now on they count as told."""
+        found = []
+        with open_sqlite(self._file, _SCHEMA) as connection:
+            connection.execute("begin immediate")
+            connection.execute("delete from told where told_at < ?", [(now - TOLD_ONCE_IN).isoformat()])
+            for problem in problems:
+                key = digest([problem.asset, problem.days, problem.reason])
+                done = connection.execute("insert or ignore into told values (?, ?)", [key, now.isoformat()])
+                if done.rowcount:
+                    found.append(problem)
+            connection.execute("commit")
+        return found
+
+    def put(self, bodies: Iterable[dict[str, object]]) -> None:
+        """Keeps messages until they are sent."""
+        with open_sqlite(self._file, _SCHEMA) as connection:
+            connection.executemany("insert into waiting (body) values (?)", [[json.dumps(body)] for body in bodies])
+
+    def send(self, url: str) -> None:
+        """Sends whatever waits, the oldest first; what the webhook refuses stays."""
+        with open_sqlite(self._file, _SCHEMA) as connection:
+            for number, body in connection.execute("select id, body from waiting order by id").fetchall():
+                post(url, json.loads(body))
+                connection.execute("delete from waiting where id = ?", [number])
 
 
 def build_notifiers(settings: Settings) -> list[SensorDefinition]:
@@ -197,6 +250,7 @@ def tell(context: RunStatusSensorContext, settings: Settings) -> None:
         return
     run = context.dagster_run
     link = f"{settings.ui_url.rstrip('/')}/runs/{run.run_id}"
-    problems = problems_of(context.instance, run, settings)
-    for message in messages(problems, context.repository_def.asset_graph, link):
-        post(settings.webhook_url.get_secret_value(), message)
+    outbox = Outbox(settings.lake_dir)
+    problems = outbox.untold(problems_of(context.instance, run, settings), datetime.now(UTC))
+    outbox.put(messages(problems, context.repository_def.asset_graph, link))
+    outbox.send(settings.webhook_url.get_secret_value())

@@ -76,7 +76,7 @@ def _parse_vars(settings: Settings) -> dict[str, str]:
     return {"target": settings.dbt_target, "user": settings.user, "warehouse_file": settings.warehouse_file.name}
 
 
-def _fingerprint(settings: Settings) -> str:
+def fingerprint(settings: Settings) -> str:
     """Changes when any file does that dbt parses, or what it is parsed with."""
     folders = ("models", "macros", "tests", "seeds")
     files = [DBT_PROJECT_DIR / "dbt_project.yml", DBT_PROJECT_DIR / "profiles.yml"]
@@ -95,12 +95,12 @@ def prepare_manifest(settings: Settings) -> Path:
         DbtError: the project does not parse.
     """
     with only_one(_TARGET_DIR / ".parse.lock"):
-        fingerprint = _fingerprint(settings)
+        current = fingerprint(settings)
         is_fresh = MANIFEST_FILE.exists() and _FINGERPRINT_FILE.exists()
-        if not (is_fresh and _FINGERPRINT_FILE.read_text() == fingerprint):
+        if not (is_fresh and _FINGERPRINT_FILE.read_text() == current):
             _invoke(["parse"], _parse_vars(settings), write_json=True)
             with replacing(_FINGERPRINT_FILE) as temporary:
-                temporary.write_text(fingerprint)
+                temporary.write_text(current)
     return MANIFEST_FILE
 
 

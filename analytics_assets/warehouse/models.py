@@ -28,7 +28,7 @@ from analytics_assets.failures import for_dagster, is_transient, sentence
 from analytics_assets.ingest.source import Source
 from analytics_assets.partitions import Window
 from analytics_assets.settings import Settings
-from analytics_assets.steps import dagster_error, upstream_of
+from analytics_assets.steps import dagster_error, fail, upstream_of
 from analytics_assets.versions import (
     Build,
     Offsets,
@@ -86,18 +86,18 @@ def _build(
     specs = {spec.key.path[-1]: spec for spec in _in_order(context.selected_asset_keys, context.assets_def)}
     nodes = _nodes(manifest, translator)
     builds, attempts = builds_of(next(iter(specs)), settings), Attempts(settings.lake_dir)
-    builds.forget_what_is_gone()
-    # Before the run: what changes upstream while it works must show as a difference after it.
-    plan = planned_builds(
-        [(name, upstream_of(spec), spec.code_version or "") for name, spec in specs.items()],
-        window,
-        recorded_builds(settings),
-    )
-    for name, days in plan.items():
-        attempts.begin(name, days, context.run_id)
-
-    context.log.info(f"dbt builds {', '.join(plan)} for {window}")
+    context.log.info(f"dbt builds {', '.join(specs)} for {window}")
     try:
+        builds.forget_what_is_gone()
+        # Before the run: what changes upstream while it works must show as a difference after it.
+        plan = planned_builds(
+            [(name, upstream_of(spec), spec.code_version or "") for name, spec in specs.items()],
+            window,
+            recorded_builds(settings),
+        )
+        for name, days in plan.items():
+            attempts.begin(name, days, context.run_id)
+            builds.forget(name, days)
         _see_that_nobody_else_has_it(settings)
         run = run_dbt(_build_arguments(list(plan)), settings, sources, window)
         with warehouse.get_connection() as connection:
@@ -105,8 +105,7 @@ def _build(
             samples = {test: _sample(connection, sql) for test, sql in run.failing_tests.items()}
             rows = {name: _row_counts(connection, nodes[name], window) for name in plan if _was_made(run, nodes[name])}
     except Exception as error:
-        for name in plan:
-            attempts.fail(name, window.days(), sentence(error), permanent=not is_transient(error))
+        fail(settings, specs, window, error)
         raise dagster_error(context, settings, error) from error
 
     for name, days in plan.items():
@@ -162,15 +161,18 @@ def _failed_days(connection: DuckDBPyConnection, run: DbtRun, window: Window) ->
     """
     found: dict[str, dict[date, str]] = defaultdict(dict)
     for result in run.failed:
-        days = list(window.days())
+        reasons = dict.fromkeys(window.days(), result.message)
         if result.sql and result.status == "fail":
             objections = connection.execute(f"select * from ({result.sql})")
             names = [column[0] for column in objections.description or []]
             if "the_day" in names:
-                at = names.index("the_day")
-                days = sorted({row[at] for row in objections.fetchall()})
-        for day in days:
-            found[result.tested or result.unique_id].setdefault(day, f"{result.name}: {result.message}")
+                rows = [dict(zip(names, row, strict=True)) for row in objections.fetchall()]
+                reasons = {
+                    row["the_day"]: ", ".join(f"{name} {value}" for name, value in row.items() if name != "the_day")
+                    for row in rows
+                }
+        for day, reason in reasons.items():
+            found[result.tested or result.unique_id].setdefault(day, f"{result.name}: {reason}")
     return found
 
 
