@@ -21,7 +21,7 @@ from dagster import (
 )
 from dagster._core.storage.tags import PRIORITY_TAG
 
-from analytics_assets.attempts import Attempts
+from analytics_assets.attempts import KILLED, Attempts
 from analytics_assets.automation import NO_RETRY, span_tags
 from analytics_assets.failures import first_finding, reason_of
 from analytics_assets.ingest.inbox import strangers
@@ -229,11 +229,14 @@ class Runner:
                 return
 
     def _made_by_older_code(self, names: Set[str], partitions: Window) -> dict[str, set[date]]:
+        """By asset; with the days of a range that was killed, of which nothing is known."""
         found = {}
         for name in names & set(self.upstream):
             code = self._graph.get(AssetKey(name)).code_version or ""
             builds = builds_of(name, self._settings).read(name, partitions)
-            if days := {day for day, build in builds.items() if build.code != code}:
+            attempts = Attempts(self._settings.lake_dir).read(name, partitions)
+            killed = {day for day, attempt in attempts.items() if attempt.reason == KILLED and day not in builds}
+            if days := killed | {day for day, build in builds.items() if build.code != code}:
                 found[name] = days
         return found
 

@@ -29,7 +29,7 @@ from dagster import (
 from dagster._core.events import EngineEventData
 from dagster._daemon.auto_run_reexecution.auto_run_reexecution import filter_runs_to_should_retry
 
-from analytics_assets.attempts import WAITS
+from analytics_assets.attempts import WAITS, Attempts
 from analytics_assets.failures import STEP_RETRIES
 from analytics_assets.ingest.source import Source
 from analytics_assets.operate import launcher, notify
@@ -38,6 +38,7 @@ from analytics_assets.operate.inventory import Finding, State, take_inventory
 from analytics_assets.operate.launcher import LocalRunLauncher, end_abandoned_runs, is_abandoned
 from analytics_assets.operate.notify import Outbox, Problem, messages, post, problems_of
 from analytics_assets.partitions import Window
+from analytics_assets.versions import Build, builds_of
 from analytics_assets.warehouse import models
 from analytics_assets.warehouse.dbt import DbtError, code_versions, load_manifest
 from analytics_assets_tests.conftest import Project, day
@@ -236,6 +237,11 @@ def test_changed_code_is_marked_asks_for_nothing_and_is_rolled_out_newest_first_
         runner.roll_out(set(project.assets), days_per_run=2)
     assert windows == [Window.of_days(day(3), day(4))], "the newest first"
     assert states(project) == {"stg_consent_events": (State.OLD_CODE, Window.of_days(day(0), day(2)))}
+
+    # Killed while it was making a day: what that holds is unknown, and it goes on there, too.
+    killed = Build("inputs", "code")
+    Attempts(project.settings.lake_dir).begin("stg_consent_events", {day(1): killed}, "killed run")
+    builds_of("stg_consent_events", project.settings).forget("stg_consent_events", [day(1)])
 
     runner = project.runner()
     runner.roll_out(set(project.assets), days_per_run=2)
