@@ -5,6 +5,7 @@ newest, a tick that was missed changes nothing, and a day that is up to date is 
 is remembered (`attempts`), so that it is not asked for in every tick.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from datetime import UTC, date, datetime
 
@@ -216,6 +217,7 @@ class OutOfDateDaysSensor(AutomationConditionSensorDefinition):
         if self.is_outdated():
             reload = "The dbt project has changed since it was loaded: press `Reload definitions` in the UI."
             return SensorExecutionData(skip_message=reload, cursor=context.cursor)
+        context.log.setLevel(logging.WARNING)  # a line an asset and tick; the UI shows the same, better
         data = super().evaluate_tick(context)
         requests = (unless_it_died(context.instance, one) for one in one_run_a_span(data.run_requests or []))
         return copy(data, run_requests=[request for request in requests if request])
