@@ -218,30 +218,25 @@ class Outbox:
 
 def build_notifiers(settings: Settings) -> list[SensorDefinition]:
     """Sensors that tell of every run that fails, and of every check that fails in one that does not."""
-    status = DefaultSensorStatus.RUNNING if settings.webhook_url else DefaultSensorStatus.STOPPED
-    webhook = "the webhook (off while ANALYTICS_WEBHOOK_URL is not set)"
+    default_status = DefaultSensorStatus.RUNNING if settings.webhook_url else DefaultSensorStatus.STOPPED
 
-    @run_status_sensor(
-        name="tell_failed_runs",
-        run_status=DagsterRunStatus.FAILURE,
-        default_status=status,
-        minimum_interval_seconds=10,
-        description=f"Tells the owners of what failed in a run, through {webhook}.",
-    )
-    def tell_failed_runs(context: RunStatusSensorContext) -> None:
-        tell(context, settings)
+    def notifier(name: str, run_status: DagsterRunStatus, what: str) -> SensorDefinition:
+        @run_status_sensor(
+            name=name,
+            run_status=run_status,
+            default_status=default_status,
+            minimum_interval_seconds=10,
+            description=f"Tells owners {what}, through the webhook (off while ANALYTICS_WEBHOOK_URL is not set).",
+        )
+        def told(context: RunStatusSensorContext) -> None:
+            tell(context, settings)
 
-    @run_status_sensor(
-        name="tell_failed_checks",
-        run_status=DagsterRunStatus.SUCCESS,
-        default_status=status,
-        minimum_interval_seconds=10,
-        description=f"Tells the owners of checks that failed in a run which did not, through {webhook}.",
-    )
-    def tell_failed_checks(context: RunStatusSensorContext) -> None:
-        tell(context, settings)
+        return told
 
-    return [tell_failed_runs, tell_failed_checks]
+    return [
+        notifier("tell_failed_runs", DagsterRunStatus.FAILURE, "of what failed in a run"),
+        notifier("tell_failed_checks", DagsterRunStatus.SUCCESS, "of checks that failed in a run which did not"),
+    ]
 
 
 def tell(context: RunStatusSensorContext, settings: Settings) -> None:
