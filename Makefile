@@ -30,7 +30,7 @@ dev: install ## the UI, the sensors and the automation, at http://127.0.0.1:3000
 test: install ## run the tests
 	@$(BIN)/pytest
 
-proof: install ## run the proofs that take long in full size: 10,000 files, 200 random histories
+proof: install ## run what takes long in full size: 10,000 files, all kills, 200 random histories
 	@$(BIN)/pytest -m proof
 	@$(BIN)/pytest --hypothesis-profile=full analytics_assets_tests/test_property.py
 

@@ -27,7 +27,7 @@ from analytics_assets.warehouse.publish import public_models
 
 settings.register_profile(
     "suite",
-    max_examples=8,
+    max_examples=6,
     derandomize=True,
     database=None,
     deadline=None,

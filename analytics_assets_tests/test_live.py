@@ -138,6 +138,7 @@ def test_backfills_from_the_ui_are_one_run_a_range_and_a_restart_of_the_webserve
     assert project.tables() == before
 
 
+@pytest.mark.proof  # it waits for more than a minute; test_kills.py and test_operate.py show its parts
 def test_a_run_whose_process_is_killed_is_asked_for_again(live: Live, project: Project, tmp_path: Path) -> None:
     wait_until_settled(project)
     known = known_runs(project)
