@@ -8,6 +8,7 @@ is remembered (`attempts`), so that it is not asked for in every tick.
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from datetime import UTC, date, datetime
+from uuid import uuid4
 
 from dagster import (
     AssetKey,
@@ -208,9 +209,11 @@ class OutOfDateDaysSensor(AutomationConditionSensorDefinition):
     Attributes:
         is_outdated: tells whether runs, which load the project anew, would be made by other code than the conditions
             know of. They would then find every day made by the wrong code, and ask for failed ones without end.
+        loaded: another text each time that the definitions are loaded.
     """
 
     is_outdated: Callable[[], bool]
+    loaded: str
 
     def evaluate_tick(self, context: SensorEvaluationContext) -> SensorExecutionData:
         """Evaluates the conditions of all assets, and asks for runs, unless runs would be made by other code."""
@@ -219,7 +222,8 @@ class OutOfDateDaysSensor(AutomationConditionSensorDefinition):
             return SensorExecutionData(skip_message=reload, cursor=context.cursor)
         context.log.setLevel(logging.WARNING)  # a line an asset and tick; the UI shows the same, better
         data = super().evaluate_tick(context)
-        requests = (unless_it_died(context.instance, one) for one in one_run_a_span(data.run_requests or []))
+        spans = one_run_a_span(data.run_requests or [])
+        requests = (unless_it_died(context.instance, span, self.loaded) for span in spans)
         return copy(data, run_requests=[request for request in requests if request])
 
 
@@ -234,7 +238,7 @@ def build_out_of_date_sensor(is_outdated: Callable[[], bool]) -> AutomationCondi
         minimum_interval_seconds=5,
         description="Asks for the days that are not made from what there is now.",
     )
-    sensor.is_outdated = is_outdated
+    sensor.is_outdated, sensor.loaded = is_outdated, uuid4().hex
     return sensor
 
 
@@ -275,14 +279,15 @@ def span_tags(span: Window) -> dict[str, str]:
 REQUEST_TAG, ATTEMPT_TAG = "analytics/request", "analytics/attempt"
 
 
-def unless_it_died(instance: DagsterInstance, request: RunRequest) -> RunRequest | None:
+def unless_it_died(instance: DagsterInstance, request: RunRequest, loaded: str) -> RunRequest | None:
     """A request, unless runs of the same died before they began their first step and it is too early for another.
 
     Such runs leave no attempt: their process could not load the project, say. What else fails, `attempts` remembers.
+    Definitions that were loaded anew may have mended that, so it holds only for those that were `loaded` as now.
     """
     names = sorted(key.path[-1] for key in request.asset_selection or ())
     span = [request.tags.get(tag, "") for tag in (ASSET_PARTITION_RANGE_START_TAG, ASSET_PARTITION_RANGE_END_TAG)]
-    identity = digest([*names, *span])
+    identity = digest([loaded, *names, *span])
     deaths = 0
     for record in instance.get_run_records(RunsFilter(tags={REQUEST_TAG: identity}), limit=len(WAITS) + 1):
         run = record.dagster_run

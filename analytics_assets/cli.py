@@ -171,17 +171,16 @@ def _runner(settings: Settings) -> "Iterator[Runner]":
     """Runs in this process, with their progress; runs that a kill left behind are ended first."""
     from dagster import DagsterInstance
 
-    from analytics_assets.definitions import DOMAINS, defs
+    from analytics_assets.definitions import SOURCES, defs
     from analytics_assets.operate.home import prepare_dagster_home
     from analytics_assets.operate.launcher import end_abandoned_runs
     from analytics_assets.runs import Runner
 
     prepare_dagster_home(settings)
-    sources = [source for domain in DOMAINS for source in domain.sources]
     with DagsterInstance.get() as instance, _progress() as announce:
         for run_id in end_abandoned_runs(instance):
             announce(f"run {run_id[:8]} was killed; the days that it had begun are out of date now")
-        yield Runner(defs, sources, settings, instance, announce)
+        yield Runner(defs, SOURCES, settings, instance, announce)
 
 
 @app.command()
@@ -257,7 +256,7 @@ def balance() -> None:
     """Show where every row is: accepted = raw + waiting + superseded, src = raw, stg = src less duplicates."""
     with _told_plainly():
         from analytics_assets.balance import balance_of
-        from analytics_assets.definitions import DOMAINS
+        from analytics_assets.definitions import SOURCES
 
         settings = get_settings()
         table = Table("source", title="Rows of each source", title_justify="left", header_style="bold")
@@ -266,7 +265,7 @@ def balance() -> None:
             table.add_column(heading, justify="right")
         table.add_column("adds up")
         faults = []
-        for source in (source for domain in DOMAINS for source in domain.sources):
+        for source in SOURCES:
             found = balance_of(source, settings, datetime.now(UTC))
             faults += found.faults
             table.add_row(source.name, *(f"{getattr(found, h):,}" for h in headings), "no" if found.faults else "yes")
@@ -286,15 +285,14 @@ def status() -> None:
     with _told_plainly():
         from dagster import DagsterInstance
 
-        from analytics_assets.definitions import DOMAINS, defs
+        from analytics_assets.definitions import SOURCES, defs
         from analytics_assets.operate.home import prepare_dagster_home
         from analytics_assets.operate.inventory import State, take_inventory
 
         settings = get_settings()
         prepare_dagster_home(settings)
-        sources = [source for domain in DOMAINS for source in domain.sources]
         with DagsterInstance.get() as instance:
-            found = take_inventory(defs.resolve_asset_graph(), sources, settings, instance, datetime.now(UTC))
+            found = take_inventory(defs.resolve_asset_graph(), SOURCES, settings, instance, datetime.now(UTC))
     when = f"{found.taken_at:%Y-%m-%d %H:%M:%S} UTC"
     if not found.findings:
         console.print(f"All is well at {when}: {found.assets} assets with {found.days:,} days each are up to date.")
@@ -383,7 +381,7 @@ def dbt(
 ) -> None:
     """Run dbt by hand with this project's variables: analytics-assets dbt --from DATE --to DATE -- compile -s MODEL."""
     with _told_plainly():
-        from analytics_assets.definitions import DOMAINS
+        from analytics_assets.definitions import SOURCES
         from analytics_assets.warehouse.dbt import run_dbt
 
         if not context.args:
@@ -392,8 +390,7 @@ def dbt(
             )
         settings = get_settings()
         window = _window_of(settings, from_.date(), to.date()) if from_ and to else None
-        sources = [source for domain in DOMAINS for source in domain.sources]
-        run = run_dbt(context.args, settings, sources, window, quiet=False)
+        run = run_dbt(context.args, settings, SOURCES, window, quiet=False)
         if run.failures:
             raise typer.Exit(1)
 

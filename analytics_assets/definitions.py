@@ -7,5 +7,6 @@ from analytics_assets.domain import Domain, build_definitions
 from analytics_assets.settings import get_settings
 
 DOMAINS: tuple[Domain, ...] = (CONSENT,)
+SOURCES = [source for domain in DOMAINS for source in domain.sources]
 
 defs: Definitions = build_definitions(get_settings(), DOMAINS)

@@ -14,6 +14,7 @@ from analytics_assets.attempts import KILLED, WAITS, Attempts
 from analytics_assets.automation import one_run_a_span, span_tags, unless_it_died
 from analytics_assets.failures import is_transient, sentence
 from analytics_assets.partitions import Window
+from analytics_assets.runs import Runner
 from analytics_assets.versions import Build
 from analytics_assets.warehouse import models
 from analytics_assets.warehouse.dbt import DbtError, DbtRun
@@ -52,22 +53,29 @@ def test_the_waits_grow_and_come_to_an_end(tmp_path: Path) -> None:
     assert attempts.read("a", WINDOW)[DAY].next_at() is None
 
 
+def settle_while_dbt_fails(project: Project, monkeypatch: pytest.MonkeyPatch, message: str) -> tuple[Runner, int]:
+    """Lands and makes what there is; gives the runner and how often dbt was tried."""
+    tries = []
+
+    def failing(*_: object, **__: object) -> None:
+        tries.append(message)
+        raise DbtError(message)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(models, "run_dbt", failing)
+        runner = project.runner()
+        runner.land({"landed_consent_events"})
+        runner.settle(set(project.assets))
+    return runner, len(tries)
+
+
 def test_a_day_that_fails_for_a_passing_reason_is_asked_for_again_once_its_wait_is_over(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project.settle()
     project.drop("consent_events", "events-1.csv", HEADER + event("a", day(1)))
-    tries = []
-
-    def failing(*_: object, **__: object) -> None:
-        tries.append(datetime.now(UTC))
-        raise DbtError("IO Error: Could not set lock on file")
-
-    monkeypatch.setattr(models, "run_dbt", failing)
-    runner = project.runner()
-    runner.land({"landed_consent_events"})
-    runner.settle(set(project.assets))
-    assert len(tries) == 3, "the step itself tries twice more"
+    runner, tries = settle_while_dbt_fails(project, monkeypatch, "IO Error: Could not set lock on file")
+    assert tries == 3, "the step itself tries twice more"
     assert "close it there" in runner.outcome.failures[0]
     assert project.requested() == {}, "it rests"
 
@@ -83,19 +91,9 @@ def test_a_day_that_fails_for_good_is_tried_once_and_rests_until_its_input_chang
 ) -> None:
     project.settle()
     project.drop("consent_events", "events-1.csv", HEADER + event("a", day(1)))
-    tries = []
-
-    def failing(*_: object, **__: object) -> None:
-        tries.append(1)
-        raise DbtError("Binder Error: there is no such column")
-
-    monkeypatch.setattr(models, "run_dbt", failing)
-    runner = project.runner()
-    runner.land({"landed_consent_events"})
-    runner.settle(set(project.assets))
-    assert len(tries) == 1
+    _, tries = settle_while_dbt_fails(project, monkeypatch, "Binder Error: there is no such column")
+    assert tries == 1
     assert project.requested() == {}
-    monkeypatch.undo()
     project.drop("consent_events", "events-2.csv", HEADER + event("b", day(1)))
     project.land()
     assert project.requested() == {asset: {str(day(1))} for asset in EVENTS_CHAIN}
@@ -244,18 +242,19 @@ def test_a_run_that_dies_before_its_first_step_is_not_asked_for_in_every_tick_no
         )
         project.instance.report_run_failed(run)
 
-    first = unless_it_died(project.instance, wanted)
+    first = unless_it_died(project.instance, wanted, "loaded")
     assert first is not None
     die(first)
-    assert unless_it_died(project.instance, wanted) is None, "it rests"
+    assert unless_it_died(project.instance, wanted, "loaded") is None, "it rests"
     another_span = RunRequest(asset_selection=wanted.asset_selection, tags=span_tags(Window.of_days(day(1), day(1))))
-    assert unless_it_died(project.instance, another_span) is not None
+    assert unless_it_died(project.instance, another_span, "loaded") is not None
     monkeypatch.setattr("analytics_assets.automation.WAITS", (timedelta(0), timedelta(0)))
     numbers = []
-    while request := unless_it_died(project.instance, wanted):
+    while request := unless_it_died(project.instance, wanted, "loaded"):
         numbers.append(request.tags["analytics/attempt"])
         die(request)
     assert numbers == ["2", "3"]
+    assert unless_it_died(project.instance, wanted, "loaded anew") is not None, "that may have mended it"
 
 
 def test_nothing_is_asked_for_while_the_dbt_project_is_another_than_was_loaded(project: Project) -> None:
