@@ -26,7 +26,9 @@ CONSENT_EVENTS = Source(
         "REGION": pl.String,
         "BROWSER_FAMILY": pl.String,
         "DEVICE_TYPE": pl.String,
+        "USER_ID": pl.String,  # where a tracker knows the person
     },
+    optional=frozenset({"USER_ID"}),
     time="EVENT_TIME",
     timezone="UTC",
     key=("EVENT_ID",),

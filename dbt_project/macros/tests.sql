@@ -3,7 +3,7 @@
 {#- Nothing lost: the days that do not add up, by what the model's meta says under `adds_up`:
       rows_of_raw: as many rows a day as the raw days of that source;
       rows_of: as many rows a day as that model, or, with `distinct`, as many as it has different values of those
-               columns a day;
+               columns a day; with `where`, of those rows of it;
       measures_of + measures: for each `column: upstream column`, the same sum a day as in that model. -#}
 {% test adds_up(model) %}
     {%- if not execute -%}
@@ -41,7 +41,7 @@
                 sum({{ column }}) as sum_{{ loop.index }}
                 {%- endfor %}
             from {{ upstream }}
-            where {{ in_window(upstream_day) }}
+            where {{ in_window(upstream_day) }} and {{ rule.get('where', 'true') }}
             group by {{ upstream_day }}
         ),
 

@@ -11,3 +11,12 @@
 
 {#- Text of any length. -#}
 {% macro type_text() -%}{{ dbt.type_string() }}{%- endmacro %}
+
+{#- Ratios and bounds of intervals: 64 bits. They are rounded to six digits, so that all warehouses agree on them. -#}
+{% macro type_ratio() -%}
+    {{ return(adapter.dispatch('type_ratio')()) }}
+{%- endmacro %}
+
+{% macro default__type_ratio() -%}double{%- endmacro %}
+
+{% macro bigquery__type_ratio() -%}float64{%- endmacro %}

@@ -1,38 +1,45 @@
-with events as (
-    select * from {{ ref('stg_consent_events') }}
+with cells as (
+    select * from {{ ref('mart_consent_breakdown_daily') }}
     where {{ in_window('event_date') }}
 ),
 
-companies as (
-    select * from {{ ref('stg_companies') }}
-    where {{ in_window('snapshot_date') }}
-),
-
-events_by_company as (
+volumes as (
     select
         company_id,
         event_date,
-        sum(event_volume) as total_events
-    from events
-    group by company_id, event_date
+        industry_back,
+        industry_front,
+        hq_country,
+        {{ volume('total_events') }},
+        {{ volume('pageview_events', "event_type = 'pageview'") }},
+        {{ volume('consent_asked_events', "event_type = 'consent.asked'") }},
+        {{ volume('consent_given_events', "event_type = 'consent.given'") }},
+        {{ volume('ui_action_events', "event_type = 'ui.action'") }},
+        {{ volume('other_events', "event_type not in ('pageview', 'consent.asked', 'consent.given', 'ui.action')") }},
+        count(distinct nullif(country_code, 'unknown')) as countries
+    from cells
+    group by company_id, event_date, industry_back, industry_front, hq_country
 ),
 
 final as (
     select
-        events_by_company.company_id,
+        company_id,
 
-        coalesce(companies.industry_back, 'unknown') as industry_back,
-        coalesce(companies.industry_front, 'unknown') as industry_front,
-        coalesce(companies.hq_country, 'unknown') as hq_country,
+        industry_back,
+        industry_front,
+        hq_country,
 
-        cast(events_by_company.total_events as {{ type_amount() }}) as total_events,
+        {{ volume_with_interval('total_events') }},
+        {{ volume_with_interval('pageview_events') }},
+        {{ volume_with_interval('consent_asked_events') }},
+        {{ volume_with_interval('consent_given_events') }},
+        {{ volume_with_interval('ui_action_events') }},
+        {{ volume_with_interval('other_events') }},
+        cast(countries as {{ dbt.type_bigint() }}) as countries,
+        cast(total_events_rows as {{ dbt.type_bigint() }}) as sampled_rows,
 
-        events_by_company.event_date
-    from events_by_company
-    left join companies
-        on
-            events_by_company.company_id = companies.company_id
-            and events_by_company.event_date = companies.snapshot_date
+        event_date
+    from volumes
 )
 
 select * from final

@@ -9,6 +9,7 @@ final as (
         "EVENT_ID" as event_id,
         "APIKEY" as company_id,
         "DEPLOYMENT_ID" as deployment_id,
+        "USER_ID" as user_id,
 
         "TYPE" as event_type,
         "CONSENT" as consent_status,

@@ -7,8 +7,20 @@ rated as (
     select
         *,
         -- Rates are written as 32-bit floats (0.1000000015): six digits are what was meant.
-        round(sampling_rate, 6) as rate
+        round(sampling_rate, 6) as rounded_rate
     from source_events
+),
+
+sampled as (
+    select
+        *,
+        case when rounded_rate > 0 and rounded_rate <= 1 then rounded_rate end as rate,
+        {% if var('count_is_extrapolated') -%}
+        cast(1 as {{ dbt.type_bigint() }})
+        {%- else -%}
+        sampled_count
+        {%- endif %} as events_in_sample
+    from rated
 ),
 
 final as (
@@ -16,6 +28,7 @@ final as (
         event_id,
         company_id,
         deployment_id,
+        user_id,
 
         event_type,
         consent_status,
@@ -23,27 +36,34 @@ final as (
         experiment,
         sdk_type,
         domain,
-        nullif(replace(country_codes, '"', ''), '') as country_codes,
-        nullif(replace(region_codes, '"', ''), '') as region_codes,
+        nullif(replace(replace(country_codes, '"', ''), ' ', ''), '') as country_codes,
+        nullif(replace(replace(region_codes, '"', ''), ' ', ''), '') as region_codes,
         browser_family,
         device_type,
         record_source,
         region,
 
         sampled_count,
-        case when rate > 0 and rate <= 1 then rate end as sampling_rate,
+        rate as sampling_rate,
         -- Without a rate that can be one, nothing is known of the events that were left out: the count stands alone.
-        cast(
-            sampled_count / case when rate > 0 and rate <= 1 then rate else 1 end as {{ type_amount() }}
-        ) as event_volume,
+        {% if var('count_is_extrapolated') -%}
+        cast(sampled_count as {{ type_amount() }})
+        {%- else -%}
+        cast(sampled_count / coalesce(rate, 1) as {{ type_amount() }})
+        {%- endif %} as event_volume,
+        -- Horvitz-Thompson: each event is in the sample by itself, with the probability `rate`.
+        cast(events_in_sample * (1 - coalesce(rate, 1)) / power(coalesce(rate, 1), 2) as {{ type_amount() }})
+            as event_variance,
 
-        coalesce(rate > 0 and rate <= 1, false) as has_valid_rate,
+        rate is not null as has_valid_rate,
 
+        {{ utc_timestamp(json_text('parameters', 'created')) }} as consent_created_at,
+        {{ utc_timestamp(json_text('parameters', 'updated')) }} as consent_updated_at,
         event_at,
         window_started_at,
         landed_at,
         event_date
-    from rated
+    from sampled
 )
 
 select * from final

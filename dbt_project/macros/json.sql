@@ -1,0 +1,73 @@
+{#- JSON and texts that hold lists or times: the warehouses' functions have different names and tempers. -#}
+
+{#- A member of a JSON object in a text column, as text; null where there is none, or where the text is no JSON. -#}
+{% macro json_text(column, member) -%}
+    {{ return(adapter.dispatch('json_text')(column, member)) }}
+{%- endmacro %}
+
+{% macro default__json_text(column, member) -%}
+    case when json_valid({{ column }}) then json_extract_string({{ column }}, '$.{{ member }}') end
+{%- endmacro %}
+
+{% macro bigquery__json_text(column, member) -%}
+    json_value(safe.parse_json({{ column }}), '$.{{ member }}')
+{%- endmacro %}
+
+{#- A time written as text with its zone, as a UTC timestamp without one; null where it cannot be read. -#}
+{% macro utc_timestamp(text) -%}
+    {{ return(adapter.dispatch('utc_timestamp')(text)) }}
+{%- endmacro %}
+
+{% macro default__utc_timestamp(text) -%}
+    try_cast({{ text }} as timestamptz) at time zone 'UTC'
+{%- endmacro %}
+
+{% macro bigquery__utc_timestamp(text) -%}
+    safe_cast({{ text }} as timestamp)
+{%- endmacro %}
+
+{#- Joins each code of a comma-separated list, as `code`; a row without a list stays, with null. -#}
+{% macro left_join_codes(column) -%}
+    {{ return(adapter.dispatch('left_join_codes')(column)) }}
+{%- endmacro %}
+
+{% macro default__left_join_codes(column) -%}
+    left join lateral unnest(string_split({{ column }}, ',')) with ordinality as codes (code, code_number) on true
+{%- endmacro %}
+
+{% macro bigquery__left_join_codes(column) -%}
+    left join unnest(split({{ column }}, ',')) as code with offset as code_number
+{%- endmacro %}
+
+{#- Whether a joined code is the first of its list, or its row has no list. -#}
+{% macro is_first_code() -%}
+    {{ return(adapter.dispatch('is_first_code')()) }}
+{%- endmacro %}
+
+{% macro default__is_first_code() -%}coalesce(code_number, 1) = 1{%- endmacro %}
+
+{% macro bigquery__is_first_code() -%}coalesce(code_number, 0) = 0{%- endmacro %}
+
+{#- Milliseconds between two timestamps. -#}
+{% macro milliseconds_between(first, second) -%}
+    {{ return(adapter.dispatch('milliseconds_between')(first, second)) }}
+{%- endmacro %}
+
+{% macro default__milliseconds_between(first, second) -%}
+    date_diff('millisecond', {{ first }}, {{ second }})
+{%- endmacro %}
+
+{% macro bigquery__milliseconds_between(first, second) -%}
+    timestamp_diff({{ second }}, {{ first }}, millisecond)
+{%- endmacro %}
+
+{#- The median of a column over a group, of exact values. -#}
+{% macro median(column) -%}
+    {{ return(adapter.dispatch('median')(column)) }}
+{%- endmacro %}
+
+{% macro default__median(column) -%}median({{ column }}){%- endmacro %}
+
+{% macro bigquery__median(column) -%}
+    (select percentile_cont(value, 0.5) over () from unnest(array_agg({{ column }} ignore nulls)) as value limit 1)
+{%- endmacro %}
