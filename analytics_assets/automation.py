@@ -25,6 +25,7 @@ from dagster import (
     RunsFilter,
     SensorEvaluationContext,
 )
+from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
 from dagster._core.definitions.events import AssetKeyPartitionKey
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 from dagster._core.storage.tags import (
@@ -38,7 +39,7 @@ from dagster_shared.record import copy
 from analytics_assets.attempts import WAITS, Attempts
 from analytics_assets.ingest.ledger import Ledger, wanted_versions
 from analytics_assets.ingest.source import Source
-from analytics_assets.partitions import ONE_DAY, Window, contiguous
+from analytics_assets.partitions import ONE_DAY, Window, contiguous, partitioned_days
 from analytics_assets.settings import Settings
 from analytics_assets.versions import (
     RAW_PREFIX,
@@ -48,6 +49,7 @@ from analytics_assets.versions import (
     input_versions,
     offsets_of,
     recorded_builds,
+    upstream_by_asset,
 )
 
 NO_RETRY = {MAX_RETRIES_TAG: "0"}
@@ -59,6 +61,8 @@ class Days:
 
     def __init__(self, settings: Settings, sources: Iterable[Source]) -> None:
         self._settings, self._sources = settings, {source.name: source for source in sources}
+        self._tick: tuple[object, ...] = ()
+        self._unsettled: dict[str, set[date]] = {}
 
     def inputs(self, name: str, upstream: Mapping[str, Offsets], window: Window) -> Mapping[date, str]:
         """What each day of an asset should be made from now."""
@@ -72,6 +76,22 @@ class Days:
         """The days that were never made, or were made from other inputs than there are now."""
         inputs, built = self.inputs(name, upstream, window), builds_of(name, self._settings).read(name, window)
         return {day for day in window.days() if day not in built or built[day].inputs != inputs[day]}
+
+    def unsettled(self, graph: BaseAssetGraph, name: str, now: datetime) -> set[date]:
+        """The days that are out of date, or are made from days that are, however far up: they will change.
+
+        What is found is kept for the tick, since most assets of a graph ask for the same ones.
+        """
+        if self._tick != (id(graph), now):
+            self._tick, self._unsettled = (id(graph), now), {}
+        if name not in self._unsettled:
+            window, upstream = partitioned_days(self._settings.start_date, now), upstream_by_asset(graph)
+            found = self.out_of_date(name, upstream[name], window)
+            for parent, offsets in upstream[name].items():
+                for day in self.unsettled(graph, parent, now):
+                    found.update(offsets.downstream_of(Window.of_days(day, day)).days())
+            self._unsettled[name] = found & set(window.days())
+        return self._unsettled[name]
 
     def resting(
         self, name: str, upstream: Mapping[str, Offsets], code: str, window: Window, now: datetime
@@ -96,7 +116,7 @@ class _OfDays(AutomationCondition[AssetKey]):
         self._days = days
 
     def _true_days(
-        self, name: str, upstream: Mapping[str, Offsets], code: str, window: Window, now: datetime
+        self, graph: BaseAssetGraph, name: str, upstream: Mapping[str, Offsets], window: Window, now: datetime
     ) -> Set[date]:
         raise NotImplementedError
 
@@ -111,7 +131,7 @@ class _OfDays(AutomationCondition[AssetKey]):
         }
         window = Window.of_days(date.fromisoformat(keys[0]), date.fromisoformat(keys[-1]))
         days = self._true_days(
-            context.key.path[-1], upstream, node.code_version or "", window, context.evaluation_time.astimezone(UTC)
+            context.asset_graph, context.key.path[-1], upstream, window, context.evaluation_time.astimezone(UTC)
         )
         true = {AssetKeyPartitionKey(context.key, day.isoformat()) for day in days} & {
             AssetKeyPartitionKey(context.key, key) for key in keys
@@ -130,9 +150,23 @@ class OutOfDate(_OfDays):
         return "out_of_date"
 
     def _true_days(
-        self, name: str, upstream: Mapping[str, Offsets], code: str, window: Window, now: datetime
+        self, graph: BaseAssetGraph, name: str, upstream: Mapping[str, Offsets], window: Window, now: datetime
     ) -> Set[date]:
         return self._days.out_of_date(name, upstream, window)
+
+
+class Unsettled(_OfDays):
+    """True for the days that are out of date, or will be once what they are made from is made."""
+
+    @property
+    def name(self) -> str:
+        """How the condition is called in the UI."""
+        return "unsettled"
+
+    def _true_days(
+        self, graph: BaseAssetGraph, name: str, upstream: Mapping[str, Offsets], window: Window, now: datetime
+    ) -> Set[date]:
+        return self._days.unsettled(graph, name, now)
 
 
 class Resting(_OfDays):
@@ -144,8 +178,9 @@ class Resting(_OfDays):
         return "failed_and_not_yet_due"
 
     def _true_days(
-        self, name: str, upstream: Mapping[str, Offsets], code: str, window: Window, now: datetime
+        self, graph: BaseAssetGraph, name: str, upstream: Mapping[str, Offsets], window: Window, now: datetime
     ) -> Set[date]:
+        code = graph.get(AssetKey(name)).code_version or ""
         return self._days.resting(name, upstream, code, window, now)
 
 
@@ -154,7 +189,7 @@ class Automation:
 
     def __init__(self, settings: Settings, sources: Iterable[Source]) -> None:
         days = Days(settings, sources)
-        self._out_of_date, self._resting = OutOfDate(days), Resting(days)
+        self._out_of_date, self._unsettled, self._resting = OutOfDate(days), Unsettled(days), Resting(days)
 
     def raw(self) -> AutomationCondition:
         """Makes each raw day whose pieces are not those that it was made from; quiet days too, as empty ones."""
@@ -176,21 +211,21 @@ class Automation:
         """Makes each day whose upstream days, by its partition mapping, are not those that it was made from.
 
         It goes along in one run with upstream days that are asked for in the same tick. It waits for upstream days that
-        are themselves out of date and are not asked for, and for whatever is asked for of an upstream asset of which it
-        reads other days than its own: those are made in another run.
+        will change and are not asked for yet, and for whatever is asked for of an upstream asset of which it reads
+        other days than its own: those are made in another run.
 
         Args:
             windowed: the upstream assets of which a day reads other days, too.
         """
         requested = AutomationCondition.any_deps_match(AutomationCondition.will_be_requested())
         late: AutomationCondition = AutomationCondition.any_deps_match(
-            (self._out_of_date & ~AutomationCondition.will_be_requested()) | AutomationCondition.in_progress()
+            (self._unsettled & ~AutomationCondition.will_be_requested()) | AutomationCondition.in_progress()
         )
         if windowed:
             elsewhere = AssetSelection.assets(*windowed)
             requested = requested.ignore(elsewhere)
             late = late | AutomationCondition.any_deps_match(
-                self._out_of_date | AutomationCondition.will_be_requested()
+                self._unsettled | AutomationCondition.will_be_requested()
             ).allow(elsewhere)
         return (
             (self._out_of_date | AutomationCondition.missing() | requested)

@@ -21,7 +21,7 @@ from analytics_assets.ingest.source import Source
 from analytics_assets.partitions import Window
 from analytics_assets.runs import Runner
 from analytics_assets.settings import Settings
-from analytics_assets.versions import PUBLISHED_PREFIX, RAW_PREFIX
+from analytics_assets.versions import PUBLISHED_PREFIX, RAW_PREFIX, Offsets
 from analytics_assets.warehouse.dbt import load_manifest
 from analytics_assets.warehouse.publish import public_models
 
@@ -89,6 +89,27 @@ class Project:
     def models(self) -> list[str]:
         """The assets that are dbt models."""
         return [asset for asset in self.assets if not asset.startswith((RAW_PREFIX, PUBLISHED_PREFIX))]
+
+    def tied_to(self, *days: date, source: str = "consent_events") -> dict[str, set[date]]:
+        """The days of each asset that hang on some raw days of a source, by the partition mappings."""
+        found = {RAW_PREFIX + source: set(days)}
+        for name, parents in self.runner().upstream.items():
+            for parent, offsets in parents.items():
+                for day in found.get(parent, set()):
+                    tied = offsets.downstream_of(Window.of_days(day, day)).days()
+                    found.setdefault(name, set()).update(set(tied) & set(self.window.days()))
+        return found
+
+    def first_layer(self, source: str = "consent_events") -> set[str]:
+        """What is made in one run with the raw days of a source: all that reads no other days than its own."""
+        found = {RAW_PREFIX + source}
+        reached = set(self.tied_to(self.settings.start_date, source=source))
+        for name, parents in self.runner().upstream.items():
+            if name in reached and name not in found:
+                read = {parent: offsets for parent, offsets in parents.items() if parent in reached}
+                if set(read) <= found and set(read.values()) == {Offsets()}:
+                    found.add(name)
+        return found
 
     @property
     def window(self) -> Window:

@@ -13,7 +13,7 @@ from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunReco
 from analytics_assets.operate.inventory import State, take_inventory
 from analytics_assets_tests.conftest import YESTERDAY, Project
 from analytics_assets_tests.live import Live, is_busy, running, runs_since, until
-from analytics_assets_tests.test_automation import EVENTS_CHAIN, HEADER, event
+from analytics_assets_tests.test_automation import HEADER, event
 
 pytestmark = pytest.mark.slow
 
@@ -102,7 +102,7 @@ def test_a_late_file_refreshes_exactly_the_days_that_it_touches_and_then_all_equ
     wait_until_settled(project)
     made = materialized(project, runs_since(project.instance, known))
     assert made.pop("landed_consent_events") == {None}
-    assert made == {name: {str(day) for day in touched} for name in EVENTS_CHAIN}
+    assert made == {name: {str(day) for day in days} for name, days in project.tied_to(*touched).items()}
     assert project.tables() == rebuilt(project, tmp_path / "rebuilt").tables()
 
 
@@ -111,7 +111,7 @@ def test_backfills_from_the_ui_are_one_run_a_range_and_a_restart_of_the_webserve
 ) -> None:
     """All days of everything, and beside it one day in the middle.
 
-    All partitioned assets have one window here, so they are one layer and one run; what has no days has a run before.
+    What has one window is one layer and one run; what has no days has a run before.
     """
     wait_until_settled(project)
     before, known, middle = project.tables(), known_runs(project), ALL_DAYS[14]
@@ -127,13 +127,15 @@ def test_backfills_from_the_ui_are_one_run_a_range_and_a_restart_of_the_webserve
     for record in runs_since(project.instance, known):
         runs[record.dagster_run.tags["dagster/backfill"]].append(record)
 
-    assert [days_of(record) for record in runs[all_days] if days_of(record)[0]] == [(str(FIRST), str(YESTERDAY))]
+    spans = [days_of(record) for record in runs[all_days] if days_of(record)[0]]
+    assert set(spans) == {(str(FIRST), str(YESTERDAY))}
+    assert len(spans) <= 2, "there are two layers"
     made = materialized(project, runs[all_days])
     assert made.keys() == set(everything)
     days = {str(day) for day in ALL_DAYS}
     assert {name: made[name] for name in project.assets} == dict.fromkeys(project.assets, days)
 
-    assert len(runs[one_day]) == 1
+    assert len(runs[one_day]) <= 2
     assert materialized(project, runs[one_day]) == {name: {str(middle)} for name in project.assets}
     assert project.tables() == before
 
@@ -153,8 +155,9 @@ def test_a_run_whose_process_is_killed_is_asked_for_again(live: Live, project: P
     os.kill(process_of(project, run_id) or 0, signal.SIGKILL)
     until(lambda: len(of_models()) > 1, 120, "it is asked for again")
     wait_until_settled(project)
-    statuses = [record.dagster_run.status for record in of_models()]
-    assert statuses == [DagsterRunStatus.FAILURE, DagsterRunStatus.SUCCESS]
+    first, *others = [record.dagster_run.status for record in of_models()]
+    assert first is DagsterRunStatus.FAILURE
+    assert set(others) == {DagsterRunStatus.SUCCESS}
     assert project.tables() == rebuilt(project, tmp_path / "rebuilt").tables()
 
 

@@ -42,9 +42,7 @@ from analytics_assets.versions import Build, builds_of
 from analytics_assets.warehouse import models
 from analytics_assets.warehouse.dbt import DbtError, code_versions, load_manifest
 from analytics_assets_tests.conftest import Project, day
-from analytics_assets_tests.test_automation import EVENTS_CHAIN, HEADER, event
-
-MODELS = EVENTS_CHAIN - {"raw_consent_events"}
+from analytics_assets_tests.test_automation import HEADER, event
 
 
 def findings(project: Project, later: timedelta = timedelta(0)) -> list[Finding]:
@@ -61,7 +59,14 @@ def checks(project: Project) -> list[Finding]:
 
 
 def states(project: Project) -> dict[str, tuple[State, Window | None]]:
-    return {finding.asset: (finding.state, finding.days) for finding in findings(project)}
+    """State and days of each asset, the days from the first to the last of all that is found of it."""
+    found: dict[str, tuple[State, Window | None]] = {}
+    for finding in findings(project):
+        _, days = found.get(finding.asset, (finding.state, finding.days))
+        if days and finding.days:
+            days = Window(min(days.start, finding.days.start), max(days.end, finding.days.end))
+        found[finding.asset] = (finding.state, days)
+    return found
 
 
 def fail_models(project: Project, monkeypatch: pytest.MonkeyPatch, message: str) -> str:
@@ -101,8 +106,8 @@ def test_a_landed_change_is_listed_as_stale_down_the_chain_until_it_is_made(proj
     project.drop("consent_events", "events-1.csv", HEADER + event("a", day(1)))
     assert states(project) == {"landed_consent_events": (State.MISSING, None)}
     project.land()
-    one_day = Window.of_days(day(1), day(1))
-    assert states(project) == dict.fromkeys(EVENTS_CHAIN, (State.STALE, one_day))
+    tied = project.tied_to(day(1)).items()
+    assert states(project) == {name: (State.STALE, Window.of_days(min(days), max(days))) for name, days in tied}
     project.settle()
     assert findings(project) == []
 
@@ -113,7 +118,7 @@ def test_a_failed_day_is_listed_with_its_reason_and_its_next_try(
     project.settle()
     fail_models(project, monkeypatch, "database is locked")
     found = {finding.asset: finding for finding in findings(project)}
-    assert found.keys() == MODELS
+    assert found.keys() == project.tied_to(day(1)).keys() - {"raw_consent_events"}
     failed = found["src_consent_events"]
     assert (failed.state, failed.days, failed.owner) == (
         State.FAILED,
@@ -154,9 +159,9 @@ def test_the_inventory_asset_keeps_the_list_and_warns(project: Project) -> None:
     (check,) = bad.get_asset_check_evaluations()
     assert not check.passed
     rows = [record.data for record in check.metadata["first"].records]
-    assert {row["asset"] for row in rows} == EVENTS_CHAIN
+    assert {row["asset"] for row in rows} == project.tied_to(day(1)).keys()
     (materialization,) = bad.asset_materializations_for_node("inventory")
-    assert materialization.metadata["stale"].value == len(EVENTS_CHAIN)
+    assert materialization.metadata["stale"].value == sum(map(len, project.tied_to(day(1)).values()))
 
 
 # ------------------------------------------------------------------------------------------------- changed code
@@ -235,8 +240,9 @@ def test_changed_code_is_marked_asks_for_nothing_and_is_rolled_out_newest_first_
     monkeypatch.setattr(runner, "_execute", stopped_after_the_first)
     with pytest.raises(KeyboardInterrupt):
         runner.roll_out(set(project.assets), days_per_run=2)
-    assert windows == [Window.of_days(day(3), day(4))], "the newest first"
-    assert states(project) == {"stg_consent_events": (State.OLD_CODE, Window.of_days(day(0), day(2)))}
+    # What reads the day before, too, takes that along.
+    assert windows == [Window.of_days(day(2), day(4))], "the newest first"
+    assert states(project)["stg_consent_events"] == (State.OLD_CODE, Window.of_days(day(0), day(1)))
 
     # Killed while it was making a day: what that holds is unknown, and it goes on there, too.
     killed = Build("inputs", "code")
@@ -246,8 +252,9 @@ def test_changed_code_is_marked_asks_for_nothing_and_is_rolled_out_newest_first_
     runner = project.runner()
     runner.roll_out(set(project.assets), days_per_run=2)
     made = {name: set(days) for name, days in runner.outcome.made.items()}
-    rest = {day(0), day(1), day(2)}
-    assert made == {name: rest for name in ("stg_consent_events", "mart_company_daily", "published_consent")}
+    assert made["stg_consent_events"] == {day(0), day(1)}
+    assert "raw_consent_events" not in made
+    project.settle()
     assert findings(project) == []
     assert project.requested() == {}
     assert project.tables() == before
@@ -331,7 +338,7 @@ def test_the_owner_is_told_of_a_failure_once_with_asset_day_reason_and_link(
     assert body["owner"] == "team:analytics"
     assert body["link"] == f"https://ui.example/runs/{run_id}"
     assert {(problem["asset"], problem["days"]) for problem in body["problems"]} == {
-        (asset, str(day(1))) for asset in MODELS - {"published_consent"}
+        (asset, str(day(1))) for asset in project.first_layer() - {"raw_consent_events", "published_consent"}
     }
     assert "no such column" in body["text"]
     assert body["link"] in body["text"]
@@ -356,7 +363,9 @@ def fail_models_again(project: Project, monkeypatch: pytest.MonkeyPatch, message
     with monkeypatch.context() as patched:
         patched.setattr(models, "run_dbt", failing)
         runner = project.runner()
-        runner._execute(sorted(MODELS - {"published_consent"}), Window.of_days(day(1), day(1)))
+        runner._execute(
+            sorted(project.first_layer() - {"raw_consent_events", "published_consent"}), Window.of_days(day(1), day(1))
+        )
     return project.instance.get_runs(RunsFilter(statuses=[DagsterRunStatus.FAILURE]), limit=1)[0].run_id
 
 
@@ -478,10 +487,13 @@ def test_the_reconciliation_asks_for_what_was_missed_and_then_for_nothing(projec
             )
         return asked
 
-    assert tick() == [(set(project.assets), str(day(0)))], "quiet days"
+    quiet = [tick(), tick()]
+    assert {name for asked in quiet for names, _ in asked for name in names} == set(project.assets)
+    assert {first for asked in quiet for _, first in asked} == {str(day(0))}
     project.drop("consent_events", "events-1.csv", HEADER + event("a", day(1)))
     assert tick() == [({"landed_consent_events"}, "")]
-    assert tick() == [(EVENTS_CHAIN, str(day(1)))]
+    assert tick() == [(project.first_layer(), str(day(1)))]
+    assert {name for names, _ in tick() for name in names} == set(project.tied_to(day(1))) - project.first_layer()
     assert tick() == []
 
 
