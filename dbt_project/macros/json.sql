@@ -26,6 +26,19 @@
     safe_cast({{ text }} as timestamp)
 {%- endmacro %}
 
+{#- The first code of a comma-separated list; unknown without one. -#}
+{% macro first_code(column) -%}
+    {{ return(adapter.dispatch('first_code')(column)) }}
+{%- endmacro %}
+
+{% macro default__first_code(column) -%}
+    coalesce(split_part({{ column }}, ',', 1), 'unknown')
+{%- endmacro %}
+
+{% macro bigquery__first_code(column) -%}
+    coalesce(split({{ column }}, ',')[safe_offset(0)], 'unknown')
+{%- endmacro %}
+
 {#- Joins each code of a comma-separated list, as `code`; a row without a list stays, with null. -#}
 {% macro left_join_codes(column) -%}
     {{ return(adapter.dispatch('left_join_codes')(column)) }}

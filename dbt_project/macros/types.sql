@@ -9,6 +9,15 @@
 
 {% macro bigquery__type_amount() -%}numeric{%- endmacro %}
 
+{#- Numbers of rows. -#}
+{% macro type_count() -%}
+    {{ return(adapter.dispatch('type_count')()) }}
+{%- endmacro %}
+
+{% macro default__type_count() -%}bigint{%- endmacro %}
+
+{% macro bigquery__type_count() -%}int64{%- endmacro %}
+
 {#- Text of any length. -#}
 {% macro type_text() -%}{{ dbt.type_string() }}{%- endmacro %}
 

@@ -55,6 +55,8 @@ final as (
         event_id,
         company_id,
 
+        {{ first_code('country_codes') }} as country_code,
+
         case
             when milliseconds_since_asked <= {{ var('consent_pair_minutes') }} * 60000
                 then cast(milliseconds_since_asked as {{ type_amount() }}) / 1000

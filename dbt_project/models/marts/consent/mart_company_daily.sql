@@ -35,8 +35,8 @@ final as (
         {{ volume_with_interval('consent_given_events') }},
         {{ volume_with_interval('ui_action_events') }},
         {{ volume_with_interval('other_events') }},
-        cast(countries as {{ dbt.type_bigint() }}) as countries,
-        cast(total_events_rows as {{ dbt.type_bigint() }}) as sampled_rows,
+        cast(countries as {{ type_count() }}) as countries,
+        cast(total_events_rows as {{ type_count() }}) as sampled_rows,
 
         event_date
     from volumes

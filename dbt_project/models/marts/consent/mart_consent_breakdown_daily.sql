@@ -14,7 +14,7 @@ by_country as (
         events.event_date,
         coalesce(events.event_type, 'unknown') as event_type,
         coalesce(events.consent_status, 'unknown') as consent_status,
-        coalesce(code, 'unknown') as country_code,
+        coalesce(code, 'unknown') as country_code,  -- noqa: RF02, a column of the join below
         -- An event of several countries is counted in the first of them and only mentioned in the others.
         {{ is_first_code() }} as is_counted,
         events.event_volume,
@@ -50,7 +50,7 @@ final as (
 
         cast(cells.events as {{ type_amount() }}) as events,
         cast(cells.events_variance as {{ type_amount() }}) as events_variance,
-        cast(cells.sampled_rows as {{ dbt.type_bigint() }}) as sampled_rows,
+        cast(cells.sampled_rows as {{ type_count() }}) as sampled_rows,
 
         cells.event_date
     from cells

@@ -55,18 +55,19 @@ final as (
         {{ volume_with_interval('given') }},
         {{ ratio_with_interval('conversion_rate', 'given', 'asked') }},
 
-        {% for status in ('full_opt_in', 'partial_opt_in', 'opt_out', 'empty_status', 'other_status') -%}
-        {{ volume_with_interval(status ~ '_events') }},
-        {{ ratio(status ~ '_events', 'total_events') }} as {{ status }}_share,
+        {% for status in ('full_opt_in', 'partial_opt_in', 'opt_out', 'empty_status', 'other_status') %}
+            {{ volume_with_interval(status ~ '_events') }},
+            {{ ratio(status ~ '_events', 'total_events') }} as {{ status }}_share,
         {% endfor %}
-        cast(coalesce(times.answers, 0) as {{ dbt.type_bigint() }}) as answers,
-        cast(coalesce(times.pairs, 0) as {{ dbt.type_bigint() }}) as pairs,
-        cast(coalesce(times.pairs_by_user, 0) as {{ dbt.type_bigint() }}) as pairs_by_user,
+
+        cast(coalesce(times.answers, 0) as {{ type_count() }}) as answers,
+        cast(coalesce(times.pairs, 0) as {{ type_count() }}) as pairs,
+        cast(coalesce(times.pairs_by_user, 0) as {{ type_count() }}) as pairs_by_user,
         cast(coalesce(times.pair_seconds, 0) as {{ type_amount() }}) as pair_seconds,
         {{ ratio('times.pair_seconds', 'times.pairs') }} as avg_seconds_asked_to_given,
         round({{ as_ratio('times.median_seconds_asked_to_given') }}, 6) as median_seconds_asked_to_given,
         {{ ratio('times.pairs', 'times.answers') }} as pair_coverage,
-        cast(coalesce(times.records, 0) as {{ dbt.type_bigint() }}) as records,
+        cast(coalesce(times.records, 0) as {{ type_count() }}) as records,
         cast(coalesce(times.record_seconds, 0) as {{ type_amount() }}) as record_seconds,
         {{ ratio('times.record_seconds', 'times.records') }} as avg_seconds_created_to_updated,
         round({{ as_ratio('times.median_seconds_created_to_updated') }}, 6) as median_seconds_created_to_updated,

@@ -15,11 +15,7 @@ sampled as (
     select
         *,
         case when rounded_rate > 0 and rounded_rate <= 1 then rounded_rate end as rate,
-        {% if var('count_is_extrapolated') -%}
-        cast(1 as {{ dbt.type_bigint() }})
-        {%- else -%}
-        sampled_count
-        {%- endif %} as events_in_sample
+        {{ '1' if var('count_is_extrapolated') else 'sampled_count' }} as events_in_sample
     from rated
 ),
 
@@ -46,11 +42,9 @@ final as (
         sampled_count,
         rate as sampling_rate,
         -- Without a rate that can be one, nothing is known of the events that were left out: the count stands alone.
-        {% if var('count_is_extrapolated') -%}
-        cast(sampled_count as {{ type_amount() }})
-        {%- else -%}
-        cast(sampled_count / coalesce(rate, 1) as {{ type_amount() }})
-        {%- endif %} as event_volume,
+        cast(
+            sampled_count / {{ '1' if var('count_is_extrapolated') else 'coalesce(rate, 1)' }} as {{ type_amount() }}
+        ) as event_volume,
         -- Horvitz-Thompson: each event is in the sample by itself, with the probability `rate`.
         cast(events_in_sample * (1 - coalesce(rate, 1)) / power(coalesce(rate, 1), 2) as {{ type_amount() }})
             as event_variance,
