@@ -10,8 +10,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from numbers import Number
 from random import Random
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from pydantic import ValidationError
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Raw files in, daily analytics out.")
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 DEMO_DAYS = 30
+ROWS_SHOWN = 200
+WIDEST = 10_000  # characters of a line
 
 
 @contextmanager
@@ -274,6 +278,56 @@ def balance() -> None:
             console.print(f"[red]failed:[/red] {escape(fault)}")
         if faults:
             raise typer.Exit(1)
+
+
+# ----------------------------------------------------------------------------------------------------------- sql
+
+
+@app.command()
+def sql(statement: Annotated[str, typer.Argument(help="One SQL statement, in quotes.")]) -> None:
+    """Run one SQL statement on the published copy: analytics-assets sql "select * from marts.mart_company_daily"."""
+    with _told_plainly():
+        names, rows, others = _query(get_settings(), statement)
+    table = Table(header_style="bold")
+    for name, values in zip(names, zip(*rows, strict=True) if rows else [()] * len(names), strict=True):
+        is_number = all(isinstance(value, Number | None) and not isinstance(value, bool) for value in values)
+        table.add_column(escape(name), justify="right" if is_number else "left")
+    for row in rows:
+        table.add_row(*(escape(_cell(value)) for value in row))
+    Console(highlight=False, width=WIDEST).print(table)  # a table that is cut to the terminal no longer lines up
+    if others:
+        console.print(f"{others:,} more rows are not shown; say `limit` or `where` to see others.")
+    elif not rows:
+        console.print("No rows.")
+
+
+def _query(settings: Settings, statement: str) -> tuple[list[str], list[tuple[Any, ...]], int]:
+    """Names and first rows of what a statement gives, and how many rows come after them."""
+    import duckdb
+
+    if not settings.published_file.exists():
+        raise ValueError("there is no published copy yet; `analytics-assets materialize --new` makes it")
+    with duckdb.connect(
+        str(settings.published_file),
+        read_only=True,
+        config={"enable_external_access": "false", "memory_limit": settings.duckdb_memory_limit},
+    ) as connection:
+        try:
+            if len(connection.extract_statements(statement)) != 1:
+                raise ValueError("say one statement")
+            found = connection.execute(statement)
+            rows = found.fetchmany(ROWS_SHOWN)
+            others = sum(len(some) for some in iter(lambda: found.fetchmany(10_000), []))
+        except duckdb.Error as error:
+            raise ValueError(str(error).split("\n\nLINE ")[0]) from error
+        return [column[0] for column in found.description or []], rows, others
+
+
+def _cell(value: object) -> str:
+    """A value as text, without the zeros that only say how exact a column is."""
+    if value is None:
+        return ""
+    return f"{value.normalize():f}" if isinstance(value, Decimal) else str(value)
 
 
 # -------------------------------------------------------------------------------------------------------- status

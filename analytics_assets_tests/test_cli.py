@@ -3,9 +3,11 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import duckdb
 import pytest
 from typer.testing import CliRunner
 
@@ -42,6 +44,7 @@ def run(env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str
         (["materialize", "--from", str(YESTERDAY), "--to", str(YESTERDAY + timedelta(1))], "is not over yet"),
         (["simulate", "--only", "nothing"], "there is no domain 'nothing'"),
         (["balance"], "materialize --new"),
+        (["sql", "select 1"], "there is no published copy yet"),
     ],
 )
 def test_a_mistake_is_answered_with_one_sentence_that_says_what_to_do(
@@ -103,3 +106,64 @@ def test_a_range_of_one_asset_leaves_the_others_alone(env: dict[str, str]) -> No
     one = run(env, "materialize", "--from", str(day(1)), "--to", str(day(1)), "--select", "mart_company_daily")
     assert one.returncode == 0, one.stdout + one.stderr
     assert "stg_consent_events" not in one.stdout
+
+
+@pytest.fixture
+def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setenv("ANALYTICS_DATA_DIR", str(tmp_path))
+    get_settings.cache_clear()
+    file = get_settings().published_file
+    file.parent.mkdir(parents=True)
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("create schema marts")
+        connection.execute("create table marts.volumes (name varchar, events decimal(38, 9), share double)")
+        connection.execute("insert into marts.volumes values ('[b]shop', 1200, 0.25), ('café', 9.5, null)")
+    yield file
+    get_settings.cache_clear()
+
+
+def test_a_table_of_the_published_copy_lines_up(published: Path) -> None:
+    result = CliRunner().invoke(app, ["sql", "select * from marts.volumes order by events desc"])
+    assert result.exit_code == 0
+    assert result.output.splitlines() == [
+        "┏━━━━━━━━━┳━━━━━━━━┳━━━━━━━┓",
+        "┃ name    ┃ events ┃ share ┃",
+        "┡━━━━━━━━━╇━━━━━━━━╇━━━━━━━┩",
+        "│ [b]shop │   1200 │  0.25 │",
+        "│ café    │    9.5 │       │",
+        "└─────────┴────────┴───────┘",
+    ]
+
+
+def test_a_wide_table_is_not_cut(published: Path) -> None:
+    columns = ", ".join(f"'a text of some length' as column_{number}" for number in range(40))
+    result = CliRunner().invoke(app, ["sql", f"select {columns}"])
+    assert len({len(line) for line in result.output.splitlines()}) == 1
+    assert result.output.count("a text of some length") == 40
+
+
+def test_the_first_200_rows_are_shown_and_the_others_counted(published: Path) -> None:
+    result = CliRunner().invoke(app, ["sql", "select range as number from range(25123)"])
+    assert "199 │" in result.output and "200 │" not in result.output
+    assert "24,923 more rows are not shown" in result.output
+    assert "No rows." in CliRunner().invoke(app, ["sql", "select * from marts.volumes where false"]).output
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("selec 1", 'syntax error at or near "selec"'),
+        ("select eevents from marts.volumes", 'Candidate bindings: "events"'),
+        ("select 1; select 2", "say one statement"),
+        ("", "say one statement"),
+        ("delete from marts.volumes", "read-only mode"),
+        ("select * from read_csv('/etc/hostname')", "file system operations are disabled"),
+    ],
+)
+def test_a_statement_that_is_wrong_or_does_more_than_read_is_told_plainly(
+    published: Path, statement: str, said: str
+) -> None:
+    result = CliRunner().invoke(app, ["sql", statement])
+    assert result.exit_code == 1
+    assert said in " ".join(result.output.split())
+    assert "Traceback" not in result.output
