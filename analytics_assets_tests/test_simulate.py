@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from analytics_assets.partitions import Window
+from analytics_assets.runs import Outcome
 from analytics_assets_tests.conftest import YESTERDAY, Project, day
 
 
@@ -48,6 +49,7 @@ def test_a_month_at_scale_1_holds_every_defect_that_the_chain_must_survive(month
     assert rate.is_null().any() and (rate == 0).any() and (rate > 1).any() and (rate == 0.1000000015).any()
     assert events["PARAMETERS"].str.contains("\n").any()
     assert events["COUNTRY"].str.contains(",").any()
+    assert (events["TYPE"] == "sdk.error").any() and (events["CONSENT"] == "expired").any()
     assert events["_extra"].drop_nulls().to_list()[0] == '{"TRACKER_VERSION":"2.1"}'
     reasons = {
         column
@@ -65,6 +67,33 @@ def test_one_company_sends_events_and_is_in_no_list(month: Project) -> None:
     assert len(senders - listed) == 1
 
 
-def test_the_checks_of_a_simulated_month_are_green(month: Project) -> None:
-    runner = month.settle()
-    assert runner.outcome.failures == []
+@pytest.fixture(scope="module")
+def outcome(month: Project) -> Outcome:
+    return month.settle().outcome
+
+
+def test_the_checks_of_a_simulated_month_are_green_and_warn_of_what_is_odd(outcome: Outcome) -> None:
+    assert outcome.failures == []
+    for check in ("count_is_of_the_sample_stg_consent_events", "accepted_values_stg_consent_events_has_valid_rate"):
+        assert any(check in warning for warning in outcome.warnings), outcome.warnings
+
+
+def test_questions_are_answered_some_by_users_that_are_known_and_some_after_midnight(
+    month: Project, outcome: Outcome
+) -> None:
+    answers = month.frame("int_consent_answers")
+    pairs = answers.filter(pl.col("seconds_asked_to_given") > 0)
+    assert pairs.height > 3_000
+    assert pairs.filter("is_by_user")["seconds_asked_to_given"].cast(pl.Float64).is_between(2, 90).mean() > 0.99
+    events = month.frame("stg_consent_events").select("event_id", "event_date", "event_at")
+    asked_at = pl.col("event_at") - pl.duration(milliseconds=pl.col("seconds_asked_to_given").cast(pl.Float64) * 1000)
+    joined = pairs.join(events, on=["event_id", "event_date"])
+    assert joined.filter(asked_at.dt.date() < pl.col("event_date")).height > 5
+
+
+def test_one_company_counts_all_its_events_already(month: Project, outcome: Outcome) -> None:
+    sampled = month.frame("stg_consent_events").filter(pl.col("sampling_rate") < 1)
+    close = ((pl.col("sampled_count") * pl.col("sampling_rate") - 1).abs() < 0.1).mean()
+    shares = sampled.group_by("company_id").agg(close.alias("share"))["share"].sort().to_list()
+    assert shares[-1] == 1
+    assert shares[-2] < 0.1

@@ -9,6 +9,10 @@
     Var(G)/G^2 + Var(A)/A^2 (Cochran, 1977, Sampling Techniques, chapter 6; the covariance is zero). Its interval is
     taken on the scale of logarithms, since the ratio is skewed where A is small.
 
+  A row gathers COUNT events of the sample, each of which was drawn by itself: it adds COUNT (1 - p)/p^2 to the variance.
+  (Were rows drawn whole, a row would add COUNT^2 (1 - p)/p^2. What is written of RATE is that events are sampled.) Where
+  COUNT stands for all events already, a row is one event of the sample and adds (1 - p)/p^2.
+
   Both intervals are 95 % ones by the normal approximation, and null below 30 sampled rows, where it does not hold.
 -#}
 
@@ -64,16 +68,17 @@
     end
 {%- endmacro %}
 
-{#- COUNT may already stand for all events; then COUNT / RATE counts twice. This tells of it: the days on which nearly
-    every sampled row has COUNT close to 1 / RATE. -#}
-{% test count_is_of_the_sample(model, count, rate, share=0.9, at_least=30) %}
+{#- COUNT may already stand for all events; then COUNT / RATE counts twice. This tells of it: the days of a company on
+    which nearly every sampled row has COUNT close to 1 / RATE. A few rows may look so by chance: a day has at_least. -#}
+{% test count_is_of_the_sample(model, count, rate, company, share=0.9, at_least=30) %}
     select
         event_date as the_day,
+        {{ company }},
         count(*) as sampled_rows,
         sum(case when abs({{ count }} * {{ rate }} - 1) < 0.1 then 1 else 0 end) as rows_with_count_close_to_one_over_rate
     from {{ model }}
     where {{ rate }} < 1 and not {{ 'true' if var('count_is_extrapolated') else 'false' }}
-    group by event_date
+    group by event_date, {{ company }}
     having
         count(*) >= {{ at_least }}
         and sum(case when abs({{ count }} * {{ rate }} - 1) < 0.1 then 1 else 0 end) >= {{ share }} * count(*)

@@ -59,11 +59,11 @@ final as (
 
         case
             when milliseconds_since_asked <= {{ var('consent_pair_minutes') }} * 60000
-                then cast(milliseconds_since_asked as {{ type_amount() }}) / 1000
+                then cast(milliseconds_since_asked / 1000 as {{ type_amount() }})
         end as seconds_asked_to_given,
         case
             when milliseconds_since_created between 0 and {{ var('consent_pair_minutes') }} * 60000
-                then cast(milliseconds_since_created as {{ type_amount() }}) / 1000
+                then cast(milliseconds_since_created / 1000 as {{ type_amount() }})
         end as seconds_created_to_updated,
 
         is_by_user,
