@@ -1,10 +1,14 @@
 """What every dbt model relies on: the window, the checks that look only at it, the mapping from its `meta`."""
 
 import duckdb
+import polars as pl
 import pytest
 
 from analytics_assets.automation import Automation
+from analytics_assets.consent.sources import CONSENT_EVENTS
 from analytics_assets.partitions import Window
+from analytics_assets.simulate.defects import Row
+from analytics_assets.simulate.files import write_rows
 from analytics_assets.versions import Build, Offsets, digest, offsets_of
 from analytics_assets.warehouse.dbt import run_dbt, window_vars
 from analytics_assets.warehouse.models import planned_builds
@@ -97,3 +101,33 @@ def test_a_model_that_fails_leaves_its_old_days_and_keeps_those_behind_it_from_r
 def test_a_model_by_hand_without_a_window_says_what_to_do(project: Project) -> None:
     run = run_dbt(["run", "--select", "stg_companies"], project.settings, project.sources)
     assert "analytics-assets materialize" in run.failures["stg_companies"]
+
+
+def test_no_row_is_lost_however_odd_it_is(project: Project) -> None:
+    plain = {
+        "TYPE": "consent.given",
+        "RATE": "0.5",
+        "EVENT_TIME": f"{day(1)} 12:00:00",
+        "APIKEY": "shop",
+        "CONSENT": "opt-out",
+        "COUNT": "2",
+        "COUNTRY": '"FR"',
+    }
+    oddities: list[Row] = [
+        {"TYPE": None}, {"TYPE": "brand.new"}, {"CONSENT": None}, {"CONSENT": "brand new"}, {"APIKEY": None},
+        {"COUNTRY": None}, {"COUNTRY": '""'}, {"COUNTRY": '"FR","US"'}, {"RATE": "0.5000000015"}, {"COUNT": "0"},
+        {"RATE": None}, {"RATE": "0"}, {"RATE": "-1"}, {"RATE": "1.5"},
+    ]  # fmt: skip
+    rows = [{**plain, **oddity, "EVENT_ID": str(number)} for number, oddity in enumerate([{}, *oddities])]
+    write_rows(project.settings.inbox_dir / "consent_events" / "events-odd.csv", rows, CONSENT_EVENTS.columns)
+    project.settle()
+    breakdown, company = project.frame("mart_consent_breakdown_daily"), project.frame("mart_company_daily")
+    assert breakdown["sampled_rows"].sum() == company["sampled_rows"].sum() == len(rows) == 15
+    # ten rows of 2 / 0.5 events, one of none, and four of 2 whose rate cannot be one
+    assert breakdown["events"].sum() == company["total_events"].sum() == 48
+    consent = project.frame("mart_consent_daily")
+    statuses = ("full_opt_in", "partial_opt_in", "opt_out", "empty_status", "other_status")
+    assert consent.select(pl.sum_horizontal(f"{status}_events" for status in statuses).sum()).item() == 48
+    by_country = project.frame("mart_consent_answers_daily")
+    assert project.frame("int_consent_answers").height == 13
+    assert consent["answers"].sum() == by_country["answers"].sum() == 13
