@@ -1,5 +1,6 @@
 """The real files, through the whole chain. Skipped where they are not at hand."""
 
+import re
 import shutil
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -7,10 +8,14 @@ from pathlib import Path
 import duckdb
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
 from analytics_assets.balance import balance_of
+from analytics_assets.cli import app
 from analytics_assets.partitions import Window
 from analytics_assets.runs import Outcome, group_into_runs, tied_windows
+from analytics_assets.settings import PROJECT_DIR, get_settings
+from analytics_assets.warehouse import dbt
 from analytics_assets.warehouse.dbt import run_dbt
 from analytics_assets_tests.conftest import REAL_DATA, Project
 
@@ -18,9 +23,8 @@ pytestmark = pytest.mark.skipif(not (REAL_DATA / "consent").exists(), reason="th
 DAYS = Window.of_days(date(2025, 9, 5), date(2025, 9, 10))
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Outcome]:
-    project = Project(tmp_path_factory.mktemp("real") / "data", changes={"start_date": DAYS.start})
+def make_all(folder: Path) -> tuple[Project, Outcome]:
+    project = Project(folder, changes={"start_date": DAYS.start})
     for source, folder in (("consent_events", "events"), ("companies", "companies")):
         shutil.copytree(REAL_DATA / "consent" / folder, project.settings.inbox_dir / source)
     runner = project.runner()
@@ -29,6 +33,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Outcome]:
     runner.make(group_into_runs(runner.upstream, {name: [window] for name, window in windows.items()}))
     assert runner.outcome.failures == []
     return project, runner.outcome
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Outcome]:
+    return make_all(tmp_path_factory.mktemp("real") / "data")
 
 
 @pytest.fixture(scope="module")
@@ -141,3 +150,37 @@ def test_all_real_companies_are_known_and_seven_have_no_headquarters(real: Proje
 def test_a_folder_of_the_real_files_is_left_as_it_was(real: Project) -> None:
     names = {file.name for file in (Path(real.settings.inbox_dir) / "consent_events").iterdir()}
     assert names == {file.name for file in (REAL_DATA / "consent" / "events").iterdir()}
+
+
+@pytest.fixture(scope="module")
+def extrapolated(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The same files, with COUNT taken for all events."""
+    project_vars = dbt.project_vars
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(dbt, "project_vars", lambda *args: project_vars(*args) | {"count_is_extrapolated": True})
+        return make_all(tmp_path_factory.mktemp("extrapolated") / "data")[0]
+
+
+FINDINGS = re.findall(
+    r"```\n(# count_is_extrapolated: true\n)?\.venv/bin/analytics-assets sql \"([^\"]+)\"\n(┏.*?)```",
+    (PROJECT_DIR / "docs" / "consent.md").read_text(),
+    re.DOTALL,
+)
+
+
+@pytest.mark.parametrize(("reading", "statement", "printed"), FINDINGS, ids=range(len(FINDINGS)))
+def test_each_finding_of_the_page_is_what_its_command_prints(
+    real: Project, extrapolated: Project, monkeypatch: pytest.MonkeyPatch, reading: str, statement: str, printed: str
+) -> None:
+    monkeypatch.setenv("ANALYTICS_DATA_DIR", str((extrapolated if reading else real).folder))
+    get_settings.cache_clear()
+    try:
+        result = CliRunner().invoke(app, ["sql", statement])
+    finally:
+        get_settings.cache_clear()
+    assert result.output == printed
+
+
+def test_the_page_has_findings_in_both_readings_of_the_count() -> None:
+    assert len(FINDINGS) >= 4
+    assert len({reading for reading, _, _ in FINDINGS}) == 2
