@@ -70,7 +70,7 @@ def simulate(inbox_dir: Path, window: Window, scale: float, random: Random) -> N
         rows_by_day: dict[date, list[Row]] = {day: [] for day in window.days()}
         for day in window.days():
             for at, row in _events(company, day, scale, random):
-                if at.date() in rows_by_day:
+                if at.date() in rows_by_day:  # not an answer after the last midnight
                     rows_by_day[at.date()].append(row)
         for rows in rows_by_day.values():
             rows.extend(_changed(rows, random))
@@ -140,20 +140,17 @@ def _with_answer(event: Row, at: datetime, random: Random) -> Iterator[tuple[dat
     yield at, event
     if event["TYPE"] == "consent.asked" and random.random() < ANSWERED:
         answered_at = at + timedelta(milliseconds=random.randint(2_000, 90_000))
-        yield (
-            answered_at,
-            event
-            | {
-                "EVENT_ID": str(uuid.UUID(int=random.getrandbits(128), version=4)),
-                "TYPE": "consent.given",
-                "RATE": "1",
-                "PARAMETERS": _parameters("consent.given", at, answered_at, random),
-                "EVENT_TIME": _written_time(answered_at, random),
-                "WINDOW_START": answered_at.strftime("%Y-%m-%d %H:00:00.000"),
-                "CONSENT": random.choices(_STATUSES, _STATUS_WEIGHTS)[0],
-                "COUNT": "1",
-            },
-        )
+        answer = {
+            "EVENT_ID": str(uuid.UUID(int=random.getrandbits(128), version=4)),
+            "TYPE": "consent.given",
+            "RATE": "1",
+            "PARAMETERS": _parameters("consent.given", at, answered_at, random),
+            "EVENT_TIME": _written_time(answered_at, random),
+            "WINDOW_START": answered_at.strftime("%Y-%m-%d %H:00:00.000"),
+            "CONSENT": random.choices(_STATUSES, _STATUS_WEIGHTS)[0],
+            "COUNT": "1",
+        }
+        yield answered_at, event | answer
 
 
 def _event(company: _Company, event_type: str, at: datetime, random: Random) -> Row:
