@@ -39,7 +39,7 @@ from dagster_shared.record import copy
 from analytics_assets.attempts import WAITS, Attempts
 from analytics_assets.ingest.ledger import Ledger, wanted_versions
 from analytics_assets.ingest.source import Source
-from analytics_assets.partitions import ONE_DAY, Window, contiguous, partitioned_days
+from analytics_assets.partitions import EVER, ONE_DAY, WHOLE, Window, contiguous, partitioned_days
 from analytics_assets.settings import Settings
 from analytics_assets.versions import (
     RAW_PREFIX,
@@ -76,6 +76,14 @@ class Days:
         """The days that were never made, or were made from other inputs than there are now."""
         inputs, built = self.inputs(name, upstream, window), builds_of(name, self._settings).read(name, window)
         return {day for day in window.days() if day not in built or built[day].inputs != inputs[day]}
+
+    def of_older_code(self, name: str, code: str, window: Window) -> set[date]:
+        """The days that were made by other code than there is now."""
+        return {day for day, build in builds_of(name, self._settings).read(name, window).items() if build.code != code}
+
+    def is_made(self, name: str) -> bool:
+        """Whether any day of an asset was made: then its table is there."""
+        return bool(builds_of(name, self._settings).read(name, EVER))
 
     def unsettled(self, graph: BaseAssetGraph, name: str, now: datetime) -> set[date]:
         """The days that are out of date, or are made from days that are, however far up: they will change.
@@ -121,18 +129,20 @@ class _OfDays(AutomationCondition[AssetKey]):
         raise NotImplementedError
 
     def evaluate(self, context: AutomationContext[AssetKey]) -> AutomationResult[AssetKey]:
-        """Of an asset without partitions, nothing."""
-        keys = sorted(context.candidate_subset.expensively_compute_partition_keys()) if context.partitions_def else []
-        if not keys:
+        """Of an asset without partitions, all or nothing: it counts as one day, WHOLE."""
+        if context.candidate_subset.is_empty:
             return AutomationResult(context, context.get_empty_subset())
         node = context.asset_graph.get(context.key)
         upstream = {
             parent.path[-1]: offsets_of(node.partition_mappings.get(parent)) for parent in sorted(node.parent_keys)
         }
-        window = Window.of_days(date.fromisoformat(keys[0]), date.fromisoformat(keys[-1]))
+        keys = sorted(context.candidate_subset.expensively_compute_partition_keys()) if context.partitions_def else []
+        window = Window.of_days(date.fromisoformat(keys[0]), date.fromisoformat(keys[-1])) if keys else WHOLE
         days = self._true_days(
             context.asset_graph, context.key.path[-1], upstream, window, context.evaluation_time.astimezone(UTC)
         )
+        if window == WHOLE:
+            return AutomationResult(context, context.candidate_subset if days else context.get_empty_subset())
         true = {AssetKeyPartitionKey(context.key, day.isoformat()) for day in days} & {
             AssetKeyPartitionKey(context.key, key) for key in keys
         }
@@ -184,12 +194,41 @@ class Resting(_OfDays):
         return self._days.resting(name, upstream, code, window, now)
 
 
+class OfOlderCode(_OfDays):
+    """True for the days that were made by other code than there is now."""
+
+    @property
+    def name(self) -> str:
+        """How the condition is called in the UI."""
+        return "made_by_older_code"
+
+    def _true_days(
+        self, graph: BaseAssetGraph, name: str, upstream: Mapping[str, Offsets], window: Window, now: datetime
+    ) -> Set[date]:
+        return self._days.of_older_code(name, graph.get(AssetKey(name)).code_version or "", window)
+
+
+class NeverMade(_OfDays):
+    """True for all days of an asset while none of them was made, so that its table is not there."""
+
+    @property
+    def name(self) -> str:
+        """How the condition is called in the UI."""
+        return "never_made"
+
+    def _true_days(
+        self, graph: BaseAssetGraph, name: str, upstream: Mapping[str, Offsets], window: Window, now: datetime
+    ) -> Set[date]:
+        return set() if self._days.is_made(name) else set(window.days())
+
+
 class Automation:
     """The conditions, for a set of sources."""
 
     def __init__(self, settings: Settings, sources: Iterable[Source]) -> None:
         days = Days(settings, sources)
         self._out_of_date, self._unsettled, self._resting = OutOfDate(days), Unsettled(days), Resting(days)
+        self._of_older_code, self._never_made = OfOlderCode(days), NeverMade(days)
 
     def raw(self) -> AutomationCondition:
         """Makes each raw day whose pieces are not those that it was made from; quiet days too, as empty ones."""
@@ -233,6 +272,22 @@ class Automation:
             & ~late
             & ~(self._resting & ~requested)
         ).with_label("inputs differ")
+
+    def view(self) -> AutomationCondition:
+        """Makes a model without days when it is not there as its code says, once every table that it reads is there.
+
+        It holds no rows, so that new rows need nothing, and changed code no rollout. While what it reads is being made,
+        its inputs are not known.
+        """
+        not_ready: AutomationCondition = AutomationCondition.any_deps_match(
+            self._never_made | AutomationCondition.in_progress()
+        )
+        return (
+            (self._out_of_date | self._of_older_code | AutomationCondition.missing())
+            & ~AutomationCondition.in_progress()
+            & ~not_ready
+            & ~self._resting
+        ).with_label("not there as its code says")
 
 
 # ---------------------------------------------------------------------------------------------------- the sensor
@@ -278,12 +333,15 @@ def build_out_of_date_sensor(is_outdated: Callable[[], bool]) -> AutomationCondi
 
 
 def one_run_a_span(requests: Sequence[RunRequest]) -> list[RunRequest]:
-    """Requests of one day each, for the same assets on consecutive days, as one request for the span."""
+    """Requests of one day each, for the same assets on consecutive days, as one request for the span.
+
+    Requests for assets without days stay as they are.
+    """
     of_days: dict[tuple[frozenset[AssetKey], frozenset[object]], dict[date, RunRequest]] = {}
     others = []
     for request in requests:
         if request.partition_key is None:
-            others.append(request)
+            others.append(request.with_replaced_attrs(tags={**request.tags, **NO_RETRY}))
         else:
             same = (frozenset(request.asset_selection or ()), frozenset(request.asset_check_keys or ()))
             of_days.setdefault(same, {})[date.fromisoformat(request.partition_key)] = request

@@ -152,6 +152,7 @@ def _materialize(settings: Settings, window: "Window | None", select: str | None
             partitions = partitioned_days(settings.start_date, datetime.now(UTC))
             windows = tied_windows(runner.upstream, names, window, partitions)
             runner.make(group_into_runs(runner.upstream, {name: [w] for name, w in windows.items()}))
+            runner.settle(names & set(runner.views))
         return runner.outcome
 
 
@@ -245,7 +246,9 @@ def _show_outcome(outcome: "Outcome", nothing: str = "Nothing was out of date.")
         for name, days in outcome.made.items():
             table.add_row(name, f"{len(days):,}", f"{sum(days.values()):,}", str(min(days)), str(max(days)))
         console.print(table)
-    else:
+    if outcome.views:
+        console.print(f"Made, without days of their own: {', '.join(outcome.views)}")
+    if not (outcome.made or outcome.views):
         console.print(nothing)
     for title, colour, sentences in (("warning", "yellow", outcome.warnings), ("failed", "red", outcome.failures)):
         for sentence in dict.fromkeys(sentences):

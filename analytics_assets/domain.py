@@ -59,7 +59,7 @@ def build_definitions(settings: Settings, domains: Iterable[Domain]) -> Definiti
                 for s in domain.sources
                 for a in build_source_assets(s, settings, partitions, automation, domain.name, domain.owner)
             ),
-            build_model_assets(domain.name, domain.owner, settings, sources, partitions, automation),
+            *build_model_assets(domain.name, domain.owner, settings, sources, partitions, automation),
             build_published_asset(domain.name, domain.owner, settings, partitions, automation),
         )
     ]

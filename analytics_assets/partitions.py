@@ -32,7 +32,9 @@ class Window:
 
     @classmethod
     def of_run(cls, context: AssetExecutionContext) -> "Window":
-        """The window of a run's partition, or of its range of partitions."""
+        """The window of a run's partition, or of its range of partitions; WHOLE for assets without days."""
+        if context.assets_def.partitions_def is None:
+            return WHOLE
         keys = context.partition_key_range
         return cls.of_days(date.fromisoformat(keys.start), date.fromisoformat(keys.end))
 
@@ -45,8 +47,17 @@ class Window:
         return (self.end - self.start).days
 
     def __str__(self) -> str:
+        if self == WHOLE:
+            return "all days"
         last = self.end - ONE_DAY
         return str(self.start) if last == self.start else f"{self.start} to {last}"
+
+
+WHOLE = Window.of_days(date.min, date.min)
+"""Stands for all of an asset that has no days (a view, a table function) where records are kept by day."""
+
+EVER = Window(date.min, date.max)
+"""Every day that can be recorded, WHOLE included."""
 
 
 def partitioned_days(start: date, now: datetime) -> Window:

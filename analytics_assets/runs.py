@@ -30,9 +30,9 @@ from analytics_assets.ingest.ledger import Ledger
 from analytics_assets.ingest.raw import LANDED_PREFIX
 from analytics_assets.ingest.source import Source
 from analytics_assets.operate.launcher import PID_TAG
-from analytics_assets.partitions import Window, contiguous, partitioned_days
+from analytics_assets.partitions import WHOLE, Window, contiguous, partitioned_days
 from analytics_assets.settings import Settings
-from analytics_assets.versions import Offsets, builds_of, upstream_by_asset
+from analytics_assets.versions import Offsets, builds_of, upstream_by_asset, views_by_asset
 
 logger = logging.getLogger(__name__)
 
@@ -42,12 +42,12 @@ UNSETTLED_SECONDS = 60
 """So long a file that is being written is waited for, or ten times as long as a file takes to settle."""
 
 Upstream = Mapping[str, Mapping[str, Offsets]]
-"""For each partitioned asset, those that it reads and how; every asset stands after those that it reads."""
+"""For each asset, those that it reads and how; every asset stands after those that it reads."""
 
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """Assets whose same days are made in one run."""
+    """Assets whose same days are made in one run; the window of those without days is WHOLE."""
 
     assets: tuple[str, ...]
     window: Window
@@ -108,11 +108,13 @@ class Outcome:
 
     Attributes:
         made: days and rows made, by asset.
+        views: the models without days that were made.
         failures: a sentence for each thing that failed.
         warnings: a sentence for each check that only warns.
     """
 
     made: dict[str, dict[date, int]] = field(default_factory=dict)
+    views: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -132,7 +134,7 @@ class Runner:
         self._instance, self._announce = instance, announce
         self._job = definitions.resolve_implicit_global_asset_job_def()
         self._graph = definitions.resolve_asset_graph()
-        self.upstream = upstream_by_asset(self._graph)
+        self.upstream, self.views = upstream_by_asset(self._graph), views_by_asset(self._graph)
         self._last_run_id = ""
         self.outcome = Outcome()
 
@@ -186,6 +188,8 @@ class Runner:
         Days that failed before are tried once more, however often that was: who calls this may have mended the cause.
         """
         Attempts(self._settings.lake_dir).wake(names)
+        if not names:
+            return
         given_up: set[tuple[str, date]] = set()
         while plan := self._tick(names, given_up):
             for run in plan:
@@ -196,11 +200,12 @@ class Runner:
     def _tick(self, names: Set[str], given_up: Set[tuple[str, date]]) -> list[PlannedRun]:
         """What the automation asks for now, less what failed before."""
         tick = evaluate_automation_conditions(self._definitions, self._instance, AssetSelection.assets(*sorted(names)))
-        windows = {}
-        for name in self.upstream:
-            requested = {date.fromisoformat(day) for day in tick.get_requested_partitions(AssetKey(name)) if day}
+        windows, upstream = {}, {**self.upstream, **self.views}
+        for name in upstream:
+            keys = tick.get_requested_partitions(AssetKey(name))
+            requested = {date.fromisoformat(key) if key else WHOLE.start for key in keys}
             windows[name] = contiguous(day for day in requested if (name, day) not in given_up)
-        return group_into_runs(self.upstream, windows)
+        return group_into_runs(upstream, windows)
 
     def _failed_days(self, run: PlannedRun) -> set[tuple[str, date]]:
         """The days of a run that failed; all of them when it did not get as far as to try any."""
@@ -211,7 +216,8 @@ class Runner:
         """Makes the days anew that older code made, and what is made from them, the newest first.
 
         What is done is recorded by day, so that it goes on where it was stopped. It gives way in the pools to all other
-        runs, which so wait for one range at most. It ends at the first range that fails.
+        runs, which so wait for one range at most. It ends at the first range that fails, and
+        with the models without days.
         """
         partitions = partitioned_days(self._settings.start_date, datetime.now(UTC))
         while old := self._made_by_older_code(names, partitions):
@@ -227,6 +233,7 @@ class Runner:
             plan = group_into_runs(self.upstream, {name: [window] for name, window in windows.items()})
             if not self.make(plan, {PRIORITY_TAG: ROLL_OUT_PRIORITY}):
                 return
+        self.settle(names & set(self.views))
 
     def _made_by_older_code(self, names: Set[str], partitions: Window) -> dict[str, set[date]]:
         """By asset; with the days of a range that was killed, of which nothing is known."""
@@ -241,12 +248,13 @@ class Runner:
         return found
 
     def _execute(self, assets: Sequence[str], window: Window | None, tags: Mapping[str, str] | None = None) -> bool:
-        span = f" for {window}" if window else ""
+        days = None if window == WHOLE else window
+        span = f" for {days}" if days else ""
         self._announce(f"{assets[0] if len(assets) == 1 else f'{assets[0]} … {assets[-1]}'}{span}")
         result = self._job.execute_in_process(
             instance=self._instance,
             asset_selection=[AssetKey(name) for name in assets],
-            tags={**NO_RETRY, PID_TAG: str(os.getpid()), **(span_tags(window) if window else {}), **(tags or {})},
+            tags={**NO_RETRY, PID_TAG: str(os.getpid()), **(span_tags(days) if days else {}), **(tags or {})},
             raise_on_error=False,
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
@@ -257,6 +265,8 @@ class Runner:
                 rows = materialization.metadata.get("dagster/partition_row_count")
                 made = self.outcome.made.setdefault(materialization.asset_key.path[-1], {})
                 made[date.fromisoformat(event.partition)] = int(str(rows.value)) if rows else 0
+            elif event.event_type is DagsterEventType.ASSET_MATERIALIZATION and window == WHOLE:
+                self.outcome.views.append(event.step_materialization_data.materialization.asset_key.path[-1])
             elif event.is_step_failure:
                 self.outcome.failures.append(f"{event.step_key}{span}: {reason_of(event.step_failure_data.error)}")
         for check in result.get_asset_check_evaluations():

@@ -5,6 +5,8 @@ in flight is seen at the next look, because what is recorded still differs from 
 
 The *inputs* of a day are the versions of the upstream days that its partition mapping names; of a raw day, the pieces
 that the ledger says it should hold. The *version* of a day is a hash of its inputs and of the code that made it.
+A view or table function has no days and holds no rows. It is recorded as one day, WHOLE, and its inputs are only by
+which code the tables that it reads were made, since their columns may differ by that.
 Records lie beside what they describe, so that whoever deletes the one deletes the other.
 """
 
@@ -18,7 +20,7 @@ from dagster import IdentityPartitionMapping, PartitionMapping, TimeWindowPartit
 from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
 
 from analytics_assets.files import open_sqlite
-from analytics_assets.partitions import Window
+from analytics_assets.partitions import EVER, WHOLE, Window
 from analytics_assets.settings import Settings
 
 _SCHEMA = """
@@ -174,6 +176,15 @@ def upstream_by_asset(graph: BaseAssetGraph) -> dict[str, dict[str, Offsets]]:
     return found
 
 
+def views_by_asset(graph: BaseAssetGraph) -> dict[str, dict[str, Offsets]]:
+    """The assets without days that the automation makes, each after those that it reads, and what it reads."""
+    return {
+        key.path[-1]: {parent.path[-1]: Offsets() for parent in sorted(graph.get(key).parent_keys)}
+        for key in graph.toposorted_asset_keys
+        if graph.get(key).partitions_def is None and graph.get(key).automation_condition is not None
+    }
+
+
 ReadBuilds = Callable[[str, Window], Mapping[date, Build]]
 """Gives the builds of an asset, by its name, for the days of a window."""
 
@@ -188,6 +199,9 @@ def input_versions(upstream: Mapping[str, Offsets], window: Window, read: ReadBu
 
     Upstream days that are not built count as absent, so that a day gets new inputs when one of them appears.
     """
+    if window == WHOLE:
+        codes = {f"{name} {build.code}" for name in upstream for build in read(name, EVER).values()}
+        return {WHOLE.start: digest(sorted(codes))}
     builds_by_name = {name: read(name, offsets.upstream_of(window)) for name, offsets in sorted(upstream.items())}
     return {
         day: digest(

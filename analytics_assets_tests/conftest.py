@@ -23,7 +23,7 @@ from analytics_assets.runs import Runner
 from analytics_assets.settings import Settings
 from analytics_assets.versions import PUBLISHED_PREFIX, RAW_PREFIX, Offsets
 from analytics_assets.warehouse.dbt import load_manifest
-from analytics_assets.warehouse.publish import public_models
+from analytics_assets.warehouse.publish import HOLDS_NO_ROWS, public_models
 
 settings.register_profile(
     "suite",
@@ -89,6 +89,11 @@ class Project:
     def models(self) -> list[str]:
         """The assets that are dbt models."""
         return [asset for asset in self.assets if not asset.startswith((RAW_PREFIX, PUBLISHED_PREFIX))]
+
+    @property
+    def views(self) -> list[str]:
+        """The models without days."""
+        return list(self.runner().views)
 
     def tied_to(self, *days: date, source: str = "consent_events") -> dict[str, set[date]]:
         """The days of each asset that hang on some raw days of a source, by the partition mappings."""
@@ -171,7 +176,7 @@ class Project:
         frames = []
         with duckdb.connect(str(self.settings.published_file), read_only=True) as connection:
             for node in public_models(load_manifest(self.settings), domain):
-                if node["config"]["materialized"] != "view":
+                if node["config"]["materialized"] not in HOLDS_NO_ROWS:
                     columns = f"'{node['name']}' as name, t::text as row, {node['config']['meta']['day']} as the_day"
                     frames.append(connection.execute(f"select {columns} from {node['schema']}.{node['alias']} t").pl())
         return pl.concat(frames)

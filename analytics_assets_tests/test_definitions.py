@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import duckdb
 from dagster import DailyPartitionsDefinition, TimeWindowPartitionMapping
 
 from analytics_assets.settings import PROJECT_DIR
@@ -49,11 +50,11 @@ def graph_of(project: Project) -> dict[str, Any]:
     found = {}
     for key in sorted(graph.get_all_asset_keys()):
         node = graph.get(key)
-        mappings = {}
+        mappings, by_default = {}, "same day" if node.partitions_def else "all days"
         for parent in sorted(node.parent_keys):
             mapping = node.partition_mappings.get(parent)
             is_window = isinstance(mapping, TimeWindowPartitionMapping)
-            mappings[parent.path[-1]] = [mapping.start_offset, mapping.end_offset] if is_window else "same day"
+            mappings[parent.path[-1]] = [mapping.start_offset, mapping.end_offset] if is_window else by_default
         found[key.path[-1]] = {
             "group": node.group_name,
             "owners": sorted(node.owners),
@@ -78,6 +79,14 @@ def test_every_asset_and_column_is_described(project: Project) -> None:
     for asset in project.models:
         described = {name for name, column in project.node(asset)["columns"].items() if column["description"]}
         lacking += [f"{asset}.{name}" for name in project.frame(asset).columns if name not in described | {"the_day"}]
+    with duckdb.connect(str(project.settings.published_file), read_only=True) as connection:
+        for view in project.views:
+            node = project.node(view)
+            arguments = ", ".join(f"null::{type}" for type in node["config"].get("parameters", {}).values())
+            called = f"{view}({arguments})" if node["config"]["materialized"] == "table_function" else view
+            found = connection.execute(f"describe from {node['schema']}.{called}").fetchall()
+            described = {name: column["data_type"] for name, column in node["columns"].items() if column["description"]}
+            assert {name: type.replace(",", ", ").lower() for name, type, *_ in found} == described
     assert lacking == []
 
 

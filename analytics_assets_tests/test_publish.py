@@ -3,7 +3,7 @@
 import duckdb
 
 from analytics_assets.partitions import Window
-from analytics_assets.warehouse.publish import publish
+from analytics_assets.warehouse.publish import publish, publish_views
 from analytics_assets_tests.conftest import Project, day
 from analytics_assets_tests.test_automation import HEADER, event
 
@@ -14,6 +14,7 @@ MART = {
     "config": {"materialized": "incremental", "meta": {"day": "the_day"}},
 }
 VIEW = {"name": "rpt", "schema": "reporting", "alias": "rpt", "config": {"materialized": "view", "meta": {}}}
+FUNCTION = {**VIEW, "config": {"materialized": "table_function", "meta": {}}}
 
 
 def fill(project: Project, *statements: str) -> None:
@@ -63,6 +64,48 @@ def test_a_view_over_marts_answers_from_the_copy(project: Project) -> None:
     )
     publish(project.settings, [MART, VIEW], project.window)
     assert published(project, "select n from reporting.rpt") == [(1,)]
+
+
+def test_a_table_function_over_marts_answers_from_the_copy(project: Project) -> None:
+    fill(
+        project,
+        "create schema marts",
+        "create schema reporting",
+        f"create table marts.mart as select date '{day(0)}' + n::int as the_day, n from range(5) t (n)",
+        'create macro reporting.rpt(a, b) as table select sum(n) as n from "analytics"."marts"."mart"'
+        " where the_day >= a and the_day <= b",
+    )
+    publish(project.settings, [MART, FUNCTION], project.window)
+    assert published(project, f"select n from reporting.rpt(date '{day(2)}', date '{day(4)}')") == [(9,)]
+
+
+def test_a_view_whose_table_or_column_the_copy_lacks_holds_up_nothing_and_comes_with_them(project: Project) -> None:
+    other = {**MART, "name": "other", "alias": "other"}
+    fill(
+        project,
+        "create schema marts",
+        "create schema reporting",
+        f"create table marts.mart as select date '{day(0)}' as the_day, 1 as n",
+        f"create table marts.other as select date '{day(0)}' as the_day, 1 as n",
+        'create view reporting.rpt as select max(n) as n from "analytics"."marts"."other"',
+    )
+    publish_views(project.settings, [VIEW])
+    assert not project.settings.published_file.exists(), "without a day there is no copy"
+    publish(project.settings, [MART, VIEW], project.window)
+    publish_views(project.settings, [VIEW])
+    assert published(project, "select n from marts.mart") == [(1,)]
+    publish(project.settings, [MART, other, VIEW], project.window)
+    assert published(project, "select n from reporting.rpt") == [(1,)]
+
+    fill(
+        project,
+        "alter table marts.other add column more int default 7",
+        'create or replace view reporting.rpt as select max(more) as n from "analytics"."marts"."other"',
+    )
+    publish_views(project.settings, [VIEW])
+    assert published(project, "select n from reporting.rpt") == [(1,)], "the old one stays until the column comes"
+    publish(project.settings, [MART, other, VIEW], Window.of_days(day(1), day(1)))
+    assert published(project, "select n from reporting.rpt") == [(7,)]
 
 
 def test_it_is_read_while_the_warehouse_is_written_and_while_it_is_replaced(project: Project) -> None:

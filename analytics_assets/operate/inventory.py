@@ -1,6 +1,6 @@
 """What is not as it should be, now: days that failed, are missing, are out of date, or were made by older code."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -18,9 +18,9 @@ from analytics_assets.ingest.ledger import Ledger
 from analytics_assets.ingest.raw import LANDED_PREFIX
 from analytics_assets.ingest.source import Source
 from analytics_assets.operate.launcher import is_abandoned
-from analytics_assets.partitions import Window, contiguous, partitioned_days
+from analytics_assets.partitions import WHOLE, Window, contiguous, partitioned_days
 from analytics_assets.settings import Settings
-from analytics_assets.versions import Build, Offsets, builds_of, upstream_by_asset
+from analytics_assets.versions import Build, Offsets, builds_of, upstream_by_asset, views_by_asset
 
 INVENTORY = "inventory"
 """The asset that keeps what is found here."""
@@ -44,7 +44,10 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """A span of days of an asset that are not as they should be; of a landing asset, some files (`days` is None)."""
+    """A span of days of an asset that are not as they should be.
+
+    Of a landing asset some files, and of a view the whole of it: then `days` is None.
+    """
 
     asset: str
     owner: str
@@ -117,6 +120,20 @@ def take_inventory(
             state, why, next_try = verdict
             for span in contiguous(day for day, its_verdict in verdicts.items() if its_verdict == verdict):
                 findings.append(Finding(name, owners[name], state, span, why, next_try))
+    for name, parents in views_by_asset(graph).items():
+        judge = _judge(
+            codes[name],
+            days.inputs(name, parents, WHOLE),
+            builds_of(name, settings).read(name, WHOLE),
+            Attempts(settings.lake_dir).read(name, WHOLE),
+            running,
+            _waits_for_any(parents, days),
+            now,
+        )
+        if verdict := judge(WHOLE.start):
+            state, why, next_try = verdict
+            by_itself = "at the next tick" if state is State.OLD_CODE else next_try  # no row is made anew by that
+            findings.append(Finding(name, owners[name], state, None, why, by_itself))
     findings += _failed_checks(graph, instance, owners)
     return Inventory(findings, now, len(upstream), len(window))
 
@@ -137,6 +154,11 @@ def _waits_for(parents: Mapping[str, Offsets], unwell: Mapping[str, Set[date]]) 
         ),
         None,
     )
+
+
+def _waits_for_any(parents: Iterable[str], days: Days) -> Callable[[date], str | None]:
+    """Gives the upstream asset, if there is one, of which no day was ever made."""
+    return lambda _: next((name for name in parents if not days.is_made(name)), None)
 
 
 def _judge(

@@ -30,6 +30,10 @@ MANIFEST_FILE = _TARGET_DIR / "manifest.json"
 _FINGERPRINT_FILE = _TARGET_DIR / "manifest.fingerprint"
 
 
+WAREHOUSE_POOL = "warehouse"
+"""DuckDB has one writer: no two steps of this pool run at a time."""
+
+
 class DbtError(Exception):
     """dbt could not do what it was told; the message names the models or tests and what the database said."""
 
@@ -158,7 +162,8 @@ def _macros_of(node: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[str
     """The project's macros that a model uses, directly or not, with all their variants for other warehouses."""
     own = {name: macro for name, macro in manifest["macros"].items() if macro["package_name"] == "analytics"}
     found: set[str] = set()
-    waiting = [name for name in node["depends_on"]["macros"] if name in own]
+    materialization = f"macro.analytics.materialization_{node['config']['materialized']}_"
+    waiting = [name for name in own if name in node["depends_on"]["macros"] or name.startswith(materialization)]
     while waiting:
         name = waiting.pop()
         if name in found:

@@ -1,7 +1,11 @@
-"""The dbt models of a domain as one Dagster step: run, recorded day by day, checked."""
+"""The dbt models of a domain as Dagster steps: run, recorded day by day, checked.
+
+Models whose rows have a day are one step; those without (views, table functions: current state) are another, since
+Dagster's partitions are those of a step.
+"""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from datetime import date
 from graphlib import TopologicalSorter
 from typing import Any
@@ -26,7 +30,7 @@ from analytics_assets.attempts import Attempts
 from analytics_assets.automation import Automation
 from analytics_assets.failures import for_dagster, is_transient, sentence
 from analytics_assets.ingest.source import Source
-from analytics_assets.partitions import Window
+from analytics_assets.partitions import WHOLE, Window
 from analytics_assets.settings import Settings
 from analytics_assets.steps import dagster_error, fail, upstream_of
 from analytics_assets.versions import (
@@ -37,11 +41,9 @@ from analytics_assets.versions import (
     input_versions,
     recorded_builds,
 )
-from analytics_assets.warehouse.dbt import DbtRun, code_versions, load_manifest, run_dbt
-from analytics_assets.warehouse.translator import ModelTranslator
-
-WAREHOUSE_POOL = "warehouse"
-"""DuckDB has one writer: no two steps of this pool run at a time."""
+from analytics_assets.warehouse.dbt import WAREHOUSE_POOL, DbtRun, code_versions, load_manifest, run_dbt
+from analytics_assets.warehouse.publish import HOLDS_NO_ROWS, public_models, publish_views
+from analytics_assets.warehouse.translator import ModelTranslator, has_days
 
 SAMPLE_ROWS = 20
 """So many of the rows that fail a test are shown beside its result."""
@@ -54,14 +56,20 @@ def build_model_assets(
     sources: Sequence[Source],
     partitions: DailyPartitionsDefinition,
     automation: Automation,
-) -> AssetsDefinition:
-    """The models below `models/*/<domain>/`, as one step that can make any of them."""
+) -> list[AssetsDefinition]:
+    """The models below `models/*/<domain>/`: those with days as one step that can make any of them, views as another.
+
+    Raises:
+        ValueError: a model without days holds rows, or one with days reads one without.
+    """
     manifest = load_manifest(settings)
     translator = ModelTranslator(owner, domain, automation, code_versions(manifest, sources))
+    without_days = models_without_days(manifest, domain)
 
     @dbt_assets(
         manifest=manifest,
         select=f"fqn:*.*.{domain}.*",
+        exclude=" ".join(without_days),
         name=f"dbt_{domain}",
         dagster_dbt_translator=translator,
         partitions_def=partitions,
@@ -71,7 +79,43 @@ def build_model_assets(
     def models(context: AssetExecutionContext, duckdb: DuckDBResource) -> Iterator[Any]:
         yield from _build(context, duckdb, settings, sources, manifest, translator)
 
-    return models
+    if not without_days:
+        return [models]
+
+    @dbt_assets(
+        manifest=manifest,
+        select=" ".join(without_days),
+        name=f"dbt_{domain}_views",
+        dagster_dbt_translator=translator,
+        pool=WAREHOUSE_POOL,
+    )
+    def views(context: AssetExecutionContext, duckdb: DuckDBResource) -> Iterator[Any]:
+        published = [node for node in public_models(manifest, domain) if node["name"] in without_days]
+        yield from _build(context, duckdb, settings, sources, manifest, translator, published)
+
+    return [models, views]
+
+
+def models_without_days(manifest: Mapping[str, Any], domain: str) -> list[str]:
+    """The names of a domain's models whose meta names no day: views and table functions over what has days.
+
+    Raises:
+        ValueError: one of them holds rows, or is read by a model with days, which could not say what it was made from.
+    """
+    models = {name: node for name, node in manifest["nodes"].items() if node["resource_type"] == "model"}
+    found = []
+    for node in models.values():
+        if node["fqn"][2] != domain:
+            continue
+        if has_days(node):
+            read = [models[name] for name in node["depends_on"]["nodes"] if name in models]
+            if undated := [parent["name"] for parent in read if not has_days(parent)]:
+                raise ValueError(f"{node['name']} has days, but reads {undated[0]}, which has none")
+        elif node["config"]["materialized"] not in HOLDS_NO_ROWS:
+            raise ValueError(f"{node['name']} holds rows, but its meta names no column that holds their day")
+        else:
+            found.append(node["name"])
+    return found
 
 
 def _build(
@@ -81,7 +125,9 @@ def _build(
     sources: Sequence[Source],
     manifest: Mapping[str, Any],
     translator: ModelTranslator,
+    published: Iterable[Mapping[str, Any]] = (),
 ) -> Iterator[Any]:
+    """Makes the models of a run; of those without days, copies the ones that are `published`."""
     window = Window.of_run(context)
     specs = {spec.key.path[-1]: spec for spec in _in_order(context.selected_asset_keys, context.assets_def)}
     nodes = _nodes(manifest, translator)
@@ -99,11 +145,12 @@ def _build(
             attempts.begin(name, days, context.run_id)
             builds.forget(name, days)
         _see_that_nobody_else_has_it(settings)
-        run = run_dbt(_build_arguments(list(plan)), settings, sources, window)
+        run = run_dbt(_build_arguments(list(plan)), settings, sources, None if window == WHOLE else window)
         with warehouse.get_connection() as connection:
             failed = _failed_days(connection, run, window)
             samples = {test: _sample(connection, sql) for test, sql in run.failing_tests.items()}
             rows = {name: _row_counts(connection, nodes[name], window) for name in plan if _was_made(run, nodes[name])}
+        publish_views(settings, [node for node in published if _was_made(run, node)])
     except Exception as error:
         fail(settings, specs, window, error)
         raise dagster_error(context, settings, error) from error
@@ -208,6 +255,8 @@ def _build_arguments(models: Sequence[str]) -> list[str]:
 
 
 def _row_counts(connection: DuckDBPyConnection, node: Mapping[str, Any], window: Window) -> dict[date, int]:
+    if window == WHOLE:
+        return {}
     day = node["config"]["meta"]["day"]
     rows = connection.execute(
         f"select {day}, count(*) from {node['schema']}.{node['alias']} where {day} >= ? and {day} < ? group by {day}",

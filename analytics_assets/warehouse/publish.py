@@ -4,9 +4,11 @@ DuckDB lets nobody read a file that another process writes. So what is public is
 day, and the new file takes the old one's name at once: whoever reads meanwhile goes on reading the old one.
 """
 
+import logging
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -33,11 +35,15 @@ from analytics_assets.partitions import Window
 from analytics_assets.settings import Settings
 from analytics_assets.steps import made_days
 from analytics_assets.versions import PUBLISHED_PREFIX
-from analytics_assets.warehouse.dbt import load_manifest
-from analytics_assets.warehouse.models import WAREHOUSE_POOL
+from analytics_assets.warehouse.dbt import WAREHOUSE_POOL, load_manifest
+
+logger = logging.getLogger(__name__)
 
 CODE_VERSION = "1"
 PUBLIC_LAYERS = ("marts", "reporting")
+
+HOLDS_NO_ROWS = ("view", "table_function")
+"""Materializations that are only SQL over the rows of other models."""
 
 COPY = "analytics"
 """The copy's name as a database: that of the warehouse, since the SQL of views holds it."""
@@ -49,7 +55,7 @@ def build_published_asset(
     """The public models of a domain, as a part of the published copy."""
     name = PUBLISHED_PREFIX + domain
     models = public_models(load_manifest(settings), domain)
-    tables = [node for node in models if node["config"]["materialized"] != "view"]
+    tables = [node for node in models if _is_table(node)]
     deps = [AssetDep(node["name"]) for node in tables]
 
     @asset(
@@ -96,17 +102,24 @@ def build_published_asset(
 
 
 def public_models(manifest: Mapping[str, Any], domain: str) -> list[Mapping[str, Any]]:
-    """What a domain publishes, every model after those that it reads: its tables, and the views over them alone."""
+    """What a domain publishes, every model after those that it reads: its tables, and the views over them alone.
+
+    Table functions go as views.
+    """
     models = {
         unique_id: node
         for unique_id, node in manifest["nodes"].items()
         if node["resource_type"] == "model" and node["fqn"][1] in PUBLIC_LAYERS and node["fqn"][2] == domain
     }
-    found = {unique_id: node for unique_id, node in models.items() if node["config"]["materialized"] != "view"}
+    found = {unique_id: node for unique_id, node in models.items() if _is_table(node)}
     views = {unique_id: node for unique_id, node in models.items() if unique_id not in found}
     while ready := [name for name, node in views.items() if set(node["depends_on"]["nodes"]) <= set(found)]:
         found |= {name: views.pop(name) for name in ready}
     return list(found.values())
+
+
+def _is_table(node: Mapping[str, Any]) -> bool:
+    return node["config"]["materialized"] not in HOLDS_NO_ROWS
 
 
 def publish(settings: Settings, models: Sequence[Mapping[str, Any]], window: Window) -> tuple[Counter[date], list[str]]:
@@ -116,24 +129,11 @@ def publish(settings: Settings, models: Sequence[Mapping[str, Any]], window: Win
         The rows of each day in all tables, and a sentence for each table and day of which the copy and the warehouse
         hold different numbers of rows.
     """
-    target = settings.published_file
-    with only_one(target.parent / ".publish.lock"):
-        sweep(target.parent)
-        with replacing(target) as temporary:
-            if target.exists():
-                shutil.copyfile(target, temporary)
-            with duckdb.connect() as connection:
-                _attach(connection, settings, temporary)
-                copied = {
-                    node["name"]: _copy_days(connection, node, window)
-                    for node in models
-                    if node["config"]["materialized"] != "view"
-                }
-                for node in models:
-                    if node["config"]["materialized"] == "view":
-                        _copy_view(connection, node)
-                connection.execute(f"checkpoint {COPY}")
-                connection.execute(f"detach {COPY}")
+    with _next_copy(settings) as connection:
+        copied = {node["name"]: _copy_days(connection, node, window) for node in models if _is_table(node)}
+        for node in models:
+            if not _is_table(node):
+                _copy_view(connection, node)
     rows: Counter[date] = Counter()
     differing = []
     for name, (here, there) in copied.items():
@@ -144,6 +144,30 @@ def publish(settings: Settings, models: Sequence[Mapping[str, Any]], window: Win
             if here[day] != there[day]
         ]
     return rows, differing
+
+
+def publish_views(settings: Settings, views: Sequence[Mapping[str, Any]]) -> None:
+    """Copies views that have just been made; those that the copy has no tables for come with its next days."""
+    if views and settings.published_file.exists():
+        with _next_copy(settings) as connection:
+            for node in views:
+                _copy_view(connection, node)
+
+
+@contextmanager
+def _next_copy(settings: Settings) -> Iterator[DuckDBPyConnection]:
+    """The warehouse, and a copy of the published copy that takes its place when the block ends well."""
+    target = settings.published_file
+    with only_one(target.parent / ".publish.lock"):
+        sweep(target.parent)
+        with replacing(target) as temporary:
+            if target.exists():
+                shutil.copyfile(target, temporary)
+            with duckdb.connect() as connection:
+                _attach(connection, settings, temporary)
+                yield connection
+                connection.execute(f"checkpoint {COPY}")
+                connection.execute(f"detach {COPY}")
 
 
 def _attach(connection: DuckDBPyConnection, settings: Settings, temporary: Path) -> None:
@@ -197,13 +221,30 @@ def _columns(connection: DuckDBPyConnection, database: str, node: Mapping[str, A
 
 
 def _copy_view(connection: DuckDBPyConnection, node: Mapping[str, Any]) -> None:
-    found = connection.execute(
-        "select sql from duckdb_views() where database_name = 'warehouse' and schema_name = ? and view_name = ?",
-        [node["schema"], node["alias"]],
-    ).fetchone()
-    if found is None:
-        return  # it has not been made yet; it comes with a later day
+    """Copies a view or a table function, unless the copy does not hold the tables and columns that it reads."""
+    sql = _view_sql(connection, node)
+    if sql is None:
+        return  # it has not been made yet; it is copied when it is
     connection.execute(f"create schema if not exists {COPY}.{node['schema']}")
     connection.execute(f"use {COPY}")
-    connection.execute(found[0].replace("CREATE VIEW", "create or replace view", 1))
+    try:
+        connection.execute(sql)
+    except (duckdb.BinderException, duckdb.CatalogException) as error:
+        logger.warning(f"{node['name']} is not in the published copy yet: {error}")
     connection.execute("use memory")
+
+
+def _view_sql(connection: DuckDBPyConnection, node: Mapping[str, Any]) -> str | None:
+    """What makes a view or a table function of the warehouse anew; None when it is not there."""
+    where, names = "where database_name = 'warehouse' and schema_name = ?", [node["schema"], node["alias"]]
+    if node["config"]["materialized"] == "view":
+        found = connection.execute(f"select sql from duckdb_views() {where} and view_name = ?", names).fetchone()
+        return found[0].replace("CREATE VIEW", "create or replace view", 1) if found else None
+    found = connection.execute(
+        "select array_to_string(parameters, ', '), macro_definition from duckdb_functions()"
+        f" {where} and function_name = ? and function_type = 'table_macro'",
+        names,
+    ).fetchone()
+    if found is None:
+        return None
+    return f'create or replace macro {node["schema"]}."{node["alias"]}"({found[0]}) as table {found[1]}'

@@ -33,6 +33,8 @@ class ModelTranslator(DagsterDbtTranslator):
     def get_automation_condition(self, dbt_resource_props: Mapping[str, Any]) -> AutomationCondition | None:
         if dbt_resource_props["resource_type"] != "model":
             return None
+        if not has_days(dbt_resource_props):
+            return self._automation.view()
         return self._automation.model([AssetKey(parent) for parent in _windows(dbt_resource_props)])
 
     def get_code_version(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
@@ -44,6 +46,11 @@ class ModelTranslator(DagsterDbtTranslator):
         """The days of the parent that a day of the model is made from, as the model's `meta.window` names them."""
         offsets = _windows(dbt_resource_props).get(dbt_parent_resource_props["name"])
         return TimeWindowPartitionMapping(start_offset=offsets[0], end_offset=offsets[1]) if offsets else None
+
+
+def has_days(node: Mapping[str, Any]) -> bool:
+    """Whether a model has a column that holds the day of a row, and so a partition a day."""
+    return "day" in node["config"]["meta"]
 
 
 def _windows(dbt_resource_props: Mapping[str, Any]) -> Mapping[str, list[int]]:
