@@ -58,7 +58,7 @@ def test_a_late_file_is_asked_for_through_the_whole_chain_and_nothing_else_is(pr
     assert project.requested() == {asset: {str(day(1))} for asset in project.first_layer()}
     runner = project.settle()
     assert {asset: set(days) for asset, days in runner.outcome.made.items()} == project.tied_to(day(1))
-    assert len(project.instance.get_runs()) == 2 + 1 + 2, "two layers at first; the landing; two layers again"
+    assert len(project.instance.get_runs()) == 3 + 1 + 2, "two layers and the views; the landing; two layers again"
 
 
 def test_every_check_of_the_assets_that_are_asked_for_is_made_with_them(project: Project) -> None:

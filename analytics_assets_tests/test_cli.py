@@ -103,9 +103,11 @@ def test_a_range_of_one_asset_leaves_the_others_alone(env: dict[str, str]) -> No
     assert run(env, "simulate", "--days", "5", "--scale", "0.05").returncode == 0
     made = run(env, "materialize", "--from", str(day(1)), "--to", str(day(2)), "--select", "group:consent")
     assert made.returncode == 0, made.stdout + made.stderr
+    assert "without days of their own: rpt_companies" in made.stdout
     one = run(env, "materialize", "--from", str(day(1)), "--to", str(day(1)), "--select", "mart_company_daily")
     assert one.returncode == 0, one.stdout + one.stderr
     assert "stg_consent_events" not in one.stdout
+    assert "rpt_companies" not in one.stdout
 
 
 @pytest.fixture

@@ -490,6 +490,7 @@ def test_the_reconciliation_asks_for_what_was_missed_and_then_for_nothing(projec
     quiet = [tick(), tick()]
     assert {name for asked in quiet for names, _ in asked for name in names} == set(project.assets)
     assert {first for asked in quiet for _, first in asked} == {str(day(0))}
+    assert tick() == [(set(project.views), "")]
     project.drop("consent_events", "events-1.csv", HEADER + event("a", day(1)))
     assert tick() == [({"landed_consent_events"}, "")]
     assert tick() == [(project.first_layer(), str(day(1)))]
