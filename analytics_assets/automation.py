@@ -335,7 +335,7 @@ def build_out_of_date_sensor(is_outdated: Callable[[], bool]) -> AutomationCondi
 def one_run_a_span(requests: Sequence[RunRequest]) -> list[RunRequest]:
     """Requests of one day each, for the same assets on consecutive days, as one request for the span.
 
-    Requests for assets without days stay as they are.
+    Requests for assets without days stay requests of their own.
     """
     of_days: dict[tuple[frozenset[AssetKey], frozenset[object]], dict[date, RunRequest]] = {}
     others = []

@@ -187,9 +187,9 @@ class Runner:
 
         Days that failed before are tried once more, however often that was: who calls this may have mended the cause.
         """
-        Attempts(self._settings.lake_dir).wake(names)
         if not names:
             return
+        Attempts(self._settings.lake_dir).wake(names)
         given_up: set[tuple[str, date]] = set()
         while plan := self._tick(names, given_up):
             for run in plan:
@@ -216,8 +216,7 @@ class Runner:
         """Makes the days anew that older code made, and what is made from them, the newest first.
 
         What is done is recorded by day, so that it goes on where it was stopped. It gives way in the pools to all other
-        runs, which so wait for one range at most. It ends at the first range that fails, and
-        with the models without days.
+        runs, which so wait for one range at most. It ends at the first range that fails, else with what has no days.
         """
         partitions = partitioned_days(self._settings.start_date, datetime.now(UTC))
         while old := self._made_by_older_code(names, partitions):

@@ -150,7 +150,8 @@ def _build(
             failed = _failed_days(connection, run, window)
             samples = {test: _sample(connection, sql) for test, sql in run.failing_tests.items()}
             rows = {name: _row_counts(connection, nodes[name], window) for name in plan if _was_made(run, nodes[name])}
-        publish_views(settings, [node for node in published if _was_made(run, node)])
+        sound = [node for node in published if _was_made(run, node) and node["unique_id"] not in failed]
+        publish_views(settings, sound)
     except Exception as error:
         fail(settings, specs, window, error)
         raise dagster_error(context, settings, error) from error
@@ -209,7 +210,7 @@ def _failed_days(connection: DuckDBPyConnection, run: DbtRun, window: Window) ->
     found: dict[str, dict[date, str]] = defaultdict(dict)
     for result in run.failed:
         reasons = dict.fromkeys(window.days(), result.message)
-        if result.sql and result.status == "fail":
+        if result.sql and result.status == "fail" and window != WHOLE:
             objections = connection.execute(f"select * from ({result.sql})")
             names = [column[0] for column in objections.description or []]
             if "the_day" in names:
