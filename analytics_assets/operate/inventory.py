@@ -116,7 +116,7 @@ def take_inventory(
         )
         verdicts = {day: verdict for day in window.days() if (verdict := judge(day))}
         unwell[name] = {day for day, (state, _, _) in verdicts.items() if state is not State.OLD_CODE}
-        for verdict in sorted(set(verdicts.values()), key=lambda verdict: list(State).index(verdict[0])):
+        for verdict in sorted(dict.fromkeys(verdicts.values()), key=lambda verdict: list(State).index(verdict[0])):
             state, why, next_try = verdict
             for span in contiguous(day for day, its_verdict in verdicts.items() if its_verdict == verdict):
                 findings.append(Finding(name, owners[name], state, span, why, next_try))
