@@ -1,9 +1,10 @@
 # Everything is installed into .venv, from requirements.lock, the first time that it is needed.
 PYTHON ?= python3
 BIN := .venv/bin
+AXE := 4.14.1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test proof lint format validate bench lock clean
+.PHONY: help install demo dev test browser proof lint format validate bench lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -29,6 +30,13 @@ dev: install ## the UI, the sensors and the automation, at http://127.0.0.1:3000
 
 test: install ## run the tests
 	@$(BIN)/pytest
+
+browser: ## install what the tests of the dashboard need: Chromium and axe-core
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
+		|| (apt-get update -qq && apt-get install -y -qq chromium)
+	@command -v npm >/dev/null || (apt-get update -qq && apt-get install -y -qq npm)
+	@grep -qs '"version": "$(AXE)"' .browser/node_modules/axe-core/package.json \
+		|| npm install --silent --no-fund --no-audit --prefix .browser axe-core@$(AXE)
 
 proof: install ## run what takes long in full size: 10,000 files, all kills, 200 random histories
 	@$(BIN)/pytest -m proof

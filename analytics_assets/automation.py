@@ -38,7 +38,7 @@ from dagster_shared.record import copy
 
 from analytics_assets.attempts import WAITS, Attempts
 from analytics_assets.ingest.ledger import Ledger, wanted_versions
-from analytics_assets.ingest.source import Source
+from analytics_assets.ingest.source import Kind, Source
 from analytics_assets.partitions import EVER, ONE_DAY, WHOLE, Window, contiguous, partitioned_days
 from analytics_assets.settings import Settings
 from analytics_assets.versions import (
@@ -55,6 +55,14 @@ from analytics_assets.versions import (
 NO_RETRY = {MAX_RETRIES_TAG: "0"}
 """The tag of runs that Dagster need not start again when they are killed: who asked for them asks again."""
 
+REPORT_TAG = "analytics/report"
+"""The tag of assets that are as of a day: the newest is kept fresh, older ones are made on demand."""
+
+
+def reports_of(graph: BaseAssetGraph) -> set[str]:
+    """The names of the reports."""
+    return {key.path[-1] for key in graph.get_all_asset_keys() if REPORT_TAG in graph.get(key).tags}
+
 
 class Days:
     """What the days of the assets should be made from, and which of them are not."""
@@ -63,6 +71,7 @@ class Days:
         self._settings, self._sources = settings, {source.name: source for source in sources}
         self._tick: tuple[object, ...] = ()
         self._unsettled: dict[str, set[date]] = {}
+        self._stuck: dict[str, set[date]] = {}
 
     def inputs(self, name: str, upstream: Mapping[str, Offsets], window: Window) -> Mapping[date, str]:
         """What each day of an asset should be made from now."""
@@ -90,16 +99,38 @@ class Days:
 
         What is found is kept for the tick, since most assets of a graph ask for the same ones.
         """
-        if self._tick != (id(graph), now):
-            self._tick, self._unsettled = (id(graph), now), {}
+        self._begin_tick(graph, now)
         if name not in self._unsettled:
-            window, upstream = partitioned_days(self._settings.start_date, now), upstream_by_asset(graph)
-            found = self.out_of_date(name, upstream[name], window)
-            for parent, offsets in upstream[name].items():
-                for day in self.unsettled(graph, parent, now):
-                    found.update(offsets.downstream_of(Window.of_days(day, day)).days())
-            self._unsettled[name] = found & set(window.days())
+            window, upstream = partitioned_days(self._settings.start_date, now), upstream_by_asset(graph)[name]
+            found = self.out_of_date(name, upstream, window)
+            above = _downstream(upstream, lambda parent: self.unsettled(graph, parent, now))
+            self._unsettled[name] = (found | above) & set(window.days())
         return self._unsettled[name]
+
+    def stuck(self, graph: BaseAssetGraph, name: str, now: datetime) -> set[date]:
+        """The days that failed and are not yet due, or are made from days that are, however far up."""
+        self._begin_tick(graph, now)
+        if name not in self._stuck:
+            window, upstream = partitioned_days(self._settings.start_date, now), upstream_by_asset(graph)[name]
+            found = self.resting(name, upstream, graph.get(AssetKey(name)).code_version or "", window, now)
+            above = _downstream(upstream, lambda parent: self.stuck(graph, parent, now))
+            self._stuck[name] = (found | above) & set(window.days())
+        return self._stuck[name]
+
+    def _begin_tick(self, graph: BaseAssetGraph, now: datetime) -> None:
+        if self._tick != (id(graph), now):
+            self._tick, self._unsettled, self._stuck = (id(graph), now), {}, {}
+
+    def newest(self, graph: BaseAssetGraph, name: str, now: datetime) -> date:
+        """The newest day on which any facts landed that an asset is made from; yesterday where there are none."""
+        window, ledger = partitioned_days(self._settings.start_date, now), Ledger(self._settings.lake_dir)
+        above, waiting = set(), {name}
+        while waiting:
+            above |= waiting
+            waiting = {key.path[-1] for one in waiting for key in graph.get(AssetKey(one)).parent_keys} - above
+        sources = (source for source in self._sources.values() if RAW_PREFIX + source.name in above)
+        days = [ledger.newest_day(source, window) for source in sources if source.kind is Kind.FACTS]
+        return max((day for day in days if day), default=max(window.days()))
 
     def resting(
         self, name: str, upstream: Mapping[str, Offsets], code: str, window: Window, now: datetime
@@ -115,6 +146,16 @@ class Days:
             if (attempt.build.inputs, attempt.build.code) == (inputs[day], code)
             and ((next_at := attempt.next_at()) is None or next_at > now)
         }
+
+
+def _downstream(upstream: Mapping[str, Offsets], days_of: Callable[[str], Iterable[date]]) -> set[date]:
+    """The days that are made from some days of the upstream assets."""
+    return {
+        day
+        for parent, offsets in upstream.items()
+        for above in days_of(parent)
+        for day in offsets.downstream_of(Window.of_days(above, above)).days()
+    }
 
 
 class _OfDays(AutomationCondition[AssetKey]):
@@ -179,6 +220,34 @@ class Unsettled(_OfDays):
         return self._days.unsettled(graph, name, now)
 
 
+class Pending(_OfDays):
+    """True for the days that will change without anybody's doing: unsettled ones, except what failed and rests."""
+
+    @property
+    def name(self) -> str:
+        """How the condition is called in the UI."""
+        return "pending"
+
+    def _true_days(
+        self, graph: BaseAssetGraph, name: str, upstream: Mapping[str, Offsets], window: Window, now: datetime
+    ) -> Set[date]:
+        return self._days.unsettled(graph, name, now) - self._days.stuck(graph, name, now)
+
+
+class Newest(_OfDays):
+    """True for the newest day for which there is anything to report."""
+
+    @property
+    def name(self) -> str:
+        """How the condition is called in the UI."""
+        return "newest_day_with_facts"
+
+    def _true_days(
+        self, graph: BaseAssetGraph, name: str, upstream: Mapping[str, Offsets], window: Window, now: datetime
+    ) -> Set[date]:
+        return {self._days.newest(graph, name, now)}
+
+
 class Resting(_OfDays):
     """True for the days that failed as they are, until it is time to try them again."""
 
@@ -226,9 +295,14 @@ class Automation:
     """The conditions, for a set of sources."""
 
     def __init__(self, settings: Settings, sources: Iterable[Source]) -> None:
-        days = Days(settings, sources)
+        self._days = days = Days(settings, sources)
         self._out_of_date, self._unsettled, self._resting = OutOfDate(days), Unsettled(days), Resting(days)
+        self._pending, self._newest = Pending(days), Newest(days)
         self._of_older_code, self._never_made = OfOlderCode(days), NeverMade(days)
+
+    def newest_day(self, graph: BaseAssetGraph, name: str, now: datetime) -> date:
+        """The day that the newest report is as of."""
+        return self._days.newest(graph, name, now)
 
     def raw(self) -> AutomationCondition:
         """Makes each raw day whose pieces are not those that it was made from; quiet days too, as empty ones."""
@@ -272,6 +346,22 @@ class Automation:
             & ~late
             & ~(self._resting & ~requested)
         ).with_label("inputs differ")
+
+    def report(self) -> AutomationCondition:
+        """Makes the newest day when what it shows has changed, or how: that takes a second, and needs no rollout.
+
+        It waits for what will change by itself, but not for what failed: the report then says what it lacks.
+        """
+        late = AutomationCondition.any_deps_match(
+            self._pending | AutomationCondition.will_be_requested() | AutomationCondition.in_progress()
+        )
+        return (
+            self._newest
+            & (self._out_of_date | self._of_older_code | AutomationCondition.missing())
+            & ~AutomationCondition.in_progress()
+            & ~late
+            & ~self._resting
+        ).with_label("newest report differs")
 
     def view(self) -> AutomationCondition:
         """Makes a model without days when it is not there as its code says, once every table that it reads is there.

@@ -150,9 +150,12 @@ def _materialize(settings: Settings, window: "Window | None", select: str | None
             runner.settle(names)
         else:
             partitions = partitioned_days(settings.start_date, datetime.now(UTC))
-            windows = tied_windows(runner.upstream, names, window, partitions)
+            # Of reports, the newest one is made; those of the range only where nothing else is asked for.
+            reports = runner.reports & names
+            windows = tied_windows(runner.upstream, (names - reports) or reports, window, partitions)
             runner.make(group_into_runs(runner.upstream, {name: [w] for name, w in windows.items()}))
-            runner.settle(names & set(runner.views))
+            settled = names & (set(runner.views) | (runner.reports if names - reports else set()))
+            runner.settle(settled)
         return runner.outcome
 
 
@@ -250,6 +253,8 @@ def _show_outcome(outcome: "Outcome", nothing: str = "Nothing was out of date.")
         console.print(f"Made, without days of their own: {', '.join(outcome.views)}")
     if not (outcome.made or outcome.views):
         console.print(nothing)
+    for file in outcome.files.values():
+        console.print(f"[green]wrote:[/green] {escape(_shown(file))}", soft_wrap=True)
     for title, colour, sentences in (("warning", "yellow", outcome.warnings), ("failed", "red", outcome.failures)):
         for sentence in dict.fromkeys(sentences):
             console.print(f"[{colour}]{title}:[/{colour}] {escape(sentence)}")
@@ -386,6 +391,9 @@ def demo() -> None:
     if outcome.failures:
         raise typer.Exit(1)
     places = Table.grid(padding=(0, 2))
+    for ending, what in (("html", "a dashboard: open it in a browser"), ("xlsx", "its tables")):
+        for file in sorted(settings.exports_dir.glob(f"*.{ending}")):
+            places.add_row(_shown(file), what)
     places.add_row("[bold]make dev[/bold]", "the asset graph, its days and checks, at http://127.0.0.1:3000")
     places.add_row("[bold]analytics-assets balance[/bold]", "where every row went (it is in .venv/bin)")
     places.add_row(_shown(settings.inbox_dir), "drop files here, then: analytics-assets materialize --new")

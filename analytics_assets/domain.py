@@ -7,6 +7,7 @@ from pathlib import Path
 from random import Random
 
 from dagster import Definitions, in_process_executor
+from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
 from dagster._utils.warnings import BetaWarning
 from dagster_duckdb import DuckDBResource
 
@@ -17,6 +18,8 @@ from analytics_assets.ingest.source import Source
 from analytics_assets.operate.daily import build_daily_schedules, build_inventory_asset
 from analytics_assets.operate.notify import build_notifiers
 from analytics_assets.partitions import Window, daily_partitions
+from analytics_assets.reports.assets import build_report_assets
+from analytics_assets.reports.report import Report
 from analytics_assets.settings import Settings
 from analytics_assets.warehouse.dbt import fingerprint
 from analytics_assets.warehouse.lake import ParquetByDay
@@ -35,12 +38,14 @@ class Domain:
         name: also the folder of its dbt models, and the group of its assets.
         owner: who answers for its assets, as `team:<name>` or a mail address.
         sources: what lands for it.
+        reports: what people look at.
         simulate: writes sample files of its sources into the inbox; a domain can do without.
     """
 
     name: str
     owner: str
     sources: Sequence[Source]
+    reports: Sequence[Report] = ()
     simulate: Callable[[Path, Window, float, Random], None] = lambda inbox_dir, window, scale, random: None
 
 
@@ -50,6 +55,10 @@ def build_definitions(settings: Settings, domains: Iterable[Domain]) -> Definiti
     sources = [source for domain in domains for source in domain.sources]
     partitions = daily_partitions(settings.start_date)
     automation = Automation(settings, sources)
+
+    def all_assets() -> BaseAssetGraph:
+        return definitions.resolve_asset_graph()
+
     assets = [
         asset
         for domain in domains
@@ -61,6 +70,13 @@ def build_definitions(settings: Settings, domains: Iterable[Domain]) -> Definiti
             ),
             *build_model_assets(domain.name, domain.owner, settings, sources, partitions, automation),
             build_published_asset(domain.name, domain.owner, settings, partitions, automation),
+            *(
+                a
+                for report in domain.reports
+                for a in build_report_assets(
+                    report, settings, partitions, automation, domain.name, domain.owner, all_assets
+                )
+            ),
         )
     ]
     loaded = fingerprint(settings)
@@ -69,7 +85,7 @@ def build_definitions(settings: Settings, domains: Iterable[Domain]) -> Definiti
         return fingerprint(settings) != loaded
 
     definitions = Definitions(
-        assets=[*assets, build_inventory_asset(sources, settings, lambda: definitions.resolve_asset_graph())],
+        assets=[*assets, build_inventory_asset(sources, settings, all_assets)],
         sensors=[
             build_new_files_sensor(sources, settings),
             build_out_of_date_sensor(is_outdated),

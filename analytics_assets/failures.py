@@ -7,7 +7,7 @@ automation as `attempts` says. Everything else is not: the same inputs would fai
 import errno
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from dagster import Failure, RetryRequested
 
@@ -97,19 +97,6 @@ def reason_of(error: object) -> str:
     if getattr(error, "cls_name", None) == "Failure":
         text = text.partition(": ")[2]
     return " ".join(line.strip() for line in text.splitlines() if line.strip())
-
-
-def first_finding(metadata: Mapping[str, object]) -> str:
-    """The first row that a check objects to, to be put behind its name."""
-    table = metadata.get("first") or metadata.get("failing_rows")
-    if table is None:
-        return ""
-    records = table.records  # type: ignore[attr-defined]
-    first = dict(records[0].data)
-    why = first.pop("why", None)
-    text = ", ".join(f"{name} {value}" for name, value in first.items())
-    more = f", and {len(records) - 1} more" if len(records) > 1 else ""
-    return f": {text}{more}" if why is None else f": {text}: {why}{more}"
 
 
 def _with_causes(error: BaseException) -> Iterator[BaseException]:

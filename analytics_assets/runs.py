@@ -22,8 +22,9 @@ from dagster import (
 from dagster._core.storage.tags import PRIORITY_TAG
 
 from analytics_assets.attempts import KILLED, Attempts
-from analytics_assets.automation import NO_RETRY, span_tags
-from analytics_assets.failures import first_finding, reason_of
+from analytics_assets.automation import NO_RETRY, reports_of, span_tags
+from analytics_assets.checks import first_finding
+from analytics_assets.failures import reason_of
 from analytics_assets.ingest.inbox import strangers
 from analytics_assets.ingest.landing import Landing
 from analytics_assets.ingest.ledger import Ledger
@@ -108,12 +109,14 @@ class Outcome:
 
     Attributes:
         made: days and rows made, by asset.
+        files: the newest file that was written, by report.
         views: the models without days that were made.
         failures: a sentence for each thing that failed.
         warnings: a sentence for each check that only warns.
     """
 
     made: dict[str, dict[date, int]] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
     views: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -135,6 +138,7 @@ class Runner:
         self._job = definitions.resolve_implicit_global_asset_job_def()
         self._graph = definitions.resolve_asset_graph()
         self.upstream, self.views = upstream_by_asset(self._graph), views_by_asset(self._graph)
+        self.reports = reports_of(self._graph)
         self._last_run_id = ""
         self.outcome = Outcome()
 
@@ -216,23 +220,24 @@ class Runner:
         """Makes the days anew that older code made, and what is made from them, the newest first.
 
         What is done is recorded by day, so that it goes on where it was stopped. It gives way in the pools to all other
-        runs, which so wait for one range at most. It ends at the first range that fails, else with what has no days.
+        runs, which so wait for one range at most. It ends at the first range that fails. Views and the newest reports
+        come last; older reports are made on demand.
         """
         partitions = partitioned_days(self._settings.start_date, datetime.now(UTC))
-        while old := self._made_by_older_code(names, partitions):
+        while old := self._made_by_older_code(names - self.reports, partitions):
             days = set.union(*old.values())
             last = max(days)
             window = Window.of_days(max(last - timedelta(days_per_run - 1), partitions.start), last)
             self._announce(f"{len(days):,} days were made by older code; the newest is {last}")
             chosen = {name for name, its_days in old.items() if not its_days.isdisjoint(window.days())}
             for name, parents in self.upstream.items():
-                if chosen & set(parents):
+                if chosen & set(parents) and name not in self.reports:
                     chosen.add(name)
             windows = tied_windows(self.upstream, chosen, window, partitions)
             plan = group_into_runs(self.upstream, {name: [window] for name, window in windows.items()})
             if not self.make(plan, {PRIORITY_TAG: ROLL_OUT_PRIORITY}):
                 return
-        self.settle(names & set(self.views))
+        self.settle(names & (set(self.views) | self.reports))
 
     def _made_by_older_code(self, names: Set[str], partitions: Window) -> dict[str, set[date]]:
         """By asset; with the days of a range that was killed, of which nothing is known."""
@@ -264,6 +269,8 @@ class Runner:
                 rows = materialization.metadata.get("dagster/partition_row_count")
                 made = self.outcome.made.setdefault(materialization.asset_key.path[-1], {})
                 made[date.fromisoformat(event.partition)] = int(str(rows.value)) if rows else 0
+                if file := materialization.metadata.get("file"):
+                    self.outcome.files[materialization.asset_key.path[-1]] = str(file.value)
             elif event.event_type is DagsterEventType.ASSET_MATERIALIZATION and window == WHOLE:
                 self.outcome.views.append(event.step_materialization_data.materialization.asset_key.path[-1])
             elif event.is_step_failure:

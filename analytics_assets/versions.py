@@ -46,6 +46,9 @@ Those of all other assets lie beside the warehouse.
 """
 
 
+REPORT_ENDINGS = ("_dashboard", "_workbook")
+"""End the names of the reports, whose records lie beside the exports."""
+
 EMPTY_DATABASE_BYTES = 12_288
 """The size of a DuckDB database without tables: its header and no block."""
 
@@ -127,6 +130,8 @@ def builds_of(asset: str, settings: Settings) -> Builds:
     """The record that an asset's days are kept in."""
     if asset.startswith(RAW_PREFIX):
         return Builds(settings.raw_dir)
+    if asset.endswith(REPORT_ENDINGS):
+        return Builds(settings.exports_dir)
     if asset.startswith(PUBLISHED_PREFIX):
         return Builds(settings.published_file.parent, guarded=settings.published_file)
     return Builds(settings.warehouse_file.parent, guarded=settings.warehouse_file)

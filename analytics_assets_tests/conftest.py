@@ -2,8 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -14,6 +14,7 @@ import pytest
 from dagster import DagsterInstance, evaluate_automation_conditions
 from hypothesis import HealthCheck, Phase, settings
 
+from analytics_assets.consent.sources import CONSENT_EVENTS
 from analytics_assets.definitions import DOMAINS
 from analytics_assets.domain import Domain, build_definitions
 from analytics_assets.ingest.landing import Landing, LandingReport
@@ -21,6 +22,7 @@ from analytics_assets.ingest.source import Source
 from analytics_assets.partitions import Window
 from analytics_assets.runs import Runner
 from analytics_assets.settings import Settings
+from analytics_assets.simulate.files import write_rows
 from analytics_assets.versions import PUBLISHED_PREFIX, RAW_PREFIX, Offsets
 from analytics_assets.warehouse.dbt import load_manifest
 from analytics_assets.warehouse.publish import HOLDS_NO_ROWS, public_models
@@ -57,6 +59,9 @@ def test_settings(folder: Path, **changes: object) -> Settings:
 test_settings.__test__ = False  # type: ignore[attr-defined]
 
 
+WITHOUT_REPORTS = tuple(replace(domain, reports=()) for domain in DOMAINS)
+"""The domains without their reports: those take seconds and have tests of their own."""
+
 Tables = dict[tuple[str, date], list[tuple]]
 
 WHEN_LANDED = ("_landed_at", "landed_at")
@@ -68,7 +73,7 @@ class Project:
     """A whole project in a folder of its own."""
 
     folder: Path
-    domains: Sequence[Domain] = DOMAINS
+    domains: Sequence[Domain] = WITHOUT_REPORTS
     changes: dict[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -82,8 +87,14 @@ class Project:
 
     @property
     def assets(self) -> list[str]:
-        """The partitioned assets, each after those that it reads."""
-        return list(self.runner().upstream)
+        """The partitioned assets besides the reports, each after those that it reads."""
+        return list(self.upstream)
+
+    @property
+    def upstream(self) -> dict[str, Mapping[str, Offsets]]:
+        """Those assets, and how they read each other."""
+        runner = self.runner()
+        return {name: parents for name, parents in runner.upstream.items() if name not in runner.reports}
 
     @property
     def models(self) -> list[str]:
@@ -98,7 +109,7 @@ class Project:
     def tied_to(self, *days: date, source: str = "consent_events") -> dict[str, set[date]]:
         """The days of each asset that hang on some raw days of a source, by the partition mappings."""
         found = {RAW_PREFIX + source: set(days)}
-        for name, parents in self.runner().upstream.items():
+        for name, parents in self.upstream.items():
             for parent, offsets in parents.items():
                 for day in found.get(parent, set()):
                     tied = offsets.downstream_of(Window.of_days(day, day)).days()
@@ -109,7 +120,7 @@ class Project:
         """What is made in one run with the raw days of a source: all that reads no other days than its own."""
         found = {RAW_PREFIX + source}
         reached = set(self.tied_to(self.settings.start_date, source=source))
-        for name, parents in self.runner().upstream.items():
+        for name, parents in self.upstream.items():
             if name in reached and name not in found:
                 read = {parent: offsets for parent, offsets in parents.items() if parent in reached}
                 if set(read) <= found and set(read.values()) == {Offsets()}:
@@ -244,3 +255,22 @@ def inbox(tmp_path: Path) -> Callable[..., Inbox]:
         return Inbox(test_settings(tmp_path / "data", start_date=date(2025, 1, 1), **changes), source)
 
     return make
+
+
+HOSTILE, FORMULA = "<script>alert(1)</script>", "=1+1"
+"""Names of companies that would be code if a report let them."""
+
+
+@pytest.fixture(scope="session")
+def reported(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Fourteen days of everything, with reports; no test changes them. The newest day knows two hostile companies."""
+    first = YESTERDAY - timedelta(days=13)
+    project = Project(tmp_path_factory.mktemp("reported") / "data", DOMAINS, {"start_date": first})
+    project.simulate(scale=1.5)
+    rows = [dict.fromkeys(CONSENT_EVENTS.columns, "") for _ in (HOSTILE, FORMULA)]
+    for row, company in zip(rows, (HOSTILE, FORMULA), strict=True):
+        row |= {"EVENT_ID": company, "TYPE": "pageview", "RATE": "0.5", "COUNT": "1", "APIKEY": company}
+        row |= {"EVENT_TIME": f"{YESTERDAY} 12:00:00"}
+    write_rows(project.settings.inbox_dir / "consent_events" / "events-hostile.csv", rows, CONSENT_EVENTS.columns)
+    project.settle()
+    return project

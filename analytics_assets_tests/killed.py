@@ -95,6 +95,8 @@ WRITES: dict[str, Callable[[], None]] = {
     "published copy": at_the_renaming("/published/"),
     "published copy, renamed": at_the_renaming("/published/", after=True),
     "record of the published copy": at_the_commit_to("/published/builds.sqlite"),
+    "export": at_the_renaming("/exports/"),
+    "export, renamed": at_the_renaming("/exports/", after=True),
 }
 
 if __name__ == "__main__":

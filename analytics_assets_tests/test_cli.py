@@ -24,7 +24,7 @@ def env(tmp_path: Path) -> dict[str, str]:
     return os.environ | {
         "ANALYTICS_DATA_DIR": str(tmp_path / "data"),
         "ANALYTICS_START_DATE": str(day(0)),
-        "ANALYTICS_INBOX_SETTLE_SECONDS": "6",
+        "ANALYTICS_INBOX_SETTLE_SECONDS": "12",
         "DAGSTER_HOME": str(tmp_path / "home"),
     }
 

@@ -5,10 +5,16 @@ import re
 import shutil
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
+from typing import Any
 
+import polars as pl
 import pytest
 
+from analytics_assets.partitions import Window
+from analytics_assets.reports import dashboard, workbook
+from analytics_assets.reports.figures import figures
 from analytics_assets.settings import PROJECT_DIR, Settings
 
 PAGE = PROJECT_DIR / "docs" / "add-a-source.md"
@@ -86,3 +92,15 @@ def test_links_between_pages_lead_somewhere() -> None:
     for page in [PROJECT_DIR / "README.md", *(PROJECT_DIR / "docs").glob("*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} links to {target}, which is not there"
+
+
+def test_the_report_of_the_page_on_reports_can_be_drawn() -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (PROJECT_DIR / "docs" / "reports.md").read_text(), re.S)
+    held: dict[str, Any] = {}
+    exec(code, held)
+    report, window = held["SHOP_REPORT"], Window.of_days(date(2026, 1, 4), date(2026, 1, 5))
+    rows = {"day": [date(2026, 1, 5)], "coupon": ["WINTER"], "orders": [2.0], "amount": [17.0]}
+    frames = {"mart_shop_daily": pl.DataFrame(rows)}
+    assert "The shop" in dashboard.render(report, frames, window, [])
+    assert workbook.render(report, frames, window, []).startswith(b"PK")
+    assert figures(frames, report.measure("basket"), ())[()].value == 8.5

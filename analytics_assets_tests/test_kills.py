@@ -14,7 +14,7 @@ from dagster import DagsterInstance, DagsterRunStatus
 
 from analytics_assets.ingest.ledger import Ledger
 from analytics_assets.operate.launcher import end_abandoned_runs
-from analytics_assets_tests.conftest import WHEN_LANDED, Project, Tables, day
+from analytics_assets_tests.conftest import DOMAINS, WHEN_LANDED, YESTERDAY, Project, Tables, day
 from analytics_assets_tests.killed import WRITES
 from analytics_assets_tests.test_automation import HEADER, event
 
@@ -41,10 +41,15 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def expected(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Tables:
-    """What every table holds where nothing disturbed it."""
+    """What every table and every export holds where nothing disturbed it."""
     project = copy_of(prepared, tmp_path_factory.mktemp("undisturbed") / "data")
     project.settle()
-    return project.tables(without=WHEN_LANDED)
+    return everything_in(project)
+
+
+def everything_in(project: Project) -> Tables:
+    exports: Tables = {(name, YESTERDAY): [(content,)] for name, content in exports_of(project).items()}
+    return project.tables(without=WHEN_LANDED) | exports
 
 
 @pytest.fixture
@@ -54,7 +59,13 @@ def project(prepared: Path, tmp_path: Path) -> Project:
 
 def copy_of(folder: Path, target: Path) -> Project:
     shutil.copytree(folder, target)
-    return Project(target)
+    return Project(target, DOMAINS)
+
+
+def exports_of(project: Project) -> dict[str, bytes]:
+    """The files that reports were written to."""
+    files = [file for file in project.settings.exports_dir.rglob("*.*") if file.suffix in (".html", ".xlsx")]
+    return {str(file.relative_to(project.folder)): file.read_bytes() for file in files}
 
 
 def env_of(project: Project, **more: str) -> dict[str, str]:
@@ -109,7 +120,7 @@ def test_a_run_killed_at_a_write_loses_and_doubles_nothing_and_the_next_run_make
         assert record.status is DagsterRunStatus.FAILURE
         project.settle()
         assert project.requested() == {}
-    assert project.tables(without=WHEN_LANDED) == expected
+    assert everything_in(project) == expected
     assert leftovers(project) == []
     rejects = (project.settings.rejects_dir / "consent_events").glob("*.parquet")
     assert len(list(rejects)) == 1
@@ -118,7 +129,7 @@ def test_a_run_killed_at_a_write_loses_and_doubles_nothing_and_the_next_run_make
 # ---------------------------------------------------------------------------------------------------- a full disk
 
 
-@pytest.mark.parametrize("place", ["landed", "rejects", "raw", "published"])
+@pytest.mark.parametrize("place", ["landed", "rejects", "raw", "published", "exports"])
 def test_a_full_disk_is_said_plainly_and_the_next_run_makes_it_good(
     place: str, project: Project, expected: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,7 +151,7 @@ def test_a_full_disk_is_said_plainly_and_the_next_run_makes_it_good(
     assert len(tries) >= 3, "it may pass, so the step tries again"
     assert any("free some space; docs/operate.md" in failure for failure in runner.outcome.failures)
     project.settle()
-    assert project.tables(without=WHEN_LANDED) == expected
+    assert everything_in(project) == expected
     assert leftovers(project) == []
 
 
@@ -168,7 +179,7 @@ def test_a_disk_that_is_really_full_loses_nothing(prepared: Path, expected: Tabl
             free = shutil.disk_usage(disk).free
         done = run(project, "materialize", "--new")
         assert "free some space" not in done.stdout
-        assert project.tables(without=WHEN_LANDED) == expected
+        assert everything_in(project) == expected
         assert leftovers(project) == []
     finally:
         subprocess.run(["umount", "--lazy", str(disk)], check=True)
@@ -186,7 +197,7 @@ def test_two_runs_at_once_come_to_the_same_as_one(project: Project, expected: Ta
     ]
     said = [process.communicate(timeout=300)[0] for process in both]
     assert not any("Traceback" in text for text in said), said
-    assert project.tables(without=WHEN_LANDED) == expected
+    assert everything_in(project) == expected
     assert leftovers(project) == []
     last = run(project, "materialize", "--new")
     assert "Nothing was out of date" in last.stdout
@@ -211,4 +222,4 @@ def test_a_warehouse_that_a_person_has_open_is_said_and_waited_for_and_the_publi
         person.kill()
         person.wait()
     run(project, "materialize", "--new")
-    assert project.tables(without=WHEN_LANDED) == expected
+    assert everything_in(project) == expected

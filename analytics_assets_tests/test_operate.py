@@ -656,3 +656,27 @@ def test_what_the_page_on_operating_calls_deletable_can_be_deleted(project: Proj
     project.forget_builds()
     project.settle()
     assert project.tables() == before
+
+
+def test_a_check_blames_just_the_days_of_its_rows(project: Project) -> None:
+    without = event("nameless", day(1))  # its company is not said
+    project.drop("consent_events", "events-1.csv", HEADER + without + event("also", day(3)))
+    project.settle()
+    found = [finding for finding in checks(project) if "not_null_stg_consent_events_company_id" in finding.why]
+    assert [finding.days for finding in found] == [Window.of_days(day(n), day(n)) for n in (1, 3)]
+    assert found[0].why.endswith(": rows_without_it 1")
+
+
+def test_a_check_that_failed_for_a_day_stays_listed_when_another_day_passes(project: Project) -> None:
+    odd = event("odd", day(1)).replace(",0.5,", ",1.5,")
+    project.drop("consent_events", "events-1.csv", HEADER + odd + event("good", day(3)))
+    project.settle()
+    project.drop("consent_events", "events-2.csv", HEADER + event("better", day(3)))
+    project.settle()  # the newest evaluation, which is of day 3, passed
+    (failed,) = (finding for finding in checks(project) if "sampling_rates" in finding.why)
+    assert (failed.asset, failed.days) == ("stg_consent_events", Window.of_days(day(1), day(1)))
+    assert failed.why == "sampling_rates_are_valid: rows_that_differ 1"
+
+    project.drop("consent_events", "events-1.csv", HEADER + event("odd", day(1)) + event("good", day(3)))
+    project.settle()
+    assert not any("sampling_rates" in finding.why for finding in checks(project))

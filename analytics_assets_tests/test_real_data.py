@@ -130,7 +130,7 @@ def test_counts_that_are_extrapolated_already_are_told_with_their_days(
     made: tuple[Project, Outcome], files: pl.DataFrame
 ) -> None:
     real, outcome = made
-    check = "count_is_of_the_sample_stg_consent_events"
+    check = "counts_are_of_the_sample"
     assert any(check in warning and "the_day 2025-09-05" in warning for warning in outcome.warnings)
     run = run_dbt(["test", "--select", f"{check}*"], real.settings, real.sources, DAYS)
     (sql,) = run.failing_tests.values()

@@ -15,9 +15,11 @@ import polars as pl
 import pytest
 
 from analytics_assets.consent.sources import CONSENT_EVENTS
+from analytics_assets.settings import PROJECT_DIR
 from analytics_assets.warehouse import dbt
 from analytics_assets_tests.conftest import YESTERDAY, Project
 
+PAGE = (PROJECT_DIR / "docs" / "consent.md").read_text()
 SAMPLES = 1_000
 CELLS = (
     100  # into which a tracker gathers the events that it sampled; a cell with some is a row, their number its COUNT
@@ -115,6 +117,7 @@ def test_95_percent_of_the_intervals_hold_the_truth(tmp_path: Path) -> None:
     assert (pl.concat(frames)["COUNT"] > 1).mean() > 0.2
     shares = shares_that_hold_the_truth(found)
     assert all(0.93 <= share <= 0.97 for share in shares.values()), shares
+    assert all(f"{share * 100:.1f}" in PAGE for share in shares.values()), f"docs/consent.md should say {shares}"
     # and the estimates are those of the truth, on the average over the samples
     for name, truth in TRUTH.items():
         assert found[name].cast(pl.Float64).mean() == pytest.approx(truth, rel=0.02), name
@@ -128,6 +131,7 @@ def test_95_percent_of_the_intervals_hold_the_truth_where_counts_are_extrapolate
     found = estimates(tmp_path / "data", list(samples_that_count_all()))
     shares = shares_that_hold_the_truth(found)
     assert all(0.93 <= share <= 0.97 for share in shares.values()), shares
+    assert all(f"{share * 100:.1f}" in PAGE for share in shares.values()), f"docs/consent.md should say {shares}"
 
 
 def test_below_30_sampled_rows_there_is_no_interval(tmp_path: Path) -> None:

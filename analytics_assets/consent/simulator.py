@@ -91,6 +91,8 @@ def _companies(random: Random) -> list[_Company]:
         rates = {"pageview": random.choice(["0.03", "0.1"]), "consent.asked": random.choice(["0.1", "0.2"])}
         if number == 3:  # written by a tracker that keeps rates as 32-bit floats
             rates = {"pageview": "0.1000000015", "consent.asked": "0.200000003"}
+        if number == 8:  # counts all its events, so that its volumes come out too large
+            rates = {"pageview": "0.2", "consent.asked": "0.2"}
         api_key = str(uuid.UUID(int=random.getrandbits(128), version=4))
         share = random.uniform(0.5, 1.5) / len(_ENDINGS)
         home = random.choice(list(_COUNTRIES))

@@ -252,6 +252,16 @@ class Ledger:
             ).fetchall()
         return [date.fromisoformat(day) for (day,) in rows]
 
+    def newest_day(self, source: Source, window: Window) -> date | None:
+        """The last day of a window for which current rows have landed."""
+        with self._connection() as connection:
+            (day,) = connection.execute(
+                "select max(day) from pieces where source = ? and day >= ? and day < ? and exists"
+                " (select 1 from paths where paths.source = pieces.source and paths.content_id = pieces.content_id)",
+                (source.name, window.start.isoformat(), window.end.isoformat()),
+            ).fetchone()
+        return date.fromisoformat(day) if day else None
+
     def rejected(self, source: Source, window: Window) -> dict[date, int]:
         """Rejected rows of the current contents, for each day that has any."""
         with self._connection() as connection:

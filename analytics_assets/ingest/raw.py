@@ -27,6 +27,7 @@ from dagster import (
 
 from analytics_assets.attempts import Attempts
 from analytics_assets.automation import Automation
+from analytics_assets.checks import Evaluation, Findings
 from analytics_assets.ingest.landing import Landing, LandingReport, piece_file
 from analytics_assets.ingest.ledger import Ledger, Piece, Totals, version_of
 from analytics_assets.ingest.source import Source
@@ -225,13 +226,17 @@ def _raw_asset(
             )
         yield Output(days)  # and here they are written, by the IO manager
         Attempts(settings.lake_dir).end(name, window.days())
+        too_many = {
+            day: rows + rejected[day]
+            for day, rows in ((day, days[day.isoformat()].expected_rows) for day in sorted(rejected))
+            if rejected[day] > settings.reject_ratio * (rows + rejected[day])
+        }
+        objections = {day: f"rows {rows}, rejected {rejected[day]}" for day, rows in too_many.items()}
+        evaluation = Evaluation(name, "rejects_within_limit", objections, is_error=True)
+        Findings(settings.lake_dir).record(window, [evaluation])
         yield _check(
             "rejects_within_limit",
-            [
-                {"day": str(day), "rows": rows + rejected[day], "rejected": rejected[day]}
-                for day, rows in ((day, days[day.isoformat()].expected_rows) for day in sorted(rejected))
-                if rejected[day] > settings.reject_ratio * (rows + rejected[day])
-            ],
+            [{"day": str(day), "rows": rows, "rejected": rejected[day]} for day, rows in too_many.items()],
             _ERROR,
         )
 

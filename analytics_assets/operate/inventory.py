@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
-from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunsFilter
+from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
 from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
 from dagster._core.storage.dagster_run import FINISHED_STATUSES
 
 from analytics_assets.attempts import Attempt, Attempts
-from analytics_assets.automation import Days
-from analytics_assets.failures import first_finding
+from analytics_assets.automation import Days, reports_of
+from analytics_assets.checks import failed_checks
 from analytics_assets.ingest.inbox import strangers
 from analytics_assets.ingest.landing import Landing
 from analytics_assets.ingest.ledger import Ledger
@@ -93,7 +93,7 @@ def take_inventory(
     upstream = upstream_by_asset(graph)
     owners = {key.path[-1]: ", ".join(graph.get(key).owners) for key in graph.toposorted_asset_keys}
     codes = {key.path[-1]: graph.get(key).code_version or "" for key in graph.toposorted_asset_keys}
-    window, running = partitioned_days(settings.start_date, now), _running(instance)
+    partitions, running = partitioned_days(settings.start_date, now), _running(instance)
     days = Days(settings, sources)
     findings = [
         finding
@@ -104,7 +104,10 @@ def take_inventory(
         Finding("inbox", "", State.IGNORED, None, stranger) for stranger in strangers(settings.inbox_dir, sources)
     ]
     unwell: dict[str, Set[date]] = {}
+    reports = reports_of(graph)
     for name, parents in upstream.items():
+        newest = days.newest(graph, name, now)
+        window = Window.of_days(newest, newest) if name in reports else partitions  # older ones are made on demand
         judge = _judge(
             codes[name],
             days.inputs(name, parents, window),
@@ -134,8 +137,8 @@ def take_inventory(
             state, why, next_try = verdict
             by_itself = "at the next tick" if state is State.OLD_CODE else next_try  # no row is made anew by that
             findings.append(Finding(name, owners[name], state, None, why, by_itself))
-    findings += _failed_checks(graph, instance, owners)
-    return Inventory(findings, now, len(upstream), len(window))
+    findings += _failed_checks(graph, instance, settings, owners, partitions)
+    return Inventory(findings, now, len(upstream), len(partitions))
 
 
 def _running(instance: DagsterInstance) -> set[str]:
@@ -199,16 +202,15 @@ def _next_try(attempt: Attempt, now: datetime) -> str:
     return "again at the next tick" if next_at <= now else f"again at {next_at:%Y-%m-%d %H:%M} UTC"
 
 
-def _failed_checks(graph: BaseAssetGraph, instance: DagsterInstance, owners: Mapping[str, str]) -> Iterator[Finding]:
-    """The checks of which the newest evaluation failed, whichever days that was for."""
-    newest = instance.event_log_storage.get_latest_asset_check_execution_by_key(sorted(graph.asset_check_keys))
-    for key, record in newest.items():
-        event, name = record.event.dagster_event if record.event else None, key.asset_key.path[-1]
-        if event is None or event.event_type is not DagsterEventType.ASSET_CHECK_EVALUATION:
-            continue
-        check = event.asset_check_evaluation_data
-        if not check.passed and key.name not in LISTED_THEMSELVES:
-            yield Finding(name, owners[name], State.CHECK_FAILED, None, f"{key.name}{first_finding(check.metadata)}")
+def _failed_checks(
+    graph: BaseAssetGraph, instance: DagsterInstance, settings: Settings, owners: Mapping[str, str], window: Window
+) -> Iterator[Finding]:
+    for check in failed_checks(instance, settings.lake_dir, graph.asset_check_keys, window):
+        if check.name not in LISTED_THEMSELVES:
+            spans: list[Window | None] = [*contiguous(check.days)] or [None]
+            for span in spans:
+                why = f"{check.name}{check.finding}"
+                yield Finding(check.asset, owners[check.asset], State.CHECK_FAILED, span, why)
 
 
 def _landing_findings(source: Source, settings: Settings, owner: str) -> Iterator[Finding]:

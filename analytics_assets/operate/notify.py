@@ -37,7 +37,8 @@ from dagster._core.storage.tags import (
 
 from analytics_assets.attempts import Attempts
 from analytics_assets.automation import ATTEMPT_TAG
-from analytics_assets.failures import first_finding, reason_of, sentence
+from analytics_assets.checks import first_finding
+from analytics_assets.failures import reason_of, sentence
 from analytics_assets.files import open_sqlite
 from analytics_assets.partitions import contiguous
 from analytics_assets.settings import Settings

@@ -28,6 +28,7 @@ from duckdb import DuckDBPyConnection, connect
 
 from analytics_assets.attempts import Attempts
 from analytics_assets.automation import Automation
+from analytics_assets.checks import Evaluation, Findings
 from analytics_assets.failures import for_dagster, is_transient, sentence
 from analytics_assets.ingest.source import Source
 from analytics_assets.partitions import WHOLE, Window
@@ -41,7 +42,7 @@ from analytics_assets.versions import (
     input_versions,
     recorded_builds,
 )
-from analytics_assets.warehouse.dbt import WAREHOUSE_POOL, DbtRun, code_versions, load_manifest, run_dbt
+from analytics_assets.warehouse.dbt import WAREHOUSE_POOL, DbtResult, DbtRun, code_versions, load_manifest, run_dbt
 from analytics_assets.warehouse.publish import HOLDS_NO_ROWS, public_models, publish_views
 from analytics_assets.warehouse.translator import ModelTranslator, has_days
 
@@ -147,7 +148,8 @@ def _build(
         _see_that_nobody_else_has_it(settings)
         run = run_dbt(_build_arguments(list(plan)), settings, sources, None if window == WHOLE else window)
         with warehouse.get_connection() as connection:
-            failed = _failed_days(connection, run, window)
+            failed = _failed_days(connection, run, window, nodes)
+            Findings(settings.lake_dir).record(window, _evaluations(connection, run, window, nodes))
             samples = {test: _sample(connection, sql) for test, sql in run.failing_tests.items()}
             rows = {name: _row_counts(connection, nodes[name], window) for name in plan if _was_made(run, nodes[name])}
         sound = [node for node in published if _was_made(run, node) and node["unique_id"] not in failed]
@@ -201,27 +203,68 @@ def _was_made(run: DbtRun, node: Mapping[str, Any]) -> bool:
     return node["unique_id"] in run.succeeded
 
 
-def _failed_days(connection: DuckDBPyConnection, run: DbtRun, window: Window) -> dict[str, dict[date, str]]:
+def _failed_days(
+    connection: DuckDBPyConnection, run: DbtRun, window: Window, nodes: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[date, str]]:
     """The days that failed, each with its reason, by the unique id of the model.
 
     A model that failed has failed for all of the window. So has one that fails a test, unless the test says which days
-    it objects to, as `the_day`: then the others pass.
+    it objects to: then the others pass.
     """
+    columns = _day_columns(nodes)
     found: dict[str, dict[date, str]] = defaultdict(dict)
     for result in run.failed:
-        reasons = dict.fromkeys(window.days(), result.message)
-        if result.sql and result.status == "fail" and window != WHOLE:
-            objections = connection.execute(f"select * from ({result.sql})")
-            names = [column[0] for column in objections.description or []]
-            if "the_day" in names:
-                rows = [dict(zip(names, row, strict=True)) for row in objections.fetchall()]
-                reasons = {
-                    row["the_day"]: ", ".join(f"{name} {value}" for name, value in row.items() if name != "the_day")
-                    for row in rows
-                }
+        reasons = _objections(connection, result, window, columns.get(result.tested or ""))
         for day, reason in reasons.items():
             found[result.tested or result.unique_id].setdefault(day, f"{result.name}: {reason}")
     return found
+
+
+def _evaluations(
+    connection: DuckDBPyConnection, run: DbtRun, window: Window, nodes: Mapping[str, Mapping[str, Any]]
+) -> Iterator[Evaluation]:
+    """What each test said of each day, errors and warnings alike."""
+    names, columns = {node["unique_id"]: name for name, node in nodes.items()}, _day_columns(nodes)
+    for result in run.results:
+        tested = result.tested or ""
+        if tested in names and result.status in ("pass", "fail", "warn"):
+            passed = result.status == "pass"
+            objections = {} if passed else _objections(connection, result, window, columns[tested])
+            yield Evaluation(names[tested], result.name, objections, is_error=result.status == "fail")
+
+
+def _day_columns(nodes: Mapping[str, Mapping[str, Any]]) -> dict[str, str | None]:
+    """The columns that hold the day, by the unique id of the model."""
+    return {node["unique_id"]: node["config"]["meta"].get("day") for node in nodes.values()}
+
+
+def _objections(connection: DuckDBPyConnection, result: DbtResult, window: Window, day: str | None) -> dict[date, str]:
+    """The days that a test objects to, and why: those of its rows, else all of the window.
+
+    Args:
+        day: the column that holds the day of the model that is tested; a test may also call it `the_day`.
+    """
+    if result.sql and result.status in ("fail", "warn"):
+        objections = connection.execute(f"select * from ({result.sql}) order by all")
+        names = [column[0] for column in objections.description or []]
+        day_column = next((name for name in ("the_day", day) if name in names), None)
+        if day_column and window != WHOLE:
+            by_day: dict[date, list[dict[str, object]]] = defaultdict(list)
+            for row in objections.fetchall():
+                named = dict(zip(names, row, strict=True))
+                by_day[named.pop(day_column)].append(named)
+            return {day: _as_text(rows[0]) + _and_more(len(rows)) for day, rows in by_day.items()}
+        if first := objections.fetchone():
+            return dict.fromkeys(window.days(), _as_text(dict(zip(names, first, strict=True))))
+    return dict.fromkeys(window.days(), result.message)
+
+
+def _as_text(row: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in row.items())
+
+
+def _and_more(count: int) -> str:
+    return f", and {count - 1} more" if count > 1 else ""
 
 
 def planned_builds(

@@ -39,6 +39,24 @@
     coalesce(split({{ column }}, ',')[safe_offset(0)], 'unknown')
 {%- endmacro %}
 
+{#- A list of codes in capitals, separated by commas, whatever quotes, brackets and other separators stand in the text;
+    null where there is no code. -#}
+{% macro codes(column) -%}
+    {{ return(adapter.dispatch('codes')(column)) }}
+{%- endmacro %}
+
+{% macro default__codes(column) -%}
+    nullif(trim(regexp_replace(
+        regexp_replace(upper({{ column }}), '[^A-Z0-9,;|-]', '', 'g'), '[,;|]+', ',', 'g'
+    ), ','), '')
+{%- endmacro %}
+
+{% macro bigquery__codes(column) -%}
+    nullif(trim(regexp_replace(
+        regexp_replace(upper({{ column }}), r'[^A-Z0-9,;|-]', ''), r'[,;|]+', ','
+    ), ','), '')
+{%- endmacro %}
+
 {#- Joins each code of a comma-separated list, as `code`; a row without a list stays, with null. -#}
 {% macro left_join_codes(column) -%}
     {{ return(adapter.dispatch('left_join_codes')(column)) }}

@@ -94,6 +94,38 @@
     having count(*) > 1
 {% endtest %}
 
+{#- dbt's own test, but with the days on which a column is null. -#}
+{% test not_null(model, column_name) %}
+    {%- set day = tested_node().config.meta.get('day') if execute else none -%}
+    select
+        {% if day -%}
+        {{ day }} as the_day,
+        {% endif -%}
+        count(*) as rows_without_it
+    from {{ model }}
+    where {{ column_name }} is null
+    {% if day -%}
+    group by {{ day }}
+    {%- else -%}
+    having count(*) > 0
+    {%- endif %}
+{% endtest %}
+
+{#- Days with rows of which an expression is false or null. -#}
+{% test expression_is_true(model, expression) %}
+    {%- if not execute -%}
+        select 1 as placeholder
+    {%- else -%}
+        {%- set day = tested_node().config.meta.day -%}
+        select
+            {{ day }} as the_day,
+            count(*) as rows_that_differ
+        from {{ model }}
+        where not coalesce({{ expression }}, false)
+        group by {{ day }}
+    {%- endif -%}
+{% endtest %}
+
 {#- A key stands on one day only: the keys of the window that also stand on another day, up to `days` before or after.
     Deduplication is within a day, so an event that is delivered again with another time stays twice; this tells of it.
     The span bounds what a run reads: a day costs a day, whatever the history. -#}

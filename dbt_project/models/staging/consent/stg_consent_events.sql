@@ -22,9 +22,9 @@ sampled as (
 final as (
     select
         event_id,
-        company_id,
+        nullif(trim(company_id), '') as company_id,
         deployment_id,
-        user_id,
+        nullif(trim(user_id), '') as user_id,
 
         event_type,
         consent_status,
@@ -32,8 +32,8 @@ final as (
         experiment,
         sdk_type,
         domain,
-        nullif(replace(replace(country_codes, '"', ''), ' ', ''), '') as country_codes,
-        nullif(replace(replace(region_codes, '"', ''), ' ', ''), '') as region_codes,
+        {{ codes('country_codes') }} as country_codes,
+        {{ codes('region_codes') }} as region_codes,
         browser_family,
         device_type,
         record_source,

@@ -1,0 +1,128 @@
+"""What the checks found, by day where they know of days.
+
+Dagster keeps one newest evaluation of a check. Those of raw days and models are evaluated for the days of a run only,
+so that a day that failed would be forgotten as soon as another one passes: what they say of each day is kept here.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from dagster import AssetCheckKey, AssetCheckSeverity, DagsterEventType, DagsterInstance
+
+from analytics_assets.files import open_sqlite
+from analytics_assets.partitions import Window
+
+_SCHEMA = """
+create table if not exists findings (
+    asset text not null,
+    name text not null,
+    day text not null,
+    finding text,                -- null where the check passed
+    is_error integer not null,
+    primary key (asset, name, day)
+) without rowid
+"""
+
+
+@dataclass(frozen=True)
+class FailedCheck:
+    """A check that failed.
+
+    Attributes:
+        finding: what it objects to, to be put behind its name.
+        days: for which days; empty for a check that knows of none, of which this is the newest evaluation.
+    """
+
+    asset: str
+    name: str
+    finding: str
+    is_error: bool
+    days: tuple[date, ...] = ()
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a check said of some days: `objections` holds why, for those that it objects to."""
+
+    asset: str
+    name: str
+    objections: Mapping[date, str]
+    is_error: bool
+
+
+class Findings:
+    """What the checks of raw days and models said of each day when it was last made."""
+
+    def __init__(self, lake_dir: Path) -> None:
+        self._file = lake_dir / "findings.sqlite"
+
+    def record(self, window: Window, evaluations: Iterable[Evaluation]) -> None:
+        """Records what some checks said of the days of a window; days that they do not object to passed."""
+        rows = [
+            (one.asset, one.name, day.isoformat(), one.objections.get(day), one.is_error)
+            for one in evaluations
+            for day in window.days()
+        ]
+        with open_sqlite(self._file, _SCHEMA) as connection:
+            connection.execute("begin immediate")
+            connection.executemany(
+                "insert or replace into findings (asset, name, day, finding, is_error) values (?, ?, ?, ?, ?)", rows
+            )
+            connection.execute("commit")
+
+    def read(self, window: Window) -> dict[tuple[str, str], FailedCheck | None]:
+        """By asset and name, every check that was evaluated for a day of the window; None where no day failed."""
+        if not self._file.exists():
+            return {}
+        with open_sqlite(self._file, _SCHEMA) as connection:
+            rows = connection.execute(
+                "select asset, name, day, finding, is_error from findings where day >= ? and day < ? order by day",
+                (window.start.isoformat(), window.end.isoformat()),
+            ).fetchall()
+        found: dict[tuple[str, str], FailedCheck | None] = {}
+        for asset, name, day, finding, is_error in rows:
+            before = found.setdefault((asset, name), None)
+            if finding is not None:
+                days = (*(before.days if before else ()), date.fromisoformat(day))
+                found[asset, name] = FailedCheck(asset, name, f": {finding}", bool(is_error), days)
+        return found
+
+
+def failed_checks(
+    instance: DagsterInstance, lake_dir: Path, keys: Iterable[AssetCheckKey], window: Window
+) -> list[FailedCheck]:
+    """Those of some checks that failed for a day of a window, or in their newest evaluation where they know no days."""
+    by_day = Findings(lake_dir).read(window)
+    known = {key: (key.asset_key.path[-1], key.name) for key in keys}
+    found = [check for name in known.values() if (check := by_day.get(name))]
+    found += _newest_failures(instance, [key for key, name in known.items() if name not in by_day])
+    return sorted(found, key=lambda check: (check.asset, check.name))
+
+
+def _newest_failures(instance: DagsterInstance, keys: Iterable[AssetCheckKey]) -> list[FailedCheck]:
+    newest = instance.event_log_storage.get_latest_asset_check_execution_by_key(sorted(keys))
+    found = []
+    for key, record in newest.items():
+        event = record.event.dagster_event if record.event else None
+        if event is None or event.event_type is not DagsterEventType.ASSET_CHECK_EVALUATION:
+            continue
+        check = event.asset_check_evaluation_data
+        if not check.passed:
+            is_error = check.severity is AssetCheckSeverity.ERROR
+            found.append(FailedCheck(key.asset_key.path[-1], key.name, first_finding(check.metadata), is_error))
+    return found
+
+
+def first_finding(metadata: Mapping[str, object]) -> str:
+    """The first row that a check objects to, to be put behind its name."""
+    table = metadata.get("first") or metadata.get("failing_rows")
+    if table is None:
+        return ""
+    records = table.records  # type: ignore[attr-defined]
+    first = dict(records[0].data)
+    why = first.pop("why", None)
+    text = ", ".join(f"{name} {value}" for name, value in first.items())
+    more = f", and {len(records) - 1} more" if len(records) > 1 else ""
+    return f": {text}{more}" if why is None else f": {text}: {why}{more}"

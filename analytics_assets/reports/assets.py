@@ -1,0 +1,220 @@
+"""The dashboard and the workbook of a report as assets: a file for each day that they are as of."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+from dagster import (
+    AssetCheckResult,
+    AssetCheckSeverity,
+    AssetCheckSpec,
+    AssetDep,
+    AssetExecutionContext,
+    AssetKey,
+    AssetsDefinition,
+    AssetSpec,
+    BackfillPolicy,
+    DailyPartitionsDefinition,
+    MaterializeResult,
+    MetadataValue,
+    TimeWindowPartitionMapping,
+    asset,
+)
+from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
+
+from analytics_assets.automation import REPORT_TAG, Automation
+from analytics_assets.checks import Findings
+from analytics_assets.files import only_one, replacing, sweep
+from analytics_assets.partitions import Window
+from analytics_assets.reports import dashboard, workbook
+from analytics_assets.reports.dashboard import Concern
+from analytics_assets.reports.datasets import Frames, days_with_rows, read_datasets
+from analytics_assets.reports.report import Report
+from analytics_assets.settings import Settings
+from analytics_assets.steps import made_days
+from analytics_assets.versions import REPORT_ENDINGS, builds_of, digest
+from analytics_assets.warehouse.dbt import WAREHOUSE_POOL, load_manifest
+
+Render = Callable[[Report, Frames, Window, Sequence[Concern]], bytes]
+
+_KINDS: Mapping[str, tuple[str, str, Render]] = {
+    "_dashboard": ("html", "One HTML file that needs no network", lambda *of: dashboard.render(*of).encode()),
+    "_workbook": ("xlsx", "The tables of the dashboard as a workbook", workbook.render),
+}
+"""By the end of the asset's name: the file's ending, what it is, and what makes it."""
+
+
+def build_report_assets(
+    report: Report,
+    settings: Settings,
+    partitions: DailyPartitionsDefinition,
+    automation: Automation,
+    group: str,
+    owner: str,
+    graph: Callable[[], BaseAssetGraph],
+) -> list[AssetsDefinition]:
+    """`<name>_dashboard` and `<name>_workbook`.
+
+    Args:
+        graph: gives all assets, once they are there.
+    """
+    return [_build(report, kind, settings, partitions, automation, group, owner, graph) for kind in REPORT_ENDINGS]
+
+
+def _build(
+    report: Report,
+    kind: str,
+    settings: Settings,
+    partitions: DailyPartitionsDefinition,
+    automation: Automation,
+    group: str,
+    owner: str,
+    graph: Callable[[], BaseAssetGraph],
+) -> AssetsDefinition:
+    ending, what, render = _KINDS[kind]
+    name, code = f"{report.name}{kind}", digest([kind, json.dumps(asdict(report)), *_own_code()])
+    back = TimeWindowPartitionMapping(start_offset=1 - report.days, allow_nonexistent_upstream_partitions=True)
+    deps = [AssetDep(dataset.model, partition_mapping=back) for dataset in report.datasets]
+
+    @asset(
+        name=name,
+        group_name=group,
+        owners=[owner],
+        kinds={ending},
+        tags={REPORT_TAG: ""},
+        description=f"{report.title}: {what.lower()}, as of a day, looking back {report.days} days.",
+        deps=deps,
+        partitions_def=partitions,
+        backfill_policy=BackfillPolicy.single_run(),
+        code_version=code,
+        automation_condition=automation.report(),
+        pool=WAREHOUSE_POOL,
+        check_specs=[
+            AssetCheckSpec(
+                "has_data",
+                asset=name,
+                description="The days that it looks back on hold data.",
+                automation_condition=automation.with_its_asset(),
+            )
+        ],
+    )
+    def file_of_report(context: AssetExecutionContext) -> MaterializeResult:
+        spec = AssetSpec(name, deps=deps, code_version=code)
+        empty = []
+        with made_days(context, spec, settings) as window:
+            newest_day = automation.newest_day(graph(), name, datetime.now(UTC))
+            for day in window.days():
+                span = Window.of_days(max(day - timedelta(report.days - 1), settings.start_date), day)
+                frames = _read(report, settings, span)
+                concerns = _failed_checks(graph(), settings, context.asset_key, span)
+                concerns += _unmade(report, settings, span)
+                written = render(report, frames, span, concerns)
+                file = write_export(settings, name, day, ending, written, is_newest=day >= newest_day)
+                if not days_with_rows(frames):
+                    empty.append(day)
+                context.add_asset_metadata(
+                    asset_key=context.asset_key,
+                    partition_key=day.isoformat(),
+                    metadata={
+                        "file": MetadataValue.path(str(file)),
+                        "bytes": len(written),
+                        "dagster/partition_row_count": sum(frame.height for frame in frames.values()),
+                    },
+                )
+        newest = newest_export(settings, name, ending)
+        return MaterializeResult(
+            metadata={"newest": MetadataValue.path(str(newest))},
+            check_results=[
+                AssetCheckResult(
+                    check_name="has_data",
+                    passed=not empty,
+                    severity=AssetCheckSeverity.WARN,
+                    metadata={"reports without data": [str(day) for day in empty]},
+                )
+            ],
+        )
+
+    return file_of_report
+
+
+def _own_code() -> list[str]:
+    """What files are made from beside a spec and rows: this room's own code."""
+    return [file.read_text() for file in sorted(Path(__file__).parent.rglob("*.*")) if file.suffix != ".pyc"]
+
+
+def _read(report: Report, settings: Settings, window: Window) -> Frames:
+    with duckdb.connect(str(settings.warehouse_file), read_only=True) as connection:
+        connection.execute(f"set memory_limit = '{settings.duckdb_memory_limit}'")
+        return read_datasets(connection, report, load_manifest(settings), window)
+
+
+# ------------------------------------------------------------------------------------------------------- the files
+
+
+def export_of(settings: Settings, name: str, day: date, ending: str) -> Path:
+    """Where the file of a day lies."""
+    return settings.exports_dir / name / f"{name}-{day}.{ending}"
+
+
+def newest_export(settings: Settings, name: str, ending: str) -> Path:
+    """A copy of the newest file, under a name that stays."""
+    return settings.exports_dir / f"{name}.{ending}"
+
+
+def write_export(settings: Settings, name: str, day: date, ending: str, content: bytes, *, is_newest: bool) -> Path:
+    """Writes the file of a day, and the copy of the newest one, each of them whole or not at all."""
+    file = export_of(settings, name, day, ending)
+    targets = [file, *([newest_export(settings, name, ending)] if is_newest else [])]
+    with only_one(settings.exports_dir / ".write.lock"):
+        for target in targets:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            sweep(target.parent)
+            with replacing(target) as temporary:
+                temporary.write_bytes(content)
+    return file
+
+
+# ------------------------------------------------------------------------------------------------------- concerns
+
+
+def _failed_checks(graph: BaseAssetGraph, settings: Settings, report: AssetKey, window: Window) -> list[Concern]:
+    """What the checks say of the days that a report shows, in all that it is made from."""
+    above: set[AssetKey] = set()
+    waiting = [report]
+    while waiting:
+        parents = graph.get(waiting.pop()).parent_keys - above
+        above |= parents
+        waiting += parents
+    said = {
+        (key.asset_key.path[-1], key.name): graph.get(key).description
+        for key in graph.asset_check_keys
+        if key.asset_key in above
+    }
+    return [
+        Concern(
+            check.asset,
+            f"{said[names] or f'check {check.name} failed'} ({check.name}{_days(check.days)}{check.finding})",
+            check.is_error,
+        )
+        for names, check in sorted(Findings(settings.lake_dir).read(window).items())
+        if check and names in said
+    ]
+
+
+def _days(days: Sequence[date]) -> str:
+    if len(days) <= 1:
+        return f" for {days[0]}" if days else ""
+    return f" for {len(days)} days, the newest is {max(days)}"
+
+
+def _unmade(report: Report, settings: Settings, window: Window) -> list[Concern]:
+    """The days of which a model is not made, as they fail or have not been asked for yet."""
+    found = []
+    for model in [dataset.model for dataset in report.datasets]:
+        built = builds_of(model, settings).read(model, window)
+        if lacking := [day for day in window.days() if day not in built]:
+            found.append(Concern(model, f"not made yet{_days(lacking)}", True))
+    return found

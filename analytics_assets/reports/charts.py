@@ -1,0 +1,125 @@
+"""A chart of a report as a Vega-Lite specification, without data: the page gives it the rows of what is selected."""
+
+from importlib import import_module
+from typing import Any
+
+from analytics_assets.reports.report import DAY, Chart, Format, Measure, Report
+
+ROWS = "rows"
+"""The name under which a chart awaits its rows: `by`, `split`, `value`, `low`, `high`, and the texts of its tooltip."""
+
+COLOURS = ("#0b6e99", "#c2571a", "#3f7d3a", "#8a4fa3", "#a3245e", "#6b6b2b", "#2f4b9c", "#6e6e6e")
+"""At least 3:1 against white and told apart by people who see few colours; the last one is for `other`."""
+
+_TICKS = {Format.COUNT: "~s", Format.SHARE: ".0%", Format.SECONDS: ",~r"}
+_AXES = {Format.COUNT: "", Format.SHARE: "", Format.SECONDS: " (s)"}
+
+
+def chart_spec(report: Report, chart: Chart) -> dict[str, Any]:
+    """The specification of one chart.
+
+    A measure over time is a line, with its interval as a band; split, it is stacked bars. By a dimension it is bars,
+    or, where it has an interval, points with the interval as a line: a bar would hide its lower half.
+    """
+    alt: Any = import_module("altair")  # takes a second, and is not needed to load the definitions
+
+    measure = report.measure(chart.measure)
+    base = alt.Chart(alt.NamedData(ROWS))
+    value = alt.Axis(
+        format=".0%" if chart.as_shares else _TICKS[measure.format], title=_value_title(chart, measure), tickCount=6
+    )
+    tooltip = [alt.Tooltip(f"{field}:N", title=title) for field, title in _tooltip(report, chart, measure)]
+    if chart.by == DAY:
+        day = alt.X(
+            "utcyearmonthdate(by):O",
+            title="day (UTC)",
+            axis=alt.Axis(format="%d %b", labelAngle=0, labelOverlap=True, grid=False),
+        )
+        layers = (
+            base.mark_bar(stroke="white", strokeWidth=0.5).encode(
+                day, _y(alt, chart, value), _colour(alt, report, chart), _order(alt), tooltip=tooltip
+            )
+            if chart.split
+            else _lines(alt, base, day, value, measure, tooltip)
+        )
+    else:
+        names = alt.Y("by:N", sort=None, title=None, axis=alt.Axis(labelLimit=170, labelPadding=6))
+        if chart.split:
+            stack = "normalize" if chart.as_shares else "zero"
+            length = alt.X("value:Q", stack=stack, axis=value)
+            layers = base.mark_bar(stroke="white", strokeWidth=0.5).encode(
+                length, names, _colour(alt, report, chart), _order(alt), tooltip=tooltip
+            )
+        elif measure.has_interval and measure.format is Format.SHARE:
+            points = base.mark_point(filled=True, opacity=1, size=70, color=COLOURS[0])
+            rules = base.mark_rule(color=COLOURS[0], strokeWidth=2)
+            ends = alt.X("low:Q", axis=value, scale=alt.Scale(zero=False))
+            layers = alt.layer(
+                rules.encode(ends, alt.X2("high:Q"), names, tooltip=tooltip),
+                points.encode(alt.X("value:Q", axis=value), names, tooltip=tooltip),
+            )
+        else:
+            layers = base.mark_bar(color=COLOURS[0]).encode(alt.X("value:Q", axis=value), names, tooltip=tooltip)
+    config = {
+        "font": "system-ui, sans-serif",
+        "axis": {
+            "labelColor": "#333",
+            "titleColor": "#333",
+            "labelFontSize": 12,
+            "titleFontSize": 12,
+            "gridColor": "#e3e6e8",
+        },
+        "legend": {"orient": "bottom", "labelFontSize": 12, "columns": 2, "titleFontSize": 12, "labelLimit": 140},
+        "view": {"stroke": None},
+    }
+    spec = layers.properties(
+        width="container",
+        height=240,  # of bars, the page makes it as high as there are bars
+        autosize=alt.AutoSizeParams(type="fit-x", contains="padding", resize=True),
+        background="transparent",
+    ).configure(**config)
+    return spec.to_dict()
+
+
+def _lines(alt: Any, base: Any, day: Any, axis: Any, measure: Measure, tooltip: list[Any]) -> Any:
+    line = base.mark_line(point={"filled": True, "size": 35}, color=COLOURS[0]).encode(
+        day, alt.Y("value:Q", axis=axis, scale=alt.Scale(zero=True)), tooltip=tooltip
+    )
+    if not measure.has_interval:
+        return line
+    band = base.mark_area(opacity=0.18, color=COLOURS[0]).encode(day, alt.Y("low:Q", axis=axis), alt.Y2("high:Q"))
+    return alt.layer(band, line)
+
+
+def _y(alt: Any, chart: Chart, axis: Any) -> Any:
+    return alt.Y("value:Q", stack="normalize" if chart.as_shares else "zero", axis=axis)
+
+
+def _order(alt: Any) -> Any:
+    return alt.Order("place:Q")
+
+
+def _colour(alt: Any, report: Report, chart: Chart) -> Any:
+    assert chart.split is not None
+    dimension = report.dimension(chart.split)
+    scale = alt.Scale(range=list(COLOURS))
+    if dimension.values is not None:
+        known = [*dimension.values, "other"]
+        scale = alt.Scale(domain=known, range=[*COLOURS[: len(dimension.values)], COLOURS[-1]])
+    return alt.Color("split:N", title=dimension.title, scale=scale)
+
+
+def _value_title(chart: Chart, measure: Measure) -> str:
+    if chart.as_shares:
+        return f"share of {measure.title.lower()}"
+    return measure.title.lower() + _AXES[measure.format]
+
+
+def _tooltip(report: Report, chart: Chart, measure: Measure) -> list[tuple[str, str]]:
+    found = [("full_by", "day" if chart.by == DAY else report.dimension(chart.by).title)]
+    if chart.split:
+        found.append(("split", report.dimension(chart.split).title))
+    found.append(("written", measure.title))
+    if measure.has_interval:
+        found.append(("interval", "95 % interval"))
+    return found

@@ -1,0 +1,203 @@
+"""A report as one self-contained HTML file: opens from a file manager or as an attachment, and asks no network.
+
+The page holds the rows of its datasets, packed, and evaluates what is selected in the browser.
+"""
+
+import base64
+import gzip
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from analytics_assets.partitions import Window
+from analytics_assets.reports.charts import chart_spec
+from analytics_assets.reports.datasets import Frames, days_with_rows
+from analytics_assets.reports.report import DAY, OTHER, UNITS, Distinct, Measure, Ratio, Report, Sum
+
+MAX_BYTES = 3_000_000
+"""What a mail server or a chat takes without complaint. Of a report with more rows, the oldest days are left out."""
+
+_PAGE = Path(__file__).parent / "page"
+
+
+@dataclass(frozen=True)
+class Concern:
+    """Something that a reader should know before trusting the figures, such as a check that failed."""
+
+    where: str
+    what: str
+    is_error: bool
+
+
+def render(report: Report, frames: Frames, window: Window, concerns: Sequence[Concern]) -> str:
+    """The page; the same rows give the same bytes.
+
+    Args:
+        window: the days that the rows are of; the last one is the day that the report is as of.
+
+    Raises:
+        ValueError: a single day makes too large a file.
+    """
+    whole = len(window)
+    while True:
+        page = _render(report, frames, window, concerns, len(window) < whole)
+        size = len(page.encode())
+        if size <= MAX_BYTES:
+            return page
+        if len(window) == 1:
+            raise ValueError(
+                f"report {report.name}: a single day, {window}, makes a file of {size / 1e6:.1f} MB, and "
+                f"{MAX_BYTES / 1e6:.0f} MB is the most; take a dimension out of its datasets, or list the values of one"
+            )
+        # What is left is about proportional to the days; a tenth less, so that one step is mostly enough.
+        without_rows = len(_render(report, {m: f.clear() for m, f in frames.items()}, window, concerns, True).encode())
+        days = int(len(window) * 0.9 * (MAX_BYTES - without_rows) / (size - without_rows))
+        window = Window(window.end - timedelta(min(max(days, 1), len(window) - 1)), window.end)
+        frames = {model: frame.filter(pl.col(DAY) >= window.start) for model, frame in frames.items()}
+
+
+def _render(report: Report, frames: Frames, window: Window, concerns: Sequence[Concern], is_shortened: bool) -> str:
+    import vl_convert  # not needed to load the definitions
+    from jinja2 import Environment, FileSystemLoader
+
+    environment = Environment(loader=FileSystemLoader(_PAGE), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    last = max(window.days())
+    days = days_with_rows(frames)
+    return environment.get_template("report.html").render(
+        report=report,
+        first_day=window.start,
+        as_of=last,
+        newest=days[-1] if days else None,
+        shortened=is_shortened,
+        max_megabytes=MAX_BYTES // 1_000_000,
+        concerns=concerns,
+        style=(_PAGE / "report.css").read_text(),
+        script=(_PAGE / "report.js").read_text(),
+        vega=_vega(vl_convert),
+        spec=_script_json(page_spec(report, window)),
+        rows=pack(report, frames, window),
+    )
+
+
+@cache
+def _vega(vl_convert: Any) -> str:
+    """Vega, Vega-Lite and the embedding, minified, from the package that also holds the compiler."""
+    return _script(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
+
+
+def _script(source: str) -> str:
+    return source.replace("</script", "<\\/script")
+
+
+def _script_json(value: Any) -> str:
+    """JSON that may stand inside a script element, whatever texts it holds."""
+    text = json.dumps(value, ensure_ascii=True, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+# ------------------------------------------------------------------------------------------------ what the page gets
+
+
+def page_spec(report: Report, window: Window) -> dict[str, Any]:
+    """The report as the page's script reads it."""
+    return {
+        "name": report.name,
+        "first_day": window.start.isoformat(),
+        "as_of": max(window.days()).isoformat(),
+        "dimensions": {
+            one.column: {"title": one.title, "is_filter": one.is_filter, "is_identifier": one.is_identifier}
+            for one in report.dimensions
+        },
+        "measures": {measure.name: _measure(measure) for measure in report.measures},
+        "key_figures": report.key_figures,
+        "charts": [
+            {
+                "measure": chart.measure,
+                "by": chart.by,
+                "split": chart.split,
+                "top": chart.top,
+                "spec": chart_spec(report, chart),
+            }
+            for chart in report.charts
+        ],
+        "tables": [
+            {
+                "name": table.name,
+                "by": table.by,
+                "details": table.details,
+                "measures": table.measures,
+                "shares": table.shares,
+            }
+            for table in report.tables
+        ],
+    }
+
+
+def _measure(measure: Measure) -> dict[str, Any]:
+    return {
+        "title": measure.title,
+        "format": measure.format,
+        "unit": UNITS[measure.format],
+        "above_one": measure.above_one,
+        "has_interval": measure.has_interval,
+        "value": _value(measure.value),
+    }
+
+
+def _value(value: Sum | Distinct | Ratio) -> dict[str, Any]:
+    match value:
+        case Sum():
+            where = {column: list(values) for column, values in value.where.items()}
+            return {"kind": "sum", "model": value.model, "column": value.column, "where": where,
+                    "variance": value.variance, "rows": value.rows}  # fmt: skip
+        case Distinct():
+            return {"kind": "distinct", "model": value.model, "dimension": value.dimension, "besides": value.besides}
+        case Ratio():
+            parts = {"over": _value(value.over), "under": _value(value.under)}
+            return {"kind": "ratio", "is_share": value.is_share, **parts}
+
+
+# -------------------------------------------------------------------------------------------------------- the rows
+
+
+def pack(report: Report, frames: Frames, window: Window) -> str:
+    """The rows, by columns: texts as places in a dictionary that all datasets share, days counted from the first."""
+    dictionaries = {one.column: _dictionary(report, frames, one.column) for one in report.dimensions}
+    packed: dict[str, Any] = {"dictionaries": dictionaries, "datasets": {}}
+    for dataset in report.datasets:
+        frame = frames[dataset.model]
+        columns: dict[str, Any] = {
+            DAY: [(day - window.start).days for day in frame[DAY].to_list()],
+        }
+        for column in dataset.dimensions:
+            places = {value: place for place, value in enumerate(dictionaries[column])}
+            columns[column] = [places[value] for value in frame[column].to_list()]
+        for column in dataset.numbers:
+            columns[column] = [_shortest(number) for number in frame[column].to_list()]
+        packed["datasets"][dataset.model] = {"length": frame.height, "columns": columns}
+    text = json.dumps(packed, separators=(",", ":"))
+    return base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()
+
+
+def unpack(packed: str) -> dict[str, Any]:
+    """What `pack` packed."""
+    return json.loads(gzip.decompress(base64.b64decode(packed)))
+
+
+def _dictionary(report: Report, frames: Frames, column: str) -> list[str]:
+    """The values of a dimension: in the order that it lists, else sorted."""
+    found = {
+        value for dataset in report.datasets if column in dataset.dimensions for value in frames[dataset.model][column]
+    }
+    listed = report.dimension(column).values
+    return sorted(found) if listed is None else [value for value in (*listed, OTHER) if value in found]
+
+
+def _shortest(number: float) -> float | int:
+    return int(number) if number.is_integer() else number

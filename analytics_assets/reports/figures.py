@@ -1,0 +1,132 @@
+"""Measures over rows, in Python: what the workbook shows. The page evaluates the same measures in the browser."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from analytics_assets.reports.datasets import Frames
+from analytics_assets.reports.report import Distinct, Measure, Ratio, Sum
+
+Z = 1.96
+"""The normal quantile of a 95 % interval."""
+
+FEWEST_ROWS = 30
+"""Below so many sampled rows the normal approximation does not hold, and there is no interval."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A measure's value, with the ends of its 95 % interval where it has one."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class _Total:
+    """A sum with what its interval is made from."""
+
+    value: float
+    variance: float | None = None
+    rows: float = 0
+
+    @property
+    def is_estimate(self) -> bool:
+        return self.variance is not None and self.rows >= FEWEST_ROWS
+
+
+def interval_of_sum(value: float, variance: float) -> tuple[float, float]:
+    """The 95 % interval of a volume, by its Horvitz-Thompson variance; see dbt_project/macros/sampling.sql."""
+    half = Z * math.sqrt(variance)
+    return max(value - half, 0.0), value + half
+
+
+def interval_of_ratio(over: float, over_variance: float, under: float, under_variance: float) -> tuple[float, float]:
+    """The 95 % interval of a ratio of two volumes, on the scale of logarithms; see dbt_project/macros/sampling.sql."""
+    spread = math.exp(Z * math.sqrt(over_variance / over**2 + under_variance / under**2))
+    return over / under / spread, over / under * spread
+
+
+def interval_of_share(part: float, part_variance: float, whole: float, whole_variance: float) -> tuple[float, float]:
+    """The 95 % interval of a part of a volume, by the linearized variance of its residuals (Cochran 1977, chapter 6).
+
+    The residual of a row is its volume, where it is of the part, less the share of its volume; so the variances of the
+    part and of the rest count with (1 - share)^2 and share^2.
+    """
+    share = part / whole
+    variance = part_variance * (1 - share) ** 2 + (whole_variance - part_variance) * share**2
+    half = Z * math.sqrt(max(variance, 0.0)) / whole
+    return max(share - half, 0.0), min(share + half, 1.0)
+
+
+def figures(frames: Frames, measure: Measure, by: Sequence[str]) -> dict[tuple[object, ...], Figure]:
+    """A measure for each group of rows that has any; without `by`, for all rows, under an empty tuple."""
+    value = measure.value
+    if isinstance(value, Distinct):
+        return {group: Figure(number) for group, number in _distinct(frames[value.model], value, by).items()}
+    if isinstance(value, Sum):
+        return {group: _figure(total) for group, total in _totals(frames[value.model], value, by).items()}
+    over = _totals(frames[value.over.model], value.over, by)
+    under = _totals(frames[value.under.model], value.under, by)
+    nothing = _Total(0.0)
+    return {
+        group: _ratio(measure, value, over.get(group, nothing), under.get(group, nothing))
+        for group in over.keys() | under.keys()
+    }
+
+
+def newest_values(
+    frames: Frames, measure: Measure, by: Sequence[str], columns: Sequence[str]
+) -> dict[tuple[object, ...], tuple[object, ...]]:
+    """The values of some dimensions on the newest day of each group, in a measure's rows."""
+    part = measure.value.over if isinstance(measure.value, Ratio) else measure.value
+    newest = frames[part.model].group_by(by, maintain_order=True).agg(pl.col(columns).last())  # they are sorted by day
+    return {tuple(row[: len(by)]): tuple(row[len(by) :]) for row in newest.rows()}
+
+
+def _figure(total: _Total) -> Figure:
+    if total.variance is None or not total.is_estimate:
+        return Figure(total.value)
+    return Figure(total.value, *interval_of_sum(total.value, total.variance))
+
+
+def _ratio(measure: Measure, ratio: Ratio, over: _Total, under: _Total) -> Figure:
+    if under.value == 0:
+        return Figure(None)
+    value = over.value / under.value
+    if not measure.has_interval or over.variance is None or under.variance is None:
+        return Figure(value)
+    if not (over.is_estimate and under.is_estimate and over.value > 0 and under.value > 0):
+        return Figure(value)
+    interval = interval_of_share if ratio.is_share else interval_of_ratio
+    return Figure(value, *interval(over.value, over.variance, under.value, under.variance))
+
+
+def _totals(frame: pl.DataFrame, sum_: Sum, by: Sequence[str]) -> Mapping[tuple[object, ...], _Total]:
+    counts = pl.lit(True)
+    for column, values in sum_.where.items():
+        counts &= pl.col(column).is_in(values)
+    columns = {"value": sum_.column, "variance": sum_.variance, "rows": sum_.rows}
+    sums = [pl.col(column).filter(counts).sum().alias(name) for name, column in columns.items() if column]
+    return {group: _Total(**row) for group, row in _grouped(frame, by, sums)}
+
+
+def _distinct(frame: pl.DataFrame, distinct: Distinct, by: Sequence[str]) -> Mapping[tuple[object, ...], float]:
+    values = pl.col(distinct.dimension)
+    number = values.filter(~values.is_in(distinct.besides)).n_unique().cast(pl.Float64).alias("value")
+    return {group: row["value"] for group, row in _grouped(frame, by, [number])}
+
+
+def _grouped(
+    frame: pl.DataFrame, by: Sequence[str], columns: Sequence[pl.Expr]
+) -> list[tuple[tuple[object, ...], dict[str, float]]]:
+    if frame.is_empty():
+        return []
+    found = frame.group_by(by).agg(columns) if by else frame.select(columns)
+    return [
+        (tuple(row[column] for column in by), {name: row[name] for name in row if name not in by})
+        for row in found.to_dicts()
+    ]
