@@ -106,7 +106,10 @@ def materialize(
     to: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="The last day, included.")] = None,
     new: Annotated[bool, typer.Option("--new", help="Land what is new, and make the days that it changes.")] = False,
     select: Annotated[
-        str | None, typer.Option(help="Assets, in Dagster's selection syntax: 'group:consent', '+mart_company_daily'.")
+        str | None,
+        typer.Option(
+            help="Assets, in Dagster's selection syntax: 'group:consent', '*mart_company_daily' with all that it is made from."
+        ),
     ] = None,
 ) -> None:
     """Land the inbox and make days of assets, all in this process."""
@@ -141,7 +144,7 @@ def _window_of(settings: Settings, first: date, last: date) -> "Window":
 
 def _materialize(settings: Settings, window: "Window | None", select: str | None) -> "Outcome":
     from analytics_assets.partitions import partitioned_days
-    from analytics_assets.runs import group_into_runs, tied_windows
+    from analytics_assets.runs import group_into_runs, same_window, tied_windows
 
     with _runner(settings) as runner:
         names = _selected(select)
@@ -153,7 +156,7 @@ def _materialize(settings: Settings, window: "Window | None", select: str | None
             # Of reports, the newest one is made; those of the range only where nothing else is asked for.
             reports = runner.reports & names
             windows = tied_windows(runner.upstream, (names - reports) or reports, window, partitions)
-            runner.make(group_into_runs(runner.upstream, {name: [w] for name, w in windows.items()}))
+            runner.make(group_into_runs(runner.upstream, same_window(windows)))
             settled = names & (set(runner.views) | (runner.reports if names - reports else set()))
             runner.settle(settled)
         return runner.outcome

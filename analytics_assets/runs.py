@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import reduce
 
 from dagster import (
     AssetCheckSeverity,
@@ -76,6 +77,14 @@ def tied_windows(upstream: Upstream, selected: Set[str], window: Window, partiti
         whole = _hull(needed[name], changed[name])
         found[name] = Window(max(whole.start, partitions.start), min(whole.end, partitions.end))
     return found
+
+
+def same_window(windows: Mapping[str, Window]) -> dict[str, list[Window]]:
+    """The days of some assets as the same days for all of them: a day more costs less than a run more."""
+    if not windows:
+        return {}
+    whole = reduce(_hull, windows.values())
+    return {name: [whole] for name in windows}
 
 
 def _hull(one: Window, other: Window) -> Window:

@@ -1,7 +1,7 @@
 from datetime import date
 
 from analytics_assets.partitions import Window
-from analytics_assets.runs import PlannedRun, contiguous, group_into_runs, tied_windows
+from analytics_assets.runs import PlannedRun, contiguous, group_into_runs, same_window, tied_windows
 from analytics_assets.versions import Offsets
 
 SAME = Offsets()
@@ -59,3 +59,9 @@ def test_a_chain_of_one_window_is_one_run() -> None:
 def test_days_with_gaps_are_a_window_for_each_span() -> None:
     days = [date(2025, 1, n) for n in (7, 3, 4, 5, 9)]
     assert contiguous(days) == [january(3, 5), january(7, 7), january(9, 9)]
+
+
+def test_a_range_is_one_run_of_the_same_days_for_all() -> None:
+    windows = tied_windows(CHAIN, set(CHAIN), january(10, 12), ALL)
+    assert group_into_runs(CHAIN, same_window(windows)) == [PlannedRun(tuple(CHAIN), january(9, 13))]
+    assert same_window({}) == {}

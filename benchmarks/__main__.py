@@ -242,7 +242,7 @@ def bench_late(runs: int) -> list[Figure]:
             n = next(number)
             row = f"late-{n},pageview,0.1,,{last - timedelta(days=15)} 12:00:00,,company-1,empty,1,,,,,,,,\n"
             (inbox / f"events-late-{n}.csv").write_text(header + row)
-            return whole_process([program, "materialize", "--new", "--select", "+published_consent"], env)
+            return whole_process([program, "materialize", "--new", "--select", "*published_consent"], env)
 
         return late
 

@@ -41,9 +41,8 @@ def _one(project: Project, live: Live, number: int) -> dict[str, float]:
     dropped = time.time()
     project.drop("consent_events", f"events-late-{number}.csv", HEADER + event(f"late-{number}", at))
     _wait_until_published(project, known, 120)
-    landing, models = runs_since(project.instance, known)
-    landed, steps = _steps(project.instance, landing), _steps(project.instance, models)
-    (landing_step,) = landed.values()
+    landing, *others = sorted(runs_since(project.instance, known), key=lambda record: record.create_timestamp)
+    (landing_step,) = _steps(project.instance, landing).values()
     parts, now = {}, dropped
 
     def until_(name: str, moment: float) -> None:
@@ -53,11 +52,14 @@ def _one(project: Project, live: Live, number: int) -> dict[str, float]:
     until_("the file settles, and a tick of new_files sees it", landing.create_timestamp.timestamp())
     until_("the landing run starts", landing_step[0])
     until_("landing", landing_step[1])
-    until_("a tick of out_of_date_days asks for the day", models.create_timestamp.timestamp())
-    first = min(start for start, _ in steps.values())
-    until_("the run of the day starts", first)
-    for name, (_, end) in sorted(steps.items(), key=lambda step: step[1]):
-        until_(f"step {name}", end)
+    for layer, record in enumerate(others, start=1):
+        steps = _steps(project.instance, record)
+        until_(f"a tick of out_of_date_days asks for layer {layer}", record.create_timestamp.timestamp())
+        until_(f"the run of layer {layer} starts", min(start for start, _ in steps.values()))
+        for name, (_, end) in sorted(steps.items(), key=lambda step: step[1][1]):
+            until_(f"step {name} of layer {layer}", end)
+        if "published_consent" in steps:
+            break  # reports come after it
     return parts
 
 
