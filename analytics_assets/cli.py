@@ -108,7 +108,7 @@ def materialize(
     select: Annotated[
         str | None,
         typer.Option(
-            help="Assets, in Dagster's selection syntax: 'group:consent', '*mart_company_daily' with all that it is made from."
+            help="Assets, in Dagster's selection syntax: 'group:consent', or '*mart_company_daily' and all above it."
         ),
     ] = None,
 ) -> None:
