@@ -41,8 +41,10 @@ def _one(project: Project, live: Live, number: int) -> dict[str, float]:
     dropped = time.time()
     project.drop("consent_events", f"events-late-{number}.csv", HEADER + event(f"late-{number}", at))
     _wait_until_published(project, known, 120)
-    landing, *others = sorted(runs_since(project.instance, known), key=lambda record: record.create_timestamp)
-    (landing_step,) = _steps(project.instance, landing).values()
+    runs = sorted(runs_since(project.instance, known), key=lambda record: record.create_timestamp)
+    landed = "landed_consent_events"
+    landing = next(record for record in runs if landed in _steps(project.instance, record))
+    landing_step = _steps(project.instance, landing)[landed]
     parts, now = {}, dropped
 
     def until_(name: str, moment: float) -> None:
@@ -52,7 +54,7 @@ def _one(project: Project, live: Live, number: int) -> dict[str, float]:
     until_("the file settles, and a tick of new_files sees it", landing.create_timestamp.timestamp())
     until_("the landing run starts", landing_step[0])
     until_("landing", landing_step[1])
-    for layer, record in enumerate(others, start=1):
+    for layer, record in enumerate(runs[runs.index(landing) + 1 :], start=1):
         steps = _steps(project.instance, record)
         until_(f"a tick of out_of_date_days asks for layer {layer}", record.create_timestamp.timestamp())
         until_(f"the run of layer {layer} starts", min(start for start, _ in steps.values()))
