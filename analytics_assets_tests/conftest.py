@@ -62,6 +62,9 @@ test_settings.__test__ = False  # type: ignore[attr-defined]
 WITHOUT_REPORTS = tuple(replace(domain, reports=()) for domain in DOMAINS)
 """The domains without their reports: those take seconds and have tests of their own."""
 
+ONE_DOMAIN = WITHOUT_REPORTS[:1]
+"""For tests of what is done for every domain alike: they drop files of this one, and others would only take time."""
+
 Tables = dict[tuple[str, date], list[tuple]]
 
 WHEN_LANDED = ("_landed_at", "landed_at")
@@ -246,6 +249,13 @@ def _environment_of_no_shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
+    """A project of one domain."""
+    return Project(tmp_path / "data", ONE_DOMAIN)
+
+
+@pytest.fixture
+def everything(tmp_path: Path) -> Project:
+    """A project of all domains."""
     return Project(tmp_path / "data")
 
 

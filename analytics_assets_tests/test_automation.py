@@ -26,7 +26,7 @@ from analytics_assets.ingest.sensor import build_new_files_sensor
 from analytics_assets.partitions import Window
 from analytics_assets.warehouse import models
 from analytics_assets.warehouse.dbt import DbtError
-from analytics_assets_tests.conftest import YESTERDAY, Project, day
+from analytics_assets_tests.conftest import ONE_DOMAIN, YESTERDAY, Project, day
 
 HEADER = ",".join(CONSENT_EVENTS.columns) + "\n"
 
@@ -231,7 +231,7 @@ def test_files_that_did_not_land_are_asked_for_again_but_not_at_once_and_not_for
 )
 def test_files_are_taken_in_bounded_bites_none_twice_and_none_forgotten(files: int, bite: int, tmp_path: Path) -> None:
     """While they are being taken, more come."""
-    project = Project(tmp_path / "data", changes={"landing_files_per_run": bite})
+    project = Project(tmp_path / "data", ONE_DOMAIN, changes={"landing_files_per_run": bite})
     job = project.definitions.resolve_implicit_global_asset_job_def()
 
     def drop(number: int) -> None:

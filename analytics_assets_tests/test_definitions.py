@@ -32,9 +32,9 @@ def test_definitions_py_stays_one_screen() -> None:
     assert len((PROJECT_DIR / "analytics_assets" / "definitions.py").read_text().splitlines()) <= 55
 
 
-def test_the_shared_rooms_know_no_domain(project: Project) -> None:
+def test_the_shared_rooms_know_no_domain() -> None:
     package = PROJECT_DIR / "analytics_assets"
-    names = [domain.name for domain in project.domains]
+    names = [domain.name for domain in DOMAINS]
     rooms = [package / room for room in ("ingest", "warehouse", "reports", "operate", "simulate")]
     files = [*package.glob("*.py"), *(file for room in rooms for file in room.rglob("*.*") if file.suffix != ".pyc")]
     knowing = [
@@ -73,16 +73,18 @@ def test_the_asset_graph_is_the_one_that_was_last_agreed_on(tmp_path: Path) -> N
     assert graph_of(Project(tmp_path, DOMAINS)) == json.loads(SNAPSHOT.read_text())
 
 
-def test_every_asset_and_column_is_described(project: Project) -> None:
-    project.settle()
-    graph = project.definitions.resolve_asset_graph()
+def test_every_asset_and_column_is_described(everything: Project) -> None:
+    everything.settle()
+    graph = everything.definitions.resolve_asset_graph()
     lacking = [key.path[-1] for key in graph.get_all_asset_keys() if not graph.get(key).description]
-    for asset in project.models:
-        described = {name for name, column in project.node(asset)["columns"].items() if column["description"]}
-        lacking += [f"{asset}.{name}" for name in project.frame(asset).columns if name not in described | {"the_day"}]
-    with duckdb.connect(str(project.settings.published_file), read_only=True) as connection:
-        for view in project.views:
-            node = project.node(view)
+    for asset in everything.models:
+        described = {name for name, column in everything.node(asset)["columns"].items() if column["description"]}
+        lacking += [
+            f"{asset}.{name}" for name in everything.frame(asset).columns if name not in described | {"the_day"}
+        ]
+    with duckdb.connect(str(everything.settings.published_file), read_only=True) as connection:
+        for view in everything.views:
+            node = everything.node(view)
             arguments = ", ".join(f"null::{type}" for type in node["config"].get("parameters", {}).values())
             called = f"{view}({arguments})" if node["config"]["materialized"] == "table_function" else view
             found = connection.execute(f"describe from {node['schema']}.{called}").fetchall()

@@ -41,7 +41,7 @@ from analytics_assets.partitions import Window
 from analytics_assets.versions import Build, builds_of
 from analytics_assets.warehouse import models
 from analytics_assets.warehouse.dbt import DbtError, code_versions, load_manifest
-from analytics_assets_tests.conftest import Project, day
+from analytics_assets_tests.conftest import ONE_DOMAIN, Project, day
 from analytics_assets_tests.test_automation import HEADER, event
 
 
@@ -328,7 +328,9 @@ def tick(project: Project, cursors: dict[str, str | None]) -> None:
 def test_the_owner_is_told_of_a_failure_once_with_asset_day_reason_and_link(
     tmp_path: Path, webhook: Webhook, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    project = Project(tmp_path / "data", changes={"webhook_url": webhook.url, "ui_url": "https://ui.example/"})
+    project = Project(
+        tmp_path / "data", ONE_DOMAIN, changes={"webhook_url": webhook.url, "ui_url": "https://ui.example/"}
+    )
     project.settle()
     cursors: dict[str, str | None] = {}
     tick(project, cursors)
@@ -371,7 +373,7 @@ def fail_models_again(project: Project, monkeypatch: pytest.MonkeyPatch, message
 
 
 def test_a_check_that_fails_in_a_run_that_does_not_is_told_as_a_warning(tmp_path: Path, webhook: Webhook) -> None:
-    project = Project(tmp_path / "data", changes={"webhook_url": webhook.url})
+    project = Project(tmp_path / "data", ONE_DOMAIN, changes={"webhook_url": webhook.url})
     project.settle()
     cursors: dict[str, str | None] = {}
     tick(project, cursors)
@@ -453,9 +455,11 @@ def test_sensors_and_schedules_are_on_from_the_start_and_those_that_tell_when_th
         return {one.name for one in everything if one.default_status.value == "RUNNING"}
 
     always = {"new_files", "out_of_date_days", "reconciliation", "inventory"}
-    assert running(Project(tmp_path / "a")) == always
+    assert running(Project(tmp_path / "a", ONE_DOMAIN)) == always
     telling = {"tell_failed_runs", "tell_failed_checks"}
-    assert running(Project(tmp_path / "b", changes={"webhook_url": "https://x.example"})) == always | telling
+    assert (
+        running(Project(tmp_path / "b", ONE_DOMAIN, changes={"webhook_url": "https://x.example"})) == always | telling
+    )
 
 
 # ---------------------------------------------------------------------------------------------------- once a day
@@ -615,14 +619,14 @@ def test_what_is_no_file_of_a_source_is_named_by_status_and_by_the_command(proje
 def test_a_file_that_still_cannot_be_read_is_named_again_and_one_that_is_never_finished_is_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project = Project(tmp_path / "data")
+    project = Project(tmp_path / "data", ONE_DOMAIN)
     project.settle()
     project.drop("consent_events", "events-1.csv", b"")
     assert any("events-1.csv" in failure for failure in project.settle().outcome.failures)
     assert any("still cannot be read" in warning for warning in project.settle().outcome.warnings)
 
     monkeypatch.setattr("analytics_assets.runs.UNSETTLED_SECONDS", 0)
-    endless = Project(tmp_path / "data", changes={"inbox_settle_seconds": 0.05})
+    endless = Project(tmp_path / "data", ONE_DOMAIN, changes={"inbox_settle_seconds": 0.05})
     monkeypatch.setattr("analytics_assets.ingest.inbox.time.time_ns", lambda: file.stat().st_mtime_ns + 1)
     file = endless.drop("consent_events", "events-2.csv", HEADER)
     assert any("still being written" in warning for warning in endless.settle().outcome.warnings)

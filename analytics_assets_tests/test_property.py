@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from analytics_assets.warehouse import lake, models, publish
 from analytics_assets.warehouse.dbt import DbtError
-from analytics_assets_tests.conftest import YESTERDAY, Project, day
+from analytics_assets_tests.conftest import ONE_DOMAIN, YESTERDAY, Project, day
 from analytics_assets_tests.test_automation import HEADER, event
 
 DAYS = 3
@@ -102,7 +102,7 @@ def take(project: Project, step: Step, patched: pytest.MonkeyPatch) -> None:
 @given(histories())
 def test_after_settling_every_table_equals_the_rebuild_and_holds_the_rows_of_the_files(history: list[Step]) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:
-        project = Project(Path(folder) / "data", changes={"start_date": day(0, DAYS)})
+        project = Project(Path(folder) / "data", ONE_DOMAIN, changes={"start_date": day(0, DAYS)})
         for step in history:
             take(project, step, patched)
         project.settle()

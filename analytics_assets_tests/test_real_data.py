@@ -17,14 +17,14 @@ from analytics_assets.runs import Outcome, group_into_runs, tied_windows
 from analytics_assets.settings import PROJECT_DIR, get_settings
 from analytics_assets.warehouse import dbt
 from analytics_assets.warehouse.dbt import run_dbt
-from analytics_assets_tests.conftest import REAL_DATA, Project
+from analytics_assets_tests.conftest import ONE_DOMAIN, REAL_DATA, Project
 
 pytestmark = pytest.mark.skipif(not (REAL_DATA / "consent").exists(), reason="the real files are not at hand")
 DAYS = Window.of_days(date(2025, 9, 5), date(2025, 9, 10))
 
 
 def make_all(folder: Path) -> tuple[Project, Outcome]:
-    project = Project(folder, changes={"start_date": DAYS.start})
+    project = Project(folder, ONE_DOMAIN, changes={"start_date": DAYS.start})
     for source, folder in (("consent_events", "events"), ("companies", "companies")):
         shutil.copytree(REAL_DATA / "consent" / folder, project.settings.inbox_dir / source)
     runner = project.runner()

@@ -17,7 +17,7 @@ import pytest
 from analytics_assets.consent.sources import CONSENT_EVENTS
 from analytics_assets.settings import PROJECT_DIR
 from analytics_assets.warehouse import dbt
-from analytics_assets_tests.conftest import YESTERDAY, Project
+from analytics_assets_tests.conftest import ONE_DOMAIN, YESTERDAY, Project
 
 PAGE = (PROJECT_DIR / "docs" / "consent.md").read_text()
 SAMPLES = 1_000
@@ -90,7 +90,7 @@ def samples_that_count_all() -> Iterator[pl.DataFrame]:
 
 def estimates(folder: Path, frames: list[pl.DataFrame]) -> pl.DataFrame:
     """Drops the rows as one file, makes the day, and reads what the marts say of each company."""
-    project = Project(folder, changes={"start_date": YESTERDAY})
+    project = Project(folder, ONE_DOMAIN, changes={"start_date": YESTERDAY})
     content = io.BytesIO()
     rows = pl.concat(frames)
     missing = [pl.lit(None, dtype).alias(c) for c, dtype in CONSENT_EVENTS.columns.items() if c not in rows.columns]

@@ -18,7 +18,7 @@ from analytics_assets.versions import builds_of
 from analytics_assets.warehouse import models
 from analytics_assets.warehouse.dbt import DbtError, code_versions, load_manifest
 from analytics_assets.warehouse.models import models_without_days
-from analytics_assets_tests.conftest import Project, day
+from analytics_assets_tests.conftest import ONE_DOMAIN, Project, day
 from analytics_assets_tests.test_automation import HEADER, event
 from analytics_assets_tests.test_operate import findings, with_changed_code
 
@@ -29,7 +29,7 @@ ASKED_FOR = {VIEW: {"None"}}
 @pytest.fixture(scope="module")
 def settled(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Five days of everything, made by the automation."""
-    project = Project(tmp_path_factory.mktemp("views") / "data")
+    project = Project(tmp_path_factory.mktemp("views") / "data", ONE_DOMAIN)
     project.simulate()
     assert project.settle().outcome.views == [VIEW]
     return project
