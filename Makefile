@@ -38,9 +38,9 @@ browser: ## install what the tests of the dashboard need: Chromium and axe-core
 	@grep -qs '"version": "$(AXE)"' .browser/node_modules/axe-core/package.json \
 		|| npm install --silent --no-fund --no-audit --prefix .browser axe-core@$(AXE)
 
-proof: install ## run what takes long in full size: 10,000 files, all kills, 200 random histories
+proof: install ## run what takes long in full size: 10,000 files, all kills, random histories
 	@$(BIN)/pytest -m proof
-	@$(BIN)/pytest --hypothesis-profile=full analytics_assets_tests/test_property.py
+	@$(BIN)/pytest --hypothesis-profile=full analytics_assets_tests/test_property.py analytics_assets_tests/test_sessions.py
 
 lint: install ## ruff, sqlfluff and mypy
 	@$(BIN)/ruff check .

@@ -228,12 +228,12 @@ def test_law_5_every_model_has_the_check_that_its_days_add_up(settled: Project) 
     assert lacking == []
 
 
-@pytest.mark.parametrize("model", ["stg_consent_events", "mart_company_daily"])
+@pytest.mark.parametrize("model", ["stg_consent_events", "mart_company_daily", "mart_sessions"])
 def test_law_5_a_lost_row_is_named_with_its_day(settled: Project, tmp_path: Path, model: str) -> None:
     project = settled.copy_to(tmp_path / "data")
     node = project.node(model)
     with duckdb.connect(str(project.settings.warehouse_file)) as connection:
-        where = f"where event_date = date '{SOME_DAY}'"
+        where = f"where {node['config']['meta']['day']} = date '{SOME_DAY}'"
         connection.execute(
             f"delete from {node['schema']}.{model} {where}"
             f" and rowid = (select min(rowid) from {node['schema']}.{model} {where})"

@@ -4,7 +4,9 @@
       rows_of_raw: as many rows a day as the raw days of that source;
       rows_of: as many rows a day as that model, or, with `distinct`, as many as it has different values of those
                columns a day; with `where`, of those rows of it;
-      measures_of + measures: for each `column: upstream column`, the same sum a day as in that model. -#}
+      measures_of + measures: for each `column: upstream column`, the same sum a day as in that model.
+    Where rows count on another day than they stand on, `counted_on` names the upstream column that holds the day on
+    which they count; the upstream days that are read are those of meta.window. -#}
 {% test adds_up(model) %}
     {%- if not execute -%}
         select 1 as placeholder
@@ -18,6 +20,8 @@
             {%- set node = model_node(rule.get('rows_of') or rule.measures_of) -%}
             {%- set upstream, upstream_day = node.relation_name, node.config.meta.day -%}
         {%- endif -%}
+        {%- set counted_on = rule.get('counted_on', upstream_day) -%}
+        {%- set offsets = meta.get('window', {}).get(rule.get('measures_of') or rule.get('rows_of'), [0, 0]) if rule.get('counted_on') else [0, 0] -%}
         with here as (
             select
                 {{ meta.day }} as the_day,
@@ -31,7 +35,7 @@
 
         upstream as (
             select
-                {{ upstream_day }} as the_day,
+                {{ counted_on }} as the_day,
                 {% if rule.get('distinct') -%}
                 count(distinct {{ row_hash(rule.distinct) }}) as row_count
                 {%- else -%}
@@ -41,8 +45,11 @@
                 sum({{ column }}) as sum_{{ loop.index }}
                 {%- endfor %}
             from {{ upstream }}
-            where {{ in_window(upstream_day) }} and {{ rule.get('where', 'true') }}
-            group by {{ upstream_day }}
+            where
+                {{ upstream_day }} >= {{ window_edge('window_start', offsets[0]) }}
+                and {{ upstream_day }} < {{ window_edge('window_end', offsets[1]) }}
+                and {{ in_window(counted_on) }} and {{ rule.get('where', 'true') }}
+            group by {{ counted_on }}
         ),
 
         compared as (
@@ -109,6 +116,37 @@
     {%- else -%}
     having count(*) > 0
     {%- endif %}
+{% endtest %}
+
+{#- The model holds the same rows as another one, column by column: the days on which it does not. -#}
+{% test same_rows_as(model, other) %}
+    {%- if not execute -%}
+        select 1 as placeholder
+    {%- else -%}
+        {%- set day = tested_node().config.meta.day -%}
+        {%- set columns = get_quoted_csv(adapter.get_columns_in_relation(other) | map(attribute='name')) -%}
+        with here as (
+            select {{ columns }} from {{ model }}
+        ),
+
+        there as (
+            select {{ columns }} from {{ other }}
+            where {{ in_window(day) }}
+        ),
+
+        differing as (
+            select *, 1 as is_missing from (select * from there except distinct select * from here) as missing
+            union all
+            select *, 0 as is_missing from (select * from here except distinct select * from there) as surplus
+        )
+
+        select
+            {{ day }} as the_day,
+            sum(is_missing) as missing_rows,
+            sum(1 - is_missing) as surplus_rows
+        from differing
+        group by {{ day }}
+    {%- endif -%}
 {% endtest %}
 
 {#- Days with rows of which an expression is false or null. -#}

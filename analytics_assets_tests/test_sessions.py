@@ -1,0 +1,308 @@
+"""Sessions stay right, however late the events come: against the rule itself, applied to the whole history at once.
+
+The suite tries a few hundred customers' histories, always the same; with `--hypothesis-profile=full` 20,000 new ones.
+"""
+
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
+from itertools import pairwise
+from pathlib import Path
+from random import Random
+
+import duckdb
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analytics_assets.partitions import ONE_DAY, Window
+from analytics_assets.runs import group_into_runs, tied_windows
+from analytics_assets.sessions import SESSIONS
+from analytics_assets.sessions.sources import CLICKSTREAM
+from analytics_assets.simulate.defects import Row
+from analytics_assets.simulate.files import write_rows
+from analytics_assets_tests.conftest import Project, day
+
+GAP = timedelta(minutes=30)
+TICK = timedelta(microseconds=1)
+DAYS = 4
+CUSTOMERS = 150  # in one example; they are independent of each other
+EXAMPLES = -(-settings.default.max_examples * 2 // 3)  # 600 customers, or 20,100
+
+
+@dataclass(frozen=True, order=True)
+class Event:
+    customer: str | None
+    at: datetime
+    identity: str
+
+    @property
+    def row(self) -> Row:
+        """Its page is named as the event, so that landing and exit pages tell which events they are of."""
+        return {
+            "event_id": self.identity,
+            "customer_id": self.customer,
+            "event_timestamp": self.at.isoformat(sep=" ", timespec="microseconds"),
+            "event_type": "page_view",
+            "page_type": f"page {self.identity}",
+        }
+
+
+# ------------------------------------------------------------------------------------------------------ the rule
+
+Place = tuple[str, datetime, int]
+"""Where an event stands: the session's id, its start, and the number of the event in it."""
+
+
+def sessionized(events: Iterable[Event]) -> dict[Event, Place]:
+    """The rule, applied to the whole history at once."""
+    found: dict[Event, Place] = {}
+    times: dict[tuple[str | None, date], list[datetime]] = defaultdict(list)
+    before = None
+    for event in sorted(event for event in events if event.customer is not None):
+        is_next = before is not None and before.customer == event.customer and event.at - before.at <= GAP
+        if is_next and before.at.date() < event.at.date() and is_covered(times[before.customer, before.at.date()]):
+            is_next = False
+        session, start, number = found[before] if is_next else (event.identity, event.at, 0)
+        found[event] = (session, start, number + 1)
+        times[event.customer, event.at.date()].append(event.at)
+        before = event
+    return found
+
+
+def is_covered(times: Sequence[datetime]) -> bool:
+    """Whether none of the times between the two midnights, both counted, are further apart than the gap."""
+    midnight = datetime.combine(times[0].date(), time())
+    return all(after - before <= GAP for before, after in pairwise([midnight, *times, midnight + ONE_DAY]))
+
+
+def deduplicated(events: Iterable[Event]) -> set[Event]:
+    """One event a day and id: the earliest."""
+    kept: dict[tuple[date, str], Event] = {}
+    for event in sorted(events, key=lambda event: event.at):
+        kept.setdefault((event.at.date(), event.identity), event)
+    return set(kept.values())
+
+
+def expected_sessions(events: set[Event]) -> list[tuple]:
+    """The rows of mart_sessions, as far as the events here tell of them."""
+    by_session: dict[tuple[str, datetime], list[Event]] = defaultdict(list)
+    for event, (session, start, _) in sorted(sessionized(events).items()):
+        by_session[session, start].append(event)
+    times: dict[tuple[str | None, date], list[datetime]] = defaultdict(list)
+    for event in sorted(event for event in events if event.customer is not None):
+        times[event.customer, event.at.date()].append(event.at)
+    rows = []
+    for (session, start), its in by_session.items():
+        first, last = its[0], its[-1]
+        was_cut = is_covered(times[last.customer, last.at.date()])
+        pages = f"page {first.identity}", f"page {last.identity}"
+        rows.append((start.date(), session, first.customer, first.at, last.at, len(its), was_cut, *pages))
+    return sorted(rows)
+
+
+SESSION_COLUMNS = [
+    "session_date", "session_id", "customer_id", "started_at", "ended_at", "events", "was_cut", "landing_page",
+    "exit_page",
+]  # fmt: skip
+
+
+def assert_that_the_rule_holds(project: Project, events: Iterable[Event]) -> None:
+    """Every event stands where the rule puts it, and every session is what its events make it; no row is too many."""
+    kept = deduplicated(events)
+    places = sessionized(kept)
+    columns = ["event_date", "event_id", "customer_id", "session_id", "session_start_at", "event_number"]
+    held = project.frame("int_events_sessionized").select(columns).rows()
+    expected = [(e.at.date(), e.identity, e.customer, *places.get(e, (None, None, None))) for e in kept]
+    assert sorted(held, key=lambda row: row[:2]) == sorted(expected, key=lambda row: row[:2])
+    assert sorted(project.frame("mart_sessions").select(SESSION_COLUMNS).rows()) == expected_sessions(kept)
+
+
+# ----------------------------------------------------------------------------------------------- by random histories
+
+STEPS = [timedelta(0), TICK, timedelta(seconds=1), timedelta(minutes=10), GAP - TICK, GAP, GAP + TICK, 2 * GAP]
+STEPS_OF_BOTS = [timedelta(minutes=20), timedelta(minutes=25), GAP - TICK, GAP]
+NAMES = ["clickstream-1.csv", "clickstream-2.jsonl", "clickstream-3.parquet", "clickstream-4.csv.gz"]
+
+
+def random_events(random: Random) -> list[Event]:
+    """Histories of many customers: ties, gaps of exactly the limit, midnights, and days without any idle time."""
+    first = datetime.combine(day(0, DAYS), time())
+    end = first + DAYS * ONE_DAY
+    times: list[tuple[str | None, datetime]] = []
+    for number in range(CUSTOMERS):
+        customer = f"customer-{number}" if number % 20 else None
+        if random.random() < 0.12:
+            at = first + random.randrange(2) * ONE_DAY + random.choice([timedelta(0), GAP, GAP + TICK, -GAP])
+            until = at + timedelta(hours=random.choice([23, 24, 25, 48, 60, 73]))
+            while at < until:
+                times.append((customer, at))
+                at += random.choice(STEPS_OF_BOTS) if random.random() < 0.995 else GAP + TICK
+            continue
+        for _ in range(random.randint(1, 3)):
+            at = first + random.randrange(DAYS) * ONE_DAY
+            at += random.choice([-GAP, -TICK, timedelta(0), timedelta(hours=12), timedelta(hours=23, minutes=40)])
+            for _ in range(random.randint(1, 5)):
+                times.append((customer, at))
+                at += random.choice(STEPS)
+    identities = random.sample(range(10 * len(times)), len(times))
+    events = [Event(who, at, f"{identity:06}") for (who, at), identity in zip(times, identities, strict=True)]
+    stamped_anew = [replace(e, at=e.at + random.choice([GAP, ONE_DAY])) for e in events if random.random() < 0.01]
+    return [event for event in [*events, *stamped_anew] if first <= event.at < end]
+
+
+def split(events: Sequence[Event], random: Random) -> dict[str, list[Event]]:
+    """Into files, in no order; some events are in two of them."""
+    files: dict[str, list[Event]] = {name: [] for name in random.sample(NAMES, len(NAMES))}
+    for event in random.sample(events, len(events)):
+        for name in random.sample(NAMES, 1 if random.random() < 0.9 else 2):
+            files[name].append(event)
+    return files
+
+
+def drop(project: Project, name: str, events: Iterable[Event]) -> None:
+    file = project.settings.inbox_dir / CLICKSTREAM.name / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_rows(file, [event.row for event in events], CLICKSTREAM.columns)
+
+
+def make_a_range(project: Project, random: Random) -> None:
+    first, last = sorted(random.choices(list(project.window.days()), k=2))
+    runner = project.runner()
+    tied = tied_windows(runner.upstream, set(project.assets), Window.of_days(first, last), project.window)
+    runner.make(group_into_runs(runner.upstream, {name: [span] for name, span in tied.items()}))
+    assert not [f for f in runner.outcome.failures if not f.startswith("check ")], runner.outcome.failures
+
+
+def new_project(folder: Path, days: int = DAYS) -> Project:
+    return Project(folder, [replace(SESSIONS, reports=())], {"start_date": day(0, days)})
+
+
+@settings(max_examples=EXAMPLES)
+@given(st.integers(0, 2**32 - 1))
+def test_sessions_are_those_of_the_rule_and_of_a_rebuild_whatever_comes_in_whatever_order(seed: int) -> None:
+    random = Random(seed)
+    events = random_events(random)
+    with tempfile.TemporaryDirectory() as folder:
+        project = new_project(Path(folder) / "data")
+        for name, some in split(events, random).items():
+            drop(project, name, some)
+            project.land()
+            random.choice([lambda: None, project.settle, lambda: make_a_range(project, random)])()
+        project.settle()
+        assert project.requested() == {}
+        assert_that_the_rule_holds(project, events)
+
+        rebuild = project.copy_to(Path(folder) / "rebuilt")
+        rebuild.forget_builds()
+        rebuild.settle()
+        assert project.tables() == rebuild.tables()
+
+
+# ------------------------------------------------------------------------------------------------- by late events
+
+
+@pytest.fixture
+def sessions(tmp_path: Path) -> Project:
+    return new_project(tmp_path / "data")
+
+
+def at(number: int, clock: str) -> datetime:
+    return datetime.combine(day(number, DAYS), time.fromisoformat(clock))
+
+
+def test_a_late_event_that_joins_two_sessions_leaves_no_orphan_and_the_old_id_leads_to_the_new_session(
+    sessions: Project,
+) -> None:
+    events = [Event("ann", at(1, "23:40"), "evening"), Event("ann", at(2, "00:20"), "morning")]
+    drop(sessions, "clickstream-1.csv", events)
+    sessions.settle()
+    assert sessions.frame("mart_sessions")["session_id"].sort().to_list() == ["evening", "morning"]
+
+    late = Event("ann", at(2, "00:00"), "late")
+    drop(sessions, "clickstream-2.csv", [late])
+    runner = sessions.settle()
+    assert {name: set(days) for name, days in runner.outcome.made.items()} == sessions.tied_to(
+        day(2, DAYS), source=CLICKSTREAM.name
+    )
+    assert sessions.frame("mart_sessions").select("session_id", "events").rows() == [("evening", 3)]
+    assert_that_the_rule_holds(sessions, [*events, late])
+    with duckdb.connect(str(sessions.settings.warehouse_file), read_only=True) as connection:
+        led = connection.execute(
+            "select sessions.session_id, sessions.session_date"
+            " from intermediate.int_events_sessionized as events"
+            " join marts.mart_sessions as sessions using (session_id, session_date)"
+            " where events.event_id = 'morning'"  # once published as the id of a session
+        ).fetchall()
+    assert led == [("evening", day(1, DAYS))]
+
+
+def test_a_late_event_moves_the_start_of_a_session_to_the_day_before(sessions: Project) -> None:
+    event, late = Event("ann", at(2, "00:10"), "first"), Event("ann", at(1, "23:50"), "earlier")
+    drop(sessions, "clickstream-1.csv", [event])
+    sessions.settle()
+    drop(sessions, "clickstream-2.csv", [late])
+    sessions.settle()
+    assert sessions.frame("mart_sessions").select("session_id", "session_date").rows() == [("earlier", day(1, DAYS))]
+    assert_that_the_rule_holds(sessions, [event, late])
+
+
+def test_what_is_never_idle_is_cut_at_the_end_of_each_day(sessions: Project) -> None:
+    events = [Event("bot", at(0, "00:00") + number * GAP, f"{number:04}") for number in range(DAYS * 48)]
+    drop(sessions, "clickstream-1.csv", events)
+    sessions.settle()
+    mart = sessions.frame("mart_sessions").sort("session_date")
+    assert mart["events"].to_list() == [48] * DAYS
+    assert mart["was_cut"].all()
+    assert_that_the_rule_holds(sessions, events)
+
+
+def test_the_rows_that_are_kept_are_those_of_the_view_after_late_data_and_redelivery(sessions: Project) -> None:
+    random = Random(1)
+    for number, (name, some) in enumerate(split(random_events(random), random).items()):
+        drop(sessions, name, some)
+        if number % 2 == 0:
+            continue
+        sessions.settle()
+        kept, view = sessions.frame("stg_clickstream_incremental"), sessions.frame("stg_clickstream")
+        assert kept.height > 0
+        assert kept.sort("event_date", "event_id").equals(view.select(kept.columns).sort("event_date", "event_id"))
+
+
+def test_a_column_that_appears_upstream_is_taken_on(sessions: Project) -> None:
+    drop(sessions, "clickstream-1.csv", [Event("ann", at(1, "12:00"), "a"), Event("ann", at(2, "12:00"), "b")])
+    sessions.settle()
+    with duckdb.connect(str(sessions.settings.warehouse_file)) as connection:
+        connection.execute("alter table staging.stg_clickstream_incremental drop column page_type")  # as it was once
+    drop(sessions, "clickstream-2.csv", [Event("ann", at(1, "12:01"), "c")])
+    sessions.settle()
+    kept = sessions.frame("stg_clickstream_incremental").sort("event_id")
+    assert kept["page_type"].to_list() == ["page a", None, "page c"], "with nulls in the days that were made before it"
+
+
+# ------------------------------------------------------------------------------------------------- the sample data
+
+
+def test_the_sample_data_holds_what_the_sessions_must_survive(tmp_path: Path) -> None:
+    project = new_project(tmp_path / "data", days=10)
+    project.simulate(scale=1.0)
+    runner = project.settle()
+    assert runner.outcome.failures == []
+    raw = project.frame("raw_clickstream")
+    assert 10 * 1_200 < raw.height < 10 * 1_800
+    assert raw["event_id"].n_unique() < raw.height
+    assert {Path(name).name.split(".", 1)[1] for name in raw["_source_file"].unique()} == {
+        "csv", "csv.gz", "jsonl", "parquet"
+    }  # fmt: skip
+    delivered = raw["_source_file"].str.extract(r"(\d{4}-\d{2}-\d{2})").str.to_date()
+    assert 0.01 < (delivered > raw["the_day"]).mean() < 0.05
+    assert (raw["event_type"] == "hover").any()
+    events, found = project.frame("int_events_sessionized"), project.frame("mart_sessions")
+    assert 0.02 < events["customer_id"].is_null().mean() < 0.2
+    assert found["events"].sum() == events["customer_id"].is_not_null().sum()
+    for column in ("was_cut", "spans_midnight", "is_bounce", "has_late_events"):
+        assert 0 < found[column].sum() < found.height, column
+    assert found.filter(pl.col("utm_source").is_not_null()).height > 100

@@ -1,0 +1,44 @@
+{#- Times: the warehouses add and pick in different words. -#}
+
+{#- A timestamp some minutes later.
+    column: the timestamp, any expression.
+    minutes: a whole number. -#}
+{% macro plus_minutes(column, minutes) -%}
+    {{ return(adapter.dispatch('plus_minutes')(column, minutes)) }}
+{%- endmacro %}
+
+{% macro default__plus_minutes(column, minutes) -%}
+    {{ column }} + interval ({{ minutes }}) minute
+{%- endmacro %}
+
+{% macro bigquery__plus_minutes(column, minutes) -%}
+    timestamp_add({{ column }}, interval ({{ minutes }}) minute)
+{%- endmacro %}
+
+{#- The value, null included, in that row of a group where another column is smallest; rows where that is null are left
+    out, and where it is null in all rows the value is null.
+    column: the value. by: what is smallest. -#}
+{% macro value_at_first(column, by) -%}
+    {{ return(adapter.dispatch('value_at_first')(column, by)) }}
+{%- endmacro %}
+
+{% macro default__value_at_first(column, by) -%}
+    arg_min_null({{ column }}, {{ by }})
+{%- endmacro %}
+
+{% macro bigquery__value_at_first(column, by) -%}
+    array_agg(if({{ by }} is null, null, {{ column }}) order by {{ by }} nulls last limit 1)[safe_offset(0)]
+{%- endmacro %}
+
+{#- The same where the other column is largest. -#}
+{% macro value_at_last(column, by) -%}
+    {{ return(adapter.dispatch('value_at_last')(column, by)) }}
+{%- endmacro %}
+
+{% macro default__value_at_last(column, by) -%}
+    arg_max_null({{ column }}, {{ by }})
+{%- endmacro %}
+
+{% macro bigquery__value_at_last(column, by) -%}
+    array_agg(if({{ by }} is null, null, {{ column }}) order by {{ by }} desc nulls last limit 1)[safe_offset(0)]
+{%- endmacro %}

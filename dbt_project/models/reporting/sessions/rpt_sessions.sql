@@ -1,0 +1,42 @@
+{{ config(materialized='view') }}
+
+with sessions as (
+    select * from {{ ref('mart_sessions') }}
+),
+
+newest as (
+    select max(ended_at) as newest_event_at from sessions
+),
+
+final as (
+    select
+        sessions.session_id,
+        sessions.customer_id,
+
+        sessions.landing_page,
+        sessions.exit_page,
+        sessions.device,
+        sessions.utm_source,
+        sessions.utm_medium,
+        sessions.utm_campaign,
+
+        sessions.events,
+        sessions.page_views,
+        sessions.duration_seconds,
+
+        sessions.is_bounce,
+        sessions.spans_midnight,
+        sessions.has_late_events,
+        sessions.was_cut,
+        -- The customer may still come back in time; where the day is covered, that would be another session.
+        not sessions.was_cut
+        and {{ plus_minutes('sessions.ended_at', var('session_gap_minutes')) }} >= newest.newest_event_at as is_open,
+
+        sessions.started_at,
+        sessions.ended_at,
+        sessions.session_date
+    from sessions
+    cross join newest
+)
+
+select * from final
