@@ -2,8 +2,8 @@
 
 {#- Nothing lost: the days that do not add up, by what the model's meta says under `adds_up`:
       rows_of_raw: as many rows a day as the raw days of that source;
-      rows_of: as many rows a day as that model, or, with `distinct`, as many as it has different values of those
-               columns a day; with `where`, of those rows of it;
+      keys_of_raw: as many rows a day as the raw days of that source have keys;
+      rows_of: as many rows a day as that model, or, with `where`, as many as it has of those;
       measures_of + measures: for each `column: upstream column`, the same sum a day as in that model.
     Where rows count on another day than they stand on, `counted_on` names the upstream column that holds the day on
     which they count; the upstream days that are read are those of meta.window. -#}
@@ -14,8 +14,9 @@
         {%- set meta = tested_node().config.meta -%}
         {%- set rule = meta.adds_up -%}
         {%- set measures = rule.get('measures', {}) -%}
-        {%- if rule.get('rows_of_raw') -%}
-            {%- set upstream, upstream_day = raw(rule.rows_of_raw), '_day' -%}
+        {%- set source_name = rule.get('rows_of_raw') or rule.get('keys_of_raw') -%}
+        {%- if source_name -%}
+            {%- set upstream, upstream_day = raw(source_name), '_day' -%}
         {%- else -%}
             {%- set node = model_node(rule.get('rows_of') or rule.measures_of) -%}
             {%- set upstream, upstream_day = node.relation_name, node.config.meta.day -%}
@@ -36,8 +37,9 @@
         upstream as (
             select
                 {{ counted_on }} as the_day,
-                {% if rule.get('distinct') -%}
-                count(distinct {{ row_hash(rule.distinct) }}) as row_count
+                {% if rule.get('keys_of_raw') -%}
+                {%- set key = var('sources')[source_name].key -%}
+                count(distinct {{ adapter.quote(key[0]) if key | length == 1 else row_hash(key) }}) as row_count
                 {%- else -%}
                 count(*) as row_count
                 {%- endif -%}
@@ -116,37 +118,6 @@
     {%- else -%}
     having count(*) > 0
     {%- endif %}
-{% endtest %}
-
-{#- The model holds the same rows as another one, column by column: the days on which it does not. -#}
-{% test same_rows_as(model, other) %}
-    {%- if not execute -%}
-        select 1 as placeholder
-    {%- else -%}
-        {%- set day = tested_node().config.meta.day -%}
-        {%- set columns = get_quoted_csv(adapter.get_columns_in_relation(other) | map(attribute='name')) -%}
-        with here as (
-            select {{ columns }} from {{ model }}
-        ),
-
-        there as (
-            select {{ columns }} from {{ other }}
-            where {{ in_window(day) }}
-        ),
-
-        differing as (
-            select *, 1 as is_missing from (select * from there except distinct select * from here) as missing
-            union all
-            select *, 0 as is_missing from (select * from here except distinct select * from there) as surplus
-        )
-
-        select
-            {{ day }} as the_day,
-            sum(is_missing) as missing_rows,
-            sum(1 - is_missing) as surplus_rows
-        from differing
-        group by {{ day }}
-    {%- endif -%}
 {% endtest %}
 
 {#- Days with rows of which an expression is false or null. -#}

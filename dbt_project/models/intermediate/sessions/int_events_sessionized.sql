@@ -1,19 +1,47 @@
-{%- set gap = var('session_gap_minutes') -%}
+{%- set gap = session_gap_minutes() -%}
 
-with events as (
-    -- The day before, too: a session may have begun there.
-    select * from {{ ref('stg_clickstream_incremental') }}
-    where {{ in_window('event_date', of='stg_clickstream_incremental') }}
+{#- Each step reads the events by itself. What is named twice DuckDB keeps in memory, whole: of 20 million events, twice
+    the time. -#}
+{%- set events = ref('stg_clickstream_incremental') -%}
+{#- The day before, too: a session may have begun there. -#}
+{%- set is_of_a_customer -%}
+    customer_id is not null and {{ in_window('event_date', of='stg_clickstream_incremental') }}
+{%- endset -%}
+
+with of_customers as (
+    select * from {{ events }} where {{ is_of_a_customer | trim }}
 ),
 
-of_customers as (
+without_customer as (
+    select * from {{ events }}
+    where customer_id is null and {{ in_window('event_date') }}
+),
+
+-- Few have as many events in a day as a covered day takes: the gaps of the others are never looked at.
+busy_days as (
     select
-        *,
-        lag(event_timestamp) over (partition by customer_id order by event_timestamp, event_id) as previous_at,
-        lag(event_date) over (partition by customer_id order by event_timestamp, event_id) as previous_date,
-        row_number() over (partition by customer_id order by event_timestamp, event_id) as row_number_of_customer
-    from events
-    where customer_id is not null
+        customer_id,
+        event_date
+    from {{ events }}
+    where {{ is_of_a_customer | trim }}
+    group by customer_id, event_date
+    having
+        (count(*) + 1) * {{ gap }} >= 24 * 60
+        and min(event_timestamp) <= {{ plus_minutes('cast(event_date as timestamp)', gap) }}
+        and {{ plus_minutes('max(event_timestamp)', gap) }} >= {{ plus_minutes('cast(event_date as timestamp)', 24 * 60) }}
+),
+
+events_of_busy_days as (
+    select
+        events.customer_id,
+        events.event_date,
+        events.event_timestamp,
+        lag(events.event_timestamp) over (
+            partition by events.customer_id, events.event_date order by events.event_timestamp
+        ) as previous_at
+    from {{ events }} as events
+    inner join busy_days on events.customer_id = busy_days.customer_id and events.event_date = busy_days.event_date
+    where {{ in_window('events.event_date', of='stg_clickstream_incremental') }}
 ),
 
 covered_days as (
@@ -22,34 +50,37 @@ covered_days as (
     select
         customer_id,
         event_date as covered_date
-    from of_customers
+    from events_of_busy_days
     group by customer_id, event_date
-    having
-        min(event_timestamp) <= {{ plus_minutes('cast(event_date as timestamp)', gap) }}
-        and {{ plus_minutes('max(event_timestamp)', gap) }} >= {{ plus_minutes('cast(event_date as timestamp)', 24 * 60) }}
-        and max(
-            case when previous_date = event_date and event_timestamp > {{ plus_minutes('previous_at', gap) }} then 1 else 0 end
-        ) = 0
+    having max(case when event_timestamp > {{ plus_minutes('previous_at', gap) }} then 1 else 0 end) = 0
+),
+
+in_order as (
+    select
+        *,
+        lag(event_timestamp) over (partition by customer_id order by event_timestamp, event_id) as previous_at,
+        row_number() over (partition by customer_id order by event_timestamp, event_id) as row_number_of_customer
+    from of_customers
 ),
 
 with_covered_days as (
     select
-        of_customers.*,
+        in_order.*,
         covered_days.covered_date is not null as is_day_covered,
         -- The first event that is read of a customer counts as a beginning. Where that is wrong, because the session
         -- goes back to the day before, it is an event of the day before the window, and not in the result: a session
         -- that runs into a day began after the last break of the day before, or that day is covered and ends it.
-        of_customers.previous_at is null
-        or of_customers.event_timestamp > {{ plus_minutes('of_customers.previous_at', gap) }}
-        or (of_customers.previous_date < of_customers.event_date and previous_covered_days.covered_date is not null)
+        in_order.previous_at is null
+        or in_order.event_timestamp > {{ plus_minutes('in_order.previous_at', gap) }}
+        or (cast(in_order.previous_at as date) < in_order.event_date and previous_covered_days.covered_date is not null)
             as is_first_of_session
-    from of_customers
+    from in_order
     left join covered_days
-        on of_customers.customer_id = covered_days.customer_id and of_customers.event_date = covered_days.covered_date
+        on in_order.customer_id = covered_days.customer_id and in_order.event_date = covered_days.covered_date
     left join covered_days as previous_covered_days
         on
-            of_customers.customer_id = previous_covered_days.customer_id
-            and of_customers.previous_date = previous_covered_days.covered_date
+            in_order.customer_id = previous_covered_days.customer_id
+            and cast(in_order.previous_at as date) = previous_covered_days.covered_date
 ),
 
 with_sessions as (
@@ -102,8 +133,7 @@ of_all as (
         event_timestamp,
         null as session_start_at,
         event_date
-    from events
-    where customer_id is null and {{ in_window('event_date') }}
+    from without_customer
 ),
 
 final as (

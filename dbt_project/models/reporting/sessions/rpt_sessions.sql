@@ -30,7 +30,7 @@ final as (
         sessions.was_cut,
         -- The customer may still come back in time; where the day is covered, that would be another session.
         not sessions.was_cut
-        and {{ plus_minutes('sessions.ended_at', var('session_gap_minutes')) }} >= newest.newest_event_at as is_open,
+        and {{ plus_minutes('sessions.ended_at', session_gap_minutes()) }} >= newest.newest_event_at as is_open,
 
         sessions.started_at,
         sessions.ended_at,
