@@ -40,7 +40,7 @@ browser: ## install what the tests of the dashboard need: Chromium and axe-core
 
 proof: install ## run what takes long in full size: 10,000 files, all kills, random histories
 	@$(BIN)/pytest -m proof
-	@$(BIN)/pytest --hypothesis-profile=full analytics_assets_tests/test_property.py analytics_assets_tests/test_sessions.py
+	@HYPOTHESIS_PROFILE=full $(BIN)/pytest analytics_assets_tests/test_property.py analytics_assets_tests/test_sessions.py
 
 lint: install ## ruff, sqlfluff and mypy
 	@$(BIN)/ruff check .

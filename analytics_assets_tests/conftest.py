@@ -39,7 +39,7 @@ settings.register_profile(
 settings.register_profile(
     "full", settings.get_profile("suite"), max_examples=200, derandomize=False, phases=list(Phase)
 )
-settings.load_profile("suite")  # unless pytest is told another one
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)
@@ -132,7 +132,7 @@ class Project:
 
     @property
     def window(self) -> Window:
-        return Window.of_days(self.settings.start_date, YESTERDAY)
+        return Window(self.settings.start_date, datetime.now(UTC).date())
 
     def simulate(self, scale: float = 0.1, seed: int = 1) -> None:
         for domain in self.domains:

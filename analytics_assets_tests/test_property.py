@@ -1,6 +1,6 @@
 """Whatever comes, in whatever order, and whatever fails meanwhile: once it settles, every table equals a rebuild.
 
-The suite tries a few examples, always the same; with `--hypothesis-profile=full` it tries two hundred new ones.
+The suite tries a few examples, always the same; with `HYPOTHESIS_PROFILE=full` it tries two hundred new ones.
 """
 
 import tempfile
