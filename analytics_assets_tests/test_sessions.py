@@ -137,7 +137,7 @@ TODAYS = [
 ]
 
 
-def random_events(random: Random, first_day: date = day(0, DAYS)) -> list[Event]:
+def random_events(random: Random, first_day: date) -> list[Event]:
     """Histories of many customers: ties, gaps of exactly the limit, midnights, and days without any idle time."""
     first = datetime.combine(first_day, time())
     end = first + DAYS * ONE_DAY
@@ -290,7 +290,7 @@ def test_what_is_never_idle_is_cut_at_the_end_of_each_day(sessions: Project) -> 
 
 def test_the_rows_that_are_kept_are_those_of_the_view_after_late_data_and_redelivery(sessions: Project) -> None:
     random = Random(1)
-    for number, (name, some) in enumerate(split(random_events(random), random).items()):
+    for number, (name, some) in enumerate(split(random_events(random, day(0, DAYS)), random).items()):
         drop(sessions, name, some)
         if number % 2 == 0:
             continue

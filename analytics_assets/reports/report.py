@@ -25,9 +25,10 @@ class Format(StrEnum):
     COUNT = "count"
     SHARE = "share"
     SECONDS = "seconds"
+    MEAN = "mean"  # a number that is not whole
 
 
-UNITS: Mapping[Format, str] = {Format.COUNT: "", Format.SHARE: "%", Format.SECONDS: "s"}
+UNITS: Mapping[Format, str] = {Format.COUNT: "", Format.SHARE: "%", Format.SECONDS: "s", Format.MEAN: ""}
 """What is written behind a value."""
 
 

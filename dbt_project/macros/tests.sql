@@ -159,3 +159,74 @@
             and there.{{ day }} < {{ window_edge('window_end', days) }}
     {%- endif -%}
 {% endtest %}
+
+{#- Days on which a sum is far from what the same weekdays before it held: by more than `deviations` robust standard
+    deviations (1.4826 times the median absolute deviation, which is one standard deviation where values are normal;
+    Rousseeuw and Croux 1993), and by more than `share` of their median. Only weekdays of the last `weeks` count that
+    have rows; of fewer than four nothing is said. A day is not in its own baseline, and one without any rows is judged
+    as zero.
+
+    It looks back further than a day's rows may: a check may, since nothing is made from what it says. -#}
+{% test usual_volume(model, column, weeks=8, deviations=3, share=0.3) %}
+    {%- if not execute -%}
+        select 1 as placeholder
+    {%- else -%}
+        {%- set day = tested_node().config.meta.day -%}
+        with volumes as (
+            select
+                {{ day }} as the_day,
+                sum({{ column }}) as volume
+            from {{ tested_node().relation_name }}
+            where
+                {{ day }} >= {{ window_edge('window_start', -7 * weeks) }}
+                and {{ day }} < {{ window_edge('window_end') }}
+            group by {{ day }}
+        ),
+
+        weeks_before as (
+            {% for week in range(1, weeks + 1) -%}
+            select {{ 7 * week }} as days_before
+            {{ 'union all' if not loop.last }}
+            {% endfor %}
+        ),
+
+        baseline as (
+            select
+                days_of_window.the_day,
+                volumes.volume
+            from {{ days_of_window() }} as days_of_window
+            cross join weeks_before
+            inner join volumes on volumes.the_day = {{ minus_days('days_of_window.the_day', 'weeks_before.days_before') }}
+        ),
+
+        medians as (
+            select
+                the_day,
+                {{ median('volume') }} as usual_volume
+            from baseline
+            group by the_day
+            having count(*) >= 4
+        ),
+
+        spreads as (
+            select
+                medians.the_day,
+                medians.usual_volume,
+                1.4826 * {{ median('abs(baseline.volume - medians.usual_volume)') }} as usual_deviation
+            from medians
+            inner join baseline on medians.the_day = baseline.the_day
+            group by medians.the_day, medians.usual_volume
+        )
+
+        select
+            spreads.the_day,
+            coalesce(volumes.volume, 0) as volume,
+            spreads.usual_volume,
+            round({{ as_ratio('spreads.usual_deviation') }}, 1) as usual_deviation
+        from spreads
+        left join volumes on spreads.the_day = volumes.the_day
+        where
+            abs(coalesce(volumes.volume, 0) - spreads.usual_volume)
+            > greatest({{ deviations }} * spreads.usual_deviation, {{ share }} * spreads.usual_volume)
+    {%- endif -%}
+{% endtest %}

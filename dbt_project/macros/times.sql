@@ -15,6 +15,20 @@
     timestamp_add({{ column }}, interval ({{ minutes }}) minute)
 {%- endmacro %}
 
+{#- A date some days earlier.
+    column: the date. days: a whole number, or an expression of one. -#}
+{% macro minus_days(column, days) -%}
+    {{ return(adapter.dispatch('minus_days')(column, days)) }}
+{%- endmacro %}
+
+{% macro default__minus_days(column, days) -%}
+    ({{ column }} - cast({{ days }} as integer))
+{%- endmacro %}
+
+{% macro bigquery__minus_days(column, days) -%}
+    date_sub({{ column }}, interval {{ days }} day)
+{%- endmacro %}
+
 {#- The value, null included, in that row of a group where another column is smallest; rows where that is null are left
     out, and where it is null in all rows the value is null.
     column: the value. by: what is smallest. -#}

@@ -25,6 +25,19 @@
     {%- endif -%}
 {%- endmacro %}
 
+{#- The days of the window as a table with the column `the_day`, those without rows among them. -#}
+{% macro days_of_window() -%}
+    {{ return(adapter.dispatch('days_of_window')()) }}
+{%- endmacro %}
+
+{% macro default__days_of_window() -%}
+    (select cast(unnest(generate_series({{ window_edge('window_start') }}, {{ window_edge('window_end', -1) }}, interval 1 day)) as date) as the_day)
+{%- endmacro %}
+
+{% macro bigquery__days_of_window() -%}
+    (select the_day from unnest(generate_date_array({{ window_edge('window_start') }}, {{ window_edge('window_end', -1) }})) as the_day)
+{%- endmacro %}
+
 {#- The column that holds a model's day, as its meta names it; none for a model without one. -#}
 {% macro day_column(relation) -%}
     {%- if execute -%}

@@ -143,6 +143,7 @@
     if (value === null || value === undefined) return "–";
     if (measure.format === "share") return `${tenths.format(value * 100)} %`;
     if (measure.format === "seconds") return `${tenths.format(value)} s`;
+    if (measure.format === "mean") return tenths.format(value);
     return Math.abs(value) < 100 ? upToTenths.format(value) : whole.format(value);
   }
 

@@ -30,6 +30,7 @@ sessions as (
         {{ value_at_first('utm_campaign', 'touch_number') }} as utm_campaign,
         count(*) as events,
         sum(case when event_type = 'page_view' then 1 else 0 end) as page_views,
+        sum(case when event_type = 'purchase' then 1 else 0 end) as purchases,
         sum(case when event_type in ('page_view', 'product_view') then 1 else 0 end) as views,
         max(case when is_late then 1 else 0 end) as late,
         max(case when is_day_covered then 1 else 0 end) as cut,
@@ -53,6 +54,7 @@ final as (
 
         cast(events as {{ type_count() }}) as events,
         cast(page_views as {{ type_count() }}) as page_views,
+        cast(purchases as {{ type_count() }}) as purchases,
         cast({{ milliseconds_between('started_at', 'ended_at') }} / 1000 as {{ type_amount() }}) as duration_seconds,
 
         events = 1 and views = 1 as is_bounce,

@@ -22,6 +22,7 @@ final as (
 
         sessions.events,
         sessions.page_views,
+        sessions.purchases,
         sessions.duration_seconds,
 
         sessions.is_bounce,
