@@ -71,7 +71,9 @@ class Settings(BaseSettings):
         ge=0,
         description="Seconds before a step is tried again that failed for a reason that may pass; then twice that.",
     )
-    duckdb_memory_limit: str = Field("4GB", description="What DuckDB may take before it spills to disk.")
+    duckdb_memory_limit: str = Field(
+        "3GB", description="What DuckDB may take before it spills to disk; the whole process takes up to 1 GB more."
+    )
     dbt_target: str = Field(
         "prod",
         description="dbt target: `prod` (a schema per layer) or `dev` (one schema of a developer's own).",

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from random import Random
 
@@ -23,6 +23,7 @@ from analytics_assets.partitions import ONE_DAY, Window
 from analytics_assets.runs import group_into_runs, tied_windows
 from analytics_assets.sessions import SESSIONS
 from analytics_assets.sessions.sources import CLICKSTREAM
+from analytics_assets.settings import PROJECT_DIR
 from analytics_assets.simulate.defects import Row
 from analytics_assets.simulate.files import write_rows
 from analytics_assets_tests.conftest import Project, day
@@ -309,6 +310,73 @@ def test_a_column_that_appears_upstream_is_taken_on(sessions: Project) -> None:
     sessions.settle()
     kept = sessions.frame("stg_clickstream_incremental").sort("event_id")
     assert kept["page_type"].to_list() == ["page a", None, "page c"], "with nulls in the days that were made before it"
+
+
+# ------------------------------------------------------------------------------------------- beside other ways
+
+PAGE = (PROJECT_DIR / "docs" / "sessions.md").read_text()
+
+
+def events_with_arrivals(random: Random, customers: int = 800) -> list[tuple[datetime, Event]]:
+    """Sessions at any time, half of them around midnight; of their events 5 % come hours or days late."""
+    first, found = at(0, "00:00"), []
+    for customer, number in product(range(customers), range(DAYS)):
+        for _ in range(random.choice([0, 1, 1, 2])):
+            minute = random.choice([random.uniform(0, 24 * 60), random.uniform(23 * 60, 25 * 60)])
+            moment = first + timedelta(days=number, seconds=int(60 * minute))
+            for _ in range(random.randint(1, 9)):
+                late = timedelta(hours=random.uniform(2, 72)) if random.random() < 0.05 else timedelta(minutes=1)
+                if moment < first + DAYS * ONE_DAY:
+                    found.append((moment + late, Event(f"customer-{customer}", moment, f"{len(found):06}")))
+                moment += timedelta(seconds=int(random.expovariate(1 / 360)))
+    return found
+
+
+def sessions_of(events: Iterable[Event]) -> dict[str, tuple[datetime, int]]:
+    """The start and the number of events of each session, by its id."""
+    return {session: (start, number) for _, (session, start, number) in sorted(sessionized(events).items())}
+
+
+class Trailing:
+    """Sessions that each run makes anew from some time on; what began before that stays as it is."""
+
+    def __init__(self) -> None:
+        self.sessions: dict[str, tuple[datetime, int]] = {}
+
+    def run(self, landed: Sequence[Event], since: datetime) -> None:
+        kept = {session: held for session, held in self.sessions.items() if held[0] < since}
+        self.sessions = kept | sessions_of(event for event in landed if event.at >= since)
+
+    def share_wrong(self, truth: dict[str, tuple[datetime, int]]) -> float:
+        return sum(self.sessions.get(session) != held for session, held in truth.items()) / len(truth)
+
+
+def test_where_trailing_windows_are_wrong_this_is_right(sessions: Project) -> None:
+    """Each night takes what has landed: the project, "today and yesterday", and the last three hours."""
+    events = events_with_arrivals(Random(3))
+    two_days, three_hours = Trailing(), Trailing()
+    nights = [at(0, "01:00") + number * ONE_DAY for number in range(1, DAYS + 4)]
+    newest, last_night = datetime.min, datetime.min
+    for night in nights:
+        drop(sessions, f"clickstream-{night.date()}.parquet", [e for when, e in events if last_night < when <= night])
+        sessions.settle()
+        landed = [event for when, event in events if when <= night]
+        two_days.run(landed, datetime.combine(night.date() - ONE_DAY, time()))
+        three_hours.run(landed, max(newest, datetime.min + GAP * 6) - timedelta(hours=3))
+        newest, last_night = max(event.at for event in landed), night
+
+    truth = sessions_of(event for _, event in events)
+    assert_that_the_rule_holds(sessions, [event for _, event in events])
+    ours = {row[0]: (row[1], row[2]) for row in sessions.frame("mart_sessions").select(*_HELD).rows()}
+    assert ours == truth
+    shares = [f"{way.share_wrong(truth):.1%}".replace("%", " %") for way in (two_days, three_hours)]
+    assert f"leave, of {len(truth):,} sessions, {shares[0]} and {shares[1]}" in " ".join(PAGE.split()), (
+        len(truth),
+        shares,
+    )
+
+
+_HELD = ("session_id", "started_at", "events")
 
 
 # ------------------------------------------------------------------------------------------------- the sample data

@@ -268,6 +268,65 @@ def bench_settle(runs: int) -> list[Figure]:
     return [Figure("a late file under the daemon, drop to published mart / a minute", total, 60, "s", 1)]
 
 
+# ----------------------------------------------------------------------------------------------------- sessions
+
+
+def bench_sessions(runs: int, events: int) -> list[Figure]:
+    """All sessions of a month at once, against a script for DuckDB alone that writes the same tables."""
+    from benchmarks import sessions
+
+    with tempfile.TemporaryDirectory() as folder:
+        sessions.write_raw_days(Path(folder, "lake", "raw"), events)
+        ours, bare = in_turn(runs, lambda: child(sessions.BUILD, folder), lambda: child(sessions.BUILD_BARE, folder))
+        if differing := sessions.differing_tables(Path(folder)):
+            sys.exit(f"the tables are not the same, so their times say nothing: {differing}")
+    peak = max(run.peak_mb for run in ours)
+    return [
+        Figure(f"sessions of {events:,} events, SQL / bare DuckDB", median(ours), median(bare), "s", 1.5),
+        Figure(f"peak memory of that / 4,096 MB (bare DuckDB: {bare[0].peak_mb:,.0f} MB)", peak, 4096, "MB", 1),
+    ]
+
+
+def bench_session_day(runs: int, events_a_day: int = 20_000) -> list[Figure]:
+    """A day of sessions made again, whole process, with a month and with a year of history."""
+    from datetime import UTC, datetime, timedelta
+
+    from benchmarks import sessions
+
+    last = datetime.now(UTC).date() - timedelta(days=1)
+    program = str(Path(sys.executable).parent / "analytics-assets")
+
+    def prepared(folder: str, days: int) -> Callable[[], Run]:
+        first = last - timedelta(days=days - 1)
+        env = {
+            "ANALYTICS_DATA_DIR": folder,
+            "ANALYTICS_START_DATE": first.isoformat(),
+            "DAGSTER_HOME": str(Path(folder, "home")),
+            "ANALYTICS_INBOX_SETTLE_SECONDS": "0",
+        }
+        inbox = Path(folder, "inbox", "clickstream")
+        inbox.mkdir(parents=True)
+        sessions.write_files(inbox, events_a_day * days, first, days)
+        whole_process([program, "materialize", "--new"], env)
+        day = str(last - timedelta(days=15))
+        again = [program, "materialize", "--from", day, "--to", day, "--select", "*published_sessions"]
+        return lambda: whole_process(again, env)
+
+    with tempfile.TemporaryDirectory() as month, tempfile.TemporaryDirectory() as year:
+        year_runs, month_runs = in_turn(runs, prepared(year, 365), prepared(month, 30))
+    what = f"a day of {events_a_day:,} events again, with 365 days of history / with 30"
+    return [Figure(what, median(year_runs), median(month_runs), "s", 1.15)]
+
+
+def bench_session_late(runs: int, events_a_day: int = 100_000) -> list[Figure]:
+    """The SQL of the days that a late event touches, against that of the same days when their file first came."""
+    from benchmarks import sessions
+
+    found = sessions.late_files([3 + 5 * number for number in range(min(runs, 5))], events_a_day)
+    first, late = (statistics.median(column) for column in zip(*found, strict=True))
+    return [Figure("SQL of the days that a late event touches / of the same days at first", late, first, "s", 1)]
+
+
 # --------------------------------------------------------------------------------------------------------- load
 
 
@@ -283,14 +342,15 @@ def bench_load(runs: int) -> list[Figure]:
     return [Figure("loading the definitions / import dagster, dagster_dbt", median(ours), median(theirs), "s", 1.5)]
 
 
-WHICH = ["load", "landing", "step", "late", "settle"]
+WHICH = ["load", "landing", "step", "late", "settle", "sessions", "session_day", "session_late"]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("which", nargs="*", metavar="|".join(WHICH), default=WHICH)
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--gigabytes", type=float, default=2.0)
+    parser.add_argument("--gigabytes", type=float, default=2.0, help="of the CSV that is landed")
+    parser.add_argument("--events", type=int, default=20_000_000, help="of which all sessions are made at once")
     chosen = parser.parse_args()
     benches: dict[str, Callable[[], list[Figure]]] = {
         "load": lambda: bench_load(chosen.runs),
@@ -298,6 +358,9 @@ def main() -> None:
         "step": lambda: bench_step(chosen.runs),
         "late": lambda: bench_late(chosen.runs),
         "settle": lambda: bench_settle(chosen.runs),
+        "sessions": lambda: bench_sessions(min(chosen.runs, 3), chosen.events),
+        "session_day": lambda: bench_session_day(chosen.runs),
+        "session_late": lambda: bench_session_late(chosen.runs),
     }
     console = Console(width=120)
     table = Table("figure", title=f"Medians on {os.cpu_count()} cores", title_justify="left")

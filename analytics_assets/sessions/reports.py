@@ -10,8 +10,8 @@ def _sum(column: str, **where: str) -> Sum:
     return Sum(_SESSIONS, column, {name: (value,) for name, value in where.items()})
 
 
-def _per_session(column: str) -> Ratio:
-    return Ratio(_sum(column), _sum("sessions"))
+def _per_session(column: str, **where: str) -> Ratio:
+    return Ratio(_sum(column, **where), _sum("sessions", **where))
 
 
 SESSIONS_REPORT = Report(
@@ -61,12 +61,17 @@ SESSIONS_REPORT = Report(
         Measure(
             "seconds_per_session",
             "Duration",
-            _per_session("duration_seconds"),
+            _per_session("duration_seconds", was_cut="false"),
             Format.SECONDS,
-            "Mean seconds from the first event of a session to its last; bounces count with 0.",
+            "Mean seconds from the first event of a session to its last, without those of who is never idle; a bounce "
+            "counts as 0.",
         ),
         Measure(
-            "page_views_per_session", "Pages per session", _per_session("page_views"), Format.MEAN, "Mean page views."
+            "page_views_per_session",
+            "Pages per session",
+            _per_session("page_views", was_cut="false"),
+            Format.MEAN,
+            "Mean page views of a session, without those of who is never idle.",
         ),
         Measure("events", "Events", _sum("events"), Format.COUNT, "Events of the sessions, of all types."),
         Measure(
@@ -97,8 +102,8 @@ SESSIONS_REPORT = Report(
         "conversion_rate",
         "seconds_per_session",
         "page_views_per_session",
+        "events",
         "midnight_share",
-        "late_share",
         "cut_share",
     ),
     charts=(
@@ -157,6 +162,6 @@ SESSIONS_REPORT = Report(
         "A session ends where its customer is idle for more than 30 minutes, and counts on the day on which it began. "
         "Events of which no customer is known are in no session. docs/sessions.md says the whole rule.",
         "Never idle is whoever has no pause of more than 30 minutes on a whole UTC day: bots, mostly. Their sessions "
-        "end at midnight, and last for a day; choose false to leave them out.",
+        "end at midnight, and last for a day. The means are without them; the filter leaves them out everywhere.",
     ),
 )

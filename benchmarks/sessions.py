@@ -1,0 +1,236 @@
+"""Sessions at scale: a whole history at once, a day of a long history, and a late file."""
+
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import duckdb
+
+from analytics_assets.partitions import ONE_DAY, Window
+from analytics_assets.sessions import SESSIONS
+from analytics_assets.sessions.sources import CLICKSTREAM
+from analytics_assets.settings import Settings
+from analytics_assets.simulate.defects import Row
+from analytics_assets.simulate.files import write_rows
+from analytics_assets.warehouse import models
+from analytics_assets.warehouse.dbt import DbtRun, run_dbt
+from analytics_assets_tests.conftest import Project
+
+DAYS, CUSTOMERS, BOTS, FIRST = 30, 400_000, 20, date(2025, 9, 1)
+MODELS = (
+    "src_clickstream",
+    "stg_clickstream",
+    "stg_clickstream_incremental",
+    "int_events_sessionized",
+    "mart_sessions",
+)
+SAME = {"intermediate.int_events_sessionized": "events_sessionized", "marts.mart_sessions": "sessions"}
+
+_EVENTS = """
+with sessions as (
+    select
+        i as session,
+        hash(i, 1) % {customers} as customer,
+        timestamp '{first}' + to_microseconds((hash(i, 2) % ({days} * 86400000000::ubigint))::bigint) as started_at,
+        1 + hash(i, 3) % 9 as events
+    from range({events} // 5) as t (i)
+),
+
+some_events as (
+    select
+        *,
+        unnest(range(events::bigint)) as n
+    from sessions
+),
+
+timed as (
+    select
+        *,
+        started_at + to_microseconds((n * 90000000 + hash(session, n, 4) % 60000000)::bigint) as event_timestamp,
+        (hash(session, n, 5) % 1000003)::bigint as chance
+    from some_events
+    union all
+    -- what is never idle: an event every ten minutes
+    select
+        {events} + i, {events} + i % {bots}, null, null, 0,
+        timestamp '{first}' + to_minutes((10 * (i // {bots}))::bigint), i % 1000003
+    from range({days} * 144 * {bots}) as t (i)
+)
+
+select
+    md5(session || '-' || n) as event_id,
+    case when customer % 20 = 0 and n % 2 = 0 then null else 'customer-' || customer end as customer_id,
+    event_timestamp,
+    ['page_view', 'page_view', 'page_view', 'product_view', 'product_view', 'search', 'add_to_cart', 'purchase'][
+        1 + chance % 8
+    ]
+        as event_type,
+    ['home', 'category', 'product', 'search', 'cart'][1 + chance % 5] as page_type,
+    ['mobile', 'desktop', 'tablet'][1 + (session % 3)::bigint] as device,
+    ['Chrome', 'Firefox', 'Safari', 'Edge'][1 + (session % 4)::bigint] as browser,
+    ['Windows', 'macOS', 'iOS', 'Android'][1 + (session % 4)::bigint] as operating_system,
+    null::varchar as app_version,
+    'client-' || session as session_id,
+    case
+        when n = 0 and session % 3 = 0 then '{{"utm_source": "mail", "utm_medium": "email", "utm_campaign": "autumn"}}'
+        when chance % 3 = 0 then '{{"product_id": "product-' || chance % 500 || '"}}'
+    end as event_details
+from timed
+where event_timestamp < timestamp '{first}' + to_days({days})
+"""
+
+
+def write_raw_days(raw_dir: Path, events: int) -> None:
+    """Raw days as landing leaves them, made by DuckDB: some seconds for a million events."""
+    folder = raw_dir / f"raw_{CLICKSTREAM.name}"
+    folder.parent.mkdir(parents=True)
+    rows = _EVENTS.format(events=events, customers=CUSTOMERS, days=DAYS, first=FIRST, bots=BOTS)
+    with duckdb.connect() as connection:
+        connection.execute("set memory_limit = '3GB'; set preserve_insertion_order = false")
+        connection.execute(
+            f"copy (select *, null::varchar as _extra, 'clickstream.parquet' as _source_file, "
+            f"row_number() over () as _source_row, event_timestamp::date + interval 26 hour as _landed_at, "
+            f"event_timestamp::date as _day from ({rows})) to '{folder}' (format parquet, partition_by (_day))"
+        )
+    for file in folder.glob("*/*.parquet"):
+        file.rename(file.with_name("data.parquet"))
+
+
+# ------------------------------------------------------------------------------------- a whole history at once
+
+# A process of its own each, which prints the seconds of its SQL.
+BUILD = """
+from pathlib import Path
+from benchmarks.sessions import build
+seconds = build(Path(sys.argv[1]))
+"""
+
+BUILD_BARE = """
+from pathlib import Path
+from benchmarks.sessions import build_bare
+seconds = build_bare(Path(sys.argv[1]))
+"""
+
+
+def build(folder: Path) -> float:
+    """The project's models over all raw days in one run: the seconds of their SQL, as dbt reports them."""
+    settings = _settings(folder)
+    settings.warehouse_file.unlink(missing_ok=True)
+    window = Window(FIRST, FIRST + DAYS * ONE_DAY)
+    run = run_dbt(["run", "--select", *MODELS], settings, SESSIONS.sources, window)
+    if run.failures:
+        sys.exit(str(run.failures))
+    return seconds_of_sql(run)
+
+
+def build_bare(folder: Path) -> float:
+    """The same tables by a script, without the project."""
+    file = folder / "bare.duckdb"
+    file.unlink(missing_ok=True)
+    raw = f"read_parquet('{_settings(folder).raw_dir}/raw_{CLICKSTREAM.name}/*/*.parquet', hive_partitioning = true)"
+    script = Path(__file__).with_suffix(".sql").read_text().replace("{raw}", raw)
+    with duckdb.connect(str(file)) as connection:
+        connection.execute(f"set memory_limit = '{_settings(folder).duckdb_memory_limit}'")
+        started = time.perf_counter()
+        connection.execute(script)
+        return time.perf_counter() - started
+
+
+def differing_tables(folder: Path) -> list[str]:
+    """Of the two tables that both have made: those whose rows are not the same, by counts and hashes of all rows."""
+    found = []
+    with duckdb.connect() as connection:
+        connection.execute(f"attach '{_settings(folder).warehouse_file}' as ours (read_only)")
+        connection.execute(f"attach '{folder / 'bare.duckdb'}' as theirs (read_only)")
+        for ours, theirs in SAME.items():
+            columns = [row[0] for row in connection.execute(f"describe ours.{ours}").fetchall()]
+            row = f"count(*), bit_xor(hash({', '.join(columns)})), sum(hash({', '.join(columns)}))"
+            sides = [
+                connection.execute(f"select {row} from {t}").fetchone() for t in (f"ours.{ours}", f"theirs.{theirs}")
+            ]
+            if sides[0] != sides[1]:
+                found.append(f"{ours}: {sides}")
+    return found
+
+
+def _settings(folder: Path) -> Settings:
+    return Settings(_env_file=None, data_dir=folder)
+
+
+def seconds_of_sql(run: DbtRun) -> float:
+    """What the models of a run took, by dbt's own clock."""
+    return sum(event["data"]["execution_time"] for event in run.events if event["info"]["name"] == "LogModelResult")
+
+
+# ------------------------------------------------------------------------------------------------- a late file
+
+
+def late_files(numbers: Sequence[int], events_a_day: int) -> list[tuple[float, float]]:
+    """Seconds of SQL for some days of a month: when the day's file first came, and when one row came late.
+
+    Both make the same partitions, those that the mappings tie to the day.
+
+    Raises:
+        RuntimeError: other partitions than those were made.
+    """
+    first = datetime.now(UTC).date() - DAYS * ONE_DAY
+    seconds: list[float] = []
+
+    def timed(*arguments: Any, **named: Any) -> DbtRun:
+        run = run_dbt(*arguments, **named)
+        seconds.append(seconds_of_sql(run))
+        return run
+
+    def settle(project: Project, day: date) -> float:
+        seconds.clear()
+        made = {name: set(days) for name, days in project.settle().outcome.made.items()}
+        if made != project.tied_to(day, source=CLICKSTREAM.name):
+            raise RuntimeError(f"a file of {day} made {made}")
+        return sum(seconds)
+
+    with tempfile.TemporaryDirectory() as folder, mock.patch.object(models, "run_dbt", timed):
+        project = Project(Path(folder) / "data", [replace(SESSIONS, reports=())], {"start_date": first})
+        files = project.settings.inbox_dir / CLICKSTREAM.name
+        files.mkdir(parents=True)
+        chosen = [first + number * ONE_DAY for number in numbers]
+        write_files(files, events_a_day * DAYS, first, DAYS, apart=chosen)
+        held_back = [(day, files / f"clickstream-{day}.parquet") for day in chosen]
+        for _, file in held_back:
+            file.rename(Path(folder) / file.name)
+        project.settle()
+        found = []
+        for day, file in held_back:
+            (Path(folder) / file.name).rename(file)
+            before = settle(project, day)
+            write_rows(files / f"clickstream-late-{day}.jsonl", [late_row(day)], CLICKSTREAM.columns)
+            found.append((before, settle(project, day)))
+        return found
+
+
+def late_row(day: date) -> Row:
+    """An event of a customer at noon."""
+    row = dict.fromkeys(CLICKSTREAM.columns)
+    return row | {
+        "event_id": f"late-{time.time_ns()}",
+        "customer_id": "customer-1",
+        "event_timestamp": f"{day} 12:00:00",
+        "event_type": "page_view",
+    }
+
+
+def write_files(folder: Path, events: int, first: date, days: int, apart: Sequence[date] = ()) -> None:
+    """Parquet files for the inbox: all events in one, but those of some days apart."""
+    rows = _EVENTS.format(events=events, customers=max(events // 50, 1), days=days, first=first, bots=BOTS)
+    with duckdb.connect() as connection:
+        connection.execute(f"create table events as {rows}")
+        for day in apart:
+            where = f"event_timestamp::date = date '{day}'"
+            connection.execute(f"copy (from events where {where}) to '{folder}/clickstream-{day}.parquet'")
+            connection.execute(f"delete from events where {where}")
+        connection.execute(f"copy events to '{folder}/clickstream-history.parquet'")
