@@ -55,8 +55,8 @@ def page(browser: Browser, reported: Project) -> Iterator[Page]:
     assert complaints == []
 
 
-def open_report(page: Page, project: Project, fragment: str = "") -> None:
-    page.goto(newest_export(project.settings, "consent_dashboard", "html").as_uri() + fragment)
+def open_report(page: Page, project: Project, fragment: str = "", name: str = "consent_dashboard") -> None:
+    page.goto(newest_export(project.settings, name, "html").as_uri() + fragment)
     page.wait_for_selector("html[data-ready=yes]")
 
 
@@ -296,11 +296,34 @@ def test_the_names_beside_the_bars_are_to_be_seen_however_many_there_are(page: P
         assert min(name.bounding_box()["x"] for name in names) >= left  # type: ignore[index]
 
 
+@pytest.mark.parametrize("was_cut", [("false", "true"), ("false",)], ids=["all", "without bots"])
+def test_the_sessions_are_those_of_the_mart(page: Page, reported: Project, was_cut: tuple[str, ...]) -> None:
+    open_report(page, reported, name="sessions_dashboard")
+    page.click("#spans button:has-text('all')")
+    choose(page, "was_cut", *was_cut)
+    chosen = f"where was_cut::varchar in {was_cut}" if len(was_cut) > 1 else f"where was_cut::varchar = '{was_cut[0]}'"
+    (mart,) = query(
+        reported,
+        "select count(*) as sessions, avg(is_bounce::int) as bounces, avg((purchases > 0)::int) as purchases,"
+        " avg(duration_seconds) filter (not was_cut) as seconds, avg(page_views) filter (not was_cut) as pages,"
+        f" sum(events) as events, avg(was_cut::int) as cut from marts.mart_sessions {chosen}",
+    )
+    assert figure(page, "sessions") == f"{mart['sessions']:,}"
+    assert figure(page, "bounce_rate") == f"{100 * mart['bounces']:.1f} %"
+    assert figure(page, "conversion_rate") == f"{100 * mart['purchases']:.1f} %"
+    assert figure(page, "seconds_per_session") == f"{mart['seconds']:,.1f} s"
+    assert figure(page, "page_views_per_session") == f"{mart['pages']:.1f}"
+    assert figure(page, "events") == f"{mart['events']:,}"
+    assert figure(page, "cut_share") == f"{100 * mart['cut']:.1f} %"
+
+
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-@pytest.mark.parametrize("state", ["as opened", "a filter open", "nothing selected"])
-def test_axe_finds_nothing_against_wcag_aa(page: Page, size: dict, state: str) -> None:
+@pytest.mark.parametrize("state", ["as opened", "a filter open", "nothing selected", "the report of sessions"])
+def test_axe_finds_nothing_against_wcag_aa(page: Page, reported: Project, size: dict, state: str) -> None:
     page.set_viewport_size(size)
-    if state == "a filter open":
+    if state == "the report of sessions":
+        open_report(page, reported, name="sessions_dashboard")
+    elif state == "a filter open":
         page.click("#filter-company_id summary")
     elif state == "nothing selected":
         choose(page, "company_id")
