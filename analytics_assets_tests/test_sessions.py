@@ -26,6 +26,7 @@ from analytics_assets.sessions.sources import CLICKSTREAM
 from analytics_assets.settings import PROJECT_DIR
 from analytics_assets.simulate.defects import Row
 from analytics_assets.simulate.files import write_rows
+from analytics_assets.warehouse import dbt
 from analytics_assets_tests.conftest import Project, day
 
 GAP = timedelta(minutes=30)
@@ -287,6 +288,20 @@ def test_what_is_never_idle_is_cut_at_the_end_of_each_day(sessions: Project) -> 
     assert mart["events"].to_list() == [48] * DAYS
     assert mart["was_cut"].all()
     assert_that_the_rule_holds(sessions, events)
+
+
+@pytest.mark.parametrize("gap", [0, 1_440, "half an hour"])
+def test_a_gap_under_which_the_windows_would_not_hold_is_refused(
+    sessions: Project, monkeypatch: pytest.MonkeyPatch, gap: object
+) -> None:
+    project_vars = dbt.project_vars
+    monkeypatch.setattr(dbt, "project_vars", lambda *of: project_vars(*of) | {"session_gap_minutes": gap})
+    with pytest.raises(
+        dbt.DbtError, match=f"session_gap_minutes in dbt_project.yml is {gap}; it must be a whole number"
+    ):
+        dbt.run_dbt(
+            ["compile", "--select", "int_events_sessionized"], sessions.settings, sessions.sources, sessions.window
+        )
 
 
 def test_the_rows_that_are_kept_are_those_of_the_view_after_late_data_and_redelivery(sessions: Project) -> None:
