@@ -29,7 +29,7 @@ from analytics_assets.warehouse.publish import HOLDS_NO_ROWS, public_models
 
 settings.register_profile(
     "suite",
-    max_examples=6,
+    max_examples=4,
     derandomize=True,
     database=None,
     deadline=None,

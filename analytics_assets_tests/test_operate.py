@@ -209,7 +209,9 @@ def test_the_code_of_a_model_is_all_that_its_rows_depend_on(project: Project) ->
     assert changed_by(lambda manifest: None) == set()
     assert changed_by(sql) == {"stg_companies"}
     assert {"stg_companies", "stg_consent_events", "mart_company_daily"} <= changed_by(macro)
-    assert changed_by(variant_for_another_warehouse) == {"src_companies", "src_consent_events"}
+    sources = {name.rpartition(".")[2] for name in manifest["nodes"] if ".src_" in name}
+    assert {"src_companies", "src_consent_events"} < sources
+    assert changed_by(variant_for_another_warehouse) == sources
     assert changed_by(lookup) == {"mart_company_daily"}
     another_winner = [
         replace(source, winner=("COUNT desc",)) if source.name == "consent_events" else source

@@ -71,7 +71,7 @@ SESSIONS_REPORT = Report(
             "Pages per session",
             _per_session("page_views", was_cut="false"),
             Format.MEAN,
-            "Mean page views of a session, without those of who is never idle.",
+            "Mean events of the type page_view in a session, without those of who is never idle.",
         ),
         Measure("events", "Events", _sum("events"), Format.COUNT, "Events of the sessions, of all types."),
         Measure(
@@ -159,9 +159,10 @@ SESSIONS_REPORT = Report(
         ),
     ),
     notes=(
-        "A session ends where its customer is idle for more than 30 minutes, and counts on the day on which it began. "
+        "A session ends where its customer is idle for more than a set time, and counts on the day on which it began. "
         "Events of which no customer is known are in no session. docs/sessions.md says the whole rule.",
-        "Never idle is whoever has no pause of more than 30 minutes on a whole UTC day: bots, mostly. Their sessions "
+        "Sessions of the newest day may still go on over midnight: it grows with the events of the day after.",
+        "Never idle is whoever has no pause of more than that time on a whole UTC day: bots, mostly. Their sessions "
         "end at midnight, and last for a day. The means are without them; the filter leaves them out everywhere.",
     ),
 )

@@ -1,12 +1,19 @@
 {#- JSON and texts that hold lists or times: the warehouses' functions have different names and tempers. -#}
 
-{#- A member of a JSON object in a text column, as text; null where there is none, or where the text is no JSON. -#}
+{#- A member of a JSON object in a text column, as text; null where there is none, where it is a list or an object, or
+    where the text is no JSON. -#}
 {% macro json_text(column, member) -%}
     {{ return(adapter.dispatch('json_text')(column, member)) }}
 {%- endmacro %}
 
 {% macro default__json_text(column, member) -%}
-    case when json_valid({{ column }}) then json_extract_string({{ column }}, '$.{{ member }}') end
+    case
+        when json_valid({{ column }})
+            then case
+                when json_type({{ column }}, '$.{{ member }}') not in ('OBJECT', 'ARRAY')
+                    then json_extract_string({{ column }}, '$.{{ member }}')
+            end
+    end
 {%- endmacro %}
 
 {% macro bigquery__json_text(column, member) -%}
@@ -79,13 +86,24 @@
 
 {% macro bigquery__is_first_code() -%}coalesce(code_number, 0) = 0{%- endmacro %}
 
-{#- Milliseconds between two timestamps. -#}
+{#- A text without the blanks around it, tabs and line ends among them; null where nothing is left. -#}
+{% macro trimmed(column) -%}
+    {{ return(adapter.dispatch('trimmed')(column)) }}
+{%- endmacro %}
+
+{% macro default__trimmed(column) -%}
+    nullif(trim({{ column }}, ' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13) || chr(160)), '')
+{%- endmacro %}
+
+{% macro bigquery__trimmed(column) -%}nullif(trim({{ column }}), ''){%- endmacro %}
+
+{#- Whole milliseconds between two timestamps. -#}
 {% macro milliseconds_between(first, second) -%}
     {{ return(adapter.dispatch('milliseconds_between')(first, second)) }}
 {%- endmacro %}
 
 {% macro default__milliseconds_between(first, second) -%}
-    date_diff('millisecond', {{ first }}, {{ second }})
+    date_sub('millisecond', {{ first }}, {{ second }})
 {%- endmacro %}
 
 {% macro bigquery__milliseconds_between(first, second) -%}

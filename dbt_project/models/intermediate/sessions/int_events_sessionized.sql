@@ -58,9 +58,10 @@ covered_days as (
 in_order as (
     select
         *,
-        lag(event_timestamp) over (partition by customer_id order by event_timestamp, event_id) as previous_at,
-        row_number() over (partition by customer_id order by event_timestamp, event_id) as row_number_of_customer
+        lag(event_timestamp) over its_order as previous_at,
+        row_number() over its_order as row_number_of_customer
     from of_customers
+    window its_order as (partition by customer_id order by event_timestamp, event_id)
 ),
 
 with_covered_days as (
@@ -86,19 +87,13 @@ with_covered_days as (
 with_sessions as (
     select
         *,
-        last_value(case when is_first_of_session then event_id end ignore nulls) over (
-            partition by customer_id order by event_timestamp, event_id
-            rows between unbounded preceding and current row
-        ) as session_id,
-        last_value(case when is_first_of_session then event_timestamp end ignore nulls) over (
-            partition by customer_id order by event_timestamp, event_id
-            rows between unbounded preceding and current row
-        ) as session_start_at,
-        last_value(case when is_first_of_session then row_number_of_customer end ignore nulls) over (
-            partition by customer_id order by event_timestamp, event_id
-            rows between unbounded preceding and current row
-        ) as row_number_of_first
+        last_value(case when is_first_of_session then event_id end ignore nulls) over so_far as session_id,
+        last_value(case when is_first_of_session then event_timestamp end ignore nulls) over so_far as session_start_at,
+        last_value(case when is_first_of_session then row_number_of_customer end ignore nulls) over so_far as row_number_of_first
     from with_covered_days
+    window so_far as (
+        partition by customer_id order by event_timestamp, event_id rows between unbounded preceding and current row
+    )
 ),
 
 of_all as (

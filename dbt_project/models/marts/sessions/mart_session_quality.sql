@@ -19,7 +19,8 @@ events_by_day as (
         sum(case when customer_id is null then 1 else 0 end) as events_without_customer,
         sum(case when is_late then 1 else 0 end) as late_events,
         {{ median('case when is_late then hours_after_the_day end') }} as median_hours_late,
-        max(case when is_late then hours_after_the_day end) as max_hours_late
+        max(case when is_late then hours_after_the_day end) as max_hours_late,
+        max(event_timestamp) as newest_event_at
     from events
     group by event_date
 ),
@@ -46,6 +47,7 @@ final as (
         cast(coalesce(sessions_by_day.sessions_over_midnight, 0) as {{ type_count() }}) as sessions_over_midnight,
         cast(coalesce(sessions_by_day.cut_sessions, 0) as {{ type_count() }}) as cut_sessions,
 
+        events_by_day.newest_event_at,
         events_by_day.event_date
     from events_by_day
     left join sessions_by_day on events_by_day.event_date = sessions_by_day.session_date

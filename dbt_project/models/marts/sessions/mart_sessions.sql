@@ -2,9 +2,9 @@ with events as (
     -- The day after, too: a session may end there, and no later, since a covered day ends it.
     select
         *,
-        {{ json_text('event_details', 'utm_source') }} as utm_source,
-        {{ json_text('event_details', 'utm_medium') }} as utm_medium,
-        {{ json_text('event_details', 'utm_campaign') }} as utm_campaign
+        {{ trimmed(json_text('event_details', 'utm_source')) }} as utm_source,
+        {{ trimmed(json_text('event_details', 'utm_medium')) }} as utm_medium,
+        {{ trimmed(json_text('event_details', 'utm_campaign')) }} as utm_campaign
     from {{ ref('int_events_sessionized') }}
     where {{ in_window('event_date', of='int_events_sessionized') }} and {{ in_window('session_date') }}
 ),

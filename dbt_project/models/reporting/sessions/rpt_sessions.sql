@@ -5,7 +5,8 @@ with sessions as (
 ),
 
 newest as (
-    select max(ended_at) as newest_event_at from sessions
+    -- Of all events, those without a customer among them.
+    select max(newest_event_at) as newest_event_at from {{ ref('mart_session_quality') }}
 ),
 
 final as (
@@ -29,9 +30,9 @@ final as (
         sessions.spans_midnight,
         sessions.has_late_events,
         sessions.was_cut,
-        -- The customer may still come back in time; where the day is covered, that would be another session.
-        not sessions.was_cut
-        and {{ plus_minutes('sessions.ended_at', session_gap_minutes()) }} >= newest.newest_event_at as is_open,
+        -- The customer may still come back in time; where the day is covered, before it ends.
+        {{ plus_minutes('sessions.ended_at', session_gap_minutes()) }} >= newest.newest_event_at
+        and not (sessions.was_cut and cast(newest.newest_event_at as date) > cast(sessions.ended_at as date)) as is_open,
 
         sessions.started_at,
         sessions.ended_at,

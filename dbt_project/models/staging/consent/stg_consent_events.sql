@@ -22,9 +22,9 @@ sampled as (
 final as (
     select
         event_id,
-        nullif(trim(company_id), '') as company_id,
+        {{ trimmed('company_id') }} as company_id,
         deployment_id,
-        nullif(trim(user_id), '') as user_id,
+        {{ trimmed('user_id') }} as user_id,
 
         event_type,
         consent_status,

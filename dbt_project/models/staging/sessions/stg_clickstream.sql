@@ -8,21 +8,20 @@ with source_events as (
 final as (
     select
         event_id,
-        nullif(trim(customer_id), '') as customer_id,
+        {{ trimmed('customer_id') }} as customer_id,
         client_session_id,
 
-        event_type,
-        page_type,
-        device,
-        browser,
-        operating_system,
-        app_version,
+        {{ trimmed('event_type') }} as event_type,
+        {{ trimmed('page_type') }} as page_type,
+        {{ trimmed('device') }} as device,
+        {{ trimmed('browser') }} as browser,
+        {{ trimmed('operating_system') }} as operating_system,
+        {{ trimmed('app_version') }} as app_version,
         event_details,
         record_source,
         region,
 
-        landed_at > {{ plus_minutes('cast(event_date as timestamp)', '(24 + ' ~ var('late_after_hours') ~ ') * 60') }}
-            as is_late,
+        landed_at > {{ plus_minutes('cast(event_date as timestamp)', '(24 + ' ~ late_after_hours() ~ ') * 60') }} as is_late,
 
         event_timestamp,
         landed_at,
