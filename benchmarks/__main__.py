@@ -288,7 +288,7 @@ def bench_sessions(runs: int, events: int) -> list[Figure]:
 
 
 def bench_session_day(runs: int, events_a_day: int = 20_000) -> list[Figure]:
-    """A day of sessions made again, whole process, with a month and with a year of history."""
+    """A day of sessions made again, its SQL and the whole process, with a month and with a year of history."""
     from datetime import UTC, datetime, timedelta
 
     from benchmarks import sessions
@@ -314,8 +314,13 @@ def bench_session_day(runs: int, events_a_day: int = 20_000) -> list[Figure]:
 
     with tempfile.TemporaryDirectory() as month, tempfile.TemporaryDirectory() as year:
         year_runs, month_runs = in_turn(runs, prepared(year, 365), prepared(month, 30))
+        day = last - timedelta(days=15)
+        year_sql, month_sql = sessions.day_again([Path(year), Path(month)], day, runs)
     what = f"a day of {events_a_day:,} events again, with 365 days of history / with 30"
-    return [Figure(what, median(year_runs), median(month_runs), "s", 1.15)]
+    return [
+        Figure(what, median(year_runs), median(month_runs), "s", 1.15),
+        Figure("the SQL of that", statistics.median(year_sql), statistics.median(month_sql), "s", 1.15),
+    ]
 
 
 def bench_session_late(runs: int, events_a_day: int = 100_000) -> list[Figure]:

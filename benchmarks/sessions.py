@@ -13,6 +13,7 @@ from unittest import mock
 import duckdb
 
 from analytics_assets.partitions import ONE_DAY, Window
+from analytics_assets.runs import group_into_runs, same_window, tied_windows
 from analytics_assets.sessions import SESSIONS
 from analytics_assets.sessions.sources import CLICKSTREAM
 from analytics_assets.settings import Settings
@@ -211,6 +212,33 @@ def late_files(numbers: Sequence[int], events_a_day: int) -> list[tuple[float, f
             write_rows(files / f"clickstream-late-{day}.jsonl", [late_row(day)], CLICKSTREAM.columns)
             found.append((before, settle(project, day)))
         return found
+
+
+def day_again(histories: Sequence[Path], day: date, runs: int) -> list[list[float]]:
+    """Seconds of SQL of a day that is made again, in turn in projects with other histories."""
+    seconds: list[float] = []
+
+    def timed(*arguments: Any, **named: Any) -> DbtRun:
+        run = run_dbt(*arguments, **named)
+        seconds.append(seconds_of_sql(run))
+        return run
+
+    def again(folder: Path, first: date) -> float:
+        project = Project(folder, [replace(SESSIONS, reports=())], {"start_date": first})
+        runner = project.runner()
+        windows = tied_windows(runner.upstream, set(project.assets), Window(day, day + ONE_DAY), project.window)
+        seconds.clear()
+        runner.make(group_into_runs(runner.upstream, same_window(windows)))
+        return sum(seconds)
+
+    firsts = [_first_day(folder) for folder in histories]
+    with mock.patch.object(models, "run_dbt", timed):
+        rounds = [[again(*one) for one in zip(histories, firsts, strict=True)] for _ in range(runs)]
+    return [list(column) for column in zip(*rounds, strict=True)]
+
+
+def _first_day(folder: Path) -> date:
+    return min(date.fromisoformat(day.name.removeprefix("_day=")) for day in folder.glob("lake/raw/raw_*/_day=*"))
 
 
 def late_row(day: date) -> Row:
