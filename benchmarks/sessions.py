@@ -3,7 +3,8 @@
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -169,7 +170,21 @@ def seconds_of_sql(run: DbtRun) -> float:
     return sum(event["data"]["execution_time"] for event in run.events if event["info"]["name"] == "LogModelResult")
 
 
-# ------------------------------------------------------------------------------------------------- a late file
+@contextmanager
+def seconds_of_each_run() -> Iterator[list[float]]:
+    """Seconds of SQL of each run of dbt in this process, as they come."""
+    seconds: list[float] = []
+
+    def timed(*arguments: Any, **named: Any) -> DbtRun:
+        run = run_dbt(*arguments, **named)
+        seconds.append(seconds_of_sql(run))
+        return run
+
+    with mock.patch.object(models, "run_dbt", timed):
+        yield seconds
+
+
+# ------------------------------------------------------------------------------------- a late file, a day again
 
 
 def late_files(numbers: Sequence[int], events_a_day: int) -> list[tuple[float, float]]:
@@ -181,12 +196,6 @@ def late_files(numbers: Sequence[int], events_a_day: int) -> list[tuple[float, f
         RuntimeError: other partitions than those were made.
     """
     first = datetime.now(UTC).date() - DAYS * ONE_DAY
-    seconds: list[float] = []
-
-    def timed(*arguments: Any, **named: Any) -> DbtRun:
-        run = run_dbt(*arguments, **named)
-        seconds.append(seconds_of_sql(run))
-        return run
 
     def settle(project: Project, day: date) -> float:
         seconds.clear()
@@ -195,7 +204,7 @@ def late_files(numbers: Sequence[int], events_a_day: int) -> list[tuple[float, f
             raise RuntimeError(f"a file of {day} made {made}")
         return sum(seconds)
 
-    with tempfile.TemporaryDirectory() as folder, mock.patch.object(models, "run_dbt", timed):
+    with tempfile.TemporaryDirectory() as folder, seconds_of_each_run() as seconds:
         project = Project(Path(folder) / "data", [replace(SESSIONS, reports=())], {"start_date": first})
         files = project.settings.inbox_dir / CLICKSTREAM.name
         files.mkdir(parents=True)
@@ -216,12 +225,6 @@ def late_files(numbers: Sequence[int], events_a_day: int) -> list[tuple[float, f
 
 def day_again(histories: Sequence[Path], day: date, runs: int) -> list[list[float]]:
     """Seconds of SQL of a day that is made again, in turn in projects with other histories."""
-    seconds: list[float] = []
-
-    def timed(*arguments: Any, **named: Any) -> DbtRun:
-        run = run_dbt(*arguments, **named)
-        seconds.append(seconds_of_sql(run))
-        return run
 
     def again(folder: Path, first: date) -> float:
         project = Project(folder, [replace(SESSIONS, reports=())], {"start_date": first})
@@ -232,7 +235,7 @@ def day_again(histories: Sequence[Path], day: date, runs: int) -> list[list[floa
         return sum(seconds)
 
     firsts = [_first_day(folder) for folder in histories]
-    with mock.patch.object(models, "run_dbt", timed):
+    with seconds_of_each_run() as seconds:
         rounds = [[again(*one) for one in zip(histories, firsts, strict=True)] for _ in range(runs)]
     return [list(column) for column in zip(*rounds, strict=True)]
 
