@@ -7,7 +7,7 @@ is remembered (`attempts`), so that it is not asked for in every tick.
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from uuid import uuid4
 
 from dagster import (
@@ -33,10 +33,11 @@ from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_START_TAG,
     MAX_RETRIES_TAG,
     PARTITION_NAME_TAG,
+    SENSOR_NAME_TAG,
 )
 from dagster_shared.record import copy
 
-from analytics_assets.attempts import WAITS, Attempts
+from analytics_assets.attempts import KILLED, WAITS, Attempts
 from analytics_assets.ingest.ledger import Ledger, wanted_versions
 from analytics_assets.ingest.source import Kind, Source
 from analytics_assets.partitions import EVER, ONE_DAY, WHOLE, Window, contiguous, partitioned_days
@@ -62,6 +63,10 @@ REPORT_TAG = "analytics/report"
 def reports_of(graph: BaseAssetGraph) -> set[str]:
     """The names of the reports."""
     return {key.path[-1] for key in graph.get_all_asset_keys() if REPORT_TAG in graph.get(key).tags}
+
+
+MAY_GO_ON = timedelta(hours=1)
+"""So long an attempt of which no end is known holds a report up, and no longer."""
 
 
 class Days:
@@ -108,11 +113,16 @@ class Days:
         return self._unsettled[name]
 
     def stuck(self, graph: BaseAssetGraph, name: str, now: datetime) -> set[date]:
-        """The days that failed and are not yet due, or are made from days that are, however far up."""
+        """The days that failed and are not yet due, or are made from days that are, however far up.
+
+        An attempt that has not ended looks like one that was killed; while it is young it is taken to go on.
+        """
         self._begin_tick(graph, now)
         if name not in self._stuck:
             window, upstream = partitioned_days(self._settings.start_date, now), upstream_by_asset(graph)[name]
-            found = self.resting(name, upstream, graph.get(AssetKey(name)).code_version or "", window, now)
+            attempts = Attempts(self._settings.lake_dir).read(name, window)
+            going_on = {d for d, a in attempts.items() if a.reason == KILLED and now - a.tried_at < MAY_GO_ON}
+            found = self.resting(name, upstream, graph.get(AssetKey(name)).code_version or "", window, now) - going_on
             above = _downstream(upstream, lambda parent: self.stuck(graph, parent, now))
             self._stuck[name] = (found | above) & set(window.days())
         return self._stuck[name]
@@ -396,10 +406,18 @@ class OutOfDateDaysSensor(AutomationConditionSensorDefinition):
     loaded: str
 
     def evaluate_tick(self, context: SensorEvaluationContext) -> SensorExecutionData:
-        """Evaluates the conditions of all assets, and asks for runs, unless runs would be made by other code."""
+        """Evaluates the conditions of all assets, and asks for runs.
+
+        It asks for none that would be made by other code, nor for more while some that it asked for wait in the queue:
+        what is out of date by then becomes fewer runs of longer spans. States are compared, so nothing is forgotten.
+        """
         if self.is_outdated():
             reload = "The dbt project has changed since it was loaded: press `Reload definitions` in the UI."
             return SensorExecutionData(skip_message=reload, cursor=context.cursor)
+        queue = RunsFilter(tags={SENSOR_NAME_TAG: self.name}, statuses=[DagsterRunStatus.QUEUED])
+        if waiting := context.instance.get_runs_count(queue):
+            queued = f"Of the runs that were asked for, {waiting} wait in the queue; when they have begun, more are."
+            return SensorExecutionData(skip_message=queued, cursor=context.cursor)
         context.log.setLevel(logging.WARNING)  # a line an asset and tick; the UI shows the same, better
         data = super().evaluate_tick(context)
         spans = one_run_a_span(data.run_requests or [])

@@ -125,7 +125,7 @@ class Live:
         assert launched["__typename"] == "LaunchBackfillSuccess", launched
         return launched["backfillId"]
 
-    def wait_for_backfill(self, backfill_id: str, seconds: float = 180) -> str:
+    def wait_for_backfill(self, backfill_id: str, seconds: float = 400) -> str:
         def status() -> str:
             return self.graphql(BACKFILL_STATUS, id=backfill_id)["partitionBackfillOrError"]["status"]
 

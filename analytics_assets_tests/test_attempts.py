@@ -2,16 +2,19 @@
 
 import errno
 import sqlite3
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 import pytest
-from dagster import AssetCheckKey, AssetKey, RunRequest, build_sensor_context
+from dagster import AssetCheckKey, AssetKey, DagsterRun, DagsterRunStatus, RunRequest, build_sensor_context
 from dagster._core.definitions.sensor_definition import SensorExecutionData
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
+from dagster._core.storage.tags import SENSOR_NAME_TAG
 
 from analytics_assets.attempts import KILLED, WAITS, Attempts
-from analytics_assets.automation import one_run_a_span, span_tags, unless_it_died
+from analytics_assets.automation import OutOfDateDaysSensor, one_run_a_span, span_tags, unless_it_died
 from analytics_assets.failures import is_transient, sentence
 from analytics_assets.partitions import Window
 from analytics_assets.runs import Runner
@@ -258,8 +261,10 @@ def test_a_run_that_dies_before_its_first_step_is_not_asked_for_in_every_tick_no
     assert unless_it_died(project.instance, wanted, "loaded anew") is not None, "that may have mended it"
 
 
-def test_nothing_is_asked_for_while_the_dbt_project_is_another_than_was_loaded(project: Project) -> None:
+def sensor_and_tick(project: Project) -> tuple[OutOfDateDaysSensor, Callable[[], SensorExecutionData]]:
+    """The sensor that asks for days, and what one tick of it says."""
     sensor = project.definitions.resolve_sensor_def("out_of_date_days")
+    assert isinstance(sensor, OutOfDateDaysSensor)
     repository = project.definitions.get_repository_def()
 
     def tick() -> SensorExecutionData:
@@ -268,7 +273,29 @@ def test_nothing_is_asked_for_while_the_dbt_project_is_another_than_was_loaded(p
         ) as context:
             return sensor.evaluate_tick(context)
 
+    return sensor, tick
+
+
+def test_nothing_is_asked_for_while_the_dbt_project_is_another_than_was_loaded(project: Project) -> None:
+    sensor, tick = sensor_and_tick(project)
     assert tick().run_requests
     sensor.is_outdated = lambda: True
     assert not tick().run_requests
     assert "Reload definitions" in str(tick().skip_message)
+
+
+def test_nothing_more_is_asked_for_while_runs_wait_in_the_queue_and_then_it_is(project: Project) -> None:
+    sensor, tick = sensor_and_tick(project)
+    origin = RemoteJobOrigin(RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("here"), "__repository__"), "all")
+
+    def queue_a_run(**tags: str) -> DagsterRun:
+        run = DagsterRun("all", status=DagsterRunStatus.QUEUED, tags=tags, remote_job_origin=origin)
+        return project.instance.add_run(run)
+
+    queue_a_run(**{SENSOR_NAME_TAG: "another"})
+    assert tick().run_requests, "it is none of its own"
+    its_own = queue_a_run(**{SENSOR_NAME_TAG: sensor.name})
+    assert not tick().run_requests
+    assert "1 wait in the queue" in str(tick().skip_message)
+    project.instance.report_run_canceled(its_own)
+    assert tick().run_requests, "nothing was forgotten"

@@ -12,7 +12,9 @@ from zipfile import ZipFile
 import duckdb
 import polars as pl
 import pytest
+from dagster import AssetKey
 
+from analytics_assets.attempts import Attempts
 from analytics_assets.automation import reports_of
 from analytics_assets.partitions import Window
 from analytics_assets.reports import dashboard, workbook
@@ -33,7 +35,10 @@ from analytics_assets.reports.report import (
     Table,
 )
 from analytics_assets.runs import PlannedRun
+from analytics_assets.sessions import SESSIONS
+from analytics_assets.versions import recorded_builds
 from analytics_assets.warehouse.dbt import load_manifest
+from analytics_assets.warehouse.models import planned_builds
 from analytics_assets_tests.conftest import DOMAINS, FORMULA, HOSTILE, YESTERDAY, Project, day
 from analytics_assets_tests.test_automation import HEADER, event
 
@@ -97,6 +102,23 @@ def test_law_5_the_page_holds_every_number_of_its_marts(reported: Project, repor
 
 
 # ---------------------------------------------------------------------------------------------------- automation
+
+
+def test_a_report_waits_for_a_run_that_goes_on_far_above_it(tmp_path: Path) -> None:
+    project = Project(tmp_path / "data", [SESSIONS], {"start_date": day(3)})
+    assert project.runner().make([PlannedRun(("raw_clickstream",), project.window)])
+    names = ["src_clickstream", "stg_clickstream", "stg_clickstream_incremental"]
+    code = {name: project.definitions.resolve_asset_graph().get(AssetKey(name)).code_version or "" for name in names}
+    assets = [(name, project.upstream[name], code[name]) for name in names]
+    plan = planned_builds(assets, project.window, recorded_builds(project.settings))
+    attempts = Attempts(project.settings.lake_dir)
+    for name in names:
+        attempts.begin(name, plan[name], "a run that has not ended")
+    assert not {"sessions_dashboard", "sessions_workbook"} & project.requested().keys()
+
+    for name in names:
+        attempts.fail(name, plan[name], "it was not to be", permanent=True)
+    assert {"sessions_dashboard", "sessions_workbook"} <= project.requested().keys(), "which say what they lack"
 
 
 def test_only_the_newest_day_is_made_by_itself_and_it_follows_late_data(reported: Project, tmp_path: Path) -> None:
