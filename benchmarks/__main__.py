@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from rich.console import Console
@@ -68,6 +69,16 @@ def whole_process(command: list[str], env: dict[str, str] | None = None) -> Run:
         *command,
         env=env,
     )
+
+
+def env_of(folder: str, first: date) -> dict[str, str]:
+    """The settings of a project in a folder of its own, as environment variables."""
+    return {
+        "ANALYTICS_DATA_DIR": folder,
+        "ANALYTICS_START_DATE": first.isoformat(),
+        "DAGSTER_HOME": str(Path(folder, "home")),
+        "ANALYTICS_INBOX_SETTLE_SECONDS": "0",
+    }
 
 
 def in_turn(runs: int, *sides: Callable[[], Run]) -> list[list[Run]]:
@@ -173,12 +184,7 @@ def bench_step(runs: int) -> list[Figure]:
     programs = Path(sys.executable).parent
     ours = [str(programs / "analytics-assets")]
     with tempfile.TemporaryDirectory() as folder:
-        env = {
-            "ANALYTICS_DATA_DIR": folder,
-            "ANALYTICS_START_DATE": first.isoformat(),
-            "DAGSTER_HOME": str(Path(folder, "home")),
-            "ANALYTICS_INBOX_SETTLE_SECONDS": "0",
-        }
+        env = env_of(folder, first)
         whole_process([*ours, "simulate"], env)
         whole_process([*ours, "materialize", "--from", str(first), "--to", str(last)], env)
 
@@ -224,12 +230,7 @@ def bench_late(runs: int) -> list[Figure]:
 
     def prepared(folder: str, days: int) -> Callable[[], Run]:
         first = last - timedelta(days=days - 1)
-        env = {
-            "ANALYTICS_DATA_DIR": folder,
-            "ANALYTICS_START_DATE": first.isoformat(),
-            "DAGSTER_HOME": str(Path(folder, "home")),
-            "ANALYTICS_INBOX_SETTLE_SECONDS": "0",
-        }
+        env = env_of(folder, first)
         inbox = Path(folder, "inbox", "consent_events")
         inbox.mkdir(parents=True)
         history = inbox / "events-history.csv"
@@ -298,12 +299,7 @@ def bench_session_day(runs: int, events_a_day: int = 20_000) -> list[Figure]:
 
     def prepared(folder: str, days: int) -> Callable[[], Run]:
         first = last - timedelta(days=days - 1)
-        env = {
-            "ANALYTICS_DATA_DIR": folder,
-            "ANALYTICS_START_DATE": first.isoformat(),
-            "DAGSTER_HOME": str(Path(folder, "home")),
-            "ANALYTICS_INBOX_SETTLE_SECONDS": "0",
-        }
+        env = env_of(folder, first)
         inbox = Path(folder, "inbox", "clickstream")
         inbox.mkdir(parents=True)
         sessions.write_files(inbox, events_a_day * days, first, days)
