@@ -22,7 +22,7 @@ from rich.markup import escape
 from rich.status import Status
 from rich.table import Table
 
-from analytics_assets.settings import PROJECT_DIR, SECRETS, Settings, get_settings
+from analytics_assets.settings import PROJECT_DIR, Settings, get_settings, is_secret
 
 if TYPE_CHECKING:
     from analytics_assets.partitions import Window
@@ -59,9 +59,9 @@ def _told_plainly() -> Iterator[None]:
 
 def _explain(error: ValidationError) -> None:
     for fault in error.errors():
-        name = str(fault["loc"][0]).upper()
+        name = "__".join(str(part) for part in fault["loc"]).upper()
         name = name if name == "DAGSTER_HOME" else f"ANALYTICS_{name}"
-        shown = name if name in SECRETS else f"{name}={str(fault['input'])!r}"
+        shown = name if is_secret(name) or fault["type"] == "missing" else f"{name}={str(fault['input'])!r}"
         console.print(f"[red]error:[/red] {escape(shown)}: {escape(fault['msg'])}; see analytics_assets/settings.py")
 
 

@@ -12,6 +12,8 @@ from dagster._utils.warnings import BetaWarning
 from dagster_duckdb import DuckDBResource
 
 from analytics_assets.automation import Automation, build_out_of_date_sensor
+from analytics_assets.ingest.extract import Extract
+from analytics_assets.ingest.extract_asset import build_extract_asset, build_pull_schedule
 from analytics_assets.ingest.raw import build_source_assets
 from analytics_assets.ingest.sensor import build_new_files_sensor
 from analytics_assets.ingest.source import Source
@@ -38,6 +40,7 @@ class Domain:
         name: also the folder of its dbt models, and the group of its assets.
         owner: who answers for its assets, as `team:<name>` or a mail address.
         sources: what lands for it.
+        extracts: the APIs that are pulled for it; each drops files of one of the sources.
         reports: what people look at.
         simulate: writes sample files of its sources into the inbox; a domain can do without.
     """
@@ -45,6 +48,7 @@ class Domain:
     name: str
     owner: str
     sources: Sequence[Source]
+    extracts: Sequence[Extract] = ()
     reports: Sequence[Report] = ()
     simulate: Callable[[Path, Window, float, Random], None] = lambda inbox_dir, window, scale, random: None
 
@@ -53,6 +57,7 @@ def build_definitions(settings: Settings, domains: Iterable[Domain]) -> Definiti
     """The code location of some domains."""
     domains = list(domains)
     sources = [source for domain in domains for source in domain.sources]
+    extracts = [extract for domain in domains for extract in domain.extracts]
     partitions = daily_partitions(settings.start_date)
     automation = Automation(settings, sources)
 
@@ -66,8 +71,17 @@ def build_definitions(settings: Settings, domains: Iterable[Domain]) -> Definiti
             *(
                 a
                 for s in domain.sources
-                for a in build_source_assets(s, settings, partitions, automation, domain.name, domain.owner)
+                for a in build_source_assets(
+                    s,
+                    settings,
+                    partitions,
+                    automation,
+                    domain.name,
+                    domain.owner,
+                    [extract.asset for extract in domain.extracts if extract.source == s],
+                )
             ),
+            *(build_extract_asset(extract, settings, domain.name, domain.owner) for extract in domain.extracts),
             *build_model_assets(domain.name, domain.owner, settings, sources, partitions, automation),
             build_published_asset(domain.name, domain.owner, settings, partitions, automation),
             *(
@@ -91,7 +105,10 @@ def build_definitions(settings: Settings, domains: Iterable[Domain]) -> Definiti
             build_out_of_date_sensor(is_outdated),
             *build_notifiers(settings),
         ],
-        schedules=build_daily_schedules(sources, settings),
+        schedules=[
+            *build_daily_schedules(sources, settings),
+            *([build_pull_schedule(extracts, settings)] if extracts else []),
+        ],
         resources={
             "lake": ParquetByDay(folder=str(settings.raw_dir), retry_wait_seconds=settings.retry_wait_seconds),
             "duckdb": DuckDBResource(database=str(settings.warehouse_file)),

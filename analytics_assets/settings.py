@@ -8,8 +8,9 @@ from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
@@ -29,6 +30,38 @@ def _http(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _address(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("it should begin with https:// and name a server")
+    if parts.username or parts.password or parts.query:
+        raise ValueError("it should hold no user, password or parameters; the key stands in a variable of its own")
+    return url.rstrip("/")
+
+
+class Api(BaseModel, frozen=True, hide_input_in_errors=True):
+    """How an API is reached, and how much may be asked of it."""
+
+    url: Annotated[str, AfterValidator(_address)] = Field(description="Its address, as https://api.example.com/v1.")
+    key: SecretStr = Field(description="The key that each request carries.")
+    requests: int = Field(600, ge=1, description="So many requests are sent at most in any span of `seconds`.")
+    seconds: float = Field(60.0, gt=0, description="The span of the budget.")
+    patience_seconds: float = Field(
+        600.0,
+        ge=0,
+        description="So long one page is tried for, with all waits, those that the API asks for among them.",
+    )
+    timeout_seconds: float = Field(30.0, gt=0, description="So long the API may be silent within an answer.")
+    overlap_minutes: int = Field(
+        60,
+        ge=0,
+        description="A pull begins so much before the newest change that is known, for what is committed late.",
+    )
+    sweep_days: float = Field(
+        7.0, gt=0, description="So often a pull asks for everything, for what is committed later than that."
+    )
+
+
 class Settings(BaseSettings):
     """The settings of one process; a field `data_dir` is read from `ANALYTICS_DATA_DIR`, and so on."""
 
@@ -40,6 +73,7 @@ class Settings(BaseSettings):
         validate_default=True,
         populate_by_name=True,
         env_ignore_empty=True,
+        env_nested_delimiter="__",
         hide_input_in_errors=True,  # what is wrong may be a secret
     )
 
@@ -90,6 +124,18 @@ class Settings(BaseSettings):
         "http://127.0.0.1:3000", pattern=r"^https?://", description="Where people reach the UI; links begin with it."
     )
 
+    api: dict[str, Api] = Field(
+        {},
+        description="The APIs that are pulled, by the source whose files they drop: ANALYTICS_API__<SOURCE>__URL, …",
+    )
+    pull_from_hour: int = Field(
+        6, ge=0, le=23, description="The hour (UTC) from which on the day's pull of each API is made."
+    )
+
+    def __hash__(self) -> int:
+        """Equal settings have equal hashes; not all that differ have different ones."""
+        return hash((self.data_dir, self.dagster_home, self.dbt_target, self.user))
+
     @property
     def inbox_dir(self) -> Path:
         """Where people and programs drop files: one folder a source, named as the source."""
@@ -131,8 +177,11 @@ class Settings(BaseSettings):
         return self.data_dir / "exports"
 
 
-SECRETS = ("ANALYTICS_WEBHOOK_URL",)
-"""Variables whose values are shown nowhere."""
+def is_secret(variable: str) -> bool:
+    """Whether the value of a variable is shown nowhere."""
+    return variable == "ANALYTICS_WEBHOOK_URL" or variable.endswith(
+        ("__KEY", "__URL")
+    )  # in an address a password may stand
 
 
 @cache

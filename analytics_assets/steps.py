@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from dagster import AssetExecutionContext, AssetSpec
+from dagster import AssetExecutionContext, AssetSpec, OpExecutionContext
 
 from analytics_assets.attempts import Attempts
 from analytics_assets.failures import for_dagster, is_transient, sentence
@@ -54,7 +54,9 @@ def fail(settings: Settings, names: Iterable[str], window: Window, error: Except
         logger.warning(f"the failure could not be recorded: {unwritable}")
 
 
-def dagster_error(context: AssetExecutionContext, settings: Settings, error: Exception | str) -> Exception:
+def dagster_error(
+    context: AssetExecutionContext | OpExecutionContext, settings: Settings, error: Exception | str
+) -> Exception:
     """What to raise for an error: the step is tried again when that may help."""
     return for_dagster(
         sentence(error),

@@ -168,11 +168,11 @@ def offsets_of(mapping: PartitionMapping | None) -> Offsets:
 
 
 def upstream_by_asset(graph: BaseAssetGraph) -> dict[str, dict[str, Offsets]]:
-    """The partitioned assets, each after those that it reads, and how it reads them."""
+    """The partitioned assets that the automation makes, each after those that it reads, and how it reads them."""
     found = {}
     for key in graph.toposorted_asset_keys:
         node = graph.get(key)
-        if node.partitions_def is not None:
+        if node.partitions_def is not None and node.automation_condition is not None:
             found[key.path[-1]] = {
                 parent.path[-1]: offsets_of(node.partition_mappings.get(parent))
                 for parent in sorted(node.parent_keys)

@@ -328,6 +328,30 @@ def bench_session_late(runs: int, events_a_day: int = 100_000) -> list[Figure]:
     return [Figure("SQL of the days that a late event touches / of the same days at first", late, first, "s", 1)]
 
 
+# ------------------------------------------------------------------------------------------------------ extract
+
+
+def bench_extract(runs: int, pages: int) -> list[Figure]:
+    """A pull of pages of 500 records against a loop that only reads them; memory; and how much of a budget is used."""
+    from analytics_assets_tests.pages import RECORDS_PER_PAGE, pages_served
+    from benchmarks import extract
+
+    with tempfile.TemporaryDirectory() as folder, pages_served(pages) as url:
+        ours, bare = in_turn(
+            runs, lambda: child(extract.OURS, url, str(Path(folder, "data"))), lambda: child(extract.BARE, url)
+        )
+    with tempfile.TemporaryDirectory() as folder, pages_served(10) as url:
+        few = child(extract.OURS, url, str(Path(folder, "data")))
+    took, least = extract.use_of_budget()
+    per_page = [median(side) * 1000 / pages for side in (ours, bare)]
+    peak = max(run.peak_mb for run in ours)
+    return [
+        Figure(f"a page of {RECORDS_PER_PAGE} records, processor time / bare httpx loop", *per_page, "ms", 1.5),
+        Figure(f"peak memory of {pages:,} pages / of 10 pages", peak, few.peak_mb, "MB", 1.1),
+        Figure("time of a pull within its budget / the least that the budget allows", took, least, "s", 1 / 0.95),
+    ]
+
+
 # --------------------------------------------------------------------------------------------------------- load
 
 
@@ -343,7 +367,7 @@ def bench_load(runs: int) -> list[Figure]:
     return [Figure("loading the definitions / import dagster, dagster_dbt", median(ours), median(theirs), "s", 1.5)]
 
 
-WHICH = ["load", "landing", "step", "late", "settle", "sessions", "session_day", "session_late"]
+WHICH = ["load", "landing", "step", "late", "settle", "sessions", "session_day", "session_late", "extract"]
 
 
 def main() -> None:
@@ -352,6 +376,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--gigabytes", type=float, default=2.0, help="of the CSV that is landed")
     parser.add_argument("--events", type=int, default=20_000_000, help="of which all sessions are made at once")
+    parser.add_argument("--pages", type=int, default=1_000, help="that are pulled")
     chosen = parser.parse_args()
     benches: dict[str, Callable[[], list[Figure]]] = {
         "load": lambda: bench_load(chosen.runs),
@@ -362,6 +387,7 @@ def main() -> None:
         "sessions": lambda: bench_sessions(min(chosen.runs, 3), chosen.events),
         "session_day": lambda: bench_session_day(chosen.runs),
         "session_late": lambda: bench_session_late(chosen.runs),
+        "extract": lambda: bench_extract(min(chosen.runs, 3), chosen.pages),
     }
     console = Console(width=120)
     table = Table("figure", title=f"Medians on {os.cpu_count()} cores", title_justify="left")
@@ -378,7 +404,7 @@ def main() -> None:
                 f"{figure.ours:,.1f} {figure.unit}",
                 f"{figure.theirs:,.1f} {figure.unit}",
                 f"[{colour}]{figure.ratio:.2f}[/{colour}]",
-                f"{figure.bound:g}",
+                f"{figure.bound:.3g}",
             )
     console.print(table)
     sys.exit(missed > 0)

@@ -1,62 +1,63 @@
 """A stand-in for an advertising API on loopback: simulated campaigns, and what real APIs do, by switches.
 
-`analytics-assets serve-campaigns-api` serves it. Nothing here is imported by the assets.
+`analytics-assets serve-campaigns-api` serves it, and so do the demo and the tests. No asset imports it.
 """
 
 import asyncio
 import json
+import secrets
+import threading
+import time
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from random import Random
 from typing import Any
 from urllib.parse import urlencode
 
+import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from analytics_assets.partitions import ONE_DAY, Window
-
-PLATFORMS = ("search", "social", "video", "display")
-COUNTRIES = ("DE", "FR", "US", "BR", "JP", "ZZ")  # the last one is in no lookup
-CURRENCIES = {"US": "USD", "BR": "BRL", "JP": "JPY"}
-SETTLING_DAYS = 3  # for so long a day's figures are still corrected
-
 Record = dict[str, Any]
 
+LARGEST_PAGE = 500
 
-@dataclass
-class Faults:
-    """What goes wrong, and when. A number counts requests from 1; a set names those that fail.
+FAULTS: Mapping[str, str] = {
+    "408 … 599": "answers with that status",
+    "cut": "breaks the connection in the middle of the answer",
+    "silent": "says nothing for longer than a client waits",
+    "slow": "takes a second",
+    "garbage": "answers with what is no JSON",
+    "empty": "answers with a page without records, and names the next one",
+    "again": "sends the page before once more, and goes on from there",
+    "malformed": "puts records between the others that are none",
+    "extra": "adds a field that nobody knows to each record",
+    "retyped": "sends numbers as texts with words, and texts as numbers",
+    "shift": "answers, and then changes the first record, so that all others move up",
+    "late": "answers, and then commits a record with a time long past",
+}
+"""What can be made to go wrong with a request, and what the API then does."""
 
-    Attributes:
-        key: the key that is asked for; any other is refused with `refusal`.
-        limit: requests in any `limit_seconds`; further ones get 429.
-        retry_after: how 429 says when to come again: `seconds`, `date`, or `` for not at all.
-        statuses: the status that a request gets instead of its answer.
-        cut: requests whose connection breaks in the middle of the answer.
-        slow: seconds that a request is kept waiting.
-        repeat: pages that are served twice in a row.
-        malformed: pages that hold a record that is none.
-        added: what is committed after a request was answered, by its number; with an old time it is a late commit, and
-            with a new one it shifts the pages behind it.
+
+def parse_faults(said: Iterable[str]) -> dict[int, str]:
+    """`["503@3,7", "cut@5"]` as the fault of each request, counted from 1.
+
+    Raises:
+        ValueError: no fault, or no numbers.
     """
-
-    key: str = "demo"
-    refusal: int = 401
-    limit: int | None = None
-    limit_seconds: float = 60.0
-    retry_after: str = "seconds"
-    statuses: Mapping[int, int] = field(default_factory=dict)
-    cut: frozenset[int] = frozenset()
-    slow: Mapping[int, float] = field(default_factory=dict)
-    repeat: frozenset[int] = frozenset()
-    malformed: frozenset[int] = frozenset()
-    added: Mapping[int, Sequence[Record]] = field(default_factory=dict)
+    found = {}
+    for one in said:
+        name, _, numbers = one.partition("@")
+        is_status = name.isdecimal() and 400 <= int(name) <= 599
+        if not (is_status or name in FAULTS) or not all(n.isdecimal() for n in numbers.split(",")):
+            raise ValueError(f"{one!r} is no fault; say one as 503@3,7, with a status or one of {', '.join(FAULTS)}")
+        found.update({int(number): name for number in numbers.split(",")})
+    return found
 
 
 @dataclass
@@ -64,16 +65,30 @@ class CampaignsApi:
     """The API and what it saw.
 
     Attributes:
-        requests: the parameters of each request, in order.
+        records: all versions of all records.
+        key: what the header `api_key` must hold; other keys are refused with the status `refusal`.
+        limit: requests in any `limit_seconds`; further ones get 429.
+        retry_after: how 429 says when to come again: `seconds`, `date`, or `none`.
+        faults: what goes wrong with which request.
+        clock: versions that are newer than now are not there yet; without one all are.
+        requests: the parameters of each request, in their order.
         refused: how many requests came beyond the limit.
     """
 
     records: list[Record]
-    faults: Faults = field(default_factory=Faults)
+    key: str = "demo"
+    refusal: int = 401
     page_size: int = 100
+    limit: int | None = None
+    limit_seconds: float = 60.0
+    retry_after: str = "seconds"
+    faults: Mapping[int, str] = field(default_factory=dict)
+    silence_seconds: float = 60.0
+    clock: Callable[[], datetime] | None = None
     requests: list[dict[str, str]] = field(default_factory=list)
     refused: int = 0
     _times: deque[float] = field(default_factory=deque)
+    _repeated: int = 0  # pages that were sent twice
 
     def app(self) -> Starlette:
         """The ASGI application."""
@@ -82,105 +97,138 @@ class CampaignsApi:
     async def campaigns(self, request: Request) -> Response:
         """One page, the records that changed longest ago first."""
         self.requests.append(dict(request.query_params))
-        number, faults = len(self.requests), self.faults
+        fault = self.faults.get(len(self.requests), "")
         if (limited := self._limited()) is not None:
             return limited
-        if number in faults.slow:
-            await asyncio.sleep(faults.slow[number])
-        if status := faults.statuses.get(number):
-            return JSONResponse({"error": "it was not to be"}, status)
-        if request.headers.get("api_key") != faults.key:
-            return JSONResponse({"error": "wrong api_key"}, faults.refusal)
-        body, headers = self._page(request, number)
-        self.records += faults.added.get(number, [])
-        if number in faults.cut:
+        if not secrets.compare_digest(request.headers.get("api_key", ""), self.key):
+            return JSONResponse({"error": "wrong api_key"}, self.refusal)
+        if fault.isdecimal():
+            return JSONResponse({"error": "it was not to be"}, int(fault), headers=self._come_again(0.0, fault))
+        if fault in ("slow", "silent"):
+            await asyncio.sleep(1.0 if fault == "slow" else self.silence_seconds)
+        if fault == "garbage":
+            return Response("<html>Bad gateway</html>", media_type="text/html")
+        body, headers = self._page(request, fault)
+        if fault == "cut":
             text = json.dumps(body).encode()
             return Response(text[: len(text) // 2], headers={"Content-Length": str(len(text))})
+        self._commit(fault)
         return JSONResponse(body, headers=headers)
 
+    def visible(self) -> list[Record]:
+        """The newest version of each record that is there by now, those that changed longest ago first."""
+        now = f"{self.clock():%Y-%m-%dT%H:%M:%SZ}" if self.clock else "9999"
+        newest: dict[tuple[str, str], Record] = {}
+        for record in self.records:
+            at = record["last_updated_at"]
+            held = newest.get(identity(record))
+            if at <= now and (held is None or held["last_updated_at"] <= at):
+                newest[identity(record)] = record
+        return sorted(newest.values(), key=lambda record: (record["last_updated_at"], *identity(record)))
+
     def _limited(self) -> Response | None:
-        if self.faults.limit is None:
+        if self.limit is None:
             return None
-        now = asyncio.get_running_loop().time()
-        while self._times and self._times[0] + self.faults.limit_seconds <= now:
+        now = time.monotonic()
+        while self._times and self._times[0] + self.limit_seconds <= now:
             self._times.popleft()
-        if len(self._times) < self.faults.limit:
+        if len(self._times) < self.limit:
             self._times.append(now)
             return None
         self.refused += 1
-        wait = self._times[0] + self.faults.limit_seconds - now
-        said = {
-            "seconds": str(int(wait) + 1),
-            "date": format_datetime(datetime.now(UTC) + timedelta(seconds=int(wait) + 1), usegmt=True),
-        }.get(self.faults.retry_after)
-        return JSONResponse({"error": "too many requests"}, 429, headers={"Retry-After": said} if said else {})
+        wait = self._times[0] + self.limit_seconds - now
+        return JSONResponse({"error": "too many requests"}, 429, headers=self._come_again(wait, "429"))
 
-    def _page(self, request: Request, number: int) -> tuple[dict[str, Any], dict[str, str]]:
+    def _come_again(self, wait: float, status: str) -> dict[str, str]:
+        """`Retry-After` of an answer that is none; both its forms know whole seconds only."""
+        if status != "429" or self.retry_after == "none":
+            return {}
+        whole = int(wait) + 1
+        if self.retry_after == "seconds":
+            return {"Retry-After": str(whole)}
+        return {"Retry-After": format_datetime(datetime.now(UTC) + timedelta(seconds=whole), usegmt=True)}
+
+    def _page(self, request: Request, fault: str) -> tuple[dict[str, Any], dict[str, str]]:
         asked = dict(request.query_params)
-        size = min(int(asked.get("page_size", self.page_size)), 500)
-        found = sorted(
-            (record for record in self.records if str(record["last_updated_at"]) >= asked.get("last_updated_at", "")),
-            key=lambda record: (str(record["last_updated_at"]), str(record["id"])),
+        size = max(1, min(int(asked.get("page_size", self.page_size)), LARGEST_PAGE))
+        found = [r for r in self.visible() if r["last_updated_at"] >= asked.get("last_updated_at", "")]
+        is_numbered = "page" in asked
+        if asked.get("page") == "1":
+            self._repeated = 0
+        start = (
+            (int(asked["page"]) - 1 - self._repeated) * size
+            if is_numbered
+            else int(asked.get("cursor", "0").split("-")[0])
         )
-        start = int(asked["cursor"]) if "cursor" in asked else (int(asked.get("page", "1")) - 1) * size
-        if number - 1 in self.faults.repeat:
+        if fault == "again":
             start = max(0, start - size)
-        data: list[Any] = found[start : start + size]
-        if number in self.faults.malformed:
-            data = [*data, {"id": None, "metrics": "none"}]
+            self._repeated += is_numbered
+        data: list[Any] = [] if fault == "empty" else [_spoiled(r, fault) for r in found[start : start + size]]
+        if fault == "malformed":
+            data[1:1] = [None, "a text", {"id": "campaign-x", "metrics": "none"}, {"id": None, "metrics": [7]}]
         body: dict[str, Any] = {"data": data, "total": len(found)}
         headers = {}
-        if start + size < len(found):
-            body["next_cursor"] = str(start + size)
-            following = urlencode({**asked, "cursor": start + size})
-            headers["Link"] = f'<{request.url.replace(query=following)}>; rel="next"'
+        following = start if fault == "empty" else start + size
+        if following < len(found):
+            body["next_cursor"] = f"{following}-{len(self.requests)}"  # one that never comes twice
+            parameters = urlencode({**asked, "cursor": body["next_cursor"]})
+            headers["Link"] = f'<{request.url.replace(query=parameters)}>; rel="next"'
         return body, headers
 
+    def _commit(self, fault: str) -> None:
+        """What others write while pages are read."""
+        if fault not in ("shift", "late"):
+            return
+        held = self.visible()
+        at = held[-1]["last_updated_at"] if fault == "shift" else held[0]["last_updated_at"]
+        name = {} if fault == "shift" else {"id": f"{held[0]['id']}-late"}
+        self.records.append({**held[0], **name, "last_updated_at": at})
 
-# -------------------------------------------------------------------------------------------------------- records
+
+def identity(record: Record) -> tuple[str, str]:
+    """What stays the same in all versions of a record: a campaign and the first day that it tells of."""
+    metrics = record["metrics"]
+    return str(record["id"]), min((str(line["date"]) for line in metrics), default="")
 
 
-def simulated(window: Window, campaigns: int, random: Random) -> list[Record]:
-    """Campaigns with the metrics of each day and country, as the API nests them, as of the end of the window.
+def _spoiled(record: Record, fault: str) -> Record:
+    if fault == "extra":
+        lines = [{**line, "reach": 7} for line in record["metrics"]]
+        return {**record, "objective": "sales", "metrics": lines}
+    if fault == "retyped":
+        lines = [
+            {**line, "impressions": f"{line['impressions']} or so", "cost": float(line["cost"])}
+            for line in record["metrics"]
+        ]
+        return {**record, "name": 7, "metrics": lines}
+    return record
 
-    A record holds a month of its campaign; it was last updated when a day of that month was last corrected.
+
+@contextmanager
+def served(api: CampaignsApi, port: int = 0) -> Iterator[str]:
+    """Serves on loopback until the block ends.
+
+    Args:
+        port: 0 takes one that is free.
+
+    Returns:
+        The address.
+
+    Raises:
+        OSError: the port is taken.
     """
-    return [_record(number, month, random) for number in range(campaigns) for month in _months(window)]
-
-
-def _months(window: Window) -> Iterable[Window]:
-    days = list(window.days())
-    for first in [day for day in days if day.day == 1 or day == days[0]]:
-        last = max(day for day in days if (day.year, day.month) == (first.year, first.month))
-        yield Window.of_days(first, last)
-
-
-def _record(number: int, month: Window, random: Random) -> Record:
-    platform = PLATFORMS[number % len(PLATFORMS)]
-    countries = random.sample(COUNTRIES, random.choice([1, 2, 3]))
-    updated = datetime.combine(month.end + random.randrange(SETTLING_DAYS) * ONE_DAY, datetime.min.time())
-    return {
-        "id": f"campaign-{number:04}-{month.start:%Y-%m}",
-        "name": f"{platform.title()} {number}",
-        "platform": platform,
-        "budget": {"amount": random.randrange(500, 5_000), "currency": "EUR", "period": "daily"},
-        "targeting": {"countries": countries, "age": "18-65"},
-        "metrics": [_metrics(day, country, random) for day in month.days() for country in countries],
-        "last_updated_at": f"{updated + timedelta(seconds=random.randrange(86_400)):%Y-%m-%dT%H:%M:%SZ}",
-    }
-
-
-def _metrics(day: date, country: str, random: Random) -> Record:
-    impressions = random.randrange(200, 20_000)
-    clicks = sum(random.random() < 0.03 for _ in range(impressions // 20)) * 20 // 7
-    conversions = clicks // random.randrange(8, 40)
-    return {
-        "date": day.isoformat(),
-        "country": country,
-        "impressions": impressions,
-        "clicks": clicks,
-        "cost": f"{clicks * random.uniform(0.1, 0.9):.2f}",
-        "conversions": conversions,
-        "revenue": f"{conversions * random.uniform(10, 90):.2f}",
-        "currency": CURRENCIES.get(country, "EUR"),
-    }
+    config = uvicorn.Config(api.app(), host="127.0.0.1", port=port, log_level="critical", timeout_graceful_shutdown=1)
+    sock = config.bind_socket() if port == 0 else None
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [sock] if sock else None}, daemon=True)
+    thread.start()
+    while not server.started:
+        if not thread.is_alive():
+            raise OSError(f"port {port} is taken by another program; choose one with --port")
+        time.sleep(0.01)
+    address = server.servers[0].sockets[0].getsockname()
+    try:
+        yield f"http://{address[0]}:{address[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(timeout=10)

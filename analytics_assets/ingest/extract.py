@@ -1,43 +1,79 @@
 """A pull of an API: its records become one JSON Lines file in the inbox, which is whole or not there.
 
-What was fetched is kept page by page, so that a pull that dies goes on where it stopped. No Dagster here, and nothing of
-what the records mean.
+What was fetched is kept page by page, so that a pull that dies goes on where it stopped. No Dagster here, and nothing
+of what the records mean.
 """
 
 import json
+import logging
 import os
-from collections.abc import Callable
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from analytics_assets.files import only_one, replacing
-from analytics_assets.ingest.rest import Endpoint, Page, Place, RestClient
-from analytics_assets.settings import Settings
+import duckdb
+from filelock import FileLock, Timeout
+
+from analytics_assets.files import replacing
+from analytics_assets.ingest.formats import read_batches
+from analytics_assets.ingest.parse import parse_batch
+from analytics_assets.ingest.rest import Budget, Endpoint, Page, Place, RestClient, RestRefused
+from analytics_assets.ingest.source import Source
+from analytics_assets.settings import Api, Settings
+from analytics_assets.versions import digest
+
+logger = logging.getLogger(__name__)
 
 TOO_OLD = timedelta(days=1)
 """A pull that stopped so long ago is begun anew: its pages have shifted too far."""
+
+SAYS_EVERY = 2.0
+"""Seconds between two lines of progress."""
 
 _TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
 @dataclass(frozen=True)
 class Extract:
-    """A kind of pull.
+    """A kind of pull, which drops files of a source.
 
     Attributes:
-        source: the source whose files the pulls are; the asset is `<source>_extract`.
+        source: whose files the pulls are; the asset is `<source>_extract`.
         endpoint: what is asked for.
         since: the parameter that asks for records that changed at that time or later.
-        overlap: how much earlier than the watermark a pull begins: what is committed late by less is not missed.
-        sweep_days: so often a pull asks for everything from the first partition on.
+        changed: the source's column that says when a record was last changed.
+        pulled: the source's column that says when the pull began that brought it.
     """
 
-    source: str
+    source: Source
     endpoint: Endpoint
     since: str
-    overlap: timedelta = timedelta(hours=1)
-    sweep_days: int = 7
+    changed: str
+    pulled: str = "pulled_at"
+
+    @property
+    def asset(self) -> str:
+        """The name of its asset."""
+        return f"{self.source.name}_extract"
+
+
+@dataclass(frozen=True)
+class Span:
+    """What a pull asks for.
+
+    Attributes:
+        since: records that changed then or later (UTC).
+        is_sweep: whether that is everything, to catch what was committed too late for the pulls before.
+        usual: since when it would ask if it were no sweep.
+    """
+
+    since: datetime
+    is_sweep: bool = False
+    usual: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -45,16 +81,21 @@ class Progress:
     """How far a pull has come; it is kept after each page.
 
     Attributes:
+        asked: a hash of what is asked for and where; another one cannot go on with its pages.
         started_at: when the pull began (UTC); names its file, and stands in each of its lines as `pulled_at`.
         since: what changed then or later is asked for.
         is_sweep: whether that is everything.
+        usual: since when it would ask if it were no sweep; empty before anything was pulled.
         place: where the next page is; None when all are fetched.
         size: bytes of the file that belong to fetched pages.
+        resumed: how often it was gone on with.
     """
 
+    asked: str
     started_at: str
     since: str
     is_sweep: bool
+    usual: str
     place: Place | None
     size: int = 0
     pages: int = 0
@@ -62,98 +103,212 @@ class Progress:
     resumed: int = 0
 
 
-def pull(
-    extract: Extract,
-    settings: Settings,
-    client: RestClient,
-    begin: Callable[[], tuple[datetime, bool]],
-    announce: Callable[[Progress, int], None] = lambda progress, left: None,
-) -> Progress:
-    """Pulls once, or goes on with a pull that stopped; a second one at the same time waits for the first.
+@dataclass(frozen=True)
+class Pulled:
+    """What a pull came to.
 
-    Args:
-        begin: since when a new pull asks, and whether that is a sweep.
-        announce: told after each page, with the requests that are left in the budget.
-
-    Raises:
-        RestError: the API could not be read; what was fetched is kept.
-        OSError: a page could not be written.
+    Attributes:
+        file: what it dropped; None where there was no record.
+        requests: those of this process, tries that failed among them.
+        committed_late: of a sweep, the rows that the pulls before it could not see any more.
+        waited_seconds: for the budget.
     """
-    folder = settings.lake_dir / "extracts" / extract.source
-    state, fetched = folder / "progress.json", folder / "pages.jsonl"
-    with only_one(folder / ".lock"):
-        progress = _resumed(state, fetched) or _begun(extract, begin)
-        if progress.place is not None:
-            for page in client.pages(progress.place, **{extract.since: progress.since}):
-                progress = _kept(progress, page, state, fetched)
-                announce(progress, client.budget.left)
-        if fetched.exists():  # else a kill came between this and the next line
-            _hand_over(fetched, settings.inbox_dir / extract.source / f"{extract.source}-{_named(progress)}.jsonl")
-        state.unlink(missing_ok=True)
-    return progress
+
+    progress: Progress
+    file: Path | None
+    requests: int
+    requests_left: int
+    waited_seconds: float
+    committed_late: int | None
 
 
-def watermark(newest: datetime | None, first: datetime, overlap: timedelta) -> datetime:
-    """Since when to ask: the newest time that is known, less the overlap, and never before the first partition."""
+def since_when(newest: datetime | None, first: datetime, overlap: timedelta) -> datetime:
+    """From the newest time that is known, less the overlap, and never before the first partition."""
     return max(first, newest - overlap) if newest else first
 
 
-def _begun(extract: Extract, begin: Callable[[], tuple[datetime, bool]]) -> Progress:
-    since, is_sweep = begin()
-    return Progress(
-        started_at=datetime.now(UTC).strftime(_TIME),
-        since=since.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        is_sweep=is_sweep,
-        place=extract.endpoint.pagination.first(),
-    )
+class Pull:
+    """Pulls of one API; two at the same time come one after the other."""
 
+    def __init__(self, extract: Extract, api: Api, settings: Settings) -> None:
+        self._extract, self._api, self._settings = extract, api, settings
+        folder = settings.lake_dir / "extracts" / extract.source.name
+        self._folder = folder
+        self._state, self._fetched, self._swept = folder / "progress.json", folder / "pages.jsonl", folder / "swept.txt"
+        self._asked = digest([api.url, repr(extract.endpoint), extract.since])
+        self._said_at = 0.0
 
-def _resumed(state: Path, fetched: Path) -> Progress | None:
-    """The pull that stopped, with the half page cut off that was being written; None where there is none to go on with."""
-    if not state.exists():
-        fetched.unlink(missing_ok=True)
-        return None
-    progress = Progress(**json.loads(state.read_text()))
-    age = datetime.now(UTC) - datetime.strptime(progress.started_at, _TIME).replace(tzinfo=UTC)
-    if progress.place is not None and age > TOO_OLD:
-        state.unlink()
-        fetched.unlink(missing_ok=True)
-        return None
-    if fetched.exists():
-        os.truncate(fetched, progress.size)
-    return replace(progress, resumed=progress.resumed + 1)
+    def swept_at(self) -> datetime | None:
+        """When the last sweep began."""
+        return _read_time(self._swept.read_text().strip()) if self._swept.exists() else None
 
+    def run(self, begin: Callable[[], Span]) -> Pulled:
+        """Pulls once, or goes on with a pull that stopped.
 
-def _kept(progress: Progress, page: Page, state: Path, fetched: Path) -> Progress:
-    """The page is written, and then that it is: in the other order a kill would lose it."""
-    lines = "".join(
-        json.dumps({"pulled_at": progress.started_at, "record": record}, ensure_ascii=False) + "\n"
-        for record in page.records
-    ).encode()
-    with fetched.open("ab") as file:
-        file.write(lines)
-        file.flush()
-        os.fsync(file.fileno())
-    progress = replace(
-        progress,
-        place=page.next,
-        size=progress.size + len(lines),
-        pages=progress.pages + 1,
-        records=progress.records + len(page.records),
-    )
-    with replacing(state) as temporary:
+        Args:
+            begin: what a new pull asks for.
+
+        Raises:
+            RestError: the API could not be read; what was fetched is kept.
+            OSError: a page could not be written.
+        """
+        with self._alone():
+            progress = self._resumed()
+            if progress is not None and progress.place is not None:
+                try:
+                    return self._finish(progress)
+                except RestRefused as error:
+                    if not (error.may_be_the_place and self._pages_kept() == progress.pages):
+                        raise
+                    logger.warning(f"{self._name}: the API does not go on where the last pull stopped; pulling anew")
+                    progress = None
+            return self._finish(progress or self._begun(begin()))
+
+    @property
+    def _name(self) -> str:
+        return self._extract.source.name
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self._folder / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            logger.info(f"{self._name}: another pull is going on; this one comes after it")
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _begun(self, span: Span) -> Progress:
+        self._fetched.unlink(missing_ok=True)
+        progress = Progress(
+            asked=self._asked,
+            started_at=datetime.now(UTC).strftime(_TIME),
+            since=span.since.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            is_sweep=span.is_sweep,
+            usual=span.usual.strftime(_TIME) if span.usual else "",
+            place=self._extract.endpoint.pagination.first(),
+        )
+        self._keep(progress)
+        return progress
+
+    def _resumed(self) -> Progress | None:
+        """The pull that stopped, with what does not belong to a whole page cut off; None where there is none."""
+        progress = self._kept()
+        if progress is None or progress.asked != self._asked:
+            return None
+        if progress.place is not None and datetime.now(UTC) - _read_time(progress.started_at) > TOO_OLD:
+            return None
+        size = self._fetched.stat().st_size if self._fetched.exists() else 0
+        if size < progress.size:  # the machine went down before the pages were on its disk
+            return None
+        if size:
+            os.truncate(self._fetched, progress.size)
+        return replace(progress, resumed=progress.resumed + 1)
+
+    def _kept(self) -> Progress | None:
+        try:
+            return Progress(**json.loads(self._state.read_text()))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
+
+    def _pages_kept(self) -> int:
+        kept = self._kept()
+        return kept.pages if kept else 0
+
+    def _finish(self, progress: Progress) -> Pulled:
+        api = self._api
+        budget = Budget(api.requests, api.seconds)
+        with RestClient(
+            api.url,
+            api.key,
+            self._extract.endpoint,
+            budget,
+            patience_seconds=api.patience_seconds,
+            timeout_seconds=api.timeout_seconds,
+        ) as client:
+            if progress.place is not None:
+                self._fetched.touch()
+                with self._fetched.open("ab") as file:
+                    for page in client.pages(progress.place, **{self._extract.since: progress.since}):
+                        progress = self._add(progress, page, file.write, file.flush)
+                        self._say(progress, client.tries, budget.left)
+        late = self._committed_late(progress)
+        file = self._hand_over(progress)
+        if progress.is_sweep:
+            with replacing(self._swept) as temporary:
+                temporary.write_text(progress.started_at)
+        self._state.unlink(missing_ok=True)
+        return Pulled(progress, file, client.tries, budget.left, budget.waited, late)
+
+    def _add(
+        self, progress: Progress, page: Page, write: Callable[[bytes], int], flush: Callable[[], None]
+    ) -> Progress:
+        """The page is written, and then that it is: in the other order a kill would lose it."""
+        before = f'{{"{self._extract.pulled}": "{progress.started_at}", "record": '.encode()
+        lines = b"".join(part for record in page.records for part in (before, record, b"}\n"))
+        write(lines)
+        flush()
+        progress = replace(
+            progress,
+            place=page.next,
+            size=progress.size + len(lines),
+            pages=progress.pages + 1,
+            records=progress.records + len(page.records),
+        )
+        self._keep(progress)
+        return progress
+
+    def _keep(self, progress: Progress) -> None:
+        """Survives a kill. It need not survive a power cut, after which what is lacking is seen and pulled anew."""
+        temporary = self._state.with_suffix(".tmp")
         temporary.write_text(json.dumps(asdict(progress)))
-    return progress
+        temporary.replace(self._state)
+
+    def _say(self, progress: Progress, requests: int, left: int) -> None:
+        now = time.monotonic()
+        if progress.place is None or now - self._said_at >= SAYS_EVERY:
+            self._said_at = now
+            logger.info(
+                f"{self._name}: {progress.pages:,} pages, {progress.records:,} records, {requests:,} requests; "
+                f"{left:,} of {self._api.requests:,} left in {self._api.seconds:g} s"
+            )
+
+    def _hand_over(self, progress: Progress) -> Path | None:
+        """Copies what was fetched into the inbox, where it may be on another disk; twice gives the same file."""
+        if progress.size == 0:
+            self._fetched.unlink(missing_ok=True)
+            return None
+        name = progress.started_at.replace(":", "").replace(".", "-")
+        target = self._settings.inbox_dir / self._name / f"{self._name}-{name}.jsonl"
+        with replacing(target) as temporary:
+            shutil.copyfile(self._fetched, temporary)
+        self._fetched.unlink()
+        return target
+
+    def _committed_late(self, progress: Progress) -> int | None:
+        """Rows of a sweep that changed before the usual pull would ask for them, and that never landed."""
+        if not (progress.is_sweep and progress.usual and progress.size):
+            return None
+        source, before = self._extract.source, _read_time(progress.usual).replace(tzinfo=None)
+        landed = sorted(map(str, (self._settings.landed_dir / self._name).glob("*/*.parquet")))
+        key = ", ".join(f'"{c}"' for c in (*source.key, source.time, self._extract.changed))
+        found = 0
+        with duckdb.connect(config={"memory_limit": self._settings.duckdb_memory_limit}) as connection:
+            for batch in read_batches(self._fetched, source):
+                rows = parse_batch(batch, source, "", datetime.now()).accepted
+                connection.register("rows", rows)
+                sql = f'select distinct {key} from rows where "{self._extract.changed}" < ?'
+                values: list[object] = [before]
+                if landed:
+                    sql, values = f"{sql} except select {key} from read_parquet(?)", [before, landed]
+                counted = connection.execute(f"select count(*) from ({sql})", values).fetchone()
+                found += counted[0] if counted else 0
+        return found
 
 
-def _hand_over(fetched: Path, target: Path) -> None:
-    if fetched.stat().st_size == 0:
-        fetched.unlink()
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    fetched.replace(target)
-
-
-def _named(progress: Progress) -> str:
-    """The pull's start as a part of a file name."""
-    return progress.started_at.replace(":", "").replace(".", "-")
+def _read_time(text: str) -> datetime:
+    return datetime.strptime(text, _TIME).replace(tzinfo=UTC)

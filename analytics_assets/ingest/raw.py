@@ -1,6 +1,6 @@
 """From a source's spec to its Dagster assets: what landed, the raw days, and their checks."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -52,10 +52,15 @@ def build_source_assets(
     automation: Automation,
     group: str,
     owner: str,
+    dropped_by: Sequence[str] = (),
 ) -> list[AssetsDefinition]:
-    """The landing of a source and its raw days."""
+    """The landing of a source and its raw days.
+
+    Args:
+        dropped_by: the assets that drop files of the source.
+    """
     return [
-        _landed_asset(source, settings, group, owner),
+        _landed_asset(source, settings, group, owner, dropped_by),
         _raw_asset(source, settings, partitions, automation, group, owner),
     ]
 
@@ -63,7 +68,9 @@ def build_source_assets(
 # ------------------------------------------------------------------------------------------------------ landing
 
 
-def _landed_asset(source: Source, settings: Settings, group: str, owner: str) -> AssetsDefinition:
+def _landed_asset(
+    source: Source, settings: Settings, group: str, owner: str, dropped_by: Sequence[str]
+) -> AssetsDefinition:
     name = LANDED_PREFIX + source.name
 
     @asset(
@@ -71,6 +78,7 @@ def _landed_asset(source: Source, settings: Settings, group: str, owner: str) ->
         group_name=group,
         owners=[owner],
         kinds={"file", "parquet"},
+        deps=[AssetDep(asset_name) for asset_name in dropped_by],
         description=f"Files of {source.name} in the inbox, each landed once. {source.description}",
         check_specs=[
             AssetCheckSpec("files_are_readable", asset=name, description="Every file could be read."),

@@ -3,16 +3,19 @@
 Knows how to ask and when to try again. What the records mean, and where they are kept, is not known here.
 """
 
-import random
+import json
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 import httpx
+import msgspec
+import tenacity
 from pydantic import SecretStr
 
 Place = Mapping[str, str]
@@ -20,14 +23,39 @@ Place = Mapping[str, str]
 
 
 class RestError(Exception):
-    """The API could not be read, and the message says why; to ask again may help."""
+    """The API could not be read; the message says why."""
+
+
+class RestUnavailable(RestError, ConnectionError):
+    """It did not answer as it should, however often it was asked; later it may."""
 
 
 class RestRefused(RestError):
-    """The API refused, and would refuse again: a wrong key, a wrong address."""
+    """It refused, and would refuse again: a wrong key, a wrong address.
+
+    Attributes:
+        may_be_the_place: whether it may be the page alone that it does not know any more.
+    """
+
+    def __init__(self, message: str, *, may_be_the_place: bool = False) -> None:
+        super().__init__(message)
+        self.may_be_the_place = may_be_the_place
 
 
 # --------------------------------------------------------------------------------------------------- pagination
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the API said to a request: from where, the members of the body, the records, the links in the header.
+
+    Members and records are JSON, as it was sent: numbers keep their digits, and nothing is read that nobody asks for.
+    """
+
+    url: httpx.URL
+    members: Mapping[str, msgspec.Raw]
+    records: list[msgspec.Raw]
+    links: Mapping[str, Mapping[str, str]]
 
 
 class Pagination(Protocol):
@@ -36,7 +64,7 @@ class Pagination(Protocol):
     def first(self) -> Place:
         """Where the first page is."""
 
-    def next(self, place: Place, response: httpx.Response, records: int) -> Place | None:
+    def next(self, place: Place, answer: Answer) -> Place | None:
         """Where the page after one is; None after the last."""
 
 
@@ -53,9 +81,9 @@ class PageNumbers:
         """Page 1."""
         return {self.parameter: "1"}
 
-    def next(self, place: Place, response: httpx.Response, records: int) -> Place | None:
+    def next(self, place: Place, answer: Answer) -> Place | None:
         """The page with the next number."""
-        return {self.parameter: str(int(place[self.parameter]) + 1)} if records else None
+        return {self.parameter: str(int(place[self.parameter]) + 1)} if answer.records else None
 
 
 @dataclass(frozen=True)
@@ -69,17 +97,19 @@ class Cursor:
         """No cursor."""
         return {}
 
-    def next(self, place: Place, response: httpx.Response, records: int) -> Place | None:
+    def next(self, place: Place, answer: Answer) -> Place | None:
         """The page with the cursor that this one names; a page may be empty and still name one.
 
         Raises:
-            RestError: it names the cursor by which it was found.
+            RestUnavailable: it names the cursor by which it was found.
         """
-        cursor = response.json().get(self.member)
+        cursor = msgspec.json.decode(answer.members.get(self.member, b"null"))
         if cursor is None or cursor == "":
             return None
         if place.get(self.parameter) == str(cursor):
-            raise RestError(f"the page with the {self.parameter} {cursor} leads to itself")
+            raise RestUnavailable(
+                f"the page of {_shown(answer.url)} with the {self.parameter} {cursor} leads to itself"
+            )
         return {self.parameter: str(cursor)}
 
 
@@ -91,21 +121,21 @@ class LinkHeader:
         """The address itself."""
         return {}
 
-    def next(self, place: Place, response: httpx.Response, records: int) -> Place | None:
+    def next(self, place: Place, answer: Answer) -> Place | None:
         """The address that the header calls `next`.
 
         Raises:
             RestRefused: it is another server's, which must not see the key.
-            RestError: it is the page's own.
+            RestUnavailable: it is the page's own.
         """
-        link = response.links.get("next")
+        link = answer.links.get("next")
         if link is None:
             return None
-        url = response.url.join(link["url"])
-        if (url.scheme, url.host, url.port) != (response.url.scheme, response.url.host, response.url.port):
+        url = answer.url.join(link["url"])
+        if (url.scheme, url.host, url.port) != (answer.url.scheme, answer.url.host, answer.url.port):
             raise RestRefused(f"the next page is on another server, {url.host}, which must not see the key")
-        if url == response.url:
-            raise RestError(f"the page {_shown(url)} leads to itself")
+        if url == answer.url:
+            raise RestUnavailable(f"a page of {_shown(answer.url)} leads to itself")
         return {"url": str(url)}
 
 
@@ -114,62 +144,58 @@ class LinkHeader:
 
 @dataclass
 class Budget:
-    """So many requests in any span of so many seconds; who asks for one more waits until the oldest is that old."""
+    """So many requests in any span of so many seconds; who asks for one more waits until the oldest is that old.
+
+    A request counts from its end on: a server that counts from when it comes in then never sees more, however long it
+    was on its way.
+    """
 
     requests: int
     seconds: float
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
-    _sent: deque[float] = field(default_factory=deque)
+    waited: float = 0.0
+    _ended: deque[float] = field(default_factory=deque)
 
-    def take(self) -> None:
-        """Waits until a request may be sent, and counts it."""
-        while (wait := self._wait()) > 0:
+    @contextmanager
+    def request(self) -> Iterator[None]:
+        """Waits until a request may be sent; the block sends it."""
+        while self.left <= 0:
+            wait = max(0.0, self._ended[0] + self.seconds - self.clock())
+            self.waited += wait
             self.sleep(wait)
-        self._sent.append(self.clock())
+        try:
+            yield
+        finally:
+            self._ended.append(self.clock())
 
     @property
     def left(self) -> int:
         """Requests that may be sent at once."""
-        self._forget()
-        return self.requests - len(self._sent)
-
-    def _wait(self) -> float:
-        self._forget()
-        return 0.0 if len(self._sent) < self.requests else self._sent[0] + self.seconds - self.clock()
-
-    def _forget(self) -> None:
-        while self._sent and self._sent[0] + self.seconds <= self.clock():
-            self._sent.popleft()
+        while self._ended and self._ended[0] + self.seconds <= self.clock():
+            self._ended.popleft()
+        return self.requests - len(self._ended)
 
 
-TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""Statuses that may be others the next time; 5xx that are not among them too, other 4xx not."""
+TRANSIENT = frozenset({408, 425, 429})
+"""The statuses below 500 that may be others the next time."""
+
+_BACKOFF = tenacity.wait_random_exponential(multiplier=0.5, max=60)
+"""Up to 0.5 s, then twice that each time, up to a minute, where the server does not say; any part of it is waited, so
+that those who failed together do not come again together (Brooker, "Exponential Backoff and Jitter", 2015)."""
 
 
-@dataclass(frozen=True)
-class Patience:
-    """How long a page is tried for.
+class _TryAgain(Exception):
+    """An answer that may be another the next time, and when the server wants to be asked again, in seconds."""
 
-    Attributes:
-        total_seconds: all waits for one page together, those that the server asks for among them.
-        first_seconds: the first wait, which doubles each time up to `longest_seconds`; a random part of it is waited
-            (full jitter: Brooker, "Exponential Backoff and Jitter", 2015).
-    """
-
-    total_seconds: float = 600.0
-    first_seconds: float = 0.5
-    longest_seconds: float = 60.0
-
-    def wait(self, tries: int, chance: random.Random) -> float:
-        """Seconds to wait after so many tries, where the server does not say."""
-        return chance.uniform(0, min(self.longest_seconds, self.first_seconds * 2 ** (tries - 1)))
+    def __init__(self, problem: str, after: float | None = None) -> None:
+        super().__init__(problem)
+        self.after = after
 
 
-def retry_after(response: httpx.Response, now: datetime) -> float | None:
-    """The seconds for which a server asks to wait, given as seconds or as a date (RFC 9110); None where it does not."""
-    said = response.headers.get("Retry-After", "").strip()
-    if said.isdecimal():
+def retry_after(said: str, now: datetime) -> float | None:
+    """The seconds for which `Retry-After` asks to wait, given as seconds or as a date (RFC 9110); None if neither."""
+    if said.strip().isdecimal():
         return float(said)
     try:
         at = parsedate_to_datetime(said)
@@ -183,9 +209,9 @@ def retry_after(response: httpx.Response, now: datetime) -> float | None:
 
 @dataclass(frozen=True)
 class Page:
-    """Records, where they stood, and where the next ones are."""
+    """Records, each a line of JSON, where they stood, and where the next ones are."""
 
-    records: list[Any]
+    records: list[msgspec.Raw]
     place: Place
     next: Place | None
 
@@ -210,7 +236,15 @@ class Endpoint:
 
 
 class RestClient:
-    """Reads an endpoint page by page. Its memory is that of one page."""
+    """Reads an endpoint page by page. Its memory is that of one page.
+
+    Args:
+        patience_seconds: how long a page is tried for, all waits together, those that the server asks for among them.
+        timeout_seconds: how long a connection, or a part of an answer, is waited for.
+
+    Raises:
+        RestRefused: the key cannot stand in a header.
+    """
 
     def __init__(
         self,
@@ -218,16 +252,24 @@ class RestClient:
         key: SecretStr,
         endpoint: Endpoint,
         budget: Budget,
-        patience: Patience = Patience(),
         *,
+        patience_seconds: float = 600.0,
         timeout_seconds: float = 30.0,
-        chance: random.Random | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._endpoint, self.budget, self._patience = endpoint, budget, patience
-        self._key, self._chance, self._sleep = key, chance or random.Random(), sleep
-        headers = {endpoint.key_header: key.get_secret_value()}
-        self._client = httpx.Client(base_url=url, headers=headers, timeout=timeout_seconds)
+        secret = key.get_secret_value().strip()
+        if not (secret and secret.isascii() and secret.isprintable()):  # httpx would show it in its error
+            raise RestRefused("the key is empty, or holds characters that cannot stand in a header")
+        self._endpoint, self._secret, self.budget = endpoint, secret, budget
+        self._client = httpx.Client(base_url=url, headers={endpoint.key_header: secret}, timeout=timeout_seconds)
+        self._retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(_TryAgain),
+            wait=_wait,
+            stop=tenacity.stop_before_delay(patience_seconds),
+            retry_error_callback=_give_up,
+            sleep=sleep,
+        )
+        self.tries = 0
 
     def __enter__(self) -> "RestClient":
         return self
@@ -243,71 +285,105 @@ class RestClient:
 
         Raises:
             RestRefused: the API refused for good.
-            RestError: it did not answer in the time that Patience allows.
+            RestUnavailable: it did not answer in the time that is had for a page.
         """
-        pagination, at = self._endpoint.pagination, place
-        following: Place | None = pagination.first() if at is None else at
+        following: Place | None = self._endpoint.pagination.first() if place is None else place
         while following is not None:
             at = following
-            response = self._fetch(at, parameters)
-            records = self._records(response)
-            following = pagination.next(at, response, len(records))
-            yield Page(records, at, following)
+            answer = self._retrying(self._ask, at, parameters)
+            following = self._endpoint.pagination.next(at, answer)
+            if following and any(self._secret in part for part in following.values()):
+                raise RestRefused("the API writes the key into the address of its next page, which would be kept")
+            yield Page(answer.records, at, following)
 
-    def _records(self, response: httpx.Response) -> list[Any]:
-        body = response.json()
-        records = body.get(self._endpoint.member) if isinstance(body, dict) else body
-        if not isinstance(records, list):
-            raise RestRefused(f"the answer to {_shown(response.url)} holds no list of {self._endpoint.member}")
-        return records
-
-    def _fetch(self, place: Place, parameters: Mapping[str, str]) -> httpx.Response:
-        waited, tries = 0.0, 0
-        while True:
-            self.budget.take()
-            tries += 1
-            asked, problem = None, ""
+    def _ask(self, place: Place, parameters: Mapping[str, str]) -> Answer:
+        with self.budget.request():
+            self.tries += 1
             try:
                 response = self._send(place, parameters)
-                problem = self._problem(response)
-                if not problem:
-                    return response
-                asked = retry_after(response, datetime.now(UTC))
             except httpx.TransportError as error:
-                problem = f"{self._client.base_url.host} cannot be reached: {type(error).__name__} {error}".strip()
-            wait = self._patience.wait(tries, self._chance) if asked is None else asked
-            if waited + wait > self._patience.total_seconds:
-                raise RestError(
-                    f"{problem}; gave up after {tries} tries and {waited:.0f} s, as the next wait of {wait:.0f} s would "
-                    f"exceed {self._patience.total_seconds:.0f} s in all"
-                )
-            self._sleep(wait)
-            waited += wait
+                raise _TryAgain(
+                    f"{self._client.base_url} cannot be reached ({type(error).__name__}: {error})"
+                ) from error
+        where = _shown(response.url)
+        _judge(response, where)
+        try:
+            members, records = _read(response.content, self._endpoint.member)
+        except msgspec.ValidationError as error:
+            raise RestRefused(f"the answer of {where} holds no list named {self._endpoint.member!r}") from error
+        except ValueError as error:
+            raise _TryAgain(f"{where} answered with what is no JSON") from error
+        return Answer(response.url, members, records, response.links)
 
     def _send(self, place: Place, parameters: Mapping[str, str]) -> httpx.Response:
         if "url" in place:  # it holds its own parameters
             return self._client.get(place["url"])
         return self._client.get(self._endpoint.path, params={**self._endpoint.parameters, **parameters, **place})
 
-    def _problem(self, response: httpx.Response) -> str:
-        """What is wrong with an answer that may be another the next time; nothing where it is right.
 
-        Raises:
-            RestRefused: it would be the same.
-        """
-        where, status = _shown(response.url), response.status_code
-        if response.is_success:
-            try:
-                response.json()
-            except ValueError:
-                return f"{where} answered with what is no JSON"
-            return ""
-        said = f"{where} answered {status} {response.reason_phrase}".rstrip()
-        if status in TRANSIENT or status >= 500:
-            return said
-        if status in (401, 403):
-            raise RestRefused(f"{said}: the key is wrong, or may not read this")
-        raise RestRefused(said)
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_LIST = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+def _read(content: bytes, member: str) -> tuple[Mapping[str, msgspec.Raw], list[msgspec.Raw]]:
+    """The members of a body, and the records in one of them; a body may also be the list itself.
+
+    Raises:
+        msgspec.ValidationError: there is no such list.
+        ValueError: it is no JSON.
+    """
+    # A line end can only stand between two parts of a record, since in a text it is written as \n.
+    line = content.replace(b"\n", b" ").replace(b"\r", b" ")
+    try:
+        return _split(line, member)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:  # NaN, or half a character: that costs its record later, and not the page
+        body = json.loads(line)
+        records = body.get(member) if isinstance(body, dict) else body
+        if not isinstance(records, list):
+            raise msgspec.ValidationError(f"no list named {member}") from None
+        members = body if isinstance(body, dict) else {}
+        return {name: _written(value) for name, value in members.items()}, [_written(record) for record in records]
+
+
+def _split(line: bytes, member: str) -> tuple[Mapping[str, msgspec.Raw], list[msgspec.Raw]]:
+    if line.lstrip().startswith(b"["):
+        return {}, _LIST.decode(line)
+    members = _OBJECT.decode(line)
+    return members, _LIST.decode(members.get(member, b"null"))
+
+
+def _written(value: object) -> msgspec.Raw:
+    return msgspec.Raw(json.dumps(value).encode())
+
+
+def _judge(response: httpx.Response, where: str) -> None:
+    """Raises where an answer is none: _TryAgain when the next may be, else RestRefused."""
+    if response.is_success:
+        return
+    status = response.status_code
+    said = f"{where} answered {status} {response.reason_phrase}".rstrip()
+    if status in TRANSIENT or status >= 500:
+        raise _TryAgain(said, retry_after(response.headers.get("Retry-After", ""), datetime.now(UTC)))
+    if status in (401, 403):
+        raise RestRefused(f"{said}: the key is wrong, or may not read this")
+    raise RestRefused(said, may_be_the_place=400 <= status < 500)
+
+
+def _wait(state: tenacity.RetryCallState) -> float:
+    """What the server asks for, else the backoff."""
+    error = state.outcome.exception() if state.outcome else None
+    return error.after if isinstance(error, _TryAgain) and error.after is not None else _BACKOFF(state)
+
+
+def _give_up(state: tenacity.RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    tries = "1 try" if state.attempt_number == 1 else f"{state.attempt_number} tries"
+    raise RestUnavailable(
+        f"{error}; given up after {tries} in {state.seconds_since_start or 0:.0f} s, as the next would come only "
+        f"{state.upcoming_sleep:.0f} s later"
+    ) from error
 
 
 def _shown(url: httpx.URL) -> str:

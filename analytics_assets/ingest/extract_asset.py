@@ -1,0 +1,222 @@
+"""From an Extract to its Dagster asset: a pull a day, which drops a file into the inbox, and what asks for it.
+
+The day is that of the pull. Today's asks for what has changed since the newest change that staging knows, less an
+overlap; an earlier one, made anew, for what has changed since that day. Either only adds files.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import duckdb
+from dagster import (
+    AssetKey,
+    AssetsDefinition,
+    BackfillPolicy,
+    DagsterRunStatus,
+    DailyPartitionsDefinition,
+    DefaultScheduleStatus,
+    MetadataValue,
+    Nothing,
+    OpExecutionContext,
+    Out,
+    Output,
+    RunRequest,
+    RunsFilter,
+    ScheduleDefinition,
+    ScheduleEvaluationContext,
+    SkipReason,
+    graph_asset,
+    op,
+    schedule,
+)
+from dagster._core.storage.dagster_run import FINISHED_STATUSES
+
+from analytics_assets.attempts import Attempts
+from analytics_assets.automation import NO_RETRY, span_tags
+from analytics_assets.failures import for_dagster, sentence
+from analytics_assets.ingest.extract import Extract, Pull, Pulled, Span, since_when
+from analytics_assets.ingest.rest import RestError, RestRefused
+from analytics_assets.partitions import Window
+from analytics_assets.settings import Api, Settings
+from analytics_assets.steps import dagster_error, fail
+from analytics_assets.versions import Build
+from analytics_assets.warehouse.dbt import WAREHOUSE_POOL, load_manifest
+
+EXTRACT_TAG = "analytics/extract"
+
+
+def pull_days(start: date) -> DailyPartitionsDefinition:
+    """One partition per UTC day of a pull, today's among them."""
+    return DailyPartitionsDefinition(start_date=start.isoformat(), timezone="UTC", end_offset=1)
+
+
+def build_extract_asset(extract: Extract, settings: Settings, group: str, owner: str) -> AssetsDefinition:
+    """`<source>_extract`: two steps, since the warehouse is not kept waiting while pages are pulled."""
+    name = extract.asset
+
+    @op(
+        name=f"{name}_watermark",
+        description="Reads the newest change that staging knows.",
+        out=Out(dagster_type=str, description="A UTC time; empty before the first pull."),
+        pool=WAREHOUSE_POOL,
+    )
+    def watermark(context: OpExecutionContext) -> str:
+        try:
+            newest = newest_change(extract, settings)
+        except Exception as error:
+            raise dagster_error(context, settings, error) from error
+        return newest.isoformat() if newest else ""
+
+    @op(
+        name=f"{name}_pull",
+        description="Pulls page after page, and drops the file.",
+        out=Out(Nothing),
+        pool=name,
+    )
+    def pull(context: OpExecutionContext, newest: str) -> Iterator[Output[None]]:
+        window = _window(context)
+        today = datetime.now(UTC).date()
+        Attempts(settings.lake_dir).begin(name, {day: Build("", "") for day in window.days()}, context.run_id)
+        try:
+            api = _api(extract, settings)
+            work = Pull(extract, api, settings)
+            known = datetime.fromisoformat(newest) if newest else None
+
+            def begin() -> Span:
+                return span_of(window, today, known, work.swept_at(), api, settings)
+
+            pulled = work.run(begin)
+        except Exception as error:
+            fail(settings, [name], window, error)
+            if isinstance(error, RestError):  # it was asked as often as that can help; the schedule asks again
+                raise for_dagster(sentence(error), transient=False) from error
+            raise dagster_error(context, settings, error) from error
+        Attempts(settings.lake_dir).end(name, window.days())
+        yield Output(None, metadata=_metadata(pulled))
+
+    @graph_asset(
+        name=name,
+        group_name=group,
+        owners=[owner],
+        kinds={"api", "json"},
+        tags={EXTRACT_TAG: ""},
+        description=f"Pulls of the API of {extract.source.name}, by their day; each drops a file into the inbox.",
+        partitions_def=pull_days(settings.start_date),
+        backfill_policy=BackfillPolicy.single_run(),
+    )
+    def pulls() -> Any:
+        return pull(watermark())
+
+    return pulls
+
+
+def _window(context: OpExecutionContext) -> Window:
+    keys = context.partition_key_range
+    return Window.of_days(date.fromisoformat(keys.start), date.fromisoformat(keys.end))
+
+
+def _api(extract: Extract, settings: Settings) -> Api:
+    if extract.source.name not in settings.api:
+        variable = f"ANALYTICS_API__{extract.source.name.upper()}__"
+        raise RestRefused(f"no API of {extract.source.name} is known; set {variable}URL and {variable}KEY")
+    return settings.api[extract.source.name]
+
+
+def span_of(
+    window: Window, today: date, newest: datetime | None, swept_at: datetime | None, api: Api, settings: Settings
+) -> Span:
+    """What a pull for some days asks for.
+
+    Args:
+        newest: the newest change that staging knows.
+        swept_at: when the last sweep began.
+    """
+    first = _midnight(settings.start_date)
+    if window.start < today:
+        return Span(_midnight(window.start), is_sweep=window.start <= settings.start_date)
+    usual = since_when(newest, first, timedelta(minutes=api.overlap_minutes))
+    is_due = swept_at is None or datetime.now(UTC) - swept_at >= timedelta(days=api.sweep_days)
+    return Span(first, is_sweep=True, usual=usual if newest else None) if is_due else Span(usual)
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+def newest_change(extract: Extract, settings: Settings) -> datetime | None:
+    """The newest change in the source's staging table; None while there is no such row.
+
+    Of a change that is said to be later than the pull that brought it, the start of that pull counts: what changes in
+    between is not passed over.
+    """
+    node = load_manifest(settings)["nodes"][f"model.analytics.stg_{extract.source.name}"]
+    if not settings.warehouse_file.exists():
+        return None
+    with duckdb.connect(str(settings.warehouse_file), read_only=True) as connection:
+        try:
+            row = connection.execute(
+                f'select max(least("{extract.changed}", coalesce("{extract.pulled}", landed_at)))'
+                f' from {node["schema"]}."{node["alias"]}"'
+            ).fetchone()
+        except duckdb.CatalogException:  # it was never made
+            return None
+    return row[0].replace(tzinfo=UTC) if row and row[0] else None
+
+
+def _metadata(pulled: Pulled) -> Mapping[str, Any]:
+    progress = pulled.progress
+    return {
+        "since": progress.since,
+        "is_full_sweep": progress.is_sweep,
+        "pages": progress.pages,
+        "records": progress.records,
+        "requests": pulled.requests,
+        "requests_left": pulled.requests_left,
+        "seconds_waited_for_the_budget": round(pulled.waited_seconds, 1),
+        "times_resumed": progress.resumed,
+        **({"rows_committed_late": pulled.committed_late} if pulled.committed_late is not None else {}),
+        **({"file": MetadataValue.path(str(pulled.file))} if pulled.file else {}),
+    }
+
+
+def build_pull_schedule(extracts: Sequence[Extract], settings: Settings) -> ScheduleDefinition:
+    """Asks for the day's pull of each API once an hour until it is made, or was refused."""
+
+    @schedule(
+        name="pulls",
+        cron_schedule=f"7 {settings.pull_from_hour}-23 * * *",
+        execution_timezone="UTC",
+        target=[AssetKey(extract.asset) for extract in extracts],
+        default_status=DefaultScheduleStatus.RUNNING,
+        description="Asks for the day's pull of each API that has an address, until it is made.",
+    )
+    def pulls(context: ScheduleEvaluationContext) -> Iterator[RunRequest | SkipReason]:
+        now = context.scheduled_execution_time.astimezone(UTC)
+        reasons = []
+        for extract in extracts:
+            if reason := _why_not(extract, settings, context, now):
+                reasons.append(f"{extract.asset}: {reason}")
+            else:
+                day = Window.of_days(now.date(), now.date())
+                yield RunRequest(asset_selection=[AssetKey(extract.asset)], tags={**span_tags(day), **NO_RETRY})
+        if len(reasons) == len(extracts):
+            yield SkipReason("; ".join(reasons))
+
+    return pulls
+
+
+def _why_not(extract: Extract, settings: Settings, context: ScheduleEvaluationContext, now: datetime) -> str:
+    """Why the day's pull is not asked for; empty where it is."""
+    if extract.source.name not in settings.api:
+        return "no address is set"
+    if now.date().isoformat() in context.instance.get_materialized_partitions(AssetKey(extract.asset)):
+        return "made already"
+    unfinished = [status for status in DagsterRunStatus if status not in FINISHED_STATUSES]
+    for run in context.instance.get_runs(RunsFilter(statuses=unfinished)):
+        if run.asset_selection and AssetKey(extract.asset) in run.asset_selection:
+            return "on its way"
+    attempt = Attempts(settings.lake_dir).read(extract.asset, Window.of_days(now.date(), now.date())).get(now.date())
+    if attempt and attempt.permanent:
+        return f"refused, and not asked for again today: {attempt.reason}"
+    return ""

@@ -1,0 +1,46 @@
+"""Pulls of prepared pages: what the client takes of its own, and how much of its budget it uses."""
+
+import tempfile
+import time
+from pathlib import Path
+
+import httpx
+
+from analytics_assets_tests.pages import pages_served, pull_pages
+
+OURS = """
+from pathlib import Path
+from analytics_assets_tests.pages import pull_pages
+pull_pages(Path(sys.argv[2]) / "first", sys.argv[1])  # so that all libraries are loaded
+t = time.process_time()
+pull_pages(Path(sys.argv[2]) / "measured", sys.argv[1])
+seconds = time.process_time() - t
+import shutil; shutil.rmtree(sys.argv[2])
+"""
+"""The processor's time of a pull, which is neither the server's nor that of waiting."""
+
+BARE = """
+import httpx
+def read():
+    with httpx.Client(base_url=sys.argv[1], headers={"api_key": "demo"}) as client:
+        cursor, records = "0", 0
+        while cursor is not None:
+            body = client.get("campaigns", params={"cursor": cursor}).json()
+            records += len(body["data"])
+            cursor = body["next_cursor"]
+read()
+t = time.process_time()
+read()
+seconds = time.process_time() - t
+"""
+"""A loop that asks for page after page, reads the records, and does nothing with them."""
+
+
+def use_of_budget(requests: int = 100, seconds: float = 2.0, times: int = 6) -> tuple[float, float]:
+    """Seconds from the first request to the first of the last span of the budget, as measured and at the least."""
+    with tempfile.TemporaryDirectory() as folder, pages_served(requests * times) as url:
+        started = time.perf_counter()
+        pull_pages(Path(folder), url, requests, seconds)
+        assert time.perf_counter() - started > seconds * (times - 1)
+        arrived = httpx.get(f"{url}/arrived").json()
+    return arrived[requests * (times - 1)] - arrived[0], seconds * (times - 1)
