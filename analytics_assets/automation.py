@@ -51,6 +51,7 @@ from analytics_assets.versions import (
     offsets_of,
     recorded_builds,
     upstream_by_asset,
+    views_by_asset,
 )
 
 NO_RETRY = {MAX_RETRIES_TAG: "0"}
@@ -102,12 +103,15 @@ class Days:
     def unsettled(self, graph: BaseAssetGraph, name: str, now: datetime) -> set[date]:
         """The days that are out of date, or are made from days that are, however far up: they will change.
 
+        What has no days will also change where older code made it: that is made anew without anybody's doing.
         What is found is kept for the tick, since most assets of a graph ask for the same ones.
         """
         self._begin_tick(graph, now)
         if name not in self._unsettled:
-            window, upstream = partitioned_days(self._settings.start_date, now), upstream_by_asset(graph)[name]
+            window, upstream = self._days_and_upstream(graph, name, now)
             found = self.out_of_date(name, upstream, window)
+            if window == WHOLE:
+                found |= self.of_older_code(name, graph.get(AssetKey(name)).code_version or "", window)
             above = _downstream(upstream, lambda parent: self.unsettled(graph, parent, now))
             self._unsettled[name] = (found | above) & set(window.days())
         return self._unsettled[name]
@@ -119,13 +123,22 @@ class Days:
         """
         self._begin_tick(graph, now)
         if name not in self._stuck:
-            window, upstream = partitioned_days(self._settings.start_date, now), upstream_by_asset(graph)[name]
+            window, upstream = self._days_and_upstream(graph, name, now)
             attempts = Attempts(self._settings.lake_dir).read(name, window)
             going_on = {d for d, a in attempts.items() if a.reason == KILLED and now - a.tried_at < MAY_GO_ON}
             found = self.resting(name, upstream, graph.get(AssetKey(name)).code_version or "", window, now) - going_on
             above = _downstream(upstream, lambda parent: self.stuck(graph, parent, now))
             self._stuck[name] = (found | above) & set(window.days())
         return self._stuck[name]
+
+    def _days_and_upstream(
+        self, graph: BaseAssetGraph, name: str, now: datetime
+    ) -> tuple[Window, Mapping[str, Offsets]]:
+        """All days of an asset and what it reads by days; where it has none, WHOLE and what has none either."""
+        if graph.get(AssetKey(name)).partitions_def is not None:
+            return partitioned_days(self._settings.start_date, now), upstream_by_asset(graph)[name]
+        views = views_by_asset(graph)
+        return WHOLE, {parent: offsets for parent, offsets in views[name].items() if parent in views}
 
     def _begin_tick(self, graph: BaseAssetGraph, now: datetime) -> None:
         if self._tick != (id(graph), now):
@@ -330,26 +343,27 @@ class Automation:
         first = AutomationCondition.initial_evaluation()
         return (first & ~first).with_label("with its asset")
 
-    def model(self, windowed: Sequence[AssetKey] = ()) -> AutomationCondition:
+    def model(self, elsewhere: Sequence[AssetKey] = ()) -> AutomationCondition:
         """Makes each day whose upstream days, by its partition mapping, are not those that it was made from.
 
         It goes along in one run with upstream days that are asked for in the same tick. It waits for upstream days that
-        will change and are not asked for yet, and for whatever is asked for of an upstream asset of which it reads
-        other days than its own: those are made in another run.
+        will change and are not asked for yet, and for whatever is asked for of an upstream asset that is made in
+        another run: one of which it reads other days than its own, and a lookup, which has no days. A lookup that is
+        asked for asks for no day of what reads it.
 
         Args:
-            windowed: the upstream assets of which a day reads other days, too.
+            elsewhere: the upstream assets that are made in another run.
         """
         requested = AutomationCondition.any_deps_match(AutomationCondition.will_be_requested())
         late: AutomationCondition = AutomationCondition.any_deps_match(
             (self._unsettled & ~AutomationCondition.will_be_requested()) | AutomationCondition.in_progress()
         )
-        if windowed:
-            elsewhere = AssetSelection.assets(*windowed)
-            requested = requested.ignore(elsewhere)
+        if elsewhere:
+            others = AssetSelection.assets(*elsewhere)
+            requested = requested.ignore(others)
             late = late | AutomationCondition.any_deps_match(
                 self._unsettled | AutomationCondition.will_be_requested()
-            ).allow(elsewhere)
+            ).allow(others)
         return (
             (self._out_of_date | AutomationCondition.missing() | requested)
             & ~AutomationCondition.in_progress()
@@ -377,7 +391,7 @@ class Automation:
         """Makes a model without days when it is not there as its code says, once every table that it reads is there.
 
         It holds no rows, so that new rows need nothing, and changed code no rollout. While what it reads is being made,
-        its inputs are not known.
+        its inputs are not known. A lookup reads nothing: it is loaded when it is not there as its file says.
         """
         not_ready: AutomationCondition = AutomationCondition.any_deps_match(
             self._never_made | AutomationCondition.in_progress()

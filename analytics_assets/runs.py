@@ -34,7 +34,7 @@ from analytics_assets.ingest.source import Source
 from analytics_assets.operate.launcher import PID_TAG
 from analytics_assets.partitions import WHOLE, Window, contiguous, partitioned_days
 from analytics_assets.settings import Settings
-from analytics_assets.versions import Offsets, builds_of, upstream_by_asset, views_by_asset
+from analytics_assets.versions import Offsets, builds_of, lookups_by_asset, upstream_by_asset, views_by_asset
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ class Outcome:
     Attributes:
         made: days and rows made, by asset.
         files: the newest file that was written, by report.
-        views: the models without days that were made.
+        views: the models without days, and the lookups, that were made.
         failures: a sentence for each thing that failed.
         warnings: a sentence for each check that only warns.
     """
@@ -147,6 +147,7 @@ class Runner:
         self._job = definitions.resolve_implicit_global_asset_job_def()
         self._graph = definitions.resolve_asset_graph()
         self.upstream, self.views = upstream_by_asset(self._graph), views_by_asset(self._graph)
+        self.lookups = lookups_by_asset(self._graph)
         self.reports = reports_of(self._graph)
         self._last_run_id = ""
         self.outcome = Outcome()
@@ -184,24 +185,41 @@ class Runner:
     def make(self, plan: Iterable[PlannedRun], tags: Mapping[str, str] | None = None) -> bool:
         """Executes some runs; one that fails does not stop those that do not read from it.
 
+        Lookups that the assets read are loaded before, where they are not there as their files say.
+
         Returns:
             Whether all of them succeeded.
         """
-        failed: set[str] = set()
-        for run in plan:
-            assets = [name for name in run.assets if not failed & set(self.upstream[name])]
+        runs = list(plan)
+        failed = self._load_lookups({name for run in runs for name in run.assets})
+        for run in runs:
+            reads = {name: {*self.upstream[name], *self.lookups.get(name, ())} for name in run.assets}
+            assets = [name for name in run.assets if not failed & reads[name]]
             failed |= set(run.assets) - set(assets)
             if assets and not self._execute(assets, run.window, tags):
                 failed |= set(assets)
         return not failed
 
+    def _load_lookups(self, names: Set[str]) -> set[str]:
+        """Loads what is not there of the lookups that some assets read; gives those that could not be loaded."""
+        lookups = self._lookups_of(names)
+        self.settle(lookups)
+        built = {name: builds_of(name, self._settings).read(name, WHOLE).get(WHOLE.start) for name in lookups}
+        codes = {name: self._graph.get(AssetKey(name)).code_version for name in lookups}
+        return {name for name, build in built.items() if build is None or build.code != codes[name]}
+
+    def _lookups_of(self, names: Set[str]) -> set[str]:
+        return set().union(*(self.lookups.get(name, set()) for name in names))
+
     def settle(self, names: Set[str]) -> None:
         """Does what the automation would for some assets, tick by tick, until it asks for nothing more.
 
+        The lookups that they read are settled with them: nothing that reads one is asked for before it is there.
         Days that failed before are tried once more, however often that was: who calls this may have mended the cause.
         """
         if not names:
             return
+        names = names | self._lookups_of(names)
         Attempts(self._settings.lake_dir).wake(names)
         given_up: set[tuple[str, date]] = set()
         while plan := self._tick(names, given_up):

@@ -7,6 +7,8 @@ The *inputs* of a day are the versions of the upstream days that its partition m
 that the ledger says it should hold. The *version* of a day is a hash of its inputs and of the code that made it.
 A view or table function has no days and holds no rows. It is recorded as one day, WHOLE, and its inputs are only by
 which code the tables that it reads were made, since their columns may differ by that.
+A lookup has no days either. It is made from nothing but its file, which is its code; a model that reads one has that
+file's content in its own code, so that another one changes no input of any day.
 Records lie beside what they describe, so that whoever deletes the one deletes the other.
 """
 
@@ -188,6 +190,17 @@ def views_by_asset(graph: BaseAssetGraph) -> dict[str, dict[str, Offsets]]:
         for key in graph.toposorted_asset_keys
         if graph.get(key).partitions_def is None and graph.get(key).automation_condition is not None
     }
+
+
+def lookups_by_asset(graph: BaseAssetGraph) -> dict[str, set[str]]:
+    """The lookups that the partitioned assets read: assets without days that the automation makes from no other."""
+    lookups = {name for name, upstream in views_by_asset(graph).items() if not upstream}
+    read = {
+        key.path[-1]: {parent.path[-1] for parent in graph.get(key).parent_keys} & lookups
+        for key in graph.toposorted_asset_keys
+        if graph.get(key).partitions_def is not None
+    }
+    return {name: found for name, found in read.items() if found}
 
 
 ReadBuilds = Callable[[str, Window], Mapping[date, Build]]

@@ -107,7 +107,12 @@ class Project:
     @property
     def views(self) -> list[str]:
         """The models without days."""
-        return list(self.runner().views)
+        return [name for name, parents in self.runner().views.items() if parents]
+
+    @property
+    def lookups(self) -> list[str]:
+        """What is loaded from files of the project."""
+        return [name for name, parents in self.runner().views.items() if not parents]
 
     def tied_to(self, *days: date, source: str = "consent_events") -> dict[str, set[date]]:
         """The days of each asset that hang on some raw days of a source, by the partition mappings."""
@@ -199,6 +204,11 @@ class Project:
         """The manifest's node of a model."""
         manifest = load_manifest(self.settings)
         return manifest["nodes"][f"model.analytics.{model}"]
+
+    def lookup(self, name: str) -> dict:
+        """The manifest's node of a lookup."""
+        manifest = load_manifest(self.settings)
+        return manifest["nodes"][f"seed.analytics.{name}"]
 
     def forget_builds(self) -> None:
         """Empties raw and warehouse; ledger and landed pieces stay."""

@@ -51,8 +51,10 @@ def graph_of(project: Project) -> dict[str, Any]:
     found = {}
     for key in sorted(graph.get_all_asset_keys()):
         node = graph.get(key)
-        mappings, by_default = {}, "same day" if node.partitions_def else "all days"
+        mappings = {}
         for parent in sorted(node.parent_keys):
+            has_days = graph.get(parent).partitions_def is not None
+            by_default = ("same day" if node.partitions_def else "all days") if has_days else "as a whole"
             mapping = node.partition_mappings.get(parent)
             is_window = isinstance(mapping, TimeWindowPartitionMapping)
             mappings[parent.path[-1]] = [mapping.start_offset, mapping.end_offset] if is_window else by_default
@@ -90,6 +92,11 @@ def test_every_asset_and_column_is_described(everything: Project) -> None:
             found = connection.execute(f"describe from {node['schema']}.{called}").fetchall()
             described = {name: column["data_type"] for name, column in node["columns"].items() if column["description"]}
             assert {name: type.replace(",", ", ").lower() for name, type, *_ in found} == described
+    with duckdb.connect(str(everything.settings.warehouse_file), read_only=True) as connection:
+        for lookup in everything.lookups:
+            node = everything.lookup(lookup)
+            found = connection.execute(f"describe from {node['schema']}.{lookup}").fetchall()
+            lacking += [f"{lookup}.{name}" for name, *_ in found if not node["columns"][name]["description"]]
     assert lacking == []
 
 

@@ -36,8 +36,8 @@ def test_adding_a_source_works_as_its_page_says(tmp_path: Path) -> None:
         file.write_text(code)
     definitions = copy / "analytics_assets" / "definitions.py"
     gathered = definitions.read_text().replace(
-        "DOMAINS: tuple[Domain, ...] = (CONSENT, SESSIONS)",
-        "from analytics_assets.shop import SHOP\nDOMAINS: tuple[Domain, ...] = (CONSENT, SESSIONS, SHOP)",
+        "DOMAINS: tuple[Domain, ...] = (CONSENT, SESSIONS, CAMPAIGNS)",
+        "from analytics_assets.shop import SHOP\nDOMAINS: tuple[Domain, ...] = (CONSENT, SESSIONS, CAMPAIGNS, SHOP)",
     )
     assert "SHOP" in gathered
     definitions.write_text(gathered)

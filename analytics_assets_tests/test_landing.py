@@ -144,6 +144,15 @@ def test_a_nested_record_is_exploded_into_rows(inbox: MakeInbox) -> None:
     assert "KeyError" in rejects["reason"][0]
 
 
+def test_half_a_character_costs_its_record_and_no_other(inbox: MakeInbox) -> None:
+    visits = inbox(VISITS)
+    line = '{"id": "%s", "at": "2025-06-01 10:00:00", "amount": 1, "n": 1, "note": "%s"}\n'
+    visits.drop("a.jsonl", line % ("1", "\\ud83d\\ude00") + line % ("2", "\\ud83d"))
+    visits.land()
+    assert rows_of(visits).select("id", "note").rows() == [("1", "😀")]
+    assert "surrogates not allowed" in visits.rejects()["reason"].item()
+
+
 # -------------------------------------------------------------------------------------------------------- rejects
 
 

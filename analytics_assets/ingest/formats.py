@@ -188,7 +188,10 @@ def _records_of(line: str, source: Source) -> list[dict[str, str | None]]:
     if not isinstance(record, dict):
         raise ValueError(f"a line must hold an object, this one holds {type(record).__name__}")
     rows = [record] if source.explode is None else list(source.explode(record))
-    return [{name: _as_text(value) for name, value in row.items()} for row in rows]
+    texts = [{name: _as_text(value) for name, value in row.items()} for row in rows]
+    if "\\u" in line:  # only so JSON can hold half a character, which no text of Polars can
+        json.dumps(texts, ensure_ascii=False).encode()
+    return texts
 
 
 def _read_json_lines(path: Path, source: Source) -> Iterator[Batch]:

@@ -74,6 +74,8 @@ class Source:
         timezone: the zone of times that carry none.
         winner: among rows of one day with one key, the order that picks the one that stays (`"updated_at desc"`).
             Rows that tie are told apart by a hash of the row.
+        whole: columns that identify what is delivered as a whole: within a day only the rows of its newest version
+            stay, by the winner rule, so that a row which that version lacks disappears.
         optional: columns that a file may lack; they are null then.
         rules: what else a row must satisfy, as a sentence and an expression that is true for good rows.
         explode: turns one JSON record into rows; it must depend on nothing but the record.
@@ -90,6 +92,7 @@ class Source:
     time: str | None = None
     timezone: str = "UTC"
     winner: tuple[str, ...] = ()
+    whole: tuple[str, ...] = ()
     optional: frozenset[str] = frozenset()
     rules: Mapping[str, pl.Expr] = field(default_factory=dict)
     explode: Callable[[dict[str, Any]], Iterable[dict[str, Any]]] | None = None
@@ -102,13 +105,16 @@ class Source:
             raise ValueError(f"source name {self.name!r} must be lower_snake_case")
         if self.kind is Kind.FACTS and self.time is None:
             raise ValueError(f"source {self.name}: facts need the column that holds their time")
-        named = [*self.key, *(w.column for w in self.winners), *self.optional, *([self.time] if self.time else [])]
+        named = [*self.key, *(w.column for w in self.winners), *self.whole, *self.optional]
+        named += [self.time] if self.time else []
         if unknown := sorted(set(named) - set(self.columns)):
             raise ValueError(f"source {self.name}: {', '.join(unknown)} is not among its columns")
         if reserved := sorted(c for c in self.columns if c.startswith("_")):
             raise ValueError(f"source {self.name}: {', '.join(reserved)}: names that begin with _ are landing's own")
         if not self.key:
             raise ValueError(f"source {self.name}: a source needs a key")
+        if self.whole and not self.winner:
+            raise ValueError(f"source {self.name}: what is delivered as a whole needs a winner rule")
 
     @property
     def winners(self) -> tuple[Winner, ...]:

@@ -26,9 +26,16 @@ class Format(StrEnum):
     SHARE = "share"
     SECONDS = "seconds"
     MEAN = "mean"  # a number that is not whole
+    MONEY = "money"  # euros
 
 
-UNITS: Mapping[Format, str] = {Format.COUNT: "", Format.SHARE: "%", Format.SECONDS: "s", Format.MEAN: ""}
+UNITS: Mapping[Format, str] = {
+    Format.COUNT: "",
+    Format.SHARE: "%",
+    Format.SECONDS: "s",
+    Format.MEAN: "",
+    Format.MONEY: "€",
+}
 """What is written behind a value."""
 
 

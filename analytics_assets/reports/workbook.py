@@ -12,7 +12,13 @@ from analytics_assets.reports.datasets import Frames, days_with_rows
 from analytics_assets.reports.figures import Figure, figures, newest_values
 from analytics_assets.reports.report import DAY, Format, Measure, Ratio, Report, Table
 
-_NUMBER_FORMATS = {Format.COUNT: "#,##0", Format.SHARE: "0.0%", Format.SECONDS: "#,##0.0", Format.MEAN: "#,##0.0"}
+_NUMBER_FORMATS = {
+    Format.COUNT: "#,##0",
+    Format.SHARE: "0.0%",
+    Format.SECONDS: "#,##0.0",
+    Format.MEAN: "#,##0.0",
+    Format.MONEY: '#,##0.00 "€"',
+}
 _WIDEST = 42
 
 

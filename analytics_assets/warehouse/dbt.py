@@ -39,12 +39,16 @@ class DbtError(Exception):
 
 
 def source_vars(sources: Iterable[Source]) -> dict[str, Any]:
-    """What the macros need to know of the sources' specs: key, winner rule and columns of each."""
+    """What the macros need to know of the sources' specs: key, winner rule and columns of each.
+
+    What most sources do without is named only where there is some: models that read the others stay as they are.
+    """
     return {
         source.name: {
             "key": list(source.key),
             "winner": [[w.column, "desc" if w.largest else "asc"] for w in source.winners],
             "columns": list(source.columns),
+            **({"whole": list(source.whole)} if source.whole else {}),
         }
         for source in sources
     }
@@ -130,15 +134,17 @@ def _parsed_manifest(settings: Settings) -> Any:
 
 
 def code_versions(manifest: Mapping[str, Any], sources: Iterable[Source]) -> dict[str, str]:
-    """For each model, by its unique id, a hash of all that its rows depend on beside its inputs.
+    """For each model and lookup (seed), by its unique id, a hash of all that its rows depend on beside its inputs.
 
-    That is its SQL, the project's macros and variables that it uses, its meta, the lookups (seeds) that it reads, and
-    the spec of a source that it reads.
+    Of a lookup that is its file. Of a model it is its SQL, the project's macros and variables that it uses, its meta,
+    the lookups that it reads, and the spec of a source that it reads.
     """
     variables = yaml.safe_load((DBT_PROJECT_DIR / "dbt_project.yml").read_text()).get("vars", {})
     specs = source_vars(sources)
     found = {}
     for unique_id, node in manifest["nodes"].items():
+        if node["resource_type"] == "seed":
+            found[unique_id] = digest([node["checksum"]["checksum"]])
         if node["resource_type"] != "model":
             continue
         macros = _macros_of(node, manifest)

@@ -1,7 +1,7 @@
 """The dbt models of a domain as Dagster steps: run, recorded day by day, checked.
 
-Models whose rows have a day are one step; those without (views, table functions: current state) are another, since
-Dagster's partitions are those of a step.
+Models whose rows have a day are one step; those without (views, table functions: current state) are another, and so are
+lookups, since Dagster's partitions are those of a step.
 """
 
 from collections import defaultdict
@@ -58,7 +58,9 @@ def build_model_assets(
     partitions: DailyPartitionsDefinition,
     automation: Automation,
 ) -> list[AssetsDefinition]:
-    """The models below `models/*/<domain>/`: those with days as one step that can make any of them, views as another.
+    """The models below `models/*/<domain>/` and the lookups below `seeds/<domain>/`.
+
+    Models with days are one step that can make any of them, views are another, lookups a third.
 
     Raises:
         ValueError: a model without days holds rows, or one with days reads one without.
@@ -80,9 +82,22 @@ def build_model_assets(
     def models(context: AssetExecutionContext, duckdb: DuckDBResource) -> Iterator[Any]:
         yield from _build(context, duckdb, settings, sources, manifest, translator)
 
-    if not without_days:
-        return [models]
+    steps = [models]
+    if without_days:
+        steps.append(_views(domain, settings, sources, manifest, translator, without_days))
+    if lookups := lookups_of(manifest, domain):
+        steps.append(_lookups(domain, settings, sources, manifest, translator, lookups))
+    return steps
 
+
+def _views(
+    domain: str,
+    settings: Settings,
+    sources: Sequence[Source],
+    manifest: Mapping[str, Any],
+    translator: ModelTranslator,
+    without_days: Sequence[str],
+) -> AssetsDefinition:
     @dbt_assets(
         manifest=manifest,
         select=" ".join(without_days),
@@ -94,7 +109,28 @@ def build_model_assets(
         published = [node for node in public_models(manifest, domain) if node["name"] in without_days]
         yield from _build(context, duckdb, settings, sources, manifest, translator, published)
 
-    return [models, views]
+    return views
+
+
+def _lookups(
+    domain: str,
+    settings: Settings,
+    sources: Sequence[Source],
+    manifest: Mapping[str, Any],
+    translator: ModelTranslator,
+    names: Sequence[str],
+) -> AssetsDefinition:
+    @dbt_assets(
+        manifest=manifest,
+        select=" ".join(names),
+        name=f"dbt_{domain}_lookups",
+        dagster_dbt_translator=translator,
+        pool=WAREHOUSE_POOL,
+    )
+    def lookups(context: AssetExecutionContext, duckdb: DuckDBResource) -> Iterator[Any]:
+        yield from _build(context, duckdb, settings, sources, manifest, translator)
+
+    return lookups
 
 
 def models_without_days(manifest: Mapping[str, Any], domain: str) -> list[str]:
@@ -117,6 +153,12 @@ def models_without_days(manifest: Mapping[str, Any], domain: str) -> list[str]:
         else:
             found.append(node["name"])
     return found
+
+
+def lookups_of(manifest: Mapping[str, Any], domain: str) -> list[str]:
+    """The names of a domain's lookups: dbt seeds, CSV files that people keep in the project."""
+    seeds = (node for node in manifest["nodes"].values() if node["resource_type"] == "seed")
+    return [node["name"] for node in seeds if node["fqn"][1] == domain]
 
 
 def _build(
@@ -194,9 +236,9 @@ def _see_that_nobody_else_has_it(settings: Settings) -> None:
 
 
 def _nodes(manifest: Mapping[str, Any], translator: ModelTranslator) -> dict[str, Mapping[str, Any]]:
-    """The manifest's models by the names of their assets."""
-    models = (node for node in manifest["nodes"].values() if node["resource_type"] == "model")
-    return {translator.get_asset_key(node).path[-1]: node for node in models}
+    """The manifest's models and lookups by the names of their assets."""
+    made = (node for node in manifest["nodes"].values() if node["resource_type"] in ("model", "seed"))
+    return {translator.get_asset_key(node).path[-1]: node for node in made}
 
 
 def _was_made(run: DbtRun, node: Mapping[str, Any]) -> bool:

@@ -11,7 +11,7 @@ from analytics_assets.versions import RAW_PREFIX
 
 
 class ModelTranslator(DagsterDbtTranslator):
-    """Assets are named as their models; a source of dbt is the raw asset of the same name."""
+    """Assets are named as their models and seeds; a source of dbt is the raw asset of the same name."""
 
     def __init__(self, owner: str, group: str, automation: Automation, code_versions: Mapping[str, str]) -> None:
         super().__init__()
@@ -31,11 +31,12 @@ class ModelTranslator(DagsterDbtTranslator):
         return dbt_resource_props.get("description") or ""
 
     def get_automation_condition(self, dbt_resource_props: Mapping[str, Any]) -> AutomationCondition | None:
-        if dbt_resource_props["resource_type"] != "model":
+        if dbt_resource_props["resource_type"] not in ("model", "seed"):
             return None
         if not has_days(dbt_resource_props):
             return self._automation.view()
-        return self._automation.model([AssetKey(parent) for parent in _windows(dbt_resource_props)])
+        elsewhere = [*_windows(dbt_resource_props), *_lookups(dbt_resource_props)]
+        return self._automation.model([AssetKey(parent) for parent in elsewhere])
 
     def get_code_version(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
         return self._code_versions.get(dbt_resource_props["unique_id"])
@@ -55,3 +56,8 @@ def has_days(node: Mapping[str, Any]) -> bool:
 
 def _windows(dbt_resource_props: Mapping[str, Any]) -> Mapping[str, list[int]]:
     return dbt_resource_props.get("config", {}).get("meta", {}).get("window", {})
+
+
+def _lookups(dbt_resource_props: Mapping[str, Any]) -> list[str]:
+    """The seeds that a model reads."""
+    return [name.rpartition(".")[2] for name in dbt_resource_props["depends_on"]["nodes"] if name.startswith("seed.")]

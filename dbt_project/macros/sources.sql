@@ -18,18 +18,32 @@
 {%- endmacro %}
 
 {#- 1 for the row that stays among those of one day with one key, by the winner rule of the source's spec. Ties are
-    broken by a hash of the row, never by arrival; rows that are equal in everything keep their first landing.
+    broken by a hash of the row, never by arrival; rows that are equal in everything keep their first landing. Where the
+    spec says what is delivered as a whole, it is 1 only for rows of the newest version of that.
     name: the source, as its spec names it. -#}
 {% macro duplicate_rank(name) -%}
     {%- set spec = var('sources', {}).get(name, {'key': ['_source_row'], 'winner': [], 'columns': ['_source_row']}) -%}
     row_number() over (
         partition by _day, {{ quoted(spec.key) }}
         order by
-            {% for column, direction in spec.winner -%}
-            {{ adapter.quote(column) }} {{ direction }} nulls last,
-            {% endfor -%}
+            {{ by_winner(spec) ~ ',' if spec.winner }}
             {{ row_hash(spec.columns) }}, _landed_at, _source_file, _source_row
     )
+    {%- if spec.whole %} + {{ version_rank(spec) }} - 1{% endif %}
+{%- endmacro %}
+
+{#- 1 for the rows of the newest version of what is delivered as a whole, within its day; the versions before it count
+    on. Rows of equal winners are one version.
+    spec: of the source; it names `whole`. -#}
+{% macro version_rank(spec) -%}
+    rank() over (partition by _day, {{ quoted(spec.whole) }} order by {{ by_winner(spec) }})
+{%- endmacro %}
+
+{#- The winner rule of a source's spec as an order, the winner first. -#}
+{% macro by_winner(spec) -%}
+    {%- for column, direction in spec.winner -%}
+        {{ adapter.quote(column) }} {{ direction }} nulls last{{ ', ' if not loop.last }}
+    {%- endfor -%}
 {%- endmacro %}
 
 {#- A hash over columns, nulls told from empty texts. -#}

@@ -2,7 +2,8 @@
 
 {#- Nothing lost: the days that do not add up, by what the model's meta says under `adds_up`:
       rows_of_raw: as many rows a day as the raw days of that source;
-      keys_of_raw: as many rows a day as the raw days of that source have keys;
+      keys_of_raw: as many rows a day as the raw days of that source have keys, in the newest versions of what is
+        delivered as a whole;
       rows_of: as many rows a day as that model, or, with `where`, as many as it has of those;
       measures_of + measures: for each `column: upstream column`, the same sum a day as in that model.
     Where rows count on another day than they stand on, `counted_on` names the upstream column that holds the day on
@@ -17,6 +18,19 @@
         {%- set source_name = rule.get('rows_of_raw') or rule.get('keys_of_raw') -%}
         {%- if source_name -%}
             {%- set upstream, upstream_day = raw(source_name), '_day' -%}
+            {%- set spec = var('sources')[source_name] -%}
+            {%- if rule.get('keys_of_raw') and spec.whole -%}
+                {%- set upstream -%}
+                (
+                    select * from (
+                        select *, {{ version_rank(spec) }} as version_rank
+                        from {{ upstream }}
+                        where {{ in_window('_day') }}
+                    ) as versions
+                    where version_rank = 1
+                ) as newest_versions
+                {%- endset -%}
+            {%- endif -%}
         {%- else -%}
             {%- set node = model_node(rule.get('rows_of') or rule.measures_of) -%}
             {%- set upstream, upstream_day = node.relation_name, node.config.meta.day -%}
@@ -38,7 +52,7 @@
             select
                 {{ counted_on }} as the_day,
                 {% if rule.get('keys_of_raw') -%}
-                {%- set key = var('sources')[source_name].key -%}
+                {%- set key = spec.key -%}
                 count(distinct {{ adapter.quote(key[0]) if key | length == 1 else row_hash(key) }}) as row_count
                 {%- else -%}
                 count(*) as row_count
@@ -120,18 +134,45 @@
     {%- endif %}
 {% endtest %}
 
-{#- Days with rows of which an expression is false or null. -#}
-{% test expression_is_true(model, expression) %}
+{#- Rows of which an expression is false or null, counted by day, where the model has days, and by some columns that
+    tell what is the matter with them. -#}
+{% test expression_is_true(model, expression, by=[]) %}
+    {%- if not execute -%}
+        select 1 as placeholder
+    {%- else -%}
+        {%- set day = tested_node().config.meta.get('day') -%}
+        select
+            {{ day ~ ' as the_day,' if day }}
+            {% for column in by -%}
+            {{ column }},
+            {% endfor -%}
+            count(*) as rows_that_differ
+        from {{ model }}
+        where not coalesce({{ expression }}, false)
+        {% if day or by -%}
+        group by {{ (([day] if day else []) + by) | join(', ') }}
+        {%- else -%}
+        having count(*) > 0
+        {%- endif %}
+    {%- endif -%}
+{% endtest %}
+
+{#- Days of the window without any row: what should have come and did not. -#}
+{% test rows_every_day(model) %}
     {%- if not execute -%}
         select 1 as placeholder
     {%- else -%}
         {%- set day = tested_node().config.meta.day -%}
+        with here as (
+            select distinct {{ day }} as the_day from {{ model }}
+        )
+
         select
-            {{ day }} as the_day,
-            count(*) as rows_that_differ
-        from {{ model }}
-        where not coalesce({{ expression }}, false)
-        group by {{ day }}
+            days_of_window.the_day,
+            0 as row_count
+        from {{ days_of_window() }} as days_of_window
+        left join here on days_of_window.the_day = here.the_day
+        where here.the_day is null
     {%- endif -%}
 {% endtest %}
 

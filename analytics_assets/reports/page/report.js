@@ -137,6 +137,7 @@
 
   const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
   const tenths = new Intl.NumberFormat("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+  const hundredths = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
   const upToTenths = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 
   function written(measure, value) {
@@ -144,6 +145,7 @@
     if (measure.format === "share") return `${tenths.format(value * 100)} %`;
     if (measure.format === "seconds") return `${tenths.format(value)} s`;
     if (measure.format === "mean") return tenths.format(value);
+    if (measure.format === "money") return `${hundredths.format(value)} €`;
     return Math.abs(value) < 100 ? upToTenths.format(value) : whole.format(value);
   }
 

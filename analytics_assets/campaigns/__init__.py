@@ -1,0 +1,14 @@
+"""Campaigns: what advertising costs and brings, by day, country and platform."""
+
+from analytics_assets.campaigns import sources
+from analytics_assets.campaigns.reports import CAMPAIGNS_REPORT
+from analytics_assets.campaigns.simulator import simulate
+from analytics_assets.domain import Domain
+
+CAMPAIGNS = Domain(
+    name="campaigns",
+    owner="team:analytics",
+    sources=(sources.CAMPAIGNS,),
+    reports=(CAMPAIGNS_REPORT,),
+    simulate=simulate,
+)
