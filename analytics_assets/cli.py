@@ -22,7 +22,7 @@ from rich.markup import escape
 from rich.status import Status
 from rich.table import Table
 
-from analytics_assets.settings import PROJECT_DIR, Settings, get_settings, is_secret
+from analytics_assets.settings import PROJECT_DIR, Api, Settings, get_settings, is_secret
 
 if TYPE_CHECKING:
     from analytics_assets.partitions import Window
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Raw files in, daily analytics out.")
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 DEMO_DAYS = 30
+SERVED_AHEAD = 30  # days to come, which appear when their time has come
 ROWS_SHOWN = 200
 WIDEST = 10_000  # characters of a line
 
@@ -83,7 +84,10 @@ def simulate(
         _simulate(get_settings(), days, end.date() if end else _yesterday(), scale, seed, only)
 
 
-def _simulate(settings: Settings, days: int, end: date, scale: float, seed: int, only: str | None) -> None:
+def _simulate(
+    settings: Settings, days: int, end: date, scale: float, seed: int, only: str | None, *, with_pulled: bool = True
+) -> None:
+    """Simulates the files of all domains or one; `with_pulled` those too that a pull would drop."""
     from analytics_assets.definitions import DOMAINS
     from analytics_assets.partitions import Window
 
@@ -92,6 +96,8 @@ def _simulate(settings: Settings, days: int, end: date, scale: float, seed: int,
         raise ValueError(f"there is no domain {only!r}; there is {', '.join(domain.name for domain in DOMAINS)}")
     window = Window.of_days(end - timedelta(days=days - 1), end)
     for domain in chosen:
+        if domain.extracts and not with_pulled:
+            continue
         with console.status(f"simulating {domain.name} for {window}"):
             domain.simulate(settings.inbox_dir, window, scale, Random(f"{seed} {domain.name}"))
         console.print(f"simulated {domain.name} for {window} into {_shown(settings.inbox_dir)}")
@@ -112,7 +118,7 @@ def materialize(
         ),
     ] = None,
 ) -> None:
-    """Land the inbox and make days of assets, all in this process."""
+    """Pull the APIs that have an address, land the inbox, and make days of assets, all in this process."""
     with _told_plainly():
         if new == bool(from_ or to) or bool(from_) != bool(to):
             raise ValueError("say which days: either --from DATE --to DATE, or --new for whatever is out of date")
@@ -148,6 +154,7 @@ def _materialize(settings: Settings, window: "Window | None", select: str | None
 
     with _runner(settings) as runner:
         names = _selected(select)
+        runner.pull(names)
         runner.land(names)
         if window is None:
             runner.settle(names)
@@ -385,11 +392,18 @@ def status() -> None:
 @app.command()
 def demo() -> None:
     """Simulate 30 days ending yesterday, make every day of every asset, and say where to look."""
+    from analytics_assets.campaigns.api import CampaignsApi, served, simulated
+    from analytics_assets.partitions import Window
+
     with _told_plainly():
         _write_env_once(_yesterday() - timedelta(days=DEMO_DAYS - 1))
-        settings = get_settings()
-        _simulate(settings, DEMO_DAYS, _yesterday(), 1.0, 1, None)
-        outcome = _materialize(settings, _window_of(settings, settings.start_date, _yesterday()), None)
+        days = Window.of_days(_yesterday() - timedelta(days=DEMO_DAYS - 1), _yesterday())
+        api = CampaignsApi(simulated(days, 1.0, 1), clock=lambda: datetime.now(UTC))
+        with served(api) as url:
+            os.environ |= {"ANALYTICS_API__CAMPAIGNS__URL": url, "ANALYTICS_API__CAMPAIGNS__KEY": api.key}
+            settings = get_settings()
+            _simulate(settings, DEMO_DAYS, _yesterday(), 1.0, 1, None, with_pulled=False)
+            outcome = _materialize(settings, _window_of(settings, settings.start_date, _yesterday()), None)
     _show_outcome(outcome)
     if outcome.failures:
         raise typer.Exit(1)
@@ -413,11 +427,78 @@ def _write_env_once(first_day: date) -> None:
         return
     lines = ["# Settings of this clone; see analytics_assets/settings.py.", f"ANALYTICS_START_DATE={first_day}"]
     for name, field in Settings.model_fields.items():
-        if name not in ("start_date", "dagster_home"):
+        if name not in ("start_date", "dagster_home", "api"):
             default = "" if field.default is None else field.default
             lines += ["", f"# {field.description}", f"#ANALYTICS_{name.upper()}={default}"]
+    lines += ["", f"# {Settings.model_fields['api'].description}"]
+    for name, field in Api.model_fields.items():
+        default = "" if field.is_required() else field.default
+        lines += [f"# {field.description}", f"#ANALYTICS_API__CAMPAIGNS__{name.upper()}={default}"]
     file.write_text("\n".join(lines) + "\n")
     console.print(f"wrote {file.name}: the first day is {first_day}")
+
+
+# ---------------------------------------------------------------------------------------------------------- APIs
+
+
+@app.command()
+def serve_campaigns_api(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="On 127.0.0.1.")] = 8099,
+    key: Annotated[str, typer.Option(help="What the header api_key must hold.")] = "demo",
+    days: Annotated[int, typer.Option(min=1, help="How many days back the campaigns go.")] = DEMO_DAYS,
+    scale: Annotated[float, typer.Option(min=0.001, help="1 is 24 campaigns.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same campaigns.")] = 1,
+    page_size: Annotated[int, typer.Option(min=1, max=500, help="Records on a page that asks for no size.")] = 100,
+    refusal: Annotated[int, typer.Option(help="The status that a wrong key gets: 401 or 403.")] = 401,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="So many requests are answered in any --limit-seconds.")
+    ] = None,
+    limit_seconds: Annotated[float, typer.Option(min=0.1, help="The span of --limit.")] = 60.0,
+    retry_after: Annotated[
+        str, typer.Option(help="How 429 says when to come again: seconds, date or none.")
+    ] = "seconds",
+    fault: Annotated[
+        list[str] | None, typer.Option(help="What goes wrong with which requests, as 503@3,7 or cut@5; see --faults.")
+    ] = None,
+    faults: Annotated[bool, typer.Option("--faults", help="List what can be made to go wrong.")] = False,
+) -> None:
+    """Serve simulated campaigns as an advertising API would: with its limits, and what goes wrong with one."""
+    from analytics_assets.campaigns.api import FAULTS, CampaignsApi, parse_faults, served, simulated
+    from analytics_assets.partitions import Window
+
+    if faults:
+        table = Table("fault", "what the API then does", header_style="bold")
+        for name, what in FAULTS.items():
+            table.add_row(name, what)
+        console.print(table)
+        return
+    with _told_plainly():
+        if retry_after not in ("seconds", "date", "none"):
+            raise ValueError(f"--retry-after {retry_after!r} is none of seconds, date, none")
+        window = Window.of_days(_yesterday() - timedelta(days=days - 1), _yesterday() + timedelta(days=SERVED_AHEAD))
+        api = CampaignsApi(
+            simulated(window, scale, seed),
+            key=key,
+            refusal=refusal,
+            page_size=page_size,
+            limit=limit,
+            limit_seconds=limit_seconds,
+            retry_after=retry_after,
+            faults=parse_faults(fault or []),
+            clock=lambda: datetime.now(UTC),
+        )
+        with served(api, port) as url:
+            console.print(
+                f"{len(api.visible()):,} records are at {url}/campaigns; Ctrl-C ends it. For the pulls, in .env:"
+            )
+            console.print(f"ANALYTICS_API__CAMPAIGNS__URL={url}\nANALYTICS_API__CAMPAIGNS__KEY=(the key)")
+            told = 0
+            while True:
+                time.sleep(0.2)
+                for number, asked in enumerate(api.requests[told:], start=told + 1):
+                    went_wrong = f"  [yellow]{api.faults[number]}[/yellow]" if number in api.faults else ""
+                    console.print(f"[dim]{number:6,}[/dim]  {escape(str(asked))}{went_wrong}")
+                    told = number
 
 
 # --------------------------------------------------------------------------------------------------------- other

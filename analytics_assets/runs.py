@@ -26,6 +26,8 @@ from analytics_assets.attempts import KILLED, Attempts
 from analytics_assets.automation import NO_RETRY, reports_of, span_tags
 from analytics_assets.checks import first_finding
 from analytics_assets.failures import reason_of
+from analytics_assets.ingest.extract import EXTRACT_SUFFIX
+from analytics_assets.ingest.extract_asset import extracts_of
 from analytics_assets.ingest.inbox import strangers
 from analytics_assets.ingest.landing import Landing
 from analytics_assets.ingest.ledger import Ledger
@@ -148,9 +150,16 @@ class Runner:
         self._graph = definitions.resolve_asset_graph()
         self.upstream, self.views = upstream_by_asset(self._graph), views_by_asset(self._graph)
         self.lookups = lookups_by_asset(self._graph)
-        self.reports = reports_of(self._graph)
+        self.reports, self.extracts = reports_of(self._graph), extracts_of(self._graph)
         self._last_run_id = ""
         self.outcome = Outcome()
+
+    def pull(self, names: Set[str]) -> None:
+        """Pulls the APIs of some extracts that have an address, or of all of them where nothing else is asked for."""
+        today = datetime.now(UTC).date()
+        for name in sorted(self.extracts & names):
+            if names <= self.extracts or name.removesuffix(EXTRACT_SUFFIX) in self._settings.api:
+                self._execute([name], Window.of_days(today, today))
 
     def land(self, names: Set[str]) -> None:
         """Lands everything that lies in the inbox of some landing assets, and waits for what is being written."""
@@ -220,7 +229,7 @@ class Runner:
         if not names:
             return
         names = names | self._lookups_of(names)
-        Attempts(self._settings.lake_dir).wake(names)
+        Attempts(self._settings.lake_dir).wake(names - self.extracts)
         given_up: set[tuple[str, date]] = set()
         while plan := self._tick(names, given_up):
             for run in plan:

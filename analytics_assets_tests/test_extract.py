@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -133,12 +134,40 @@ def test_a_sweep_says_how_many_rows_were_committed_too_late_for_the_pulls_before
         assert first.committed_late is None, "before the first pull nothing can be late"
         Landing(settings, CAMPAIGNS).run()
         _, second = pull(tmp_path, url, Span(usual))
-        assert (second.committed_late, second.progress.records) == (None, 12)
+        assert (second.committed_late, second.progress.new) == (None, 0)
         _, third = pull(tmp_path, url, Span(EVER.since, is_sweep=True, usual=usual))
         assert third.committed_late == 1
         Landing(settings, CAMPAIGNS).run()
         _, fourth = pull(tmp_path, url, Span(EVER.since, is_sweep=True, usual=usual))
         assert fourth.committed_late == 0
+
+
+def test_what_has_landed_is_not_dropped_again_and_what_has_not_is(tmp_path: Path) -> None:
+    api = CampaignsApi(records(37))
+    with served(api) as url:
+        settings, first = pull(tmp_path, url)
+        assert first.file is not None
+        _, second = pull(tmp_path, url)
+        assert second.progress.new == 37, "it lies in the inbox, where somebody may still take it away"
+        assert second.file is not None
+        second.file.unlink()
+        Landing(settings, CAMPAIGNS).run()
+        first.file.unlink()
+        _, third = pull(tmp_path, url)
+        assert (third.progress.records, third.progress.new, third.file) == (37, 0, None)
+
+        api.records.append({**records(37)[5], "name": "a new name"})
+        _, fourth = pull(tmp_path, url)
+        assert fourth.progress.new == 1
+
+        first.file.write_text("")  # the name is given to something else: what it held is no longer there
+        Landing(settings, CAMPAIGNS).run()
+        _, fifth = pull(tmp_path, url)
+        assert fifth.progress.new == 36
+        Landing(settings, CAMPAIGNS).run()
+        shutil.rmtree(settings.lake_dir)
+        _, sixth = pull(tmp_path, url)
+        assert sixth.progress.new == 37
 
 
 # -------------------------------------------------------------------------------------------------- what survives
@@ -300,7 +329,7 @@ def test_two_pulls_at_once_come_one_after_the_other(tmp_path: Path, caplog: pyte
 def test_how_far_a_pull_has_come_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with served(CampaignsApi(records(37))) as url, caplog.at_level("INFO"):
         pull(tmp_path, url)
-    assert "campaigns: 4 pages, 37 records, 4 requests; 996 of 1,000 left in 1 s" in caplog.text
+    assert "campaigns: 4 pages, 37 records, 37 new; 4 requests, 996 of 1,000 left in 1 s" in caplog.text
 
 
 # ---------------------------------------------------------------------------------------------------------- memory

@@ -31,6 +31,7 @@ from analytics_assets.ingest.rest import (
 )
 
 PAGINATIONS: list[Pagination] = [PageNumbers(), Cursor(), LinkHeader()]
+MEASURES = {"impressions": 10, "clicks": 2, "conversions": 1, "revenue": "3.00"}
 ALL_PAGINATIONS = pytest.mark.parametrize("pagination", PAGINATIONS, ids=lambda one: type(one).__name__)
 
 
@@ -41,7 +42,7 @@ def records(count: int) -> list[Record]:
             "id": f"campaign-{number:04}",
             "name": f"Campaign {number}",
             "platform": "search",
-            "metrics": [{"date": "2026-01-05", "country": "DE", "impressions": 10, "cost": "1.50"}],
+            "metrics": [{"date": "2026-01-05", "country": "DE", "cost": "1.50", "currency": "EUR", **MEASURES}],
             "last_updated_at": f"{datetime(2026, 1, 6) + timedelta(seconds=number // 5):%Y-%m-%dT%H:%M:%SZ}",
         }
         for number in range(count)

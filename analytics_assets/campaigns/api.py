@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from random import Random
 from typing import Any
 from urllib.parse import urlencode
 
@@ -23,7 +24,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-Record = dict[str, Any]
+from analytics_assets.campaigns.simulator import CAMPAIGNS_AT_SCALE_1, FEWEST_CAMPAIGNS, versions
+from analytics_assets.campaigns.sources import Record
+from analytics_assets.partitions import Window
 
 LARGEST_PAGE = 500
 
@@ -183,6 +186,12 @@ class CampaignsApi:
         at = held[-1]["last_updated_at"] if fault == "shift" else held[0]["last_updated_at"]
         name = {} if fault == "shift" else {"id": f"{held[0]['id']}-late"}
         self.records.append({**held[0], **name, "last_updated_at": at})
+
+
+def simulated(window: Window, scale: float, seed: int) -> list[Record]:
+    """All versions of the records of some days; with a clock, those of days to come appear when their time has come."""
+    campaigns = max(FEWEST_CAMPAIGNS, round(CAMPAIGNS_AT_SCALE_1 * scale))
+    return versions(window, campaigns, Random(f"{seed} campaigns"))
 
 
 def identity(record: Record) -> tuple[str, str]:

@@ -100,13 +100,14 @@ def _read(text: str) -> datetime:
 def versions(window: Window, campaigns: int, random: Random) -> list[Record]:
     """All versions ever of the records of some campaigns, a record a campaign and day, as the API nests them.
 
-    The first version comes on the morning after the day; a quarter of the records is corrected once or twice within the
-    three days after that.
+    A campaign's day is the same in every window. The first version comes on the morning after the day; a quarter of the
+    records is corrected once or twice within the three days after that.
     """
-    found = []
+    found, seed = [], random.getrandbits(64)
     for number in range(campaigns):
-        campaign = _campaign(number, random)
+        campaign = _campaign(number, Random(f"{seed} {number}"))
         for day in window.days():
+            random = Random(f"{seed} {number} {day}")
             record = {**campaign["record"], "metrics": _metrics(campaign, day, random)}
             at = datetime.combine(day + ONE_DAY, time(2, tzinfo=UTC)) + timedelta(seconds=random.randrange(3 * 3_600))
             found.append({**record, "last_updated_at": _written(at)})

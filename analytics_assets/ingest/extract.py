@@ -9,17 +9,21 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import BinaryIO
 
 import duckdb
 from filelock import FileLock, Timeout
+from msgspec import Raw
 
 from analytics_assets.files import replacing
 from analytics_assets.ingest.formats import read_batches
+from analytics_assets.ingest.known import KnownRecords
+from analytics_assets.ingest.ledger import Ledger
 from analytics_assets.ingest.parse import parse_batch
 from analytics_assets.ingest.rest import Budget, Endpoint, Page, Place, RestClient, RestRefused
 from analytics_assets.ingest.source import Source
@@ -33,6 +37,9 @@ TOO_OLD = timedelta(days=1)
 
 SAYS_EVERY = 2.0
 """Seconds between two lines of progress."""
+
+EXTRACT_SUFFIX = "_extract"
+"""Ends the names of the assets that are pulls; what stands before it is the source."""
 
 _TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
 
@@ -58,7 +65,7 @@ class Extract:
     @property
     def asset(self) -> str:
         """The name of its asset."""
-        return f"{self.source.name}_extract"
+        return self.source.name + EXTRACT_SUFFIX
 
 
 @dataclass(frozen=True)
@@ -88,6 +95,7 @@ class Progress:
         usual: since when it would ask if it were no sweep; empty before anything was pulled.
         place: where the next page is; None when all are fetched.
         size: bytes of the file that belong to fetched pages.
+        new: those of the records that have not landed before, and stand in the file.
         resumed: how often it was gone on with.
     """
 
@@ -100,6 +108,7 @@ class Progress:
     size: int = 0
     pages: int = 0
     records: int = 0
+    new: int = 0
     resumed: int = 0
 
 
@@ -108,7 +117,7 @@ class Pulled:
     """What a pull came to.
 
     Attributes:
-        file: what it dropped; None where there was no record.
+        file: what it dropped; None where no record was new.
         requests: those of this process, tries that failed among them.
         committed_late: of a sweep, the rows that the pulls before it could not see any more.
         waited_seconds: for the budget.
@@ -137,6 +146,10 @@ class Pull:
         self._state, self._fetched, self._swept = folder / "progress.json", folder / "pages.jsonl", folder / "swept.txt"
         self._asked = digest([api.url, repr(extract.endpoint), extract.since])
         self._said_at = 0.0
+
+    def _known(self) -> AbstractContextManager[KnownRecords]:
+        source = self._extract.source
+        return KnownRecords.opened(self._folder / "known.sqlite", source, Ledger(self._settings.lake_dir))
 
     def swept_at(self) -> datetime | None:
         """When the last sweep began."""
@@ -222,42 +235,46 @@ class Pull:
     def _finish(self, progress: Progress) -> Pulled:
         api = self._api
         budget = Budget(api.requests, api.seconds)
-        with RestClient(
+        client = RestClient(
             api.url,
             api.key,
             self._extract.endpoint,
             budget,
             patience_seconds=api.patience_seconds,
             timeout_seconds=api.timeout_seconds,
-        ) as client:
+        )
+        with client, self._known() as known:
             if progress.place is not None:
                 self._fetched.touch()
                 with self._fetched.open("ab") as file:
                     for page in client.pages(progress.place, **{self._extract.since: progress.since}):
-                        progress = self._add(progress, page, file.write, file.flush)
+                        progress = self._add(progress, page, known.new(page.records), file)
                         self._say(progress, client.tries, budget.left)
-        late = self._committed_late(progress)
-        file = self._hand_over(progress)
+            late = self._committed_late(progress)
+            dropped = self._hand_over(progress, known)
         if progress.is_sweep:
             with replacing(self._swept) as temporary:
                 temporary.write_text(progress.started_at)
         self._state.unlink(missing_ok=True)
-        return Pulled(progress, file, client.tries, budget.left, budget.waited, late)
+        return Pulled(progress, dropped, client.tries, budget.left, budget.waited, late)
 
-    def _add(
-        self, progress: Progress, page: Page, write: Callable[[bytes], int], flush: Callable[[], None]
-    ) -> Progress:
-        """The page is written, and then that it is: in the other order a kill would lose it."""
-        before = f'{{"{self._extract.pulled}": "{progress.started_at}", "record": '.encode()
-        lines = b"".join(part for record in page.records for part in (before, record, b"}\n"))
-        write(lines)
-        flush()
+    def _line_parts(self, progress: Progress) -> tuple[bytes, bytes]:
+        """What stands before and behind a record in its line."""
+        return f'{{"{self._extract.pulled}": "{progress.started_at}", "record": '.encode(), b"}\n"
+
+    def _add(self, progress: Progress, page: Page, new: Sequence[Raw], file: BinaryIO) -> Progress:
+        """What is new on a page is written, and then that it is: in the other order a kill would lose it."""
+        before, after = self._line_parts(progress)
+        lines = b"".join(part for record in new for part in (before, record, after))
+        file.write(lines)
+        file.flush()
         progress = replace(
             progress,
             place=page.next,
             size=progress.size + len(lines),
             pages=progress.pages + 1,
             records=progress.records + len(page.records),
+            new=progress.new + len(new),
         )
         self._keep(progress)
         return progress
@@ -273,12 +290,12 @@ class Pull:
         if progress.place is None or now - self._said_at >= SAYS_EVERY:
             self._said_at = now
             logger.info(
-                f"{self._name}: {progress.pages:,} pages, {progress.records:,} records, {requests:,} requests; "
-                f"{left:,} of {self._api.requests:,} left in {self._api.seconds:g} s"
+                f"{self._name}: {progress.pages:,} pages, {progress.records:,} records, {progress.new:,} new; "
+                f"{requests:,} requests, {left:,} of {self._api.requests:,} left in {self._api.seconds:g} s"
             )
 
-    def _hand_over(self, progress: Progress) -> Path | None:
-        """Copies what was fetched into the inbox, where it may be on another disk; twice gives the same file."""
+    def _hand_over(self, progress: Progress, known: KnownRecords) -> Path | None:
+        """Copies what was fetched into the inbox, which may be on another disk; twice gives the same file."""
         if progress.size == 0:
             self._fetched.unlink(missing_ok=True)
             return None
@@ -286,13 +303,17 @@ class Pull:
         target = self._settings.inbox_dir / self._name / f"{self._name}-{name}.jsonl"
         with replacing(target) as temporary:
             shutil.copyfile(self._fetched, temporary)
+        before, after = self._line_parts(progress)
+        known.remember(self._fetched, len(before), len(after))
         self._fetched.unlink()
         return target
 
     def _committed_late(self, progress: Progress) -> int | None:
         """Rows of a sweep that changed before the usual pull would ask for them, and that never landed."""
-        if not (progress.is_sweep and progress.usual and progress.size):
+        if not (progress.is_sweep and progress.usual):
             return None
+        if not progress.size:
+            return 0
         source, before = self._extract.source, _read_time(progress.usual).replace(tzinfo=None)
         landed = sorted(map(str, (self._settings.landed_dir / self._name).glob("*/*.parquet")))
         key = ", ".join(f'"{c}"' for c in (*source.key, source.time, self._extract.changed))

@@ -30,6 +30,7 @@ from dagster import (
     op,
     schedule,
 )
+from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
 from dagster._core.storage.dagster_run import FINISHED_STATUSES
 
 from analytics_assets.attempts import Attempts
@@ -44,6 +45,12 @@ from analytics_assets.versions import Build
 from analytics_assets.warehouse.dbt import WAREHOUSE_POOL, load_manifest
 
 EXTRACT_TAG = "analytics/extract"
+"""The tag of assets that are pulls: a day of theirs is the day of the pull, and they only add files."""
+
+
+def extracts_of(graph: BaseAssetGraph) -> set[str]:
+    """The names of the extracts."""
+    return {key.path[-1] for key in graph.get_all_asset_keys() if EXTRACT_TAG in graph.get(key).tags}
 
 
 def pull_days(start: date) -> DailyPartitionsDefinition:
@@ -92,7 +99,7 @@ def build_extract_asset(extract: Extract, settings: Settings, group: str, owner:
             if isinstance(error, RestError):  # it was asked as often as that can help; the schedule asks again
                 raise for_dagster(sentence(error), transient=False) from error
             raise dagster_error(context, settings, error) from error
-        Attempts(settings.lake_dir).end(name, window.days())
+        Attempts(settings.lake_dir).wake([name])  # what pulls before it did not bring, it did
         yield Output(None, metadata=_metadata(pulled))
 
     @graph_asset(
@@ -171,6 +178,7 @@ def _metadata(pulled: Pulled) -> Mapping[str, Any]:
         "is_full_sweep": progress.is_sweep,
         "pages": progress.pages,
         "records": progress.records,
+        "dagster/partition_row_count": progress.new,
         "requests": pulled.requests,
         "requests_left": pulled.requests_left,
         "seconds_waited_for_the_budget": round(pulled.waited_seconds, 1),

@@ -291,6 +291,16 @@ class Ledger:
             ).fetchall()
         return dict(rows)
 
+    def current_identities(self, source: Source) -> set[str]:
+        """The identities of the contents that some path holds."""
+        with self._connection() as connection:
+            rows = connection.execute(
+                "select distinct identity from contents inner join paths on contents.id = paths.content_id"
+                " where paths.source = ?",
+                (source.name,),
+            ).fetchall()
+        return {identity for (identity,) in rows}
+
     def totals(self, source: Source, partitions: Window) -> Totals:
         """Where all rows of a source are, given the days that have a partition."""
         with self._connection() as connection:

@@ -47,7 +47,7 @@ class RestRefused(RestError):
 
 @dataclass(frozen=True)
 class Answer:
-    """What the API said to a request: from where, the members of the body, the records, the links in the header.
+    """What the API said to a request: from where, the members of the body, the records, the header's link to the next.
 
     Members and records are JSON, as it was sent: numbers keep their digits, and nothing is read that nobody asks for.
     """
@@ -55,7 +55,7 @@ class Answer:
     url: httpx.URL
     members: Mapping[str, msgspec.Raw]
     records: list[msgspec.Raw]
-    links: Mapping[str, Mapping[str, str]]
+    following: str | None
 
 
 class Pagination(Protocol):
@@ -128,10 +128,9 @@ class LinkHeader:
             RestRefused: it is another server's, which must not see the key.
             RestUnavailable: it is the page's own.
         """
-        link = answer.links.get("next")
-        if link is None:
+        if answer.following is None:
             return None
-        url = answer.url.join(link["url"])
+        url = answer.url.join(answer.following)
         if (url.scheme, url.host, url.port) != (answer.url.scheme, answer.url.host, answer.url.port):
             raise RestRefused(f"the next page is on another server, {url.host}, which must not see the key")
         if url == answer.url:
@@ -313,7 +312,8 @@ class RestClient:
             raise RestRefused(f"the answer of {where} holds no list named {self._endpoint.member!r}") from error
         except ValueError as error:
             raise _TryAgain(f"{where} answered with what is no JSON") from error
-        return Answer(response.url, members, records, response.links)
+        following = response.links.get("next", {}).get("url")
+        return Answer(response.url, members, records, following)
 
     def _send(self, place: Place, parameters: Mapping[str, str]) -> httpx.Response:
         if "url" in place:  # it holds its own parameters

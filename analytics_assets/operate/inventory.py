@@ -12,13 +12,14 @@ from dagster._core.storage.dagster_run import FINISHED_STATUSES
 from analytics_assets.attempts import Attempt, Attempts
 from analytics_assets.automation import Days, reports_of
 from analytics_assets.checks import failed_checks
+from analytics_assets.ingest.extract_asset import extracts_of
 from analytics_assets.ingest.inbox import strangers
 from analytics_assets.ingest.landing import Landing
 from analytics_assets.ingest.ledger import Ledger
 from analytics_assets.ingest.raw import LANDED_PREFIX
 from analytics_assets.ingest.source import Source
 from analytics_assets.operate.launcher import is_abandoned
-from analytics_assets.partitions import WHOLE, Window, contiguous, partitioned_days
+from analytics_assets.partitions import EVER, WHOLE, Window, contiguous, partitioned_days
 from analytics_assets.settings import Settings
 from analytics_assets.versions import Build, Offsets, builds_of, upstream_by_asset, views_by_asset
 
@@ -103,6 +104,8 @@ def take_inventory(
     findings += [
         Finding("inbox", "", State.IGNORED, None, stranger) for stranger in strangers(settings.inbox_dir, sources)
     ]
+    for name in sorted(extracts_of(graph)):
+        findings += _pull_findings(name, settings, owners[name], running)
     unwell: dict[str, Set[date]] = {}
     reports = reports_of(graph)
     for name, parents in upstream.items():
@@ -211,6 +214,18 @@ def _failed_checks(
             for span in spans:
                 why = f"{check.name}{check.finding}"
                 yield Finding(check.asset, owners[check.asset], State.CHECK_FAILED, span, why)
+
+
+def _pull_findings(name: str, settings: Settings, owner: str, running: Set[str]) -> Iterator[Finding]:
+    """Of the pulls that failed since the last that did not, the newest: the next one brings what they did not."""
+    attempts = Attempts(settings.lake_dir).read(name, EVER)
+    for day in sorted(attempts)[-1:]:
+        attempt, window = attempts[day], Window.of_days(day, day)
+        if attempt.run_id in running:
+            yield Finding(name, owner, State.IN_PROGRESS, window, f"in run {attempt.run_id[:8]}")
+        else:
+            next_try = "again tomorrow" if attempt.permanent else "again within the hour"
+            yield Finding(name, owner, State.FAILED, window, attempt.reason, next_try)
 
 
 def _landing_findings(source: Source, settings: Settings, owner: str) -> Iterator[Finding]:

@@ -1,0 +1,76 @@
+"""Which records of an API have landed, so that a pull drops only what is new: a day that nobody changed stays as it is.
+
+A record is known by the hash of what was sent. It counts as known while the file that it was dropped in is landed and
+current: what was taken out of the inbox before it landed, or replaced there, is dropped again when it is pulled again.
+"""
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+
+from msgspec import Raw
+
+from analytics_assets.files import open_sqlite
+from analytics_assets.ingest.ledger import Ledger
+from analytics_assets.ingest.source import Source
+
+_SCHEMA = """
+create table if not exists records (
+    hash blob not null,
+    content text not null,  -- the identity, in the ledger, of a file that holds it
+    primary key (hash, content)
+) without rowid
+"""
+
+_AT_ONCE = 10_000
+
+
+class KnownRecords:
+    """The records of a source that have landed, as of when it was opened."""
+
+    def __init__(self, connection: sqlite3.Connection, source: Source) -> None:
+        self._connection, self._source = connection, source
+
+    @classmethod
+    @contextmanager
+    def opened(cls, file: Path, source: Source, ledger: Ledger) -> Iterator["KnownRecords"]:
+        """The records that a store holds, as long as the block lasts."""
+        with open_sqlite(file, _SCHEMA) as connection:
+            connection.execute("create temp table landed (content text primary key) without rowid")
+            identities = ((identity,) for identity in sorted(ledger.current_identities(source)))
+            connection.executemany("insert into landed values (?)", identities)
+            yield cls(connection, source)
+
+    def new(self, records: Sequence[Raw]) -> list[Raw]:
+        """Those of some records that have not landed."""
+        hashes = [_hash(record) for record in records]
+        marks = ", ".join("?" * len(hashes))
+        sql = f"select distinct hash from records inner join landed using (content) where hash in ({marks})"
+        known = {row[0] for row in self._connection.execute(sql, hashes)}
+        return [record for record, hash_ in zip(records, hashes, strict=True) if hash_ not in known]
+
+    def remember(self, dropped: Path, before: int, after: int) -> None:
+        """Takes down the records of a file that is being dropped.
+
+        Args:
+            before: how many bytes of each line stand before the record.
+            after: how many stand behind it.
+        """
+        with dropped.open("rb") as file:
+            content = f"{hashlib.file_digest(file, 'sha256').hexdigest()}:v{self._source.version}"
+            file.seek(0)
+            lines = iter(file)
+            self._connection.execute("begin immediate")
+            while some := list(islice(lines, _AT_ONCE)):
+                self._connection.executemany(
+                    "insert or ignore into records values (?, ?)",
+                    [(_hash(line[before : len(line) - after]), content) for line in some],
+                )
+            self._connection.execute("commit")
+
+
+def _hash(record: Raw | bytes) -> bytes:
+    return hashlib.blake2b(record, digest_size=16).digest()
