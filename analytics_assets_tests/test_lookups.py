@@ -10,7 +10,9 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from dagster import AssetKey
 
+from analytics_assets.automation import span_tags
 from analytics_assets.campaigns import CAMPAIGNS
 from analytics_assets.operate.inventory import State
 from analytics_assets.partitions import WHOLE
@@ -126,6 +128,21 @@ def test_one_model_alone_brings_the_lookup_that_it_reads_and_no_other(settled: P
     runner.settle({"raw_campaigns", "src_campaigns", "stg_campaigns"})
     assert runner.outcome.views == ["lookup_currency_rates"]
     assert set(runner.outcome.made["stg_campaigns"]) == {day(1)}
+
+
+def test_a_model_that_is_asked_for_before_its_lookup_is_loaded_is_refused_and_comes_right_by_itself(
+    project: Project,
+) -> None:
+    assert project.runner().make([PlannedRun(("raw_campaigns", "src_campaigns"), project.window)])
+    run = project.definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+        instance=project.instance,
+        asset_selection=[AssetKey("stg_campaigns")],
+        tags=span_tags(project.window),
+        raise_on_error=False,
+    )
+    (failure,) = [event for event in run.all_events if event.is_step_failure]
+    assert "stg_campaigns reads lookup_currency_rates, which is not loaded" in str(failure.step_failure_data.error)
+    assert project.settle().outcome.made.keys() == READS_RATES
 
 
 @pytest.mark.parametrize("by_hand", [True, False], ids=["by hand", "by the automation"])
