@@ -15,7 +15,7 @@ import pytest
 from analytics_assets.partitions import Window
 from analytics_assets.reports import dashboard, workbook
 from analytics_assets.reports.figures import figures
-from analytics_assets.settings import PROJECT_DIR, Settings
+from analytics_assets.settings import PROJECT_DIR, Api, Settings
 
 PAGE = PROJECT_DIR / "docs" / "add-a-source.md"
 
@@ -80,10 +80,14 @@ def test_adding_a_source_works_as_its_page_says(tmp_path: Path) -> None:
 
 def test_the_page_on_settings_names_every_variable_with_its_default() -> None:
     page = (PROJECT_DIR / "docs" / "settings.md").read_text()
-    for name, setting in Settings.model_fields.items():
-        variable = "DAGSTER_HOME" if name == "dagster_home" else f"ANALYTICS_{name.upper()}"
+    settings = {
+        "DAGSTER_HOME" if name == "dagster_home" else f"ANALYTICS_{name.upper()}": setting
+        for name, setting in Settings.model_fields.items()
+    }
+    settings |= {f"ANALYTICS_API__CAMPAIGNS__{name.upper()}": setting for name, setting in Api.model_fields.items()}
+    for variable, setting in settings.items():
         row = next((line for line in page.splitlines() if line.startswith(f"| `{variable}`")), "")
-        default = "none" if setting.default is None else f"`{setting.default}`"
+        default = "none" if setting.default is None or setting.is_required() else f"`{setting.default}`"
         assert f"| {default} |" in row, f"docs/settings.md lacks {variable} with its default {default}"
         assert str(setting.description) in row
 
