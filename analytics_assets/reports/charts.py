@@ -11,7 +11,7 @@ ROWS = "rows"
 COLOURS = ("#0b6e99", "#c2571a", "#3f7d3a", "#8a4fa3", "#a3245e", "#6b6b2b", "#2f4b9c", "#6e6e6e")
 """At least 3:1 against white and told apart by people who see few colours; the last one is for `other`."""
 
-_TICKS = {Format.COUNT: "~s", Format.SHARE: ".0%", Format.SECONDS: ",~r", Format.MEAN: ",~r", Format.MONEY: ",~r"}
+_TICKS = {Format.COUNT: "~s", Format.SHARE: ".1~%", Format.SECONDS: ",~r", Format.MEAN: ",~r", Format.MONEY: ",~r"}
 _AXES = {Format.COUNT: "", Format.SHARE: "", Format.SECONDS: " (s)", Format.MEAN: "", Format.MONEY: " (€)"}
 
 
