@@ -28,8 +28,8 @@ dev: install ## the UI, the sensors and the automation, at http://127.0.0.1:3000
 	@echo "the UI comes up at http://127.0.0.1:3000; Ctrl-C ends it"
 	@DAGSTER_HOME=$$($(BIN)/analytics-assets prepare) && export DAGSTER_HOME && $(BIN)/dagster dev --log-level warning
 
-test: install ## run the tests
-	@$(BIN)/pytest
+test: install ## run the tests, on all cores
+	@$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 browser: ## install what the tests of the dashboard need: Chromium and axe-core
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
@@ -38,7 +38,7 @@ browser: ## install what the tests of the dashboard need: Chromium and axe-core
 	@grep -qs '"version": "$(AXE)"' .browser/node_modules/axe-core/package.json \
 		|| npm install --silent --no-fund --no-audit --prefix .browser axe-core@$(AXE)
 
-proof: install ## run what takes long in full size: 10,000 files, all kills, random histories
+proof: install ## run what takes long in full size: 10,000 files, all kills, backfills, histories, 1,000 pages
 	@$(BIN)/pytest -m proof
 	@HYPOTHESIS_PROFILE=full $(BIN)/pytest analytics_assets_tests/test_property.py analytics_assets_tests/test_sessions.py
 

@@ -27,7 +27,7 @@ from analytics_assets.automation import NO_RETRY, reports_of, span_tags
 from analytics_assets.checks import first_finding
 from analytics_assets.failures import reason_of
 from analytics_assets.ingest.extract import EXTRACT_SUFFIX
-from analytics_assets.ingest.extract_asset import extracts_of
+from analytics_assets.ingest.extract_asset import extracts_of, no_address
 from analytics_assets.ingest.inbox import strangers
 from analytics_assets.ingest.landing import Landing
 from analytics_assets.ingest.ledger import Ledger
@@ -155,11 +155,14 @@ class Runner:
         self.outcome = Outcome()
 
     def pull(self, names: Set[str]) -> None:
-        """Pulls the APIs of some extracts that have an address, or of all of them where nothing else is asked for."""
+        """Pulls the APIs of some extracts that have an address; where only extracts are asked for, each needs one."""
         today = datetime.now(UTC).date()
         for name in sorted(self.extracts & names):
-            if names <= self.extracts or name.removesuffix(EXTRACT_SUFFIX) in self._settings.api:
+            source = name.removesuffix(EXTRACT_SUFFIX)
+            if source in self._settings.api:
                 self._execute([name], Window.of_days(today, today))
+            elif names <= self.extracts:
+                self.outcome.failures.append(f"{name}: {no_address(source)}")
 
     def land(self, names: Set[str]) -> None:
         """Lands everything that lies in the inbox of some landing assets, and waits for what is being written."""

@@ -41,6 +41,16 @@ settings.register_profile(
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
+LONGEST = ("test_live", "test_kills", "test_laws", "test_operate", "test_sessions", "test_extract_asset")
+"""The modules that take longest come first: where tests run side by side, none of them is the last one alone."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the longest modules first, and leaves the order within a module."""
+    names = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: names.get(item.path.stem, len(names)))
+
+
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)
 

@@ -309,7 +309,7 @@ def inventory(project: Project) -> list:
     return [finding for finding in found.findings if finding.asset == EXTRACT]
 
 
-def test_without_an_address_the_pull_says_which_variable_to_set(tmp_path: Path, home: DagsterInstance) -> None:
+def test_without_an_address_nothing_is_pulled_and_nobody_held_up(tmp_path: Path, home: DagsterInstance) -> None:
     project = Project(tmp_path / "data", DOMAIN)
     project.instance = home
     runner = project.runner()
@@ -318,6 +318,8 @@ def test_without_an_address_the_pull_says_which_variable_to_set(tmp_path: Path, 
     runner.pull({EXTRACT})
     (failure,) = runner.outcome.failures
     assert "set ANALYTICS_API__CAMPAIGNS__URL and ANALYTICS_API__CAMPAIGNS__KEY" in failure
+    assert pulled(project, TODAY) == [], "as when everything is made from the UI"
+    assert failure.endswith(str(metadata(project)["pulled_nothing"]))
     skipped = asked_for(project)
     assert isinstance(skipped, SkipReason) and "no address is set" in str(skipped.skip_message)
 

@@ -116,6 +116,7 @@ def test_a_late_file_refreshes_exactly_the_days_that_it_touches_and_then_all_equ
     assert project.tables() == rebuilt(project, tmp_path / "rebuilt").tables()
 
 
+@pytest.mark.proof  # all thirty days of everything once more
 def test_backfills_from_the_ui_are_one_run_a_range_and_a_restart_of_the_webserver_does_not_touch_them(
     live: Live, project: Project
 ) -> None:
