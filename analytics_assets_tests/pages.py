@@ -42,11 +42,11 @@ def a_record(number: int) -> Record:
 
 
 class Pages:
-    """So many pages of the same records, rendered once; it writes down when requests came."""
+    """So many pages, which differ in their first record and are rendered once; it writes down when requests came."""
 
     def __init__(self, count: int) -> None:
         self._count = count
-        self._data = json.dumps([a_record(number) for number in range(RECORDS_PER_PAGE)])
+        self._others = json.dumps([a_record(number) for number in range(1, RECORDS_PER_PAGE)])[1:]
         self.arrived: list[float] = []
 
     async def __call__(self, scope: dict, receive: object, send: object) -> None:  # the least that ASGI wants
@@ -63,7 +63,8 @@ class Pages:
             query = dict(part.split("=") for part in scope["query_string"].decode().split("&") if "=" in part)
             following = int(query.get("cursor", 0)) + 1
             cursor = f'"{following}"' if following < self._count else "null"
-            body = f'{{"data": {self._data}, "next_cursor": {cursor}}}'
+            first = json.dumps(a_record(1_000 + following))
+            body = f'{{"data": [{first}, {self._others}, "next_cursor": {cursor}}}'
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})  # type: ignore[operator]
         await send({"type": "http.response.body", "body": body.encode()})  # type: ignore[operator]

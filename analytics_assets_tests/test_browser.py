@@ -317,12 +317,37 @@ def test_the_sessions_are_those_of_the_mart(page: Page, reported: Project, was_c
     assert figure(page, "cut_share") == f"{100 * mart['cut']:.1f} %"
 
 
+@pytest.mark.parametrize("region", ["", "EMEA"], ids=["all", "one region"])
+def test_the_campaigns_are_those_of_the_summary(page: Page, reported: Project, region: str) -> None:
+    open_report(page, reported, name="campaigns_dashboard")
+    page.click("#spans button:has-text('all')")
+    if region:
+        choose(page, "region", region)
+    (mart,) = query(
+        reported,
+        "select sum(daily_cost)::double as cost, sum(daily_revenue)::double as revenue, sum(daily_clicks)::bigint as clicks,"
+        " sum(daily_impressions)::bigint as impressions, sum(daily_conversions)::bigint as conversions"
+        f" from marts.daily_campaign_summary where region like '%{region}'",
+    )
+    assert figure(page, "total_cost") == f"{mart['cost']:,.2f} €"
+    assert figure(page, "total_revenue") == f"{mart['revenue']:,.2f} €"
+    assert figure(page, "roas") == f"{mart['revenue'] / mart['cost']:.1f}"
+    assert figure(page, "impressions") == f"{mart['impressions']:,}"
+    assert figure(page, "clicks") == f"{mart['clicks']:,}"
+    assert figure(page, "ctr") == f"{100 * mart['clicks'] / mart['impressions']:.1f} %"
+    assert figure(page, "cpc") == f"{mart['cost'] / mart['clicks']:,.2f} €"
+    assert figure(page, "conversion_rate") == f"{100 * mart['conversions'] / mart['clicks']:.1f} %"
+
+
+REPORTS_BESIDE = ["sessions", "campaigns"]
+
+
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-@pytest.mark.parametrize("state", ["as opened", "a filter open", "nothing selected", "the report of sessions"])
+@pytest.mark.parametrize("state", ["as opened", "a filter open", "nothing selected", *REPORTS_BESIDE])
 def test_axe_finds_nothing_against_wcag_aa(page: Page, reported: Project, size: dict, state: str) -> None:
     page.set_viewport_size(size)
-    if state == "the report of sessions":
-        open_report(page, reported, name="sessions_dashboard")
+    if state in REPORTS_BESIDE:
+        open_report(page, reported, name=f"{state}_dashboard")
     elif state == "a filter open":
         page.click("#filter-company_id summary")
     elif state == "nothing selected":

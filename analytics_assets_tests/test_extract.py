@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -165,6 +166,10 @@ def test_what_has_landed_is_not_dropped_again_and_what_has_not_is(tmp_path: Path
         _, fifth = pull(tmp_path, url)
         assert fifth.progress.new == 36
         Landing(settings, CAMPAIGNS).run()
+        newer = replace(extract_with(CURSOR), source=replace(CAMPAIGNS, version=2))
+        assert Pull(newer, api_at(url), settings).run(lambda: EVER).progress.new == 37, (
+            "a new spec may read it otherwise"
+        )
         shutil.rmtree(settings.lake_dir)
         _, sixth = pull(tmp_path, url)
         assert sixth.progress.new == 37
@@ -215,6 +220,17 @@ def test_a_pull_that_is_killed_goes_on_where_it_stopped(tmp_path: Path) -> None:
     fetched_again = set(before) & {request.get("cursor") for request in api.requests[len(before) :]}
     assert len(fetched_again) <= 1, "only the page that was on its way at the kill"
     assert pulled.progress.pages == 40
+
+
+def test_what_asks_for_more_than_the_pull_that_stopped_is_pulled_after_it(tmp_path: Path) -> None:
+    api = CampaignsApi(records(95), faults={3: "503"})
+    late = Span(datetime(2026, 1, 6, 0, 0, 5, tzinfo=UTC))
+    with served(api) as url:
+        with pytest.raises(RestError):
+            pull(tmp_path, url, late, patience_seconds=0)
+        settings, pulled = pull(tmp_path, url, EVER)
+    assert (pulled.progress.resumed, pulled.progress.records) == (0, 95)
+    assert set(ids(dropped(settings))) == {record["id"] for record in records(95)}
 
 
 def test_an_api_that_has_forgotten_the_page_is_pulled_anew(tmp_path: Path) -> None:

@@ -177,6 +177,15 @@ def test_a_link_that_leads_astray_is_not_followed(link: str, error: type[Excepti
     assert "demo-key" not in str(raised.value)
 
 
+def test_an_api_that_gives_one_page_for_ever_is_refused() -> None:
+    with (
+        served(OnePage()) as url,  # type: ignore[arg-type]
+        client(url, PageNumbers()) as reader,
+        pytest.raises(RestRefused, match="gave one page 4 times; is the pagination the API's"),
+    ):
+        list(reader.pages())
+
+
 # ------------------------------------------------------------------------------------------------ what goes wrong
 
 

@@ -156,26 +156,29 @@ class Pull:
         return _read_time(self._swept.read_text().strip()) if self._swept.exists() else None
 
     def run(self, begin: Callable[[], Span]) -> Pulled:
-        """Pulls once, or goes on with a pull that stopped.
+        """Pulls once; a pull that stopped is gone on with first, and is enough if it asked for no less.
 
         Args:
-            begin: what a new pull asks for.
+            begin: gives what is asked for, once no other pull is going on.
 
         Raises:
             RestError: the API could not be read; what was fetched is kept.
             OSError: a page could not be written.
         """
         with self._alone():
+            span = begin()
             progress = self._resumed()
-            if progress is not None and progress.place is not None:
+            if progress is not None:
                 try:
-                    return self._finish(progress)
+                    pulled = self._finish(progress)
                 except RestRefused as error:
                     if not (error.may_be_the_place and self._pages_kept() == progress.pages):
                         raise
                     logger.warning(f"{self._name}: the API does not go on where the last pull stopped; pulling anew")
-                    progress = None
-            return self._finish(progress or self._begun(begin()))
+                else:
+                    if progress.since <= _written(span.since):
+                        return pulled  # all that is asked for now, too
+            return self._finish(self._begun(span))
 
     @property
     def _name(self) -> str:
@@ -200,7 +203,7 @@ class Pull:
         progress = Progress(
             asked=self._asked,
             started_at=datetime.now(UTC).strftime(_TIME),
-            since=span.since.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            since=_written(span.since),
             is_sweep=span.is_sweep,
             usual=span.usual.strftime(_TIME) if span.usual else "",
             place=self._extract.endpoint.pagination.first(),
@@ -329,6 +332,11 @@ class Pull:
                 counted = connection.execute(f"select count(*) from ({sql})", values).fetchone()
                 found += counted[0] if counted else 0
         return found
+
+
+def _written(since: datetime) -> str:
+    """A time as APIs want it, in whole seconds, which all of them know."""
+    return since.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _read_time(text: str) -> datetime:

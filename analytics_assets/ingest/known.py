@@ -1,7 +1,8 @@
 """Which records of an API have landed, so that a pull drops only what is new: a day that nobody changed stays as it is.
 
 A record is known by the hash of what was sent. It counts as known while the file that it was dropped in is landed and
-current: what was taken out of the inbox before it landed, or replaced there, is dropped again when it is pulled again.
+current, and was read by the spec as it is now: what was taken out of the inbox before it landed, or replaced there, is
+dropped again when it is pulled again.
 """
 
 import hashlib
@@ -40,8 +41,9 @@ class KnownRecords:
         """The records that a store holds, as long as the block lasts."""
         with open_sqlite(file, _SCHEMA) as connection:
             connection.execute("create temp table landed (content text primary key) without rowid")
-            identities = ((identity,) for identity in sorted(ledger.current_identities(source)))
-            connection.executemany("insert into landed values (?)", identities)
+            identities = sorted(ledger.current_identities(source))
+            as_now = [(identity,) for identity in identities if identity.endswith(f":v{source.version}")]
+            connection.executemany("insert into landed values (?)", as_now)
             yield cls(connection, source)
 
     def new(self, records: Sequence[Raw]) -> list[Raw]:

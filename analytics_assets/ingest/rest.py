@@ -179,6 +179,9 @@ class Budget:
 TRANSIENT = frozenset({408, 425, 429})
 """The statuses below 500 that may be others the next time."""
 
+SAME_PAGES = 4
+"""A page that comes so often one after the other would come for ever: the API does not know the parameter, say."""
+
 _BACKOFF = tenacity.wait_random_exponential(multiplier=0.5, max=60)
 """Up to 0.5 s, then twice that each time, up to a minute, where the server does not say; any part of it is waited, so
 that those who failed together do not come again together (Brooker, "Exponential Backoff and Jitter", 2015)."""
@@ -287,9 +290,15 @@ class RestClient:
             RestUnavailable: it did not answer in the time that is had for a page.
         """
         following: Place | None = self._endpoint.pagination.first() if place is None else place
+        ends, same = (b"", b""), 0
         while following is not None:
             at = following
             answer = self._retrying(self._ask, at, parameters)
+            if answer.records:
+                before, ends = ends, (bytes(answer.records[0]), bytes(answer.records[-1]))
+                same = same + 1 if ends == before else 1
+                if same == SAME_PAGES:
+                    raise RestRefused(f"{_shown(answer.url)} gave one page {same} times; is the pagination the API's?")
             following = self._endpoint.pagination.next(at, answer)
             if following and any(self._secret in part for part in following.values()):
                 raise RestRefused("the API writes the key into the address of its next page, which would be kept")
