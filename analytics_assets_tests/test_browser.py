@@ -325,7 +325,8 @@ def test_the_campaigns_are_those_of_the_summary(page: Page, reported: Project, r
         choose(page, "region", region)
     (mart,) = query(
         reported,
-        "select sum(daily_cost)::double as cost, sum(daily_revenue)::double as revenue, sum(daily_clicks)::bigint as clicks,"
+        "select sum(daily_cost)::double as cost, sum(daily_revenue)::double as revenue,"
+        " sum(daily_clicks)::bigint as clicks,"
         " sum(daily_impressions)::bigint as impressions, sum(daily_conversions)::bigint as conversions"
         f" from marts.daily_campaign_summary where region like '%{region}'",
     )
