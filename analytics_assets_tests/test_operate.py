@@ -202,9 +202,7 @@ def test_the_code_of_a_model_is_all_that_its_rows_depend_on(project: Project) ->
         manifest["macros"]["macro.analytics.default__raw"]["macro_sql"] += " "
 
     def lookup(manifest: dict) -> None:
-        model = manifest["nodes"]["model.analytics.mart_company_daily"]
-        model["depends_on"]["nodes"].append("seed.analytics.some_lookup")
-        manifest["nodes"]["seed.analytics.some_lookup"] = {"resource_type": "seed", "checksum": {"checksum": "1"}}
+        manifest["nodes"]["seed.analytics.lookup_regions"]["checksum"]["checksum"] = "of another file"
 
     assert changed_by(lambda manifest: None) == set()
     assert changed_by(sql) == {"stg_companies"}
@@ -212,7 +210,7 @@ def test_the_code_of_a_model_is_all_that_its_rows_depend_on(project: Project) ->
     sources = {name.rpartition(".")[2] for name in manifest["nodes"] if ".src_" in name}
     assert {"src_companies", "src_consent_events"} < sources
     assert changed_by(variant_for_another_warehouse) == sources
-    assert changed_by(lookup) == {"mart_company_daily"}
+    assert changed_by(lookup) == {"lookup_regions", "core_campaign_performance"}, "and no model behind that"
     another_winner = [
         replace(source, winner=("COUNT desc",)) if source.name == "consent_events" else source
         for source in project.sources
