@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Raw files in, daily analytics out.")
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 DEMO_DAYS = 30
+SAID_EVERY = 10.0  # seconds between two lines of progress where no line can change
 SERVED_AHEAD = 30  # days to come, which appear when their time has come
 ROWS_SHOWN = 200
 WIDEST = 10_000  # characters of a line
@@ -46,6 +48,9 @@ def _told_plainly() -> Iterator[None]:
         yield
     except ValidationError as error:
         _explain(error)
+        raise typer.Exit(1) from error
+    except SettingsError as error:
+        console.print(f"[red]error:[/red] {escape(sentence(error))}; see analytics_assets/settings.py")
         raise typer.Exit(1) from error
     except (ValueError, DbtError, OSError) as error:
         console.print(f"[red]error:[/red] {escape(sentence(error))}")
@@ -224,6 +229,7 @@ class _Progress(logging.Handler):
     def __init__(self, status: Status) -> None:
         super().__init__()
         self._status, self._started, self._step = status, time.monotonic(), ""
+        self._said_at = self._started
 
     def step(self, sentence: str) -> None:
         """Says which step begins."""
@@ -233,6 +239,10 @@ class _Progress(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self._status.update(f"{self._step}  [dim]{escape(record.getMessage())}[/dim]")
+        now = time.monotonic()
+        if not console.is_terminal and now - self._said_at >= SAID_EVERY:
+            self._said_at = now
+            console.print(f"[dim]{now - self._started:6.1f} s  {escape(record.getMessage())}[/dim]")
 
 
 @contextmanager
@@ -473,6 +483,8 @@ def serve_campaigns_api(
         console.print(table)
         return
     with _told_plainly():
+        if refusal not in (401, 403):
+            raise ValueError(f"--refusal {refusal} is neither 401 nor 403")
         if retry_after not in ("seconds", "date", "none"):
             raise ValueError(f"--retry-after {retry_after!r} is none of seconds, date, none")
         window = Window.of_days(_yesterday() - timedelta(days=days - 1), _yesterday() + timedelta(days=SERVED_AHEAD))

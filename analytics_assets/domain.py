@@ -58,6 +58,9 @@ def build_definitions(settings: Settings, domains: Iterable[Domain]) -> Definiti
     domains = list(domains)
     sources = [source for domain in domains for source in domain.sources]
     extracts = [extract for domain in domains for extract in domain.extracts]
+    if unknown := sorted(set(settings.api) - {extract.source.name for extract in extracts}):
+        there_is = ", ".join(sorted(extract.source.name for extract in extracts)) or "none"
+        raise ValueError(f"ANALYTICS_API__{unknown[0].upper()}__…: there is no such API; there is {there_is}")
     partitions = daily_partitions(settings.start_date)
     automation = Automation(settings, sources)
 

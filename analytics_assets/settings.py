@@ -39,7 +39,7 @@ def _address(url: str) -> str:
     return url.rstrip("/")
 
 
-class Api(BaseModel, frozen=True, hide_input_in_errors=True):
+class Api(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True):
     """How an API is reached, and how much may be asked of it."""
 
     url: Annotated[str, AfterValidator(_address)] = Field(description="Its address, as https://api.example.com/v1.")
@@ -178,10 +178,8 @@ class Settings(BaseSettings):
 
 
 def is_secret(variable: str) -> bool:
-    """Whether the value of a variable is shown nowhere."""
-    return variable == "ANALYTICS_WEBHOOK_URL" or variable.endswith(
-        ("__KEY", "__URL")
-    )  # in an address a password may stand
+    """Whether the value of a variable is shown nowhere; in an address, too, a password may stand."""
+    return variable == "ANALYTICS_WEBHOOK_URL" or variable.startswith("ANALYTICS_API")
 
 
 @cache

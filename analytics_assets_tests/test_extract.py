@@ -65,6 +65,7 @@ def test_a_pull_drops_one_file_with_every_record_once(tmp_path: Path, pagination
     assert pulled.file is not None
     assert [line["record"] for line in dropped(settings)] == records(37)
     assert {line["pulled_at"] for line in dropped(settings)} == {pulled.progress.started_at}
+    assert [line["page"] for line in dropped(settings)] == [1 + number // 10 for number in range(37)]
     assert pulled.progress.records == 37
     assert CAMPAIGNS.matches(pulled.file.name)
     assert [file.name for file in (settings.inbox_dir / "campaigns").iterdir()] == [pulled.file.name]
@@ -231,6 +232,31 @@ def test_what_asks_for_more_than_the_pull_that_stopped_is_pulled_after_it(tmp_pa
         settings, pulled = pull(tmp_path, url, EVER)
     assert (pulled.progress.resumed, pulled.progress.records) == (0, 95)
     assert set(ids(dropped(settings))) == {record["id"] for record in records(95)}
+
+
+def test_a_pull_that_was_not_handed_over_is_no_pull_of_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    api = CampaignsApi(records(30))
+    with served(api) as url:
+        with monkeypatch.context() as patched:
+            patched.setattr(shutil, "copyfile", lambda *_: (_ for _ in ()).throw(OSError("the inbox is not there")))
+            with pytest.raises(OSError, match="not there"):
+                pull(tmp_path, url)
+        api.records = records(37)
+        settings, pulled = pull(tmp_path, url)
+    assert pulled.progress.records == 37
+    assert set(ids(dropped(settings))) == {record["id"] for record in records(37)}
+
+
+def test_a_damaged_store_of_known_records_begins_anew(tmp_path: Path) -> None:
+    folder = test_settings(tmp_path).lake_dir / "extracts" / "campaigns"
+    with served(CampaignsApi(records(37))) as url:
+        pull(tmp_path, url)
+        Landing(test_settings(tmp_path), CAMPAIGNS).run()
+        (folder / "known.sqlite").write_text("rubbish" * 1_000)
+        (folder / "swept.txt").write_text("")
+        _, pulled = pull(tmp_path, url)
+        assert pulled.progress.new == 37
+        assert Pull(extract_with(CURSOR), api_at(url), test_settings(tmp_path)).swept_at() is None
 
 
 def test_an_api_that_has_forgotten_the_page_is_pulled_anew(tmp_path: Path) -> None:

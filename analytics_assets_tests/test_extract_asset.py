@@ -14,10 +14,12 @@ from dagster import DagsterInstance, RunRequest, SkipReason, build_schedule_cont
 from analytics_assets.campaigns.api import CampaignsApi, Record, parse_faults, served
 from analytics_assets.campaigns.extracts import CAMPAIGNS_EXTRACT
 from analytics_assets.campaigns.simulator import versions
+from analytics_assets.campaigns.sources import CAMPAIGNS
 from analytics_assets.domain import Domain
 from analytics_assets.ingest.extract_asset import newest_change
 from analytics_assets.operate.inventory import State, take_inventory
 from analytics_assets.partitions import Window
+from analytics_assets.simulate.files import write_rows
 from analytics_assets_tests.conftest import WITHOUT_REPORTS, YESTERDAY, Project, day
 
 DOMAIN: tuple[Domain, ...] = tuple(domain for domain in WITHOUT_REPORTS if domain.extracts)
@@ -218,6 +220,64 @@ def test_an_earlier_day_pulls_again_what_has_changed_since_it(tmp_path: Path, kn
         assert api.requests[asked]["last_updated_at"] == f"{day(2)}T00:00:00Z"
         assert len({request["last_updated_at"] for request in api.requests[asked:]}) == 1, "a range is one pull"
     assert of_staging(project) == of_api(api)
+
+
+def test_an_earlier_day_passes_nothing_over_that_was_never_pulled(tmp_path: Path, known: list[Record]) -> None:
+    """Three days without a pull, and then somebody pulls yesterday."""
+    clock = Now(at(2, 6))
+    api = CampaignsApi(known, key=KEY, clock=clock)
+    with served(api) as url:
+        project = project_at(tmp_path, url)
+        pulled(project)
+        clock.now = at(5, 12)
+        assert pulled(project, YESTERDAY) == []
+        pulled(project)
+    assert of_staging(project) == of_api(api)
+
+
+def test_a_file_that_a_person_drops_moves_no_watermark(tmp_path: Path, known: list[Record]) -> None:
+    clock = Now(at(2, 6))
+    api = CampaignsApi(known, key=KEY, clock=clock)
+    with served(api) as url:
+        project = project_at(tmp_path, url)
+        pulled(project)
+        before = newest_change(CAMPAIGNS_EXTRACT, project.settings)
+        row = {"campaign_id": "mine", "platform": "search", "country": "DE", "date": str(day(1)), "currency": "EUR"}
+        row |= {"impressions": "1", "clicks": "1", "conversions": "0", "cost": "1", "revenue": "0"}
+        row |= {"last_updated_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
+        write_rows(project.settings.inbox_dir / "campaigns" / "campaigns-mine.csv", [row], CAMPAIGNS.columns)
+        project.settle()
+        assert newest_change(CAMPAIGNS_EXTRACT, project.settings) == before
+        clock.now = at(5, 12)
+        pulled(project)
+    assert [row for row in of_staging(project) if row[0] != "mine"] == of_api(api)
+
+
+def test_another_api_is_pulled_whole(tmp_path: Path, known: list[Record]) -> None:
+    other = [{**record, "id": f"other-{record['id']}"} for record in known]
+    with served(CampaignsApi(known, key=KEY)) as url:
+        pulled(project_at(tmp_path, url))
+    api = CampaignsApi(other, key=KEY)
+    with served(api) as url:
+        project = project_at(tmp_path, url)
+        pulled(project)
+    assert [row for row in of_staging(project) if row[0].startswith("other-")] == of_api(api)
+
+
+def test_a_version_that_says_two_things_holds_its_day_back(tmp_path: Path, known: list[Record]) -> None:
+    """The API begins to tell devices apart, which the source does not know."""
+    record = next(one for one in known if one["metrics"][0]["date"] == str(day(1)))
+    lines = [
+        {**line, "device": name, "cost": cost} for line in record["metrics"] for name, cost in (("a", "1"), ("b", "9"))
+    ]
+    with served(CampaignsApi([*known, {**record, "id": "by-device", "metrics": lines}], key=KEY)) as url:
+        project = project_at(tmp_path, url)
+        runner = project.runner()
+        runner.pull({EXTRACT})
+        runner.land({"landed_campaigns"})
+        runner.settle(set(project.assets) | {"lookup_regions", "lookup_currency_rates"})
+    assert any("versions_say_one_thing" in failure and str(day(1)) in failure for failure in runner.outcome.failures)
+    assert set(project.frame("daily_campaign_summary")["date"]) == set(project.window.days()) - {day(1)}
 
 
 # ------------------------------------------------------------------------------------------------ what goes wrong

@@ -1,8 +1,10 @@
 """The client of JSON APIs, against a real server on loopback that does what real APIs do."""
 
 import random
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -18,12 +20,14 @@ from starlette.routing import Route
 
 from analytics_assets.campaigns.api import CampaignsApi, Record, parse_faults, served
 from analytics_assets.ingest.rest import (
+    Answer,
     Budget,
     Cursor,
     Endpoint,
     LinkHeader,
     PageNumbers,
     Pagination,
+    Place,
     RestClient,
     RestRefused,
     RestUnavailable,
@@ -125,10 +129,13 @@ class OnePage:
 
     body: str = '[{"id": "1"}]'
     link: str = ""
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def app(self) -> Starlette:
         async def page(request: Request) -> Response:
-            return Response(self.body, headers={"Link": f'<{self.link}>; rel="next"'} if self.link else {})
+            link = {"Link": f'<{self.link}>; rel="next"'} if self.link else {}
+            return Response(self.body, self.status, {**self.headers, **link})
 
         return Starlette(routes=[Route("/campaigns", page)])
 
@@ -163,8 +170,9 @@ def test_an_answer_without_the_list_of_records_is_refused(body: str) -> None:
     ("link", "error", "said"),
     [
         ("https://elsewhere.example/campaigns?page=2", RestRefused, "another server, elsewhere.example"),
-        ("/campaigns?page_size=10", RestUnavailable, "leads to itself"),
+        ("/campaigns?page_size=10", RestRefused, "lead in a circle"),
         ("/campaigns?page=2&api_key=demo-key", RestRefused, "writes the key into the address"),
+        ("/campaigns?page=2&api_key=demo%2Dkey", RestRefused, "writes the key into the address"),
     ],
 )
 def test_a_link_that_leads_astray_is_not_followed(link: str, error: type[Exception], said: str) -> None:
@@ -206,6 +214,57 @@ def test_what_will_not_pass_fails_at_once_and_says_so(status: int) -> None:
     with served(api) as url, client(url, Cursor()) as reader, pytest.raises(RestRefused, match=f"answered {status}"):
         list(reader.pages())
     assert len(api.requests) == 2
+
+
+def test_what_the_server_writes_beside_a_status_is_not_repeated_since_it_may_be_the_key() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(10_000)
+                connection.sendall(b"HTTP/1.1 403 bad demo-key\r\nContent-Length: 0\r\n\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        with (
+            client(url, Cursor(), key="demo-key") as reader,
+            pytest.raises(RestRefused, match="403 Forbidden") as raised,
+        ):
+            list(reader.pages())
+    assert "demo-key" not in str(raised.value)
+
+
+def test_a_redirect_is_not_followed_and_said() -> None:
+    api = OnePage()
+    api.status, api.headers = 302, {"Location": "https://elsewhere.example/"}
+    with (
+        served(api) as url,  # type: ignore[arg-type]
+        client(url, Cursor()) as reader,
+        pytest.raises(RestRefused, match="302 Found: it is at another address now; redirects are not followed"),
+    ):
+        list(reader.pages())
+
+
+def test_a_circle_of_pages_is_refused() -> None:
+    api = CampaignsApi(records(37))
+    with served(api) as url, client(url, _InACircle()) as reader, pytest.raises(RestRefused, match="lead in a circle"):
+        list(reader.pages())
+    assert len(api.requests) == 3
+
+
+class _InACircle(Cursor):
+    def next(self, place: Place, answer: Answer) -> Place | None:
+        return {"cursor": "20" if place.get("cursor") == "10" else "10"}
+
+
+def test_json_that_is_nested_without_end_is_refused_with_a_sentence() -> None:
+    with (
+        served(OnePage('{"data": [' + "[" * 5_000 + "]" * 5_000 + "]}")) as url,  # type: ignore[arg-type]
+        client(url, Cursor()) as reader,
+        pytest.raises(RestRefused, match="a record that is nested too deeply"),
+    ):
+        list(reader.pages())
 
 
 @pytest.mark.parametrize("refusal", [401, 403])
@@ -257,6 +316,19 @@ def test_retry_after_is_seconds_or_a_date_of_any_zone() -> None:
     assert retry_after("Tue, 06 Jan 2026 14:00:30 +0200", now) == 30
     assert retry_after(format_datetime(now - timedelta(hours=1), usegmt=True), now) == 0
     assert [retry_after(said, now) for said in ("", "soon", "-5", "1.5", "٣")] == [None, None, None, None, 3]
+
+
+@pytest.mark.parametrize("said", ["0", "Tue, 06 Jan 2015 12:00:30 GMT"])
+def test_a_server_that_asks_for_no_wait_is_asked_no_faster_than_others(said: str) -> None:
+    sleeps = Sleeps()
+    api = OnePage(status=503, headers={"Retry-After": said})
+    with (
+        served(api) as url,  # type: ignore[arg-type]
+        client(url, Cursor(), patience_seconds=0.2, sleep=sleeps) as reader,
+        pytest.raises(RestUnavailable),
+    ):
+        list(reader.pages())
+    assert all(wait > 0 for wait in sleeps)
 
 
 def test_a_server_that_asks_for_more_than_patience_is_not_waited_for() -> None:

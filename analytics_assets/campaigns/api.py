@@ -57,7 +57,7 @@ def parse_faults(said: Iterable[str]) -> dict[int, str]:
     for one in said:
         name, _, numbers = one.partition("@")
         is_status = name.isdecimal() and 400 <= int(name) <= 599
-        if not (is_status or name in FAULTS) or not all(n.isdecimal() for n in numbers.split(",")):
+        if not (is_status or name in FAULTS) or not all(n.isdecimal() and int(n) for n in numbers.split(",")):
             raise ValueError(f"{one!r} is no fault; say one as 503@3,7, with a status or one of {', '.join(FAULTS)}")
         found.update({int(number): name for number in numbers.split(",")})
     return found
@@ -103,7 +103,7 @@ class CampaignsApi:
         fault = self.faults.get(len(self.requests), "")
         if (limited := self._limited()) is not None:
             return limited
-        if not secrets.compare_digest(request.headers.get("api_key", ""), self.key):
+        if not secrets.compare_digest(request.headers.get("api_key", "").encode(), self.key.encode()):
             return JSONResponse({"error": "wrong api_key"}, self.refusal)
         if fault.isdecimal():
             return JSONResponse({"error": "it was not to be"}, int(fault), headers=self._come_again(0.0, fault))
@@ -111,7 +111,10 @@ class CampaignsApi:
             await asyncio.sleep(1.0 if fault == "slow" else self.silence_seconds)
         if fault == "garbage":
             return Response("<html>Bad gateway</html>", media_type="text/html")
-        body, headers = self._page(request, fault)
+        try:
+            body, headers = self._page(request, fault)
+        except ValueError:
+            return JSONResponse({"error": "page, page_size and cursor are numbers"}, 400)
         if fault == "cut":
             text = json.dumps(body).encode()
             return Response(text[: len(text) // 2], headers={"Content-Length": str(len(text))})

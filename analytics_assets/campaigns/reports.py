@@ -22,7 +22,7 @@ CAMPAIGNS_REPORT = Report(
     datasets=(
         Dataset(
             _PERFORMANCE,
-            ("platform", "region", "campaign_name", "country"),
+            ("platform", "region", "campaign_name", "campaign_id", "country"),
             ("impressions", "clicks", "conversions", "total_cost", "total_revenue"),
         ),
     ),
@@ -30,6 +30,7 @@ CAMPAIGNS_REPORT = Report(
         Dimension("platform", "Platform", is_filter=True),
         Dimension("region", "Region", is_filter=True),
         Dimension("campaign_name", "Campaign", is_filter=True),
+        Dimension("campaign_id", "Campaign id", is_identifier=True),
         Dimension("country", "Country"),
     ),
     measures=(
@@ -86,7 +87,7 @@ CAMPAIGNS_REPORT = Report(
         Table("days", "Days", ("day",), (*_OF_A_GROUP, "conversion_rate")),
         Table("platforms", "Platforms", ("platform",), (*_OF_A_GROUP, "conversion_rate"), shares=True),
         Table("regions", "Regions", ("region",), (*_OF_A_GROUP, "conversion_rate"), shares=True),
-        Table("campaigns", "Campaigns", ("campaign_name", "platform"), _OF_A_GROUP, shares=True),
+        Table("campaigns", "Campaigns", ("campaign_name", "campaign_id", "platform"), _OF_A_GROUP, shares=True),
         Table("countries", "Countries", ("country", "region"), _OF_A_GROUP, shares=True),
     ),
     notes=(

@@ -23,13 +23,13 @@ def flattened(line: Record) -> Iterator[Record]:
     metrics are an empty list has nothing to tell, and gives no row. A line without a record is a row already.
     """
     if "record" not in line:
-        yield line
+        yield {name: _SPELLED.get(name, _as_it_is)(value) for name, value in line.items()}
         return
-    record = line["record"]
+    of_pull, record = {name: line.get(name) for name in ("pulled_at", "page")}, line["record"]
     if not isinstance(record, dict):
-        yield {"pulled_at": line.get("pulled_at"), "record": record}
+        yield {**of_pull, "record": record}
         return
-    of_campaign = {"pulled_at": line.get("pulled_at"), **_campaign(record)}
+    of_campaign = {**of_pull, **_campaign(record)}
     metrics = record.get("metrics")
     if not isinstance(metrics, list):
         yield {**of_campaign, "record.metrics": metrics}
@@ -42,7 +42,7 @@ def _campaign(record: Record) -> Record:
     held = record.get("budget")
     budget = held if isinstance(held, dict) else {}
     return {
-        "campaign_id": record.get("id"),
+        "campaign_id": _plain(record.get("id")),
         "campaign_name": record.get("name"),
         "platform": _small(record.get("platform")),
         "budget_amount": budget.get("amount"),
@@ -73,6 +73,14 @@ def _unknown(held: Record, known: frozenset[str], where: str) -> Record:
     return {f"{where}.{name}": value for name, value in held.items() if name not in known}
 
 
+def _as_it_is(value: object) -> object:
+    return value
+
+
+def _plain(value: object) -> object:
+    return value.strip() if isinstance(value, str) else value
+
+
 def _small(value: object) -> object:
     return value.strip().lower() if isinstance(value, str) else value
 
@@ -80,6 +88,8 @@ def _small(value: object) -> object:
 def _capital(value: object) -> object:
     return value.strip().upper() if isinstance(value, str) else value
 
+
+_SPELLED = {"campaign_id": _plain, "platform": _small, "country": _capital, "currency": _capital}
 
 CAMPAIGNS = Source(
     name="campaigns",
@@ -103,12 +113,13 @@ CAMPAIGNS = Source(
         "date": pl.Date,  # the UTC day of the metrics
         "last_updated_at": pl.Datetime("us"),
         "pulled_at": pl.Datetime("us"),  # when the pull began that brought the row
+        "page": pl.Int64,  # on which page of that pull: the same second may hold two versions
     },
-    optional=frozenset({"budget_amount", "budget_currency", "budget_period", "targeting", "pulled_at"}),
+    optional=frozenset({"budget_amount", "budget_currency", "budget_period", "targeting", "pulled_at", "page"}),
     time="date",
     timezone="UTC",
     key=("campaign_id", "country", "platform"),
-    winner=("last_updated_at desc", "pulled_at desc"),
+    winner=("last_updated_at desc", "pulled_at desc", "page desc"),
     whole=("campaign_id",),  # a correction tells a day of a campaign anew: a country that it lacks was withdrawn
     rules={
         "last_updated_at must not be empty": pl.col("last_updated_at").is_not_null(),

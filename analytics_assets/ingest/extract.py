@@ -38,6 +38,9 @@ TOO_OLD = timedelta(days=1)
 SAYS_EVERY = 2.0
 """Seconds between two lines of progress."""
 
+BEFORE_RECORD, AFTER_RECORD = b', "record": ', b"}\n"
+"""What stands between the members that a pull adds to a line and the record as it was sent, and behind that."""
+
 EXTRACT_SUFFIX = "_extract"
 """Ends the names of the assets that are pulls; what stands before it is the source."""
 
@@ -54,6 +57,7 @@ class Extract:
         since: the parameter that asks for records that changed at that time or later.
         changed: the source's column that says when a record was last changed.
         pulled: the source's column that says when the pull began that brought it.
+        page: the source's column for the number of its page in that pull: of versions of one time, the last is newest.
     """
 
     source: Source
@@ -61,6 +65,7 @@ class Extract:
     since: str
     changed: str
     pulled: str = "pulled_at"
+    page: str = "page"
 
     @property
     def asset(self) -> str:
@@ -152,8 +157,12 @@ class Pull:
         return KnownRecords.opened(self._folder / "known.sqlite", source, Ledger(self._settings.lake_dir))
 
     def swept_at(self) -> datetime | None:
-        """When the last sweep began."""
-        return _read_time(self._swept.read_text().strip()) if self._swept.exists() else None
+        """When the last sweep of what is asked for now began; None where none is known."""
+        try:
+            asked, started_at = self._swept.read_text().split()
+            return _read_time(started_at) if asked == self._asked else None
+        except (FileNotFoundError, ValueError):
+            return None
 
     def run(self, begin: Callable[[], Span]) -> Pulled:
         """Pulls once; a pull that stopped is gone on with first, and is enough if it asked for no less.
@@ -176,8 +185,8 @@ class Pull:
                         raise
                     logger.warning(f"{self._name}: the API does not go on where the last pull stopped; pulling anew")
                 else:
-                    if progress.since <= _written(span.since):
-                        return pulled  # all that is asked for now, too
+                    if progress.place is not None and progress.since <= _written(span.since):
+                        return pulled  # it read on just now, and all that is asked for
             return self._finish(self._begun(span))
 
     @property
@@ -257,18 +266,15 @@ class Pull:
             dropped = self._hand_over(progress, known)
         if progress.is_sweep:
             with replacing(self._swept) as temporary:
-                temporary.write_text(progress.started_at)
+                temporary.write_text(f"{progress.asked} {progress.started_at}")
         self._state.unlink(missing_ok=True)
         return Pulled(progress, dropped, client.tries, budget.left, budget.waited, late)
 
-    def _line_parts(self, progress: Progress) -> tuple[bytes, bytes]:
-        """What stands before and behind a record in its line."""
-        return f'{{"{self._extract.pulled}": "{progress.started_at}", "record": '.encode(), b"}\n"
-
     def _add(self, progress: Progress, page: Page, new: Sequence[Raw], file: BinaryIO) -> Progress:
         """What is new on a page is written, and then that it is: in the other order a kill would lose it."""
-        before, after = self._line_parts(progress)
-        lines = b"".join(part for record in new for part in (before, record, after))
+        of_pull = {self._extract.pulled: progress.started_at, self._extract.page: progress.pages + 1}
+        before = json.dumps(of_pull).removesuffix("}").encode() + BEFORE_RECORD
+        lines = b"".join(part for record in new for part in (before, record, AFTER_RECORD))
         file.write(lines)
         file.flush()
         progress = replace(
@@ -306,8 +312,7 @@ class Pull:
         target = self._settings.inbox_dir / self._name / f"{self._name}-{name}.jsonl"
         with replacing(target) as temporary:
             shutil.copyfile(self._fetched, temporary)
-        before, after = self._line_parts(progress)
-        known.remember(self._fetched, len(before), len(after))
+        known.remember(self._fetched, BEFORE_RECORD, AFTER_RECORD)
         self._fetched.unlink()
         return target
 

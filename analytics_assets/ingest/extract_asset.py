@@ -99,7 +99,8 @@ def build_extract_asset(extract: Extract, settings: Settings, group: str, owner:
         except Exception as error:
             fail(settings, [name], window, error)
             if isinstance(error, RestError):  # it was asked as often as that can help; the schedule asks again
-                raise for_dagster(sentence(error), transient=False) from error
+                where = f"address and key are {variable(extract.source.name)}URL and {variable(extract.source.name)}KEY"
+                raise for_dagster(f"{sentence(error)}; {where}", transient=False) from error
             raise dagster_error(context, settings, error) from error
         Attempts(settings.lake_dir).wake([name])  # what pulls before it did not bring, it did
         yield Output(None, metadata=_metadata(pulled))
@@ -125,25 +126,30 @@ def _window(context: OpExecutionContext) -> Window:
     return Window.of_days(date.fromisoformat(keys.start), date.fromisoformat(keys.end))
 
 
+def variable(source: str) -> str:
+    """How the variables of a source's API begin."""
+    return f"ANALYTICS_API__{source.upper()}__"
+
+
 def no_address(source: str) -> str:
     """What to do before an API can be pulled."""
-    variable = f"ANALYTICS_API__{source.upper()}__"
-    return f"no API of {source} is known, so nothing was pulled; set {variable}URL and {variable}KEY"
+    return f"no API of {source} is known, so nothing was pulled; set {variable(source)}URL and {variable(source)}KEY"
 
 
 def span_of(
     window: Window, today: date, newest: datetime | None, swept_at: datetime | None, api: Api, settings: Settings
 ) -> Span:
-    """What a pull for some days asks for.
+    """What a pull for some days asks for: never less than today's pull would, since staging then knows what it brings.
 
     Args:
         newest: the newest change that staging knows.
         swept_at: when the last sweep began.
     """
     first = _midnight(settings.start_date)
-    if window.start < today:
-        return Span(_midnight(window.start), is_sweep=window.start <= settings.start_date)
     usual = since_when(newest, first, timedelta(minutes=api.overlap_minutes))
+    if window.start < today:
+        asked = min(usual, _midnight(window.start))
+        return Span(asked, is_sweep=asked <= first, usual=usual if newest else None)
     is_due = swept_at is None or datetime.now(UTC) - swept_at >= timedelta(days=api.sweep_days)
     return Span(first, is_sweep=True, usual=usual if newest else None) if is_due else Span(usual)
 
@@ -164,8 +170,8 @@ def newest_change(extract: Extract, settings: Settings) -> datetime | None:
     with duckdb.connect(str(settings.warehouse_file), read_only=True) as connection:
         try:
             row = connection.execute(
-                f'select max(least("{extract.changed}", coalesce("{extract.pulled}", landed_at)))'
-                f' from {node["schema"]}."{node["alias"]}"'
+                f'select max(least("{extract.changed}", "{extract.pulled}")) from {node["schema"]}."{node["alias"]}"'
+                f' where "{extract.pulled}" is not null'  # what people drop says nothing of what was pulled
             ).fetchone()
         except duckdb.CatalogException:  # it was never made
             return None

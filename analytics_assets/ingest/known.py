@@ -6,6 +6,7 @@ dropped again when it is pulled again.
 """
 
 import hashlib
+import logging
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,7 +27,9 @@ create table if not exists records (
 ) without rowid
 """
 
-_AT_ONCE = 10_000
+_AT_ONCE = 10_000  # below the number of values that SQLite takes in a statement
+
+logger = logging.getLogger(__name__)
 
 
 class KnownRecords:
@@ -38,7 +41,8 @@ class KnownRecords:
     @classmethod
     @contextmanager
     def opened(cls, file: Path, source: Source, ledger: Ledger) -> Iterator["KnownRecords"]:
-        """The records that a store holds, as long as the block lasts."""
+        """The records that a store holds, as long as the block lasts; one that is damaged begins anew."""
+        _see_that_it_is_whole(file)
         with open_sqlite(file, _SCHEMA) as connection:
             connection.execute("create temp table landed (content text primary key) without rowid")
             identities = sorted(ledger.current_identities(source))
@@ -49,18 +53,16 @@ class KnownRecords:
     def new(self, records: Sequence[Raw]) -> list[Raw]:
         """Those of some records that have not landed."""
         hashes = [_hash(record) for record in records]
-        marks = ", ".join("?" * len(hashes))
-        sql = f"select distinct hash from records inner join landed using (content) where hash in ({marks})"
-        known = {row[0] for row in self._connection.execute(sql, hashes)}
+        known: set[bytes] = set()
+        for start in range(0, len(hashes), _AT_ONCE):
+            some = hashes[start : start + _AT_ONCE]
+            marks = ", ".join("?" * len(some))
+            sql = f"select distinct hash from records inner join landed using (content) where hash in ({marks})"
+            known.update(row[0] for row in self._connection.execute(sql, some))
         return [record for record, hash_ in zip(records, hashes, strict=True) if hash_ not in known]
 
-    def remember(self, dropped: Path, before: int, after: int) -> None:
-        """Takes down the records of a file that is being dropped.
-
-        Args:
-            before: how many bytes of each line stand before the record.
-            after: how many stand behind it.
-        """
+    def remember(self, dropped: Path, before: bytes, after: bytes) -> None:
+        """Takes down the records of a file that is being dropped: in each line what stands between two texts."""
         with dropped.open("rb") as file:
             content = f"{hashlib.file_digest(file, 'sha256').hexdigest()}:v{self._source.version}"
             file.seek(0)
@@ -69,9 +71,21 @@ class KnownRecords:
             while some := list(islice(lines, _AT_ONCE)):
                 self._connection.executemany(
                     "insert or ignore into records values (?, ?)",
-                    [(_hash(line[before : len(line) - after]), content) for line in some],
+                    [(_hash(line.partition(before)[2].removesuffix(after)), content) for line in some],
                 )
             self._connection.execute("commit")
+
+
+def _see_that_it_is_whole(file: Path) -> None:
+    try:
+        with open_sqlite(file, _SCHEMA):
+            pass
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError:
+        logger.warning(f"{file} was damaged, and begins anew: what the API holds is dropped once more")
+        for part in file.parent.glob(f"{file.name}*"):
+            part.unlink()
 
 
 def _hash(record: Raw | bytes) -> bytes:

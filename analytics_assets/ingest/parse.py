@@ -99,6 +99,8 @@ def _parsed_text(text: pl.Expr, wanted: PolarsType) -> pl.Expr:
     if wanted == pl.Boolean:
         low = text.str.to_lowercase()
         return pl.when(low.is_in(_TRUE)).then(True).when(low.is_in(_FALSE)).then(False)
+    if wanted.is_integer():  # 12.0 is one, as some exports write them
+        text = text.str.replace(r"\.0+$", "")
     number = text.cast(wanted, strict=False)
     if wanted in (pl.Float32, pl.Float64):  # a column of amounts holds no infinity and no NaN
         return pl.when(number.is_finite()).then(number)

@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import Protocol
+from urllib.parse import unquote_plus
 
 import httpx
 import msgspec
@@ -98,18 +100,10 @@ class Cursor:
         return {}
 
     def next(self, place: Place, answer: Answer) -> Place | None:
-        """The page with the cursor that this one names; a page may be empty and still name one.
-
-        Raises:
-            RestUnavailable: it names the cursor by which it was found.
-        """
+        """The page with the cursor that this one names; a page may be empty and still name one."""
         cursor = msgspec.json.decode(answer.members.get(self.member, b"null"))
         if cursor is None or cursor == "":
             return None
-        if place.get(self.parameter) == str(cursor):
-            raise RestUnavailable(
-                f"the page of {_shown(answer.url)} with the {self.parameter} {cursor} leads to itself"
-            )
         return {self.parameter: str(cursor)}
 
 
@@ -126,15 +120,12 @@ class LinkHeader:
 
         Raises:
             RestRefused: it is another server's, which must not see the key.
-            RestUnavailable: it is the page's own.
         """
         if answer.following is None:
             return None
         url = answer.url.join(answer.following)
         if (url.scheme, url.host, url.port) != (answer.url.scheme, answer.url.host, answer.url.port):
             raise RestRefused(f"the next page is on another server, {url.host}, which must not see the key")
-        if url == answer.url:
-            raise RestUnavailable(f"a page of {_shown(answer.url)} leads to itself")
         return {"url": str(url)}
 
 
@@ -290,9 +281,13 @@ class RestClient:
             RestUnavailable: it did not answer in the time that is had for a page.
         """
         following: Place | None = self._endpoint.pagination.first() if place is None else place
+        been: set[frozenset[tuple[str, str]]] = set()
         ends, same = (b"", b""), 0
         while following is not None:
             at = following
+            if (here := frozenset(at.items())) in been:
+                raise RestRefused(f"the pages of {self._client.base_url}{self._endpoint.path} lead in a circle")
+            been.add(here)
             answer = self._retrying(self._ask, at, parameters)
             if answer.records:
                 before, ends = ends, (bytes(answer.records[0]), bytes(answer.records[-1]))
@@ -300,7 +295,7 @@ class RestClient:
                 if same == SAME_PAGES:
                     raise RestRefused(f"{_shown(answer.url)} gave one page {same} times; is the pagination the API's?")
             following = self._endpoint.pagination.next(at, answer)
-            if following and any(self._secret in part for part in following.values()):
+            if following and any(self._secret in unquote_plus(part) for part in following.values()):
                 raise RestRefused("the API writes the key into the address of its next page, which would be kept")
             yield Page(answer.records, at, following)
 
@@ -321,6 +316,8 @@ class RestClient:
             raise RestRefused(f"the answer of {where} holds no list named {self._endpoint.member!r}") from error
         except ValueError as error:
             raise _TryAgain(f"{where} answered with what is no JSON") from error
+        except RecursionError as error:
+            raise RestRefused(f"{where} answered with a record that is nested too deeply to be read") from error
         following = response.links.get("next", {}).get("url")
         return Answer(response.url, members, records, following)
 
@@ -372,18 +369,24 @@ def _judge(response: httpx.Response, where: str) -> None:
     if response.is_success:
         return
     status = response.status_code
-    said = f"{where} answered {status} {response.reason_phrase}".rstrip()
+    # The phrase that the server sends is not repeated: it may say the key.
+    phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else ""
+    said = f"{where} answered {status} {phrase}".rstrip()
     if status in TRANSIENT or status >= 500:
         raise _TryAgain(said, retry_after(response.headers.get("Retry-After", ""), datetime.now(UTC)))
     if status in (401, 403):
         raise RestRefused(f"{said}: the key is wrong, or may not read this")
+    if 300 <= status < 400:
+        raise RestRefused(
+            f"{said}: it is at another address now; redirects are not followed, as they would see the key"
+        )
     raise RestRefused(said, may_be_the_place=400 <= status < 500)
 
 
 def _wait(state: tenacity.RetryCallState) -> float:
-    """What the server asks for, else the backoff."""
+    """What the server asks for; the backoff where it asks for nothing, or for none, as with a clock that is behind."""
     error = state.outcome.exception() if state.outcome else None
-    return error.after if isinstance(error, _TryAgain) and error.after is not None else _BACKOFF(state)
+    return (error.after if isinstance(error, _TryAgain) else None) or _BACKOFF(state)
 
 
 def _give_up(state: tenacity.RetryCallState) -> None:

@@ -30,6 +30,7 @@ from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGra
 from dagster._core.definitions.automation_tick_evaluation_context import AutomationTickEvaluationContext
 
 from analytics_assets.automation import one_run_a_span
+from analytics_assets.ingest.extract_asset import EXTRACT_TAG
 from analytics_assets.ingest.landing import Landing
 from analytics_assets.ingest.sensor import request_landing
 from analytics_assets.ingest.source import Source
@@ -99,7 +100,7 @@ def build_daily_schedules(sources: Sequence[Source], settings: Settings) -> list
         name="reconciliation",
         cron_schedule=RECONCILE_AT,
         execution_timezone="UTC",
-        target=AssetSelection.all(),
+        target=AssetSelection.all() - AssetSelection.tag(EXTRACT_TAG, ""),  # a target has days of one kind
         default_status=DefaultScheduleStatus.RUNNING,
         description="Looks through the whole inbox and at every day of every asset, and asks for what differs.",
     )

@@ -157,6 +157,22 @@
     {%- endif -%}
 {% endtest %}
 
+{#- Rows that are the same in some columns (`by`) are the same in others (`columns`), too; those that are not, by day. -#}
+{% test rows_agree(model, by, columns) %}
+    {%- if not execute -%}
+        select 1 as placeholder
+    {%- else -%}
+        {%- set day = tested_node().config.meta.day -%}
+        select
+            {{ day }} as the_day,
+            {{ by | join(', ') }},
+            count(distinct {{ row_hash(columns) }}) as different_rows
+        from {{ model }}
+        group by {{ day }}, {{ by | join(', ') }}
+        having count(distinct {{ row_hash(columns) }}) > 1
+    {%- endif -%}
+{% endtest %}
+
 {#- Days of the window without any row: what should have come and did not. -#}
 {% test rows_every_day(model) %}
     {%- if not execute -%}

@@ -27,6 +27,7 @@ final as (
 
         last_updated_at,
         pulled_at,
+        page as pulled_page,
         _day as date,
 
         {{ duplicate_rank('campaigns') }} as duplicate_rank,
