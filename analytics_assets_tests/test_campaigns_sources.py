@@ -51,7 +51,7 @@ def record(*metrics: Any, **changes: Any) -> dict[str, Any]:
 
 
 def line(held: Any) -> dict[str, Any]:
-    return {"pulled_at": PULLED_AT, "record": held}
+    return {"pulled_at": PULLED_AT, "page": 3, "record": held}
 
 
 @pytest.fixture
@@ -91,6 +91,7 @@ def test_a_record_is_a_row_for_each_day_and_country(campaigns: Inbox) -> None:
         "date": date(2026, 11, 19),
         "last_updated_at": datetime(2026, 11, 20, 3),
         "pulled_at": datetime(2026, 11, 20, 6),
+        "page": 3,
         "_day": date(2026, 11, 19),
         "_extra": None,
     }
@@ -217,7 +218,7 @@ def test_a_record_without_the_time_of_its_version_is_rejected(campaigns: Inbox, 
 
 def test_flat_rows_land_as_those_of_a_pull_without_the_time_of_one(campaigns: Inbox) -> None:
     rows, _ = land(campaigns, record())
-    names = [name for name in CAMPAIGNS.columns if name != "pulled_at"]
+    names = [name for name in CAMPAIGNS.columns if name not in ("pulled_at", "page")]
     texts = rows.select(pl.col(names).cast(pl.String)).row(0, named=True)
     campaigns.drop("campaigns-flat.jsonl", json.dumps(texts))
     csv = pl.DataFrame([texts]).write_csv(quote_style="always")
