@@ -317,14 +317,11 @@ def of_staging_ids(project: Project) -> list[tuple]:
     return project.frame("stg_campaigns").select("campaign_id").rows()
 
 
-def test_two_pulls_at_once_and_a_pull_after_a_failure_leave_the_same_rows(
-    tmp_path: Path, known: list[Record], home: DagsterInstance
-) -> None:
+def test_two_pulls_at_once_and_a_pull_after_a_failure_leave_the_same_rows(tmp_path: Path, known: list[Record]) -> None:
     api = CampaignsApi(known, key=KEY, faults={1: "slow"})
     with served(api) as url:
         project = project_at(tmp_path, url, timeout_seconds=5, patience_seconds=0)
-        project.instance = home
-        runners = [project.runner(), project.runner()]
+        runners = [project.runner(), project_at(tmp_path, url, timeout_seconds=5).runner()]
         threads = [threading.Thread(target=runner.pull, args=({EXTRACT},)) for runner in runners]
         for thread in threads:
             thread.start()
