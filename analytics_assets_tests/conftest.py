@@ -45,10 +45,17 @@ LONGEST = ("test_live", "test_kills", "test_laws", "test_operate", "test_session
 """The modules that take longest come first: where tests run side by side, none of them is the last one alone."""
 
 
+SHARING = {"test_reports": "reported", "test_browser": "reported"}
+"""Modules that run in one process, since they share what takes long to make."""
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts the longest modules first, and leaves the order within a module."""
+    """Puts the longest modules first, leaves the order within a module, and keeps each module in one process."""
     names = {name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: names.get(item.path.stem, len(names)))
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(SHARING.get(item.path.stem, item.path.stem)))
 
 
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -388,7 +388,7 @@ def peak_mb(folder: Path, pages: int) -> float:
     return float(done.stdout.split()[-1])
 
 
-@pytest.mark.parametrize("pages", [150, pytest.param(1_000, marks=pytest.mark.proof)])
+@pytest.mark.parametrize("pages", [80, pytest.param(1_000, marks=pytest.mark.proof)])
 def test_memory_does_not_grow_with_the_number_of_pages(tmp_path: Path, pages: int) -> None:
     few, many = peak_mb(tmp_path / "few", 10), peak_mb(tmp_path / "many", pages)
     assert many < few + 15, "a page of 500 records takes about 1 MB as text"

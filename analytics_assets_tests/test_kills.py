@@ -15,7 +15,7 @@ from dagster import DagsterInstance, DagsterRunStatus
 from analytics_assets.ingest.ledger import Ledger
 from analytics_assets.operate.launcher import end_abandoned_runs
 from analytics_assets_tests.conftest import DOMAINS, WHEN_LANDED, YESTERDAY, Project, Tables, day
-from analytics_assets_tests.killed import WRITES
+from analytics_assets_tests.killed import MATERIALIZE, WRITES
 from analytics_assets_tests.test_automation import HEADER, event
 
 PROGRAM = [sys.executable, "-m", "analytics_assets.cli"]
@@ -31,9 +31,9 @@ def drop_late_files(project: Project) -> None:
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A settled project with new files in its inbox, on a Dagster home of its own."""
-    project = Project(tmp_path_factory.mktemp("prepared") / "data")
+    project = Project(tmp_path_factory.mktemp("prepared") / "data", DOMAINS[:1])
     project.drop("consent_events", "events-first.csv", HEADER + event("first", day(2)))
-    done = run(project, "materialize", "--new")
+    done = run(project, *MATERIALIZE)
     assert done.returncode == 0, done.stdout
     drop_late_files(project)
     return project.folder
@@ -59,7 +59,7 @@ def project(prepared: Path, tmp_path: Path) -> Project:
 
 def copy_of(folder: Path, target: Path) -> Project:
     shutil.copytree(folder, target)
-    return Project(target, DOMAINS)
+    return Project(target, DOMAINS[:1])
 
 
 def exports_of(project: Project) -> dict[str, bytes]:
@@ -179,12 +179,12 @@ def test_a_disk_that_is_really_full_loses_nothing(prepared: Path, expected: Tabl
         for keep in (0, 20_000, 400_000):  # nothing fits; the pieces fit; the raw days fit, and the warehouse does not
             ballast = disk / "ballast"
             ballast.write_bytes(b"\0" * (free - keep))
-            done = run(project, "materialize", "--new")
+            done = run(project, *MATERIALIZE)
             assert done.returncode == 1, (keep, done.stdout)
             assert "Traceback" not in done.stdout + done.stderr, (keep, done.stdout, done.stderr)
             ballast.unlink()
             free = shutil.disk_usage(disk).free
-        done = run(project, "materialize", "--new")
+        done = run(project, *MATERIALIZE)
         assert "free some space" not in done.stdout
         assert everything_in(project) == expected
         assert leftovers(project) == []
@@ -197,7 +197,7 @@ def test_a_disk_that_is_really_full_loses_nothing(prepared: Path, expected: Tabl
 
 @pytest.mark.slow
 def test_two_runs_at_once_come_to_the_same_as_one(project: Project, expected: Tables) -> None:
-    command = [*PROGRAM, "materialize", "--new"]
+    command = [*PROGRAM, *MATERIALIZE]
     both = [
         subprocess.Popen(command, env=env_of(project), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         for _ in range(2)
@@ -206,7 +206,7 @@ def test_two_runs_at_once_come_to_the_same_as_one(project: Project, expected: Ta
     assert not any("Traceback" in text for text in said), said
     assert everything_in(project) == expected
     assert leftovers(project) == []
-    last = run(project, "materialize", "--new")
+    last = run(project, *MATERIALIZE)
     assert "Nothing was out of date" in last.stdout
 
 
@@ -222,11 +222,11 @@ def test_a_warehouse_that_a_person_has_open_is_said_and_waited_for_and_the_publi
     try:
         assert person.stdout is not None
         assert person.stdout.readline() == "open\n"
-        done = run(project, "materialize", "--new")
+        done = run(project, *MATERIALIZE)
         assert done.returncode == 1
         assert "read data/published/analytics.duckdb instead" in " ".join(done.stdout.split())
     finally:
         person.kill()
         person.wait()
-    run(project, "materialize", "--new")
+    run(project, *MATERIALIZE)
     assert everything_in(project) == expected
