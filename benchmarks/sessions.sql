@@ -96,7 +96,7 @@ select
     count(*) as events,
     count(*) filter (event_type = 'page_view') as page_views,
     count(*) filter (event_type = 'purchase') as purchases,
-    (date_diff('millisecond', min(event_timestamp), max(event_timestamp)) / 1000)::decimal(38, 9) as duration_seconds,
+    (date_sub('millisecond', min(event_timestamp), max(event_timestamp)) / 1000)::decimal(38, 9) as duration_seconds,
     count(*) = 1 and count(*) filter (event_type in ('page_view', 'product_view')) = 1 as is_bounce,
     max(event_timestamp)::date > session_date as spans_midnight,
     bool_or(is_late) as has_late_events,
