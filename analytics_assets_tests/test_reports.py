@@ -73,8 +73,9 @@ def test_law_1_a_report_that_is_made_again_has_the_same_bytes(reported: Project,
     before = files_of(reported, report, YESTERDAY)
     names = [f"{report.name}_{kind}" for kind in ENDINGS]
     runner = reported.runner()
-    assert runner.make([PlannedRun(tuple(names), Window.of_days(YESTERDAY, YESTERDAY))])
-    assert files_of(reported, report, YESTERDAY) == before
+    for _ in range(4):  # numbers with a fraction, added in any order, would differ in every other file
+        assert runner.make([PlannedRun(tuple(names), Window.of_days(YESTERDAY, YESTERDAY))])
+        assert files_of(reported, report, YESTERDAY) == before
 
 
 @pytest.mark.parametrize("report", REPORTS, ids=lambda report: report.name)

@@ -125,7 +125,8 @@ def _grouped(
 ) -> list[tuple[tuple[object, ...], dict[str, float]]]:
     if frame.is_empty():
         return []
-    found = frame.group_by(by).agg(columns) if by else frame.select(columns)
+    # In the order of the rows: added in another order, numbers with a fraction differ in their last digit.
+    found = frame.group_by(by, maintain_order=True).agg(columns) if by else frame.select(columns)
     return [
         (tuple(row[column] for column in by), {name: row[name] for name in row if name not in by})
         for row in found.to_dicts()
