@@ -90,6 +90,18 @@ def test_of_a_version_that_was_pulled_twice_the_newer_pull_stays(project: Projec
     assert project.frame("stg_campaigns")["pulled_at"].to_list() == [NOON + timedelta(hours=2)]
 
 
+@pytest.mark.parametrize("order", [1, -1], ids=["as read", "the other way round"])
+def test_of_two_versions_of_one_second_the_one_on_the_later_page_stays(project: Project, order: int) -> None:
+    """A record that is changed within its second, while the pages around it are read."""
+    read = [(1, told({"DE": 1, "FR": 2})), (2, told({"DE": 5}))]
+    lines = [
+        json.dumps({"pulled_at": f"{NOON:%Y-%m-%dT%H:%M:%SZ}", "page": page, "record": held}) for page, held in read
+    ]
+    project.drop("campaigns", "campaigns-1.jsonl", "\n".join(lines[::order]))
+    project.settle()
+    assert clicks(project) == {"DE": 5}
+
+
 def test_rows_that_tie_are_one_version_and_a_country_stands_once(project: Project) -> None:
     """A record that came in two parts, or twice on a page: nothing says that one of them is newer."""
     pull(project, "1", [told({"DE": 1, "FR": 2}), told({"DE": 1, "US": 3}), told({"DE": 1, "FR": 2})])

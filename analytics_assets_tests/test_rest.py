@@ -40,14 +40,14 @@ ALL_PAGINATIONS = pytest.mark.parametrize("pagination", PAGINATIONS, ids=lambda 
 
 
 def records(count: int) -> list[Record]:
-    """So many records, five of them always of one second, so that pages end within a second."""
+    """So many records, five of a second after the first three, so that pages of ten end within a second."""
     return [
         {
             "id": f"campaign-{number:04}",
             "name": f"Campaign {number}",
             "platform": "search",
             "metrics": [{"date": "2026-01-05", "country": "DE", "cost": "1.50", "currency": "EUR", **MEASURES}],
-            "last_updated_at": f"{datetime(2026, 1, 6) + timedelta(seconds=number // 5):%Y-%m-%dT%H:%M:%SZ}",
+            "last_updated_at": f"{datetime(2026, 1, 6) + timedelta(seconds=(number + 2) // 5):%Y-%m-%dT%H:%M:%SZ}",
         }
         for number in range(count)
     ]
@@ -104,7 +104,8 @@ def test_all_pages_are_read_once_each(pagination: Pagination, count: int) -> Non
 def test_a_filter_stands_on_every_page_and_includes_the_second_that_it_names(pagination: Pagination) -> None:
     since = records(37)[20]["last_updated_at"]
     api = CampaignsApi(records(37))
-    assert ids(api, pagination, last_updated_at=since) == [record["id"] for record in records(37)[20:]]
+    assert records(37)[18]["last_updated_at"] == since, "it is a second with several records"
+    assert ids(api, pagination, last_updated_at=since) == [record["id"] for record in records(37)[18:]]
     assert {request["last_updated_at"] for request in api.requests} == {since}
 
 

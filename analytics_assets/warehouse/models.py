@@ -90,55 +90,40 @@ def build_model_assets(
     def models(context: AssetExecutionContext, duckdb: DuckDBResource) -> Iterator[Any]:
         yield from _build(context, duckdb, settings, sources, manifest, translator)
 
-    steps = [models]
-    if without_days:
-        steps.append(_views(domain, settings, sources, manifest, translator, without_days))
-    if lookups := lookups_of(manifest, domain):
-        steps.append(_lookups(domain, settings, sources, manifest, translator, lookups))
-    return steps
+    others = {"views": without_days, "lookups": lookups_of(manifest, domain)}
+    return [
+        models,
+        *(
+            _without_days(domain, kind, names, settings, sources, manifest, translator)
+            for kind, names in others.items()
+            if names
+        ),
+    ]
 
 
-def _views(
+def _without_days(
     domain: str,
-    settings: Settings,
-    sources: Sequence[Source],
-    manifest: Mapping[str, Any],
-    translator: ModelTranslator,
-    without_days: Sequence[str],
-) -> AssetsDefinition:
-    @dbt_assets(
-        manifest=manifest,
-        select=" ".join(without_days),
-        name=f"dbt_{domain}_views",
-        dagster_dbt_translator=translator,
-        pool=WAREHOUSE_POOL,
-    )
-    def views(context: AssetExecutionContext, duckdb: DuckDBResource) -> Iterator[Any]:
-        published = [node for node in public_models(manifest, domain) if node["name"] in without_days]
-        yield from _build(context, duckdb, settings, sources, manifest, translator, published)
-
-    return views
-
-
-def _lookups(
-    domain: str,
-    settings: Settings,
-    sources: Sequence[Source],
-    manifest: Mapping[str, Any],
-    translator: ModelTranslator,
+    kind: str,
     names: Sequence[str],
+    settings: Settings,
+    sources: Sequence[Source],
+    manifest: Mapping[str, Any],
+    translator: ModelTranslator,
 ) -> AssetsDefinition:
+    """The step `dbt_<domain>_<kind>` of what has no days; what is public of it is published with it."""
+
     @dbt_assets(
         manifest=manifest,
         select=" ".join(names),
-        name=f"dbt_{domain}_lookups",
+        name=f"dbt_{domain}_{kind}",
         dagster_dbt_translator=translator,
         pool=WAREHOUSE_POOL,
     )
-    def lookups(context: AssetExecutionContext, duckdb: DuckDBResource) -> Iterator[Any]:
-        yield from _build(context, duckdb, settings, sources, manifest, translator)
+    def without_days(context: AssetExecutionContext, duckdb: DuckDBResource) -> Iterator[Any]:
+        published = [node for node in public_models(manifest, domain) if node["name"] in names]
+        yield from _build(context, duckdb, settings, sources, manifest, translator, published)
 
-    return lookups
+    return without_days
 
 
 def models_without_days(manifest: Mapping[str, Any], domain: str) -> list[str]:
