@@ -1,16 +1,17 @@
 """Where every row of a source is, counted in the files and tables themselves and held against the ledger."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 
-import duckdb
 import polars as pl
 
 from analytics_assets.ingest.ledger import Ledger
 from analytics_assets.ingest.source import Kind, Source
-from analytics_assets.partitions import partitioned_days
+from analytics_assets.partitions import Window, partitioned_days
 from analytics_assets.settings import Settings
 from analytics_assets.versions import RAW_PREFIX
+from analytics_assets.warehouse.dbt import load_manifest
+from analytics_assets.warehouse.warehouse import NotMade, Reader, between, warehouse_of
 
 
 @dataclass
@@ -47,15 +48,19 @@ def balance_of(source: Source, settings: Settings, now: datetime) -> Balance:
     """
     totals = Ledger(settings.lake_dir).totals(source, partitioned_days(settings.start_date, now))
     files = sorted((settings.raw_dir / (RAW_PREFIX + source.name)).glob("_day=*/data.parquet"))
-    if not files or not settings.warehouse_file.exists():
-        raise ValueError(f"nothing of {source.name} is made yet; run `analytics-assets materialize --new` first")
+    not_made = f"nothing of {source.name} is made yet; run `analytics-assets materialize --new` first"
+    if not files:
+        raise ValueError(not_made)
     raw_rows = pl.concat([pl.scan_parquet(file, glob=False).select("_source_file", "_source_row") for file in files])
     raw = raw_rows.select(pl.len()).collect().item()
     # A snapshot stands in every day that it is carried to: what was landed is one row a record.
     once = raw_rows.unique().select(pl.len()).collect().item() if source.kind is Kind.SNAPSHOT else raw
-    with duckdb.connect(str(settings.warehouse_file), read_only=True) as connection:
-        src, stg = (_count(connection, f"{layer}_{source.name}") for layer in ("src", "stg"))
-        duplicates = _count(connection, f"src_{source.name}", "where duplicate_rank > 1")
+    try:
+        with warehouse_of(settings).reading() as reader:
+            src, stg = (_count(reader, settings, f"{layer}_{source.name}") for layer in ("src", "stg"))
+            duplicates = _count(reader, settings, f"src_{source.name}", "duplicate_rank > 1")
+    except NotMade as error:
+        raise ValueError(not_made) from error
     found = Balance(totals.accepted, raw, totals.waiting, totals.superseded, totals.rejected, src, stg, duplicates)
     for holds, sentence in (
         (
@@ -70,6 +75,8 @@ def balance_of(source: Source, settings: Settings, now: datetime) -> Balance:
     return found
 
 
-def _count(connection: duckdb.DuckDBPyConnection, model: str, where: str = "") -> int:
-    row = connection.execute(f'select count(*) from staging."{model}" {where}').fetchone()
-    return int(row[0]) if row else 0
+def _count(reader: Reader, settings: Settings, model: str, condition: str = "true") -> int:
+    node = load_manifest(settings)["nodes"][f"model.analytics.{model}"]
+    days = Window(settings.start_date, date.max)  # a table may refuse to be read without its days
+    where = f"{between(node['config']['meta']['day'], days)} and {condition}"
+    return int(reader.rows(f"select count(*) from {node['relation_name']} where {where}").rows[0][0])

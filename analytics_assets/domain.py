@@ -9,7 +9,6 @@ from random import Random
 from dagster import Definitions, in_process_executor
 from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
 from dagster._utils.warnings import BetaWarning
-from dagster_duckdb import DuckDBResource
 
 from analytics_assets.automation import Automation, build_out_of_date_sensor
 from analytics_assets.ingest.extract import Extract
@@ -24,9 +23,9 @@ from analytics_assets.reports.assets import build_report_assets
 from analytics_assets.reports.report import Report
 from analytics_assets.settings import Settings
 from analytics_assets.warehouse.dbt import fingerprint
-from analytics_assets.warehouse.lake import ParquetByDay
 from analytics_assets.warehouse.models import build_model_assets
 from analytics_assets.warehouse.publish import build_published_asset
+from analytics_assets.warehouse.warehouse import warehouse_of
 
 # Backfill policies and user-code sensors are marked beta; the lock file pins the version they were tried on.
 warnings.filterwarnings("ignore", category=BetaWarning)
@@ -62,7 +61,7 @@ def build_definitions(settings: Settings, domains: Iterable[Domain]) -> Definiti
         there_is = ", ".join(sorted(extract.source.name for extract in extracts)) or "none"
         raise ValueError(f"ANALYTICS_API__{unknown[0].upper()}__…: there is no such API; there is {there_is}")
     partitions = daily_partitions(settings.start_date)
-    automation = Automation(settings, sources)
+    automation, warehouse = Automation(settings, sources), warehouse_of(settings)
 
     def all_assets() -> BaseAssetGraph:
         return definitions.resolve_asset_graph()
@@ -86,7 +85,11 @@ def build_definitions(settings: Settings, domains: Iterable[Domain]) -> Definiti
             ),
             *(build_extract_asset(extract, settings, domain.name, domain.owner) for extract in domain.extracts),
             *build_model_assets(domain.name, domain.owner, settings, sources, partitions, automation),
-            build_published_asset(domain.name, domain.owner, settings, partitions, automation),
+            *(
+                [build_published_asset(domain.name, domain.owner, settings, partitions, automation)]
+                if warehouse.blocks_readers
+                else []
+            ),
             *(
                 a
                 for report in domain.reports
@@ -113,8 +116,9 @@ def build_definitions(settings: Settings, domains: Iterable[Domain]) -> Definiti
             *([build_pull_schedule(extracts, settings)] if extracts else []),
         ],
         resources={
-            "lake": ParquetByDay(folder=str(settings.raw_dir), retry_wait_seconds=settings.retry_wait_seconds),
-            "duckdb": DuckDBResource(database=str(settings.warehouse_file)),
+            "lake": warehouse.lake(),
+            "warehouse": warehouse,
+            **warehouse.resources(),
         },
         executor=in_process_executor,  # a process a step would cost more than most steps do
     )

@@ -7,10 +7,10 @@ Nothing else in the project reads the environment. The variables may also stand 
 from datetime import date
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
@@ -62,6 +62,30 @@ class Api(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True):
     )
 
 
+class BigQuery(BaseModel, frozen=True, extra="forbid"):
+    """Where in BigQuery the models are, and what a query may cost."""
+
+    project: str = Field(pattern=r"^[a-z][a-z0-9:.-]*$", description="The project that holds the datasets and pays.")
+    dataset: str = Field(
+        "analytics",
+        pattern=r"^[A-Za-z0-9_]+$",
+        description="Begins the names of the datasets: <dataset>_raw, <dataset>_staging, <dataset>_marts, …",
+    )
+    location: str = Field("EU", description="Where the datasets lie; that of a dataset can never be changed.")
+    key_file: ProjectPath | None = Field(
+        None, description="Key of a service account; without it Google's default credentials of this machine."
+    )
+    maximum_bytes_billed: int | None = Field(
+        None, ge=1, description="A query that would bill more is refused before it runs, and costs nothing."
+    )
+    partition_expiration_days: int | None = Field(
+        None, ge=1, description="Days of tables are deleted when they are so old; never without it."
+    )
+    api_endpoint: Annotated[str, AfterValidator(_address)] | None = Field(
+        None, description="Another address of the API, as an emulator's; it is asked without credentials."
+    )
+
+
 class Settings(BaseSettings):
     """The settings of one process; a field `data_dir` is read from `ANALYTICS_DATA_DIR`, and so on."""
 
@@ -108,7 +132,13 @@ class Settings(BaseSettings):
     duckdb_memory_limit: str = Field(
         "3GB", description="What DuckDB may take before it spills to disk; the whole process takes up to 1 GB more."
     )
-    dbt_target: str = Field(
+    warehouse: Literal["duckdb", "bigquery"] = Field(
+        "duckdb", description="Where the models live: `duckdb`, a file below data/, or `bigquery`."
+    )
+    bigquery: BigQuery | None = Field(
+        None, description="How BigQuery is reached, where it is the warehouse: ANALYTICS_BIGQUERY__PROJECT, …"
+    )
+    dbt_target: Literal["prod", "dev"] = Field(
         "prod",
         description="dbt target: `prod` (a schema per layer) or `dev` (one schema of a developer's own).",
     )
@@ -132,9 +162,15 @@ class Settings(BaseSettings):
         6, ge=0, le=23, description="The hour (UTC) from which on the day's pull of each API is made."
     )
 
+    @model_validator(mode="after")
+    def _bigquery_has_a_project(self) -> Self:
+        if self.warehouse == "bigquery" and self.bigquery is None:
+            raise ValueError("ANALYTICS_WAREHOUSE is bigquery: set ANALYTICS_BIGQUERY__PROJECT, too")
+        return self
+
     def __hash__(self) -> int:
         """Equal settings have equal hashes; not all that differ have different ones."""
-        return hash((self.data_dir, self.dagster_home, self.dbt_target, self.user))
+        return hash((self.data_dir, self.dagster_home, self.warehouse, self.dbt_target, self.user))
 
     @property
     def inbox_dir(self) -> Path:
@@ -160,6 +196,15 @@ class Settings(BaseSettings):
     def raw_dir(self) -> Path:
         """Raw days, one Parquet file a source and day."""
         return self.lake_dir / "raw"
+
+    @property
+    def warehouse_dir(self) -> Path:
+        """The warehouse where it is DuckDB; of either, the records of what is built in it, and what dbt compiled."""
+        folder, own = self.data_dir / "warehouse", f"dbt_{self.user}"
+        if self.bigquery is None or self.warehouse == "duckdb":
+            return folder if self.dbt_target == "prod" else folder / own
+        dataset = self.bigquery.dataset if self.dbt_target == "prod" else own
+        return folder / "bigquery" / f"{self.bigquery.project.replace(':', '.')}.{dataset}"
 
     @property
     def warehouse_file(self) -> Path:

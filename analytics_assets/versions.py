@@ -39,7 +39,10 @@ create table if not exists builds (
 
 
 RAW_PREFIX = "raw_"
-"""Begins the names of the raw assets, whose records lie in the lake."""
+"""Begins the names of the raw assets, whose records lie in the lake, from where DuckDB reads them.
+
+Elsewhere they are loaded into the warehouse, and their records lie with those of the models.
+"""
 
 PUBLISHED_PREFIX = "published_"
 """Begins the names of the assets that are parts of the published copy, beside which their records lie.
@@ -130,13 +133,14 @@ class Builds:
 
 def builds_of(asset: str, settings: Settings) -> Builds:
     """The record that an asset's days are kept in."""
-    if asset.startswith(RAW_PREFIX):
+    if asset.startswith(RAW_PREFIX) and settings.warehouse == "duckdb":
         return Builds(settings.raw_dir)
     if asset.endswith(REPORT_ENDINGS):
         return Builds(settings.exports_dir)
     if asset.startswith(PUBLISHED_PREFIX):
         return Builds(settings.published_file.parent, guarded=settings.published_file)
-    return Builds(settings.warehouse_file.parent, guarded=settings.warehouse_file)
+    guarded = settings.warehouse_file if settings.warehouse == "duckdb" else None
+    return Builds(settings.warehouse_dir, guarded)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from analytics_assets.campaigns.extracts import CAMPAIGNS_EXTRACT
 from analytics_assets.campaigns.simulator import versions
 from analytics_assets.campaigns.sources import CAMPAIGNS
 from analytics_assets.domain import Domain
-from analytics_assets.ingest.extract_asset import newest_change
+from analytics_assets.ingest.watermark import newest_change
 from analytics_assets.operate.inventory import State, take_inventory
 from analytics_assets.partitions import Window
 from analytics_assets.simulate.files import write_rows

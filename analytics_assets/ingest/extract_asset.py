@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-import duckdb
 from dagster import (
     AssetKey,
     AssetsDefinition,
@@ -38,11 +37,12 @@ from analytics_assets.automation import NO_RETRY, span_tags
 from analytics_assets.failures import for_dagster, sentence
 from analytics_assets.ingest.extract import Extract, Pull, Pulled, Span, since_when
 from analytics_assets.ingest.rest import RestError
+from analytics_assets.ingest.watermark import newest_change
 from analytics_assets.partitions import Window
 from analytics_assets.settings import Api, Settings
 from analytics_assets.steps import dagster_error, fail
 from analytics_assets.versions import Build
-from analytics_assets.warehouse.dbt import WAREHOUSE_POOL, load_manifest
+from analytics_assets.warehouse.warehouse import warehouse_of
 
 EXTRACT_TAG = "analytics/extract"
 """The tag of assets that are pulls: a day of theirs is the day of the pull, and they only add files."""
@@ -66,7 +66,7 @@ def build_extract_asset(extract: Extract, settings: Settings, group: str, owner:
         name=f"{name}_watermark",
         description="Reads the newest change that staging knows.",
         out=Out(dagster_type=str, description="A UTC time; empty before the first pull."),
-        pool=WAREHOUSE_POOL,
+        pool=warehouse_of(settings).pool(group),
     )
     def watermark(context: OpExecutionContext) -> str:
         try:
@@ -156,26 +156,6 @@ def span_of(
 
 def _midnight(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
-
-
-def newest_change(extract: Extract, settings: Settings) -> datetime | None:
-    """The newest change in the source's staging table; None while there is no such row.
-
-    Of a change that is said to be later than the pull that brought it, the start of that pull counts: what changes in
-    between is not passed over.
-    """
-    node = load_manifest(settings)["nodes"][f"model.analytics.stg_{extract.source.name}"]
-    if not settings.warehouse_file.exists():
-        return None
-    with duckdb.connect(str(settings.warehouse_file), read_only=True) as connection:
-        try:
-            row = connection.execute(
-                f'select max(least("{extract.changed}", "{extract.pulled}")) from {node["schema"]}."{node["alias"]}"'
-                f' where "{extract.pulled}" is not null'  # what people drop says nothing of what was pulled
-            ).fetchone()
-        except duckdb.CatalogException:  # it was never made
-            return None
-    return row[0].replace(tzinfo=UTC) if row and row[0] else None
 
 
 def _metadata(pulled: Pulled) -> Mapping[str, Any]:

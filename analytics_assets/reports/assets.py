@@ -6,7 +6,6 @@ from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-import duckdb
 from dagster import (
     AssetCheckResult,
     AssetCheckSeverity,
@@ -36,7 +35,8 @@ from analytics_assets.reports.report import Report
 from analytics_assets.settings import Settings
 from analytics_assets.steps import made_days
 from analytics_assets.versions import REPORT_ENDINGS, builds_of, digest
-from analytics_assets.warehouse.dbt import WAREHOUSE_POOL, load_manifest
+from analytics_assets.warehouse.dbt import load_manifest
+from analytics_assets.warehouse.warehouse import warehouse_of
 
 Render = Callable[[Report, Frames, Window, Sequence[Concern]], bytes]
 
@@ -91,7 +91,7 @@ def _build(
         backfill_policy=BackfillPolicy.single_run(),
         code_version=code,
         automation_condition=automation.report(),
-        pool=WAREHOUSE_POOL,
+        pool=warehouse_of(settings).pool(group),
         check_specs=[
             AssetCheckSpec(
                 "has_data",
@@ -146,9 +146,7 @@ def _own_code() -> list[str]:
 
 
 def _read(report: Report, settings: Settings, window: Window) -> Frames:
-    with duckdb.connect(str(settings.warehouse_file), read_only=True) as connection:
-        connection.execute(f"set memory_limit = '{settings.duckdb_memory_limit}'")
-        return read_datasets(connection, report, load_manifest(settings), window)
+    return read_datasets(warehouse_of(settings), report, load_manifest(settings), window)
 
 
 # ------------------------------------------------------------------------------------------------------- the files

@@ -5,50 +5,51 @@ from datetime import date
 from typing import Any
 
 import polars as pl
-from duckdb import DuckDBPyConnection
 
 from analytics_assets.partitions import Window
 from analytics_assets.reports.report import DAY, NONE, OTHER, Dataset, Report
+from analytics_assets.warehouse.warehouse import Warehouse, between
 
 Frames = Mapping[str, pl.DataFrame]
 """For each model of a report: `day`, its dimensions as texts, its numbers as 64-bit floats; sorted by all of them."""
 
 
-def read_datasets(
-    connection: DuckDBPyConnection, report: Report, manifest: Mapping[str, Any], window: Window
-) -> Frames:
+def read_datasets(warehouse: Warehouse, report: Report, manifest: Mapping[str, Any], window: Window) -> Frames:
     """The rows of each dataset on the days of a window; a model without rows gives none.
 
     Raises:
-        duckdb.CatalogException: a model was never made.
+        NotMade: a model was never made.
     """
     nodes = {node["name"]: node for node in manifest["nodes"].values() if node["resource_type"] == "model"}
-    return {
-        dataset.model: connection.execute(query(report, dataset, nodes[dataset.model]), [window.start, window.end]).pl()
-        for dataset in report.datasets
-    }
+    with warehouse.reading() as reader:
+        return {
+            dataset.model: reader.frame(query(warehouse, report, dataset, nodes[dataset.model], window)).sort(
+                DAY, *dataset.dimensions
+            )
+            for dataset in report.datasets
+        }
 
 
-def query(report: Report, dataset: Dataset, node: Mapping[str, Any]) -> str:
-    """The SQL of a dataset, with the first day and the one after the last as its two arguments."""
-    day = node["config"]["meta"]["day"]
-    columns = [f'{day} as "{DAY}"', *(_dimension(report, column) for column in dataset.dimensions)]
-    columns += [f'cast(sum("{column}") as double) as "{column}"' for column in dataset.numbers]
+def query(warehouse: Warehouse, report: Report, dataset: Dataset, node: Mapping[str, Any], window: Window) -> str:
+    """The SQL of a dataset on the days of a window."""
+    day, quoted = node["config"]["meta"]["day"], warehouse.quoted
+    keys = {DAY: day, **{column: _dimension(warehouse, report, column) for column in dataset.dimensions}}
+    columns = [f"{value} as {quoted(name)}" for name, value in keys.items()]
+    columns += [
+        f"cast(sum({quoted(column)}) as {warehouse.ratio_type}) as {quoted(column)}" for column in dataset.numbers
+    ]
     return (
-        f'select {", ".join(columns)} from {node["schema"]}."{node["alias"]}"'
-        f" where {day} >= ? and {day} < ? group by all order by all"
+        f"select {', '.join(columns)} from {node['relation_name']}"
+        f" where {between(day, window)} group by {', '.join(map(str, range(1, len(keys) + 1)))}"
     )
 
 
-def _dimension(report: Report, column: str) -> str:
-    value = f"""coalesce(cast("{column}" as varchar), {_text(NONE)})"""
+def _dimension(warehouse: Warehouse, report: Report, column: str) -> str:
+    text = warehouse.text
+    value = f"coalesce(cast({warehouse.quoted(column)} as {warehouse.text_type}), {text(NONE)})"
     if (values := report.dimension(column).values) is not None:
-        value = f"case when {value} in ({', '.join(map(_text, values))}) then {value} else {_text(OTHER)} end"
-    return f'{value} as "{column}"'
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
+        value = f"case when {value} in ({', '.join(map(text, values))}) then {value} else {text(OTHER)} end"
+    return value
 
 
 def days_with_rows(frames: Frames) -> list[date]:

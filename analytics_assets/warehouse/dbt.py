@@ -21,17 +21,11 @@ from analytics_assets.ingest.source import Source
 from analytics_assets.partitions import Window
 from analytics_assets.settings import PROJECT_DIR, Settings
 from analytics_assets.versions import digest
+from analytics_assets.warehouse.warehouse import warehouse_of
 
 logger = logging.getLogger(__name__)
 
 DBT_PROJECT_DIR = PROJECT_DIR / "dbt_project"
-_TARGET_DIR = DBT_PROJECT_DIR / "target"
-MANIFEST_FILE = _TARGET_DIR / "manifest.json"
-_FINGERPRINT_FILE = _TARGET_DIR / "manifest.fingerprint"
-
-
-WAREHOUSE_POOL = "warehouse"
-"""DuckDB has one writer: no two steps of this pool run at a time."""
 
 
 class DbtError(Exception):
@@ -62,10 +56,8 @@ def window_vars(window: Window) -> dict[str, str]:
 def project_vars(settings: Settings, sources: Iterable[Source]) -> dict[str, Any]:
     """Everything else that the project's models, macros and profile are told."""
     return {
-        "target": settings.dbt_target,
-        "user": settings.user,
-        "warehouse_file": str(settings.warehouse_file),
-        "memory_limit": settings.duckdb_memory_limit,
+        **_parse_vars(settings),
+        **warehouse_of(settings).variables(),
         "raw_dir": _without_patterns(settings.raw_dir),
         "sources": source_vars(sources),
     }
@@ -79,9 +71,15 @@ def _without_patterns(path: Path) -> str:
 # ------------------------------------------------------------------------------------------------------ manifest
 
 
-def _parse_vars(settings: Settings) -> dict[str, str]:
+def _target_dir(settings: Settings) -> Path:
+    """Where dbt leaves what it parsed: a folder a warehouse, so that going to and fro parses nothing again."""
+    folder = DBT_PROJECT_DIR / "target"
+    return folder if settings.warehouse == "duckdb" else folder / settings.warehouse
+
+
+def _parse_vars(settings: Settings) -> dict[str, Any]:
     """What a manifest depends on beside the files: it holds the full names of the tables that models become."""
-    return {"target": settings.dbt_target, "user": settings.user, "warehouse_file": settings.warehouse_file.name}
+    return {"target": settings.dbt_target, "user": settings.user, **warehouse_of(settings).naming()}
 
 
 def fingerprint(settings: Settings) -> str:
@@ -89,7 +87,7 @@ def fingerprint(settings: Settings) -> str:
     folders = ("models", "macros", "tests", "seeds")
     files = [DBT_PROJECT_DIR / "dbt_project.yml", DBT_PROJECT_DIR / "profiles.yml"]
     files += [file for folder in folders for file in (DBT_PROJECT_DIR / folder).rglob("*") if file.is_file()]
-    sha = hashlib.sha256(json.dumps(_parse_vars(settings)).encode())
+    sha = hashlib.sha256(json.dumps([settings.warehouse, _parse_vars(settings)]).encode())
     for file in sorted(files):
         sha.update(f"{file.relative_to(DBT_PROJECT_DIR)}\0".encode())
         sha.update(file.read_bytes())
@@ -102,14 +100,16 @@ def prepare_manifest(settings: Settings) -> Path:
     Raises:
         DbtError: the project does not parse.
     """
-    with only_one(_TARGET_DIR / ".parse.lock"):
+    folder = _target_dir(settings)
+    manifest, known = folder / "manifest.json", folder / "manifest.fingerprint"
+    with only_one(folder / ".parse.lock"):
         current = fingerprint(settings)
-        is_fresh = MANIFEST_FILE.exists() and _FINGERPRINT_FILE.exists()
-        if not (is_fresh and _FINGERPRINT_FILE.read_text() == current):
-            _invoke(["parse"], _parse_vars(settings), write_json=True)
-            with replacing(_FINGERPRINT_FILE) as temporary:
+        is_fresh = manifest.exists() and known.exists()
+        if not (is_fresh and known.read_text() == current):
+            _invoke(["parse", "--target-path", str(folder)], _parse_vars(settings), settings, write_json=True)
+            with replacing(known) as temporary:
                 temporary.write_text(current)
-    return MANIFEST_FILE
+    return manifest
 
 
 @cache
@@ -124,7 +124,7 @@ def _parsed_manifest(settings: Settings) -> Any:
     from dbt.contracts.graph.manifest import Manifest
 
     prepare_manifest(settings)
-    manifest = Manifest.from_msgpack((_TARGET_DIR / "partial_parse.msgpack").read_bytes())
+    manifest = Manifest.from_msgpack((_target_dir(settings) / "partial_parse.msgpack").read_bytes())
     manifest.build_flat_graph()  # what macros see as `graph`
     manifest.build_group_map()
     return manifest
@@ -192,7 +192,8 @@ class DbtResult:
         tested: the unique id of the model that a test is attached to.
         status: dbt's: success, pass, error, fail, warn, skipped.
         message: what the database said.
-        sql: of a test, what gives the rows that it objects to.
+        sql: what was compiled: of a model what makes its rows, of a test what gives those that it objects to.
+        costs: what the warehouse says of the work: of BigQuery bytes_processed, bytes_billed, slot_ms, job_id.
     """
 
     unique_id: str
@@ -201,6 +202,7 @@ class DbtResult:
     status: str
     message: str
     sql: str | None
+    costs: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -228,7 +230,11 @@ class DbtRun:
     @property
     def failing_tests(self) -> dict[str, str]:
         """The SQL that gives the rows that a failed or warning test objects to, by the test's name."""
-        return {result.name: result.sql for result in self.results if result.sql and result.status in ("fail", "warn")}
+        return {
+            result.name: result.sql
+            for result in self.results
+            if result.tested and result.sql and result.status in ("fail", "warn")
+        }
 
 
 def run_dbt(
@@ -245,11 +251,11 @@ def run_dbt(
         DbtError: dbt could not even start, say because the warehouse is locked by another process.
     """
     variables = project_vars(settings, sources) | (window_vars(window) if window else {})
-    folder = settings.warehouse_file.parent
-    folder.mkdir(parents=True, exist_ok=True)
+    settings.warehouse_dir.mkdir(parents=True, exist_ok=True)
     return _invoke(
-        [*arguments, "--target-path", str(folder / "dbt_target")],
+        [*arguments, "--target-path", str(settings.warehouse_dir / "dbt_target")],
         variables,
+        settings,
         manifest=_parsed_manifest(settings),
         quiet=quiet,
     )
@@ -258,6 +264,7 @@ def run_dbt(
 def _invoke(
     arguments: Sequence[str],
     variables: Mapping[str, Any],
+    settings: Settings,
     *,
     manifest: Any = None,
     write_json: bool = False,
@@ -277,6 +284,7 @@ def _invoke(
     said = ["--quiet", "--log-level", "none"] if quiet else []
     said += ["--log-level-file", "none", "--no-use-colors"]
     places = ["--project-dir", str(DBT_PROJECT_DIR), "--profiles-dir", str(DBT_PROJECT_DIR)]
+    places += ["--profile", warehouse_of(settings).profile]
     written = ["--write-json"] if write_json else ["--no-write-json"]
     result = dbtRunner(manifest=manifest, callbacks=[listen]).invoke(
         [*said, *written, *arguments, *places, "--vars", json.dumps(dict(variables))]
@@ -290,7 +298,8 @@ def _invoke(
                 tested=node.node.attached_node if is_test else None,
                 status=str(node.status),
                 message=(node.message or "").strip(),
-                sql=node.node.compiled_code if is_test else None,
+                sql=getattr(node.node, "compiled_code", None),
+                costs=node.adapter_response,
             )
         )
     if result.exception is not None:

@@ -19,12 +19,11 @@ from dagster import (
     BackfillPolicy,
     DailyPartitionsDefinition,
     MetadataValue,
+    ResourceParam,
     TableRecord,
 )
 from dagster_dbt import dbt_assets
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
-from dagster_duckdb import DuckDBResource
-from duckdb import DuckDBPyConnection, connect
 
 from analytics_assets.attempts import Attempts
 from analytics_assets.automation import Automation
@@ -43,7 +42,6 @@ from analytics_assets.versions import (
     recorded_builds,
 )
 from analytics_assets.warehouse.dbt import (
-    WAREHOUSE_POOL,
     DbtError,
     DbtResult,
     DbtRun,
@@ -53,6 +51,7 @@ from analytics_assets.warehouse.dbt import (
 )
 from analytics_assets.warehouse.publish import HOLDS_NO_ROWS, public_models, publish_views
 from analytics_assets.warehouse.translator import ModelTranslator, has_days
+from analytics_assets.warehouse.warehouse import Reader, Rows, Warehouse, between, warehouse_of
 
 SAMPLE_ROWS = 20
 """So many of the rows that fail a test are shown beside its result."""
@@ -85,10 +84,10 @@ def build_model_assets(
         dagster_dbt_translator=translator,
         partitions_def=partitions,
         backfill_policy=BackfillPolicy.single_run(),
-        pool=WAREHOUSE_POOL,
+        pool=warehouse_of(settings).pool(domain),
     )
-    def models(context: AssetExecutionContext, duckdb: DuckDBResource) -> Iterator[Any]:
-        yield from _build(context, duckdb, settings, sources, manifest, translator)
+    def models(context: AssetExecutionContext, warehouse: ResourceParam[Warehouse]) -> Iterator[Any]:
+        yield from _build(context, warehouse, settings, sources, manifest, translator)
 
     others = {"views": without_days, "lookups": lookups_of(manifest, domain)}
     return [
@@ -117,11 +116,11 @@ def _without_days(
         select=" ".join(names),
         name=f"dbt_{domain}_{kind}",
         dagster_dbt_translator=translator,
-        pool=WAREHOUSE_POOL,
+        pool=warehouse_of(settings).pool(domain),
     )
-    def without_days(context: AssetExecutionContext, duckdb: DuckDBResource) -> Iterator[Any]:
+    def without_days(context: AssetExecutionContext, warehouse: ResourceParam[Warehouse]) -> Iterator[Any]:
         published = [node for node in public_models(manifest, domain) if node["name"] in names]
-        yield from _build(context, duckdb, settings, sources, manifest, translator, published)
+        yield from _build(context, warehouse, settings, sources, manifest, translator, published)
 
     return without_days
 
@@ -156,7 +155,7 @@ def lookups_of(manifest: Mapping[str, Any], domain: str) -> list[str]:
 
 def _build(
     context: AssetExecutionContext,
-    warehouse: DuckDBResource,
+    warehouse: Warehouse,
     settings: Settings,
     sources: Sequence[Source],
     manifest: Mapping[str, Any],
@@ -181,19 +180,23 @@ def _build(
         for name, days in plan.items():
             attempts.begin(name, days, context.run_id)
             builds.forget(name, days)
-        _see_that_nobody_else_has_it(settings)
+        warehouse.see_that_it_is_free()
         run = run_dbt(_build_arguments(list(plan)), settings, sources, None if window == WHOLE else window)
-        with warehouse.get_connection() as connection:
-            failed = _failed_days(connection, run, window, nodes)
-            Findings(settings.lake_dir).record(window, _evaluations(connection, run, window, nodes))
-            samples = {test: _sample(connection, sql) for test, sql in run.failing_tests.items()}
-            rows = {name: _row_counts(connection, nodes[name], window) for name in plan if _was_made(run, nodes[name])}
-        sound = [node for node in published if _was_made(run, node) and node["unique_id"] not in failed]
-        publish_views(settings, sound)
+        with warehouse.reading() as reader:
+            failing = {
+                test: reader.rows(f"select * from ({sql}) as failing") for test, sql in run.failing_tests.items()
+            }
+            rows = {name: _row_counts(reader, nodes[name], window) for name in plan if _was_made(run, nodes[name])}
+        failed = _failed_days(run, failing, window, nodes)
+        Findings(settings.lake_dir).record(window, _evaluations(run, failing, window, nodes))
+        if warehouse.blocks_readers:
+            sound = [node for node in published if _was_made(run, node) and node["unique_id"] not in failed]
+            publish_views(settings, sound)
     except Exception as error:
         fail(settings, specs, window, error)
         raise dagster_error(context, settings, error) from error
 
+    costs = {name: _costs(run, nodes[name], window) for name in plan}
     for name, days in plan.items():
         reasons = failed.get(nodes[name]["unique_id"], {})
         builds.record(name, {day: build for day, build in days.items() if name in rows and day not in reasons})
@@ -201,8 +204,9 @@ def _build(
             context.add_asset_metadata(
                 asset_key=specs[name].key,
                 partition_key=day.isoformat(),
-                metadata={"dagster/partition_row_count": count},
+                metadata={"dagster/partition_row_count": count, **costs.get(name, {})},
             )
+    samples = {test: _sample(rows) for test, rows in failing.items()}
     for event in run.events:
         message = DbtCoreCliEventMessage(raw_event=event, event_history_metadata={})
         for dagster_event in message.to_default_asset_events(manifest, translator, context):
@@ -246,12 +250,6 @@ def _see_that_lookups_are_loaded(
                     )
 
 
-def _see_that_nobody_else_has_it(settings: Settings) -> None:
-    """Fails at once where dbt and the resource would go on trying for minutes: the step's own retries know how long."""
-    if settings.warehouse_file.exists():
-        connect(str(settings.warehouse_file)).close()
-
-
 def _nodes(manifest: Mapping[str, Any], translator: ModelTranslator) -> dict[str, Mapping[str, Any]]:
     """The manifest's models and lookups by the names of their assets."""
     made = (node for node in manifest["nodes"].values() if node["resource_type"] in ("model", "seed"))
@@ -262,8 +260,26 @@ def _was_made(run: DbtRun, node: Mapping[str, Any]) -> bool:
     return node["unique_id"] in run.succeeded
 
 
+def _costs(run: DbtRun, node: Mapping[str, Any], window: Window) -> dict[str, Any]:
+    """What the statement that made a model's days cost, all of them together; empty where that costs nothing."""
+    said: Mapping[str, Any] = next((r.costs for r in run.results if r.unique_id == node["unique_id"]), {})
+    if said.get("bytes_processed") is None:
+        return {}
+    return {
+        "bytes_processed": said["bytes_processed"],
+        "bytes_billed": said.get("bytes_billed") or 0,
+        "slot_seconds": round((said.get("slot_ms") or 0) / 1000, 3),
+        "job_id": said.get("job_id") or "",
+        "days_of_the_job": len(window),
+    }
+
+
+Failing = Mapping[str, Rows]
+"""By the name of a test that failed or warned, the rows that it objects to."""
+
+
 def _failed_days(
-    connection: DuckDBPyConnection, run: DbtRun, window: Window, nodes: Mapping[str, Mapping[str, Any]]
+    run: DbtRun, failing: Failing, window: Window, nodes: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, dict[date, str]]:
     """The days that failed, each with its reason, by the unique id of the model.
 
@@ -273,14 +289,14 @@ def _failed_days(
     columns = _day_columns(nodes)
     found: dict[str, dict[date, str]] = defaultdict(dict)
     for result in run.failed:
-        reasons = _objections(connection, result, window, columns.get(result.tested or ""))
+        reasons = _objections(result, failing, window, columns.get(result.tested or ""))
         for day, reason in reasons.items():
             found[result.tested or result.unique_id].setdefault(day, f"{result.name}: {reason}")
     return found
 
 
 def _evaluations(
-    connection: DuckDBPyConnection, run: DbtRun, window: Window, nodes: Mapping[str, Mapping[str, Any]]
+    run: DbtRun, failing: Failing, window: Window, nodes: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[Evaluation]:
     """What each test said of each day, errors and warnings alike."""
     names, columns = {node["unique_id"]: name for name, node in nodes.items()}, _day_columns(nodes)
@@ -288,7 +304,7 @@ def _evaluations(
         tested = result.tested or ""
         if tested in names and result.status in ("pass", "fail", "warn"):
             passed = result.status == "pass"
-            objections = {} if passed else _objections(connection, result, window, columns[tested])
+            objections = {} if passed else _objections(result, failing, window, columns[tested])
             yield Evaluation(names[tested], result.name, objections, is_error=result.status == "fail")
 
 
@@ -297,24 +313,21 @@ def _day_columns(nodes: Mapping[str, Mapping[str, Any]]) -> dict[str, str | None
     return {node["unique_id"]: node["config"]["meta"].get("day") for node in nodes.values()}
 
 
-def _objections(connection: DuckDBPyConnection, result: DbtResult, window: Window, day: str | None) -> dict[date, str]:
+def _objections(result: DbtResult, failing: Failing, window: Window, day: str | None) -> dict[date, str]:
     """The days that a test objects to, and why: those of its rows, else all of the window.
 
     Args:
         day: the column that holds the day of the model that is tested; a test may also call it `the_day`.
     """
-    if result.sql and result.status in ("fail", "warn"):
-        objections = connection.execute(f"select * from ({result.sql}) order by all")
-        names = [column[0] for column in objections.description or []]
-        day_column = next((name for name in ("the_day", day) if name in names), None)
+    if objections := failing.get(result.name):
+        day_column = next((name for name in ("the_day", day) if name in objections.names), None)
         if day_column and window != WHOLE:
-            by_day: dict[date, list[dict[str, object]]] = defaultdict(list)
-            for row in objections.fetchall():
-                named = dict(zip(names, row, strict=True))
-                by_day[named.pop(day_column)].append(named)
+            by_day: dict[date, list[Mapping[str, Any]]] = defaultdict(list)
+            for row in objections.sorted:
+                by_day[row[day_column]].append({name: value for name, value in row.items() if name != day_column})
             return {day: _as_text(rows[0]) + _and_more(len(rows)) for day, rows in by_day.items()}
-        if first := objections.fetchone():
-            return dict.fromkeys(window.days(), _as_text(dict(zip(names, first, strict=True))))
+        if objections.rows:
+            return dict.fromkeys(window.days(), _as_text(objections.sorted[0]))
     return dict.fromkeys(window.days(), result.message)
 
 
@@ -357,22 +370,20 @@ def _build_arguments(models: Sequence[str]) -> list[str]:
     return ["build", "--select", *models, "--indirect-selection", "buildable", "--exclude-resource-type", "unit_test"]
 
 
-def _row_counts(connection: DuckDBPyConnection, node: Mapping[str, Any], window: Window) -> dict[date, int]:
+def _row_counts(reader: Reader, node: Mapping[str, Any], window: Window) -> dict[date, int]:
     if window == WHOLE:
         return {}
     day = node["config"]["meta"]["day"]
-    rows = connection.execute(
-        f"select {day}, count(*) from {node['schema']}.{node['alias']} where {day} >= ? and {day} < ? group by {day}",
-        [window.start, window.end],
-    ).fetchall()
-    return {**dict.fromkeys(window.days(), 0), **dict(rows)}
+    found = reader.rows(
+        f"select {day}, count(*) as row_count from {node['relation_name']} where {between(day, window)} group by {day}"
+    )
+    return {**dict.fromkeys(window.days(), 0), **dict(found.rows)}
 
 
-def _sample(connection: DuckDBPyConnection, sql: str) -> MetadataValue:
+def _sample(objections: Rows) -> MetadataValue:
     """The first rows that a test objects to, as a table."""
-    found = connection.execute(f"select * from ({sql}) order by all limit {SAMPLE_ROWS}")
-    names = [column[0] for column in found.description or []]
-    return MetadataValue.table([TableRecord(dict(zip(names, map(str, row), strict=True))) for row in found.fetchall()])
+    shown = objections.sorted[:SAMPLE_ROWS]
+    return MetadataValue.table([TableRecord({name: str(value) for name, value in row.items()}) for row in shown])
 
 
 def _with_failing_rows(event: Any, samples: Mapping[str, MetadataValue]) -> Any:

@@ -35,7 +35,8 @@ from analytics_assets.partitions import Window
 from analytics_assets.settings import Settings
 from analytics_assets.steps import made_days
 from analytics_assets.versions import PUBLISHED_PREFIX
-from analytics_assets.warehouse.dbt import WAREHOUSE_POOL, load_manifest
+from analytics_assets.warehouse.dbt import load_manifest
+from analytics_assets.warehouse.on_duckdb import ONE_WRITER
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ def build_published_asset(
         backfill_policy=BackfillPolicy.single_run(),
         code_version=CODE_VERSION,
         automation_condition=automation.model(),
-        pool=WAREHOUSE_POOL,
+        pool=ONE_WRITER,
         check_specs=[
             AssetCheckSpec(
                 "same_rows_as_warehouse",

@@ -1,0 +1,83 @@
+"""The newest change that staging knows of what an API told: from there on the next pull asks.
+
+Changes come to any day, old ones too, so that no span of days is sure to hold the newest. But a day that was not made
+anew holds no other newest change than it did: what was found is kept by day, with the version that the day had, and
+only the other days are read.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from analytics_assets.files import replacing
+from analytics_assets.ingest.extract import Extract
+from analytics_assets.partitions import EVER, Window, contiguous
+from analytics_assets.settings import Settings
+from analytics_assets.versions import builds_of
+from analytics_assets.warehouse.dbt import load_manifest
+from analytics_assets.warehouse.warehouse import NotMade, on_days, warehouse_of
+
+Known = Mapping[date, tuple[str, datetime | None]]
+"""By day, the version of it that was read, and the newest change in it; None where nothing of it was pulled."""
+
+
+def newest_change(extract: Extract, settings: Settings) -> datetime | None:
+    """The newest change in the source's staging table; None while there is no such row.
+
+    Of a change that is said to be later than the pull that brought it, the start of that pull counts: what changes in
+    between is not passed over.
+    """
+    model = f"stg_{extract.source.name}"
+    built = {day: build.version for day, build in builds_of(model, settings).read(model, EVER).items()}
+    file = settings.lake_dir / "extracts" / extract.source.name / "watermark.json"
+    known = _kept(file)
+    others = contiguous(day for day, version in built.items() if day not in known or known[day][0] != version)
+    found = _read(extract, settings, model, others)
+    known = {
+        day: (version, found.get(day) if any(_holds(days, day) for days in others) else known[day][1])
+        for day, version in built.items()
+    }
+    _keep(file, known)
+    return max((newest for _, newest in known.values() if newest), default=None)
+
+
+def _holds(window: Window, day: date) -> bool:
+    return window.start <= day < window.end
+
+
+def _read(extract: Extract, settings: Settings, model: str, windows: list[Window]) -> dict[date, datetime]:
+    """The newest change of each day of some windows that has any."""
+    if not windows:
+        return {}
+    warehouse, node = warehouse_of(settings), load_manifest(settings)["nodes"][f"model.analytics.{model}"]
+    day = node["config"]["meta"]["day"]
+    changed, pulled = warehouse.quoted(extract.changed), warehouse.quoted(extract.pulled)
+    try:
+        with warehouse.reading() as reader:
+            found = reader.rows(
+                f"select {day}, max(least({changed}, {pulled})) as newest from {node['relation_name']}"
+                f" where ({on_days(day, windows)})"
+                f" and {pulled} is not null group by {day}"  # what people drop says nothing of what was pulled
+            )
+    except NotMade:
+        return {}
+    return {day: newest.replace(tzinfo=UTC) for day, newest in found.rows if newest}
+
+
+def _kept(file: Path) -> Known:
+    try:
+        rows = json.loads(file.read_text())
+        return {
+            date.fromisoformat(day): (version, datetime.fromisoformat(newest) if newest else None)
+            for day, (version, newest) in rows.items()
+        }
+    except (FileNotFoundError, ValueError, TypeError, AttributeError):  # damaged: then every day is read again
+        return {}
+
+
+def _keep(file: Path, known: Known) -> None:
+    rows = {str(day): [version, newest.isoformat() if newest else None] for day, (version, newest) in known.items()}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(file) as temporary:
+        temporary.write_text(json.dumps(rows))

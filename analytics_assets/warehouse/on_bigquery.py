@@ -1,0 +1,166 @@
+"""The warehouse in a company: BigQuery, where readers and writers do not block each other.
+
+Raw days lie in the lake as with DuckDB, and are loaded from there into native tables.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import polars as pl
+from dagster import ConfigurableIOManager
+from dagster_gcp import BigQueryResource
+from google.api_core.exceptions import NotFound
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import bigquery
+from google.oauth2.service_account import Credentials
+
+from analytics_assets.settings import BigQuery, Settings
+from analytics_assets.warehouse.warehouse import NotMade, Reader, Rows, Warehouse
+
+RAW_SCHEMA = "raw"
+
+
+class BigQueryApi(BigQueryResource):
+    """Dagster's resource for BigQuery, with a key in a file, and with the API at another address."""
+
+    key_file: str | None = None
+    api_endpoint: str | None = None
+
+    @contextmanager
+    def get_client(self) -> Iterator[bigquery.Client]:
+        """A client, which is closed when the block ends."""
+        if self.api_endpoint:
+            options = {"api_endpoint": self.api_endpoint}
+            client = bigquery.Client(
+                self.project, AnonymousCredentials(), location=self.location, client_options=options
+            )
+        elif self.key_file:
+            key = Credentials.from_service_account_file(self.key_file)
+            client = bigquery.Client(self.project, key, location=self.location)
+        else:
+            client = bigquery.Client(self.project, location=self.location)
+        with client:
+            yield client
+
+
+def api_of(settings: Settings) -> BigQueryApi:
+    """The resource as the settings say."""
+    place = place_of(settings)
+    return BigQueryApi(
+        project=place.project,
+        location=place.location,
+        key_file=str(place.key_file) if place.key_file else None,
+        api_endpoint=place.api_endpoint,
+    )
+
+
+def place_of(settings: Settings) -> BigQuery:
+    """The settings of BigQuery.
+
+    Raises:
+        ValueError: there are none.
+    """
+    if settings.bigquery is None:
+        raise ValueError("BigQuery is not set up: set ANALYTICS_BIGQUERY__PROJECT")
+    return settings.bigquery
+
+
+def dataset_of(settings: Settings, layer: str) -> str:
+    """The dataset of a layer: one each in production, one for everything of a developer's."""
+    if settings.dbt_target == "dev":
+        return f"dbt_{settings.user}"
+    return f"{place_of(settings).dataset}_{layer}"
+
+
+def raw_table(settings: Settings, asset: str) -> str:
+    """The full name of the table that a raw asset is loaded into."""
+    return f"{place_of(settings).project}.{dataset_of(settings, RAW_SCHEMA)}.{asset}"
+
+
+class BigQueryReader(Reader):
+    """A client whose queries are bounded in what they bill."""
+
+    def __init__(self, client: bigquery.Client, maximum_bytes_billed: int | None) -> None:
+        self._client, self._maximum = client, maximum_bytes_billed
+
+    def rows(self, sql: str) -> Rows:
+        found = self._query(sql)
+        return Rows([field.name for field in found.schema], [tuple(row.values()) for row in found])
+
+    def frame(self, sql: str) -> pl.DataFrame:
+        frame = pl.from_arrow(self._query(sql).to_arrow(create_bqstorage_client=False))
+        assert isinstance(frame, pl.DataFrame)
+        return frame
+
+    def bytes_read(self, sql: str) -> int:
+        """What a query would read, by a dry run, which costs nothing."""
+        config = bigquery.QueryJobConfig(dry_run=True, use_query_cache=False)
+        try:
+            return int(self._client.query(sql, config).total_bytes_processed or 0)
+        except NotFound as error:
+            raise NotMade(error.message) from error
+
+    def _query(self, sql: str) -> Any:
+        config = bigquery.QueryJobConfig()
+        if self._maximum is not None:
+            config.maximum_bytes_billed = self._maximum
+        try:
+            return self._client.query_and_wait(sql, job_config=config)
+        except NotFound as error:
+            raise NotMade(error.message) from error
+
+
+class BigQueryWarehouse(Warehouse):
+    """Datasets of a project."""
+
+    kind = profile = "bigquery"
+    blocks_readers = False
+    text_type, ratio_type = "string", "float64"
+
+    @contextmanager
+    def reading(self) -> Iterator[BigQueryReader]:
+        with api_of(self.settings).get_client() as client:
+            yield BigQueryReader(client, place_of(self.settings).maximum_bytes_billed)
+
+    def see_that_it_is_free(self) -> None:
+        pass  # it always is
+
+    def pool(self, domain: str) -> str:
+        # Tables of one domain are written by one run at a time, so that what is recorded of a day is what it holds.
+        return f"warehouse_{domain}"
+
+    def lake(self) -> ConfigurableIOManager:
+        from analytics_assets.warehouse.loading import LoadedByDay
+
+        return LoadedByDay.of(self.settings)
+
+    def resources(self) -> Mapping[str, Any]:
+        return {"bigquery": api_of(self.settings)}
+
+    def naming(self) -> Mapping[str, Any]:
+        place = place_of(self.settings)
+        return {"bigquery": {"method": "oauth", "project": place.project}, "dataset": place.dataset}
+
+    def variables(self) -> Mapping[str, Any]:
+        place = place_of(self.settings)
+        method = "oauth-secrets" if place.api_endpoint else "service-account" if place.key_file else "oauth"
+        return {
+            "bigquery": {
+                "method": method,
+                "project": place.project,
+                "location": place.location,
+                "keyfile": str(place.key_file) if place.key_file else None,
+                "api_endpoint": place.api_endpoint,
+                "maximum_bytes_billed": place.maximum_bytes_billed,
+            },
+            "dataset": place.dataset,
+            "partition_expiration_days": place.partition_expiration_days,
+        }
+
+    def quoted(self, name: str) -> str:
+        return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
+
+    def text(self, value: str) -> str:
+        escaped = value.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n").replace("\r", "\\r")
+        return f"'{escaped}'"

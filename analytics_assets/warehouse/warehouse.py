@@ -1,0 +1,136 @@
+"""What Python asks of the warehouse beside what dbt does in it: rows, how its SQL is written, who may write at once.
+
+DuckDB and BigQuery answer in modules of their own; nothing else in the project tells them apart.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import polars as pl
+from dagster import ConfigurableIOManager
+
+from analytics_assets.partitions import Window
+from analytics_assets.settings import Settings
+
+
+class NotMade(Exception):
+    """A table or view that is read was never made."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What a query gave.
+
+    Attributes:
+        names: of the columns.
+        rows: in the order in which the warehouse gave them.
+    """
+
+    names: Sequence[str]
+    rows: Sequence[tuple[Any, ...]]
+
+    @cached_property
+    def sorted(self) -> list[dict[str, Any]]:
+        """The rows as dicts, in the order of their texts: the same again in the next run."""
+        in_order = sorted(self.rows, key=lambda row: [(value is not None, str(value)) for value in row])
+        return [dict(zip(self.names, row, strict=True)) for row in in_order]
+
+
+class Reader(ABC):
+    """An open connection that reads.
+
+    Its methods raise NotMade when a table is not there.
+    """
+
+    @abstractmethod
+    def rows(self, sql: str) -> Rows:
+        """The rows of a query as Python's values."""
+
+    @abstractmethod
+    def frame(self, sql: str) -> pl.DataFrame:
+        """The rows of a query as a frame."""
+
+
+class Warehouse(ABC):
+    """Where the models live.
+
+    Attributes:
+        kind: its name, as dbt and the setting say it.
+        profile: of dbt, in dbt_project/profiles.yml.
+        blocks_readers: whether nobody can read while a run writes, so that people need a copy.
+        text_type, ratio_type: its names of texts of any length and of 64-bit floats.
+    """
+
+    kind: str
+    profile: str
+    blocks_readers: bool
+    text_type: str
+    ratio_type: str
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    @abstractmethod
+    def reading(self) -> AbstractContextManager[Reader]:
+        """A connection, for as long as the block lasts.
+
+        Raises:
+            NotMade: there is no warehouse yet.
+        """
+
+    @abstractmethod
+    def see_that_it_is_free(self) -> None:
+        """Fails at once where another program keeps runs from writing, and dbt would go on trying for minutes."""
+
+    @abstractmethod
+    def pool(self, domain: str) -> str:
+        """The pool of the steps that write a domain's tables, or that must not read while they are written."""
+
+    @abstractmethod
+    def lake(self) -> ConfigurableIOManager:
+        """What writes raw days to where models read them."""
+
+    @abstractmethod
+    def resources(self) -> Mapping[str, Any]:
+        """Dagster's own resource for it, for whoever writes assets beside the models."""
+
+    @abstractmethod
+    def naming(self) -> Mapping[str, Any]:
+        """What the full names of tables depend on, as variables of dbt."""
+
+    @abstractmethod
+    def variables(self) -> Mapping[str, Any]:
+        """What dbt's profile and macros need to know in a run, as variables; no secrets."""
+
+    @abstractmethod
+    def quoted(self, name: str) -> str:
+        """A column's name that means itself, whatever is in it."""
+
+    @abstractmethod
+    def text(self, value: str) -> str:
+        """A text as a literal."""
+
+
+def warehouse_of(settings: Settings) -> Warehouse:
+    """The warehouse that the settings choose."""
+    if settings.warehouse == "bigquery":
+        from analytics_assets.warehouse.on_bigquery import BigQueryWarehouse  # Google's libraries take seconds
+
+        return BigQueryWarehouse(settings)
+    from analytics_assets.warehouse.on_duckdb import DuckDBWarehouse
+
+    return DuckDBWarehouse(settings)
+
+
+def between(day: str, window: Window) -> str:
+    """The days of a window as a condition on the column that holds the day."""
+    return f"{day} >= date '{window.start}' and {day} < date '{window.end}'"
+
+
+def on_days(day: str, windows: Sequence[Window]) -> str:
+    """The days of some windows as a condition; no day at all where there are none."""
+    return " or ".join(f"({between(day, window)})" for window in windows) or "false"
