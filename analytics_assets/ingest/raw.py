@@ -188,6 +188,7 @@ def _raw_asset(
                 rows=_scan([piece_file(settings, source, piece) for piece in pieces[day]], source),
                 expected_rows=sum(piece.rows for piece in pieces[day]),
                 build=builds[day],
+                source=source,
             )
             for day in window.days()
         }

@@ -11,6 +11,7 @@ from dagster import ConfigurableIOManager, InputContext, MetadataValue, OutputCo
 from analytics_assets.attempts import Attempts
 from analytics_assets.failures import for_dagster, is_transient, sentence
 from analytics_assets.files import only_one, replacing, sweep
+from analytics_assets.ingest.source import Source
 from analytics_assets.versions import Build, Builds
 
 
@@ -22,11 +23,13 @@ class LakeDay:
         rows: the rows, read only when they are written.
         expected_rows: how many there must be.
         build: what the day was built from.
+        source: whose rows they are; where they are loaded into a warehouse, it says the types of their columns.
     """
 
     rows: pl.LazyFrame
     expected_rows: int
     build: Build
+    source: Source | None = None
 
 
 class ParquetByDay(ConfigurableIOManager):
@@ -54,7 +57,7 @@ class ParquetByDay(ConfigurableIOManager):
         try:
             if set(obj) != set(context.asset_partition_keys):
                 raise RuntimeError(f"{asset}: the run is for {sorted(context.asset_partition_keys)}, not {sorted(obj)}")
-            self._replace(asset, obj)
+            self._replace(context, asset, obj)
         except Exception as error:
             transient, step = is_transient(error), context.step_context
             days = [date.fromisoformat(day) for day in obj]
@@ -67,24 +70,34 @@ class ParquetByDay(ConfigurableIOManager):
             ) from error
         context.add_output_metadata({"path": MetadataValue.path(str(Path(self.folder) / asset))})
 
-    def _replace(self, asset: str, days: Mapping[str, LakeDay]) -> None:
-        from pyarrow import parquet  # takes long to import, and is not needed to load the definitions
-
+    def _replace(self, context: OutputContext, asset: str, days: Mapping[str, LakeDay]) -> None:
         # Written and recorded as one: of two runs at once, the record must not be the one's and the file the other's.
         with only_one(Path(self.folder) / f".{asset}.lock"):
             for day, lake_day in days.items():
-                target = self.file(asset, day)
-                sweep(target.parent)
-                with replacing(target) as temporary:
-                    lake_day.rows.sink_parquet(temporary, compression="zstd", compression_level=1)
-                    written = parquet.read_metadata(temporary).num_rows
-                    if written != lake_day.expected_rows:
-                        raise RuntimeError(
-                            f"{asset} {day}: its pieces hold {written} rows, but {lake_day.expected_rows} were landed. "
-                            "Is a file below lake/landed damaged? Restore it from a backup."
-                        )
-            builds = {date.fromisoformat(day): lake_day.build for day, lake_day in days.items()}
-            Builds(Path(self.folder)).record(asset, builds)
+                self._write(asset, day, lake_day)
+            self.deliver(context, asset, days)
+            self.records().record(asset, {date.fromisoformat(day): lake_day.build for day, lake_day in days.items()})
+
+    def _write(self, asset: str, day: str, lake_day: LakeDay) -> None:
+        from pyarrow import parquet  # takes long to import, and is not needed to load the definitions
+
+        target = self.file(asset, day)
+        sweep(target.parent)
+        with replacing(target) as temporary:
+            lake_day.rows.sink_parquet(temporary, compression="zstd", compression_level=1)
+            written = parquet.read_metadata(temporary).num_rows
+            if written != lake_day.expected_rows:
+                raise RuntimeError(
+                    f"{asset} {day}: its pieces hold {written} rows, but {lake_day.expected_rows} were landed. "
+                    "Is a file below lake/landed damaged? Restore it from a backup."
+                )
+
+    def deliver(self, context: OutputContext, asset: str, days: Mapping[str, LakeDay]) -> None:
+        """Brings days that were written to where models read them: here that is where they lie."""
+
+    def records(self) -> Builds:
+        """Where it is recorded which days models can read."""
+        return Builds(Path(self.folder))
 
     def load_input(self, context: InputContext) -> pl.LazyFrame:
         """All rows of the input's days."""

@@ -11,6 +11,11 @@
     {{ source('raw', name) }}
 {%- endmacro %}
 
+{% macro bigquery__raw(name) -%}
+    {%- do source('raw', name) -%}
+    {{ api.Relation.create(database=target.database, schema=generate_schema_name('raw'), identifier='raw_' ~ name) }}
+{%- endmacro %}
+
 {% macro duckdb__raw(name) -%}
     {%- do source('raw', name) -%}
     {%- set files = var('raw_dir', '') ~ '/raw_' ~ name ~ '/*/data.parquet' -%}

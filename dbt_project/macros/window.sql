@@ -25,6 +25,16 @@
     {%- endif -%}
 {%- endmacro %}
 
+{#- The days of the window as date literals. -#}
+{% macro window_days() -%}
+    {%- set first, end = modules.datetime.date.fromisoformat(var('window_start')), modules.datetime.date.fromisoformat(var('window_end')) -%}
+    {%- set days = [] -%}
+    {%- for number in range((end - first).days) -%}
+        {%- do days.append("date '" ~ (first + modules.datetime.timedelta(days=number)).isoformat() ~ "'") -%}
+    {%- endfor -%}
+    {{ return(days) }}
+{%- endmacro %}
+
 {#- The days of the window as a table with the column `the_day`, those without rows among them. -#}
 {% macro days_of_window() -%}
     {{ return(adapter.dispatch('days_of_window')()) }}

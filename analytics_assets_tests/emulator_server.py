@@ -1,0 +1,90 @@
+"""The emulator as a process of its own: prints its port when it answers. Started by emulator.py."""
+
+import importlib.abc
+import importlib.machinery
+import io
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+_TYPES = {"STRING": "varchar", "INTEGER": "bigint", "FLOAT": "double", "BOOLEAN": "boolean", "DATE": "date"}
+_TYPES |= {"TIMESTAMP": "timestamptz", "NUMERIC": "decimal(38, 9)"}
+DAY_COLUMN = "_day"
+
+
+REFUSED = (
+    (r", wide_number_mode => 'round'", "", "PARSE_JSON's wide_number_mode: it knows no arguments by name."),
+    (r"require_partition_filter\s*=\s*True\s*,?", "", "OPTIONS(require_partition_filter): it keeps no options but labels."),
+)
+"""What it refuses although BigQuery can do it: a pattern, what stands there instead, and the reason."""
+
+
+class _Interpreted(importlib.abc.MetaPathFinder):
+    """Finds sqlglot's sources and not what was compiled of them, from which the emulator cannot inherit."""
+
+    def find_spec(self, fullname: str, path: Sequence[str] | None, target: Any = None) -> Any:
+        if fullname.split(".")[0] != "sqlglot":
+            return None
+        for folder in path or sys.path:
+            loader = (importlib.machinery.SourceFileLoader, importlib.machinery.SOURCE_SUFFIXES)
+            if spec := importlib.machinery.FileFinder(folder, loader).find_spec(fullname):
+                return spec
+        return None
+
+
+def serve() -> None:
+    """Runs the emulator, with a way in for raw days; prints the port when it answers."""
+    import polars as pl
+    import sqlglot
+    import uvicorn
+    from crucible.engine import Engine, Pipeline
+    from crucible.engine.session import Session
+    from crucible.server.app import create_app
+    from starlette.requests import Request
+    from starlette.responses import JSONResponse
+    from starlette.routing import Route
+
+    engine = Engine()
+
+    async def load(request: Request) -> JSONResponse:
+        """Puts a day's rows into its table as a load job would: all of the partition, or nothing."""
+        target = ".".join(f'"{request.path_params[part]}"' for part in ("project", "dataset", "table"))
+        names, types = zip(*(column.split(":") for column in request.query_params["columns"].split(",")), strict=True)
+        rows = pl.read_parquet(io.BytesIO(await request.body())).select(names)
+        # In small letters, which mean the same: a column that is renamed in its case alone, it does not rename.
+        columns = ", ".join(f'"{name.lower()}" {_TYPES[kind]}' for name, kind in zip(names, types, strict=True))
+        with engine.cursor(Session()) as cursor:
+            cursor.execute(f"create table if not exists {target} ({columns})")
+            cursor.execute("begin")
+            cursor.execute(f"delete from {target} where {DAY_COLUMN} = ?", [request.path_params["day"]])
+            if rows.height:
+                cursor.executemany(f"insert into {target} values ({', '.join('?' * len(names))})", rows.rows())
+            cursor.execute("commit")
+        return JSONResponse({"rows": rows.height})
+
+    execute = Pipeline.execute
+
+    def without_what_it_refuses(self: Pipeline, session: Session, sql: str, params: Any = None) -> Any:
+        """Runs a statement; one that is changed for it must at least be one of BigQuery's."""
+        for pattern, instead, _ in REFUSED:
+            if (changed := re.sub(pattern, instead, sql, flags=re.IGNORECASE)) != sql:
+                sqlglot.parse(sql, dialect="bigquery")
+                sql = changed
+        return execute(self, session, sql, params)
+
+    Pipeline.execute = without_what_it_refuses
+    app = create_app("bigquery", engine)
+    app.router.routes.insert(0, Route("/raw/{project}/{dataset}/{table}/{day}", load, methods=["POST"]))
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: Any = None) -> None:
+            await super().startup(sockets)
+            print(self.servers[0].sockets[0].getsockname()[1], flush=True)
+
+    Server(uvicorn.Config(app, port=0, log_level="error")).run()
+
+
+if __name__ == "__main__":
+    sys.meta_path.insert(0, _Interpreted())
+    serve()

@@ -1,0 +1,98 @@
+{#-
+  How BigQuery keeps a model's days: a table with a partition a day, of which a run replaces those of its window in one
+  statement. dbt-bigquery's own `incremental` takes the list of partitions from the model's config, which keeps what it
+  was parsed with, and writes each run's rows twice, to see whether there are new columns.
+
+  What a model says of itself in its config: partition_by, the column of `meta.day`; cluster_by, as its readers filter;
+  require_partition_filter, where every reader names days.
+-#}
+{% materialization incremental, adapter='bigquery' -%}
+    {%- set target_relation = this.incorporate(type='table') -%}
+    {{ run_hooks(pre_hooks) }}
+    {%- if load_cached_relation(this) is none -%}
+        {%- call statement('main') -%}
+            {{ create_table_as(False, target_relation, compiled_code) }}
+        {%- endcall -%}
+    {%- else -%}
+        {%- do keep_expiration(target_relation) -%}
+        {%- call statement('main') -%}
+            {{ insert_overwrite(target_relation, compiled_code, with_new_columns(target_relation, compiled_code)) }}
+        {%- endcall -%}
+    {%- endif -%}
+    {{ run_hooks(post_hooks) }}
+    {%- do persist_docs(target_relation, model) -%}
+    {{ return({'relations': [target_relation]}) }}
+{%- endmaterialization %}
+
+{#- Replaces the days of the window, those that have become empty, too; readers see all of it or nothing.
+    columns: of the table, those that the rows have. -#}
+{% macro insert_overwrite(relation, rows, columns) -%}
+    {%- set day = adapter.quote(model.config.meta.day) -%}
+    {{ get_insert_overwrite_merge_sql(
+        relation, '(' ~ rows ~ ')', columns, ['DBT_INTERNAL_DEST.' ~ day ~ ' in (' ~ window_days() | join(', ') ~ ')']
+    ) }}
+{%- endmacro %}
+
+{#- The columns of some rows, after those that the table lacks were added to it; nulls in the days that are there. -#}
+{% macro with_new_columns(relation, rows) -%}
+    {%- set columns = get_column_schema_from_query(rows) -%}
+    {%- set known = adapter.get_columns_in_relation(relation) | map(attribute='name') | map('lower') | list -%}
+    {%- set lacking = columns | rejectattr('name', 'in', known) | list -%}
+    {%- if lacking -%}
+        {%- do alter_relation_add_remove_columns(relation, lacking, none) -%}
+    {%- endif -%}
+    {{ return(columns) }}
+{%- endmacro %}
+
+{#- Brings the age at which a table's days are deleted to what the settings say now. -#}
+{% macro keep_expiration(relation) -%}
+    {%- set wanted = var('partition_expiration_days', none) -%}
+    {%- set partitioning = adapter.get_bq_table(relation).time_partitioning -%}
+    {%- set is = partitioning.expiration_ms / 86400000 if partitioning and partitioning.expiration_ms else none -%}
+    {%- if is != wanted -%}
+        {%- call statement('expiration') -%}
+            alter table {{ relation }} set options (partition_expiration_days = {{ wanted or 'null' }})
+        {%- endcall -%}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- What a table is made with beside its columns. dbt-bigquery asks these two for it; labels are those of the model's
+    folders, so that costs can be told apart by them. -#}
+{% macro bigquery_table_options(config, node, temporary) -%}
+    {%- set options = adapter.get_table_options(config, node, temporary) -%}
+    {%- if not temporary -%}
+        {%- do options.update({'labels': labels_of(node)}) -%}
+        {%- if config.get('partition_by') and var('partition_expiration_days', none) -%}
+            {%- do options.update({'partition_expiration_days': var('partition_expiration_days')}) -%}
+        {%- endif -%}
+    {%- endif -%}
+    {{ return(bigquery_options(options)) }}
+{%- endmacro %}
+
+{% macro bigquery_view_options(config, node) -%}
+    {%- set options = adapter.get_view_options(config, node) -%}
+    {%- do options.update({'labels': labels_of(node)}) -%}
+    {{ return(bigquery_options(options)) }}
+{%- endmacro %}
+
+{% macro labels_of(node) -%}
+    {%- set domain = node.fqn[-2] -%}
+    {{ return([('layer', node.fqn[1] if node.resource_type == 'model' else 'lookups'), ('domain', domain)]) }}
+{%- endmacro %}
+
+{#- Contracts say DuckDB's types: their columns with BigQuery's, for the two macros in which dbt reads them. -#}
+{% macro columns_with_own_types(columns) -%}
+    {%- set found = {} -%}
+    {%- for name, column in columns.items() -%}
+        {%- do found.update({name: dict(column, data_type=type_of(column.data_type))}) -%}
+    {%- endfor -%}
+    {{ return(found) }}
+{%- endmacro %}
+
+{% macro bigquery__get_empty_schema_sql(columns) -%}
+    {{ return(dbt.default__get_empty_schema_sql(columns_with_own_types(columns))) }}
+{%- endmacro %}
+
+{% macro bigquery__get_table_columns_and_constraints() -%}
+    ({{ adapter.render_raw_columns_constraints(raw_columns=columns_with_own_types(model.columns)) | join(', ') }})
+{%- endmacro %}
