@@ -122,6 +122,9 @@ def materialize(
             help="Assets, in Dagster's selection syntax: 'group:consent', or '*mart_company_daily' and all above it."
         ),
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be made and, on BigQuery, the bytes it would read.")
+    ] = False,
 ) -> None:
     """Pull the APIs that have an address, land the inbox, and make days of assets, all in this process."""
     with _told_plainly():
@@ -129,6 +132,9 @@ def materialize(
             raise ValueError("say which days: either --from DATE --to DATE, or --new for whatever is out of date")
         settings = get_settings()
         window = _window_of(settings, from_.date(), to.date()) if from_ and to else None
+        if dry_run:
+            _show_plan(settings, window, select)
+            return
         outcome = _materialize(settings, window, select)
     _show_outcome(outcome)
     if outcome.failures:
@@ -154,9 +160,6 @@ def _window_of(settings: Settings, first: date, last: date) -> "Window":
 
 
 def _materialize(settings: Settings, window: "Window | None", select: str | None) -> "Outcome":
-    from analytics_assets.partitions import partitioned_days
-    from analytics_assets.runs import group_into_runs, same_window, tied_windows
-
     with _runner(settings) as runner:
         names = _selected(select)
         runner.pull(names)
@@ -164,14 +167,54 @@ def _materialize(settings: Settings, window: "Window | None", select: str | None
         if window is None:
             runner.settle(names)
         else:
-            partitions = partitioned_days(settings.start_date, datetime.now(UTC))
-            # Of reports, the newest one is made; those of the range only where nothing else is asked for.
-            reports = runner.reports & names
-            windows = tied_windows(runner.upstream, (names - reports) or reports, window, partitions)
-            runner.make(group_into_runs(runner.upstream, same_window(windows)))
-            settled = names & (set(runner.views) | (runner.reports if names - reports else set()))
-            runner.settle(settled)
+            runner.make(runner.plan_of_range(names, window))
+            runner.settle(names & (set(runner.views) | (runner.reports if names - runner.reports else set())))
         return runner.outcome
+
+
+def _show_plan(settings: Settings, window: "Window | None", select: str | None) -> None:
+    """What `materialize` would make of what has landed, and the bytes that it would be billed for; makes nothing."""
+    from analytics_assets.definitions import SOURCES
+    from analytics_assets.warehouse.dbt import load_manifest
+    from analytics_assets.warehouse.dry_run import estimate
+    from analytics_assets.warehouse.warehouse import warehouse_of
+
+    bills = warehouse_of(settings).bills_bytes
+    with _runner(settings) as runner, console.status("asking what would be read") as status:
+        names = _selected(select)
+        plan = runner.plan_of_range(names, window) if window else runner.plan_of_changes(names)
+        models = {node["name"] for node in load_manifest(settings)["nodes"].values()}
+        table = Table("asset", title="Would be made", title_justify="left", header_style="bold")
+        headings = ("days", "from", "to", *(("bytes read", "bytes of checks") if bills else ()))
+        for heading in headings:
+            table.add_column(heading, justify="right")
+        total, unknown = 0, []
+        for run in plan:
+            found = {}
+            if bills:
+                status.update(f"asking what {run.window} would read")
+                made = [name for name in run.assets if name in models]
+                found = {one.model: one for one in estimate(made, run.window, settings, SOURCES)}
+            for name in run.assets:
+                row = [name, f"{len(run.window):,}", str(run.window.start), str(run.window.end - timedelta(1))]
+                if name in found:
+                    one = found[name]
+                    total += one.bytes_of_days + one.bytes_of_checks
+                    unknown += [f"{name}: {one.unknown}"] if one.unknown else []
+                    row += ["not known"] if one.unknown else [f"{one.bytes_of_days:,}", f"{one.bytes_of_checks:,}"]
+                table.add_row(*row)
+    if not plan:
+        console.print("Nothing would be made.")
+        return
+    console.print(table)
+    if not bills:
+        console.print("The warehouse is DuckDB, where reading costs nothing. Nothing was made.")
+        return
+    console.print(
+        f"{total:,} bytes would be read ({total / 2**40:.6f} TiB), before BigQuery's rounding up. Nothing was made."
+    )
+    for sentence in unknown:
+        console.print(f"[yellow]not known:[/yellow] {escape(sentence)}")
 
 
 def _selected(select: str | None) -> set[str]:
@@ -333,6 +376,8 @@ def _query(settings: Settings, statement: str) -> tuple[list[str], list[tuple[An
     """Names and first rows of what a statement gives, and how many rows come after them."""
     import duckdb
 
+    if settings.warehouse == "bigquery":
+        raise ValueError("the warehouse is BigQuery, which is asked with `bq query` or in its console")
     if not settings.published_file.exists():
         raise ValueError("there is no published copy yet; `analytics-assets materialize --new` makes it")
     with duckdb.connect(

@@ -1,7 +1,7 @@
 """Which errors may pass by themselves, and how each is said so that a reader knows what to do.
 
-What may pass (a lock, a full disk, a lost connection, a busy BigQuery) is tried again: by the step within a minute, then by the
-automation as `attempts` says. Everything else is not: the same inputs would fail in the same way.
+What may pass (a lock, a full disk, a lost connection, a busy BigQuery) is tried again: by the step within a minute,
+then by the automation as `attempts` says. Everything else is not: the same inputs would fail in the same way.
 """
 
 import errno

@@ -223,6 +223,34 @@ class Runner:
     def _lookups_of(self, names: Set[str]) -> set[str]:
         return set().union(*(self.lookups.get(name, set()) for name in names))
 
+    def plan_of_range(self, names: Set[str], window: Window) -> list[PlannedRun]:
+        """The runs that make the days of a range, and those that mappings tie to it.
+
+        Of reports, the newest one is made by the automation; those of the range only where nothing else is asked for.
+        """
+        reports = self.reports & names
+        partitions = partitioned_days(self._settings.start_date, datetime.now(UTC))
+        windows = tied_windows(self.upstream, (names - reports) or reports, window, partitions)
+        return group_into_runs(self.upstream, same_window(windows))
+
+    def plan_of_changes(self, names: Set[str]) -> list[PlannedRun]:
+        """The runs that would make what is out of date, as far as it is known before anything is landed or made."""
+        partitions = partitioned_days(self._settings.start_date, datetime.now(UTC))
+        changed = {
+            name: {day for window in windows if window != WHOLE for day in window.days()}
+            for name, windows in self._requested(names, set()).items()
+        }
+        for name, parents in self.upstream.items():
+            if name in names:
+                tied = {
+                    day
+                    for parent, offsets in parents.items()
+                    for window in contiguous(changed.get(parent, ()))
+                    for day in offsets.downstream_of(window).days()
+                }
+                changed[name] = changed.get(name, set()) | (tied & set(partitions.days()))
+        return group_into_runs(self.upstream, {name: contiguous(days) for name, days in changed.items()})
+
     def settle(self, names: Set[str]) -> None:
         """Does what the automation would for some assets, tick by tick, until it asks for nothing more.
 
@@ -242,13 +270,16 @@ class Runner:
 
     def _tick(self, names: Set[str], given_up: Set[tuple[str, date]]) -> list[PlannedRun]:
         """What the automation asks for now, less what failed before."""
+        return group_into_runs({**self.upstream, **self.views}, self._requested(names, given_up))
+
+    def _requested(self, names: Set[str], given_up: Set[tuple[str, date]]) -> dict[str, list[Window]]:
         tick = evaluate_automation_conditions(self._definitions, self._instance, AssetSelection.assets(*sorted(names)))
-        windows, upstream = {}, {**self.upstream, **self.views}
-        for name in upstream:
+        windows = {}
+        for name in (*self.upstream, *self.views):
             keys = tick.get_requested_partitions(AssetKey(name))
             requested = {date.fromisoformat(key) if key else WHOLE.start for key in keys}
             windows[name] = contiguous(day for day in requested if (name, day) not in given_up)
-        return group_into_runs(upstream, windows)
+        return windows
 
     def _failed_days(self, run: PlannedRun) -> set[tuple[str, date]]:
         """The days of a run that failed; all of them when it did not get as far as to try any."""

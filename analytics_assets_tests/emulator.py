@@ -34,7 +34,13 @@ class Emulator:
     url: str
 
     def load(
-        self, client: bigquery.Client, file: Path, table: str, day: date, schema: Sequence[bigquery.SchemaField], **of: Any
+        self,
+        client: bigquery.Client,
+        file: Path,
+        table: str,
+        day: date,
+        schema: Sequence[bigquery.SchemaField],
+        **of: Any,
     ) -> Loaded:
         """What stands in for a load job."""
         columns = ",".join(f"{one.name}:{one.field_type}" for one in schema)

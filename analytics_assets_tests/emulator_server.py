@@ -14,8 +14,22 @@ DAY_COLUMN = "_day"
 
 
 REFUSED = (
+    (
+        r"create or replace table function .*",
+        "select 1",
+        "CREATE TABLE FUNCTION: it knows no functions; its query is run with values for the arguments instead.",
+    ),
+    (
+        r"format\('%\.17g', ([`\w]+)\)",
+        r"cast(\1 as string)",
+        "FORMAT of fractions: ties are told apart by another text.",
+    ),
     (r", wide_number_mode => 'round'", "", "PARSE_JSON's wide_number_mode: it knows no arguments by name."),
-    (r"require_partition_filter\s*=\s*True\s*,?", "", "OPTIONS(require_partition_filter): it keeps no options but labels."),
+    (
+        r"require_partition_filter\s*=\s*True\s*,?",
+        "",
+        "OPTIONS(require_partition_filter): it keeps no options but labels.",
+    ),
 )
 """What it refuses although BigQuery can do it: a pattern, what stands there instead, and the reason."""
 
@@ -68,7 +82,7 @@ def serve() -> None:
     def without_what_it_refuses(self: Pipeline, session: Session, sql: str, params: Any = None) -> Any:
         """Runs a statement; one that is changed for it must at least be one of BigQuery's."""
         for pattern, instead, _ in REFUSED:
-            if (changed := re.sub(pattern, instead, sql, flags=re.IGNORECASE)) != sql:
+            if (changed := re.sub(pattern, instead, sql, flags=re.IGNORECASE | re.DOTALL)) != sql:
                 sqlglot.parse(sql, dialect="bigquery")
                 sql = changed
         return execute(self, session, sql, params)

@@ -14,10 +14,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import yaml  # type: ignore[import-untyped]
 
 from analytics_assets.files import only_one, replacing
-from analytics_assets.ingest.source import Source
+from analytics_assets.ingest.source import PolarsType, Source
 from analytics_assets.partitions import Window
 from analytics_assets.settings import PROJECT_DIR, Settings
 from analytics_assets.versions import digest
@@ -42,10 +43,18 @@ def source_vars(sources: Iterable[Source]) -> dict[str, Any]:
             "key": list(source.key),
             "winner": [[w.column, "desc" if w.largest else "asc"] for w in source.winners],
             "columns": list(source.columns),
+            "kinds": {name: kind for name, dtype in source.columns.items() if (kind := _kind(dtype))},
             **({"whole": list(source.whole)} if source.whole else {}),
         }
         for source in sources
     }
+
+
+def _kind(dtype: PolarsType) -> str | None:
+    """What kind of values warehouses write differently, as macros/sources.sql calls it; None for all others."""
+    if isinstance(dtype, pl.Decimal) and dtype.scale:
+        return "decimal"
+    return "fraction" if dtype.is_float() else "time" if dtype == pl.Datetime else None
 
 
 def window_vars(window: Window) -> dict[str, str]:

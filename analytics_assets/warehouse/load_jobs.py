@@ -214,7 +214,7 @@ def load_day(
         client: with the location of the dataset; without it, jobs outside of US and EU are not found again.
         file: as `day_file` writes it.
         table: as `project.dataset.table`.
-        job_id: as `job_id_of` makes it; with the number of the job added, it makes one that is asked for again harmless.
+        job_id: as `job_id_of` makes it, to which the number of the job is added: to ask for it again is harmless.
         labels: of the job; they stand on the bill and in INFORMATION_SCHEMA.
         expiration_days: after so many days a new table drops a day; None keeps all.
         patience_seconds: how long it is tried for, with all waits.
@@ -233,7 +233,7 @@ def load_day(
         field=DAY_COLUMN,
         expiration_ms=None if expiration_days is None else int(timedelta(days=expiration_days).total_seconds() * 1000),
     )
-    load = _Load(client, table, day, list(schema), partitioning, job_id, patience_seconds, pause)
+    load = _Load(client, table, day, list(schema), partitioning, rows, job_id, patience_seconds, pause)
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(_TryAgain),
         wait=_BACKOFF,
@@ -242,11 +242,6 @@ def load_day(
         sleep=pause,
     )
     loaded = retrying(load.load, file, _job_config(load, labels)) if rows else retrying(load.empty)
-    if loaded.rows != expected_rows:
-        raise LoadRefused(
-            f"{table} {day}: job {loaded.job_id} loaded {loaded.rows} rows instead of {expected_rows}, and the day "
-            "holds those now; make it again, and tell Google's support if it comes to the same"
-        )
     _LOG.info(
         "%s %s: %s rows, %s bytes, job %s, tries: %s",
         *(table, day, loaded.rows, loaded.output_bytes, loaded.job_id, loaded.tries),
@@ -291,6 +286,7 @@ class _Load:
     day: date
     schema: list[bigquery.SchemaField]
     partitioning: bigquery.TimePartitioning
+    rows: int
     prefix: str
     patience_seconds: float
     pause: Callable[[float], None]
@@ -317,10 +313,15 @@ class _Load:
             job = self._wait_for(job)
         if job.error_result:
             self._judge(job.error_result)
+        if job.output_rows != self.rows:
+            raise LoadRefused(
+                f"{self.table} {self.day}: job {self.job_id} loaded {job.output_rows} rows instead of {self.rows}, and "
+                "the day holds those now; make it again, and tell Google's support if it comes to the same"
+            )
         slots = job._properties.get("statistics", {}).get("totalSlotMs")  # the client has no public name for it
         return Loaded(
             self.job_id,
-            -1 if job.output_rows is None else job.output_rows,
+            self.rows,
             job.input_file_bytes or 0,
             job.output_bytes or 0,
             None if slots is None else int(slots),
@@ -379,18 +380,18 @@ class _Load:
 
         Not by `job.result()`: that sleeps by itself, and hides what goes wrong meanwhile for ten minutes.
         """
-        for wait in itertools.chain(_POLLS, itertools.repeat(_POLLS[-1])):
-            if job.state == "DONE":
-                return job
-            if time.monotonic() - self.began + wait > self.patience_seconds:
+        waits = itertools.chain(_POLLS, itertools.repeat(_POLLS[-1]))
+        while job.state != "DONE":
+            wait, passed = next(waits), time.monotonic() - self.began
+            if passed + wait > self.patience_seconds:
                 self._cancel()
                 raise LoadUnavailable(
-                    f"{self.table} {self.day}: job {self.job_id} is still {job.state} after "
-                    f"{time.monotonic() - self.began:.0f} s; it was cancelled"
+                    f"{self.table} {self.day}: job {self.job_id} is still {job.state} after {passed:.0f} s; it was "
+                    "cancelled"
                 )
             self.pause(wait)
             job = self._get()
-        raise AssertionError("there is always a next poll")
+        return job
 
     def _cancel(self) -> None:
         """Asks for the end of a job that may still run: it must not replace what is loaded after it."""

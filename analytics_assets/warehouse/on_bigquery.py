@@ -94,8 +94,7 @@ class BigQueryReader(Reader):
         return frame
 
     def bytes_read(self, sql: str) -> int:
-        """What a query would read, by a dry run, which costs nothing."""
-        config = bigquery.QueryJobConfig(dry_run=True, use_query_cache=False)
+        config = bigquery.QueryJobConfig(dry_run=True, use_query_cache=False)  # which costs nothing
         try:
             return int(self._client.query(sql, config).total_bytes_processed or 0)
         except NotFound as error:
@@ -115,6 +114,7 @@ class BigQueryWarehouse(Warehouse):
     """Datasets of a project."""
 
     kind = profile = "bigquery"
+    bills_bytes = True
     blocks_readers = False
     text_type, ratio_type = "string", "float64"
 

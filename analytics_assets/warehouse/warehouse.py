@@ -54,6 +54,10 @@ class Reader(ABC):
     def frame(self, sql: str) -> pl.DataFrame:
         """The rows of a query as a frame."""
 
+    @abstractmethod
+    def bytes_read(self, sql: str) -> int:
+        """The bytes that a statement would read and be billed for, without running it."""
+
 
 class Warehouse(ABC):
     """Where the models live.
@@ -61,12 +65,14 @@ class Warehouse(ABC):
     Attributes:
         kind: its name, as dbt and the setting say it.
         profile: of dbt, in dbt_project/profiles.yml.
+        bills_bytes: whether what is read costs money.
         blocks_readers: whether nobody can read while a run writes, so that people need a copy.
         text_type, ratio_type: its names of texts of any length and of 64-bit floats.
     """
 
     kind: str
     profile: str
+    bills_bytes: bool
     blocks_readers: bool
     text_type: str
     ratio_type: str

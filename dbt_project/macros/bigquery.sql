@@ -3,7 +3,7 @@
   statement. dbt-bigquery's own `incremental` takes the list of partitions from the model's config, which keeps what it
   was parsed with, and writes each run's rows twice, to see whether there are new columns.
 
-  What a model says of itself in its config: partition_by, the column of `meta.day`; cluster_by, as its readers filter;
+  The partition is the column of `meta.day`. What else a model says in its config: cluster_by, as its readers filter;
   require_partition_filter, where every reader names days.
 -#}
 {% materialization incremental, adapter='bigquery' -%}
@@ -11,7 +11,7 @@
     {{ run_hooks(pre_hooks) }}
     {%- if load_cached_relation(this) is none -%}
         {%- call statement('main') -%}
-            {{ create_table_as(False, target_relation, compiled_code) }}
+            {{ create_partitioned(target_relation, compiled_code) }}
         {%- endcall -%}
     {%- else -%}
         {%- do keep_expiration(target_relation) -%}
@@ -23,6 +23,21 @@
     {%- do persist_docs(target_relation, model) -%}
     {{ return({'relations': [target_relation]}) }}
 {%- endmaterialization %}
+
+{#- A new table of some rows, which are those of the window. -#}
+{% macro create_partitioned(relation, rows) -%}
+    create table {{ relation }}
+    {% if config.get('contract').enforced -%}
+        {{ get_assert_columns_equivalent(rows) }}
+        {{ get_table_columns_and_constraints() }}
+    {%- endif %}
+    partition by {{ adapter.quote(model.config.meta.day) }}
+    {{ cluster_by(config.get('cluster_by')) }}
+    {{ bigquery_table_options(config, model, False) }}
+    as (
+        {{ get_select_subquery(rows) if config.get('contract').enforced else rows }}
+    )
+{%- endmacro %}
 
 {#- Replaces the days of the window, those that have become empty, too; readers see all of it or nothing.
     columns: of the table, those that the rows have. -#}
@@ -62,8 +77,13 @@
     {%- set options = adapter.get_table_options(config, node, temporary) -%}
     {%- if not temporary -%}
         {%- do options.update({'labels': labels_of(node)}) -%}
-        {%- if config.get('partition_by') and var('partition_expiration_days', none) -%}
-            {%- do options.update({'partition_expiration_days': var('partition_expiration_days')}) -%}
+        {%- if config.get('materialized') == 'incremental' -%}
+            {%- if config.get('require_partition_filter') -%}
+                {%- do options.update({'require_partition_filter': true}) -%}
+            {%- endif -%}
+            {%- if var('partition_expiration_days', none) -%}
+                {%- do options.update({'partition_expiration_days': var('partition_expiration_days')}) -%}
+            {%- endif -%}
         {%- endif -%}
     {%- endif -%}
     {{ return(bigquery_options(options)) }}

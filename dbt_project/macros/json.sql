@@ -121,6 +121,6 @@
 {% macro bigquery__median(column) -%}
     {%- set values = 'array_agg(' ~ column ~ ' ignore nulls order by ' ~ column ~ ')' -%}
     (
-        {{ values }}[safe_offset(div(count({{ column }}) - 1, 2))] + {{ values }}[safe_offset(div(count({{ column }}), 2))]
+        {{ values }}[safe_offset(div((count({{ column }}) - 1), 2))] + {{ values }}[safe_offset(div(count({{ column }}), 2))]
     ) / 2
 {%- endmacro %}

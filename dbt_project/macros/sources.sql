@@ -27,12 +27,12 @@
     spec says what is delivered as a whole, it is 1 only for rows of the newest version of that.
     name: the source, as its spec names it. -#}
 {% macro duplicate_rank(name) -%}
-    {%- set spec = var('sources', {}).get(name, {'key': ['_source_row'], 'winner': [], 'columns': ['_source_row']}) -%}
+    {%- set spec = var('sources', {}).get(name, {'key': ['_source_row'], 'winner': [], 'columns': ['_source_row'], 'kinds': {}}) -%}
     row_number() over (
         partition by _day, {{ quoted(spec.key) }}
         order by
             {{ by_winner(spec) ~ ',' if spec.winner }}
-            {{ row_hash(spec.columns) }}, _landed_at, _source_file, _source_row
+            {{ row_hash(spec.columns, spec.kinds) }}, _landed_at, _source_file, _source_row
     )
     {%- if spec.whole %} + {{ version_rank(spec) }} - 1{% endif %}
 {%- endmacro %}
@@ -51,17 +51,43 @@
     {%- endfor -%}
 {%- endmacro %}
 
-{#- A hash over columns, nulls told from empty texts. -#}
-{% macro row_hash(columns) -%}
-    {{ return(adapter.dispatch('row_hash')(columns)) }}
-{%- endmacro %}
-
-{% macro default__row_hash(columns) -%}
+{#- A hash over columns, nulls told from empty texts; the same on all warehouses for columns whose kind is said.
+    kinds: of columns whose texts the warehouses write differently: fraction, decimal, time. -#}
+{% macro row_hash(columns, kinds={}) -%}
     md5(concat(
         {%- for column in columns %}
-        coalesce(cast({{ adapter.quote(column) }} as {{ type_text() }}), '␀'), '␟'{{ ',' if not loop.last }}
+        coalesce({{ exact_text(adapter.quote(column), kinds.get(column)) }}, '␀'), '␟'{{ ',' if not loop.last }}
         {%- endfor %}
     ))
+{%- endmacro %}
+
+{#- A value as text, all of it: fractions with the 17 digits that tell any two of them apart, decimals without zeros at
+    the end, times as microseconds since 1970.
+    kind: as above; none for what all warehouses write alike. -#}
+{% macro exact_text(column, kind) -%}
+    {{ return(adapter.dispatch('exact_text')(column, kind)) }}
+{%- endmacro %}
+
+{% macro default__exact_text(column, kind) -%}
+    {%- if kind == 'fraction' -%}
+        printf('%.17g', {{ column }})
+    {%- elif kind == 'decimal' -%}
+        rtrim(rtrim(cast({{ column }} as varchar), '0'), '.')
+    {%- elif kind == 'time' -%}
+        cast(epoch_us({{ column }}) as varchar)
+    {%- else -%}
+        cast({{ column }} as {{ type_text() }})
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro bigquery__exact_text(column, kind) -%}
+    {%- if kind == 'fraction' -%}
+        format('%.17g', {{ column }})
+    {%- elif kind == 'time' -%}
+        cast(unix_micros({{ column }}) as string)
+    {%- else -%}
+        cast({{ column }} as {{ type_text() }})
+    {%- endif -%}
 {%- endmacro %}
 
 {% macro quoted(columns) -%}
