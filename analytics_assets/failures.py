@@ -1,7 +1,7 @@
 """Which errors may pass by themselves, and how each is said so that a reader knows what to do.
 
-What may pass (a lock, a full disk, a lost connection) is tried again: by the step within a minute, then by the
-automation as `attempts` says. Everything else is not: the same inputs would fail in the same way.
+What may pass (a lock, a full disk, a lost connection, a busy BigQuery) is tried again: by the step within a minute,
+then by the automation as `attempts` says. Everything else is not: the same inputs would fail in the same way.
 """
 
 import errno
@@ -21,9 +21,39 @@ _TRANSIENT_NUMBERS = {
 _TRANSIENT_TEXT = re.compile(
     r"could not set lock|conflicting lock|database is locked|database or disk is full|no space left|disk quota"
     r"|out of memory|failed to allocate|input/output error|disk i/o error|too many open files|timed out"
-    r"|transaction conflict|connection (reset|refused|aborted)|temporarily unavailable|quota ?exceeded",
+    r"|transaction conflict|connection (reset|refused|aborted)|temporarily unavailable"
+    r"|(?-i:QuotaExceeded)|(?<!custom )quota exceeded(?!:| for )"  # of a disk; BigQuery says whose, and `quotaExceeded`
+    # As dbt shows BigQuery's errors:
+    r"|exceeded rate limits|could not serialize access|due to concurrent update"
+    r"|quota exceeded\b.*?\b(concurrent|pending|per (\d+ )?(seconds?|minutes?))\b"
+    r"|retrying\b[^.]*?\b(may|should) solve the problem"
+    r"|\b(job)?(backendError|internalError|rateLimitExceeded)\b|\btableUnavailable\b"
+    r"|\b50[0234] (get|post|put|patch|delete|internal server|bad gateway|service unavailable|gateway time-?out)\b",
     re.IGNORECASE,
 )
+
+_TRANSIENT_REASONS = frozenset(
+    {
+        "backendError", "internalError", "badGateway", "rateLimitExceeded",
+        "jobBackendError", "jobInternalError", "jobRateLimitExceeded", "tableUnavailable",
+    }
+)  # fmt: skip
+"""The reasons of BigQuery's errors that its documentation says to try again after
+(cloud.google.com/bigquery/docs/error-messages). `quotaExceeded` is not among them: it stands for limits by the day,
+too, and only its text tells which."""
+
+_TRANSIENT_CODES = frozenset({408, 429, 500, 502, 503, 504})
+"""The statuses that tell the same where an answer has no reason, as those of a proxy."""
+
+_TRANSIENT_CLASSES = frozenset(
+    {
+        "requests.exceptions.ConnectionError", "requests.exceptions.Timeout",
+        "requests.exceptions.ChunkedEncodingError", "requests.exceptions.JSONDecodeError",
+        "urllib3.exceptions.ProtocolError", "urllib3.exceptions.TimeoutError",
+        "http.client.HTTPException", "google.auth.exceptions.TransportError",
+    }
+)  # fmt: skip
+"""What lost connections are to Google's libraries. By name, since importing them takes a second."""
 
 _ADVICE = (
     (
@@ -39,6 +69,28 @@ _ADVICE = (
     (
         re.compile(r"out of memory|failed to allocate", re.IGNORECASE),
         "Raise ANALYTICS_DUCKDB_MEMORY_LIMIT, or make fewer days in one run.",
+    ),
+    (
+        re.compile(r"exceeded limit for bytes billed|bytesBilledLimitExceeded", re.IGNORECASE),
+        "Raise ANALYTICS_BIGQUERY__MAXIMUM_BYTES_BILLED, or make fewer days in one run.",
+    ),
+    (
+        re.compile(r"default credentials|DefaultCredentialsError|determine credentials", re.IGNORECASE),
+        "Run `gcloud auth application-default login`, or name the file of a service account's key in "
+        "ANALYTICS_BIGQUERY__KEY_FILE.",
+    ),
+    (
+        # Not "permission denied" alone, which files say, too.
+        re.compile(r"access denied: |permission '?bigquery\.|bigquery\.\w+\.\w+ permission", re.IGNORECASE),
+        "The account lacks a right: docs/bigquery.md lists those that are needed, and how they are given.",
+    ),
+    (
+        re.compile(r"not found: dataset|not found in location|in different locations", re.IGNORECASE),
+        "Make the dataset, or set ANALYTICS_BIGQUERY__LOCATION to where it is: a dataset cannot be moved.",
+    ),
+    (
+        re.compile(r"provided schema does not match", re.IGNORECASE),
+        "The spec has other columns now: drop the table and make its days again; the lake holds their rows.",
     ),
 )
 
@@ -58,11 +110,38 @@ def transient_cause(error: BaseException) -> BaseException | None:
     """What may pass among an error and its causes, the innermost if there are several."""
     found = None
     for one in _with_causes(error):
-        number = one.errno if isinstance(one, OSError) else None
-        may_pass = isinstance(one, ConnectionError | TimeoutError | MemoryError | sqlite3.OperationalError)
-        if may_pass or number in _TRANSIENT_NUMBERS or _TRANSIENT_TEXT.search(str(one)):
+        if _may_pass(one):
             found = one
     return found
+
+
+def _may_pass(error: BaseException) -> bool:
+    classes = {f"{one.__module__}.{one.__qualname__}" for one in type(error).__mro__}
+    if "google.api_core.exceptions.GoogleAPICallError" in classes:
+        first = next(iter(getattr(error, "errors", None) or ()), None)
+        reason = first.get("reason") if isinstance(first, dict) else None
+        return is_transient_at_google(reason or "", str(error), getattr(error, "code", None))
+    if "google.auth.exceptions.GoogleAuthError" in classes and getattr(error, "retryable", False):
+        return True
+    if classes & _TRANSIENT_CLASSES:
+        return "certificate" not in str(error).lower()  # one that is not trusted will not be later
+    number = error.errno if isinstance(error, OSError) else None
+    may_pass = isinstance(error, ConnectionError | TimeoutError | MemoryError | sqlite3.OperationalError)
+    return may_pass or number in _TRANSIENT_NUMBERS or bool(_TRANSIENT_TEXT.search(str(error)))
+
+
+def is_transient_at_google(reason: str, message: str, code: int | None = None) -> bool:
+    """Whether the same may succeed a little later, by what BigQuery said.
+
+    Args:
+        reason: of the error of a request or of a job, as `backendError`; empty if there is none.
+        message: of that error.
+        code: the status of the answer. Where there is a reason it says nothing: Google's client makes 500 of all
+            reasons that it does not know, `bytesBilledLimitExceeded` among them.
+    """
+    if reason in _TRANSIENT_REASONS or _TRANSIENT_TEXT.search(message):
+        return True
+    return not reason and code in _TRANSIENT_CODES
 
 
 def sentence(error: BaseException | str) -> str:
@@ -71,7 +150,7 @@ def sentence(error: BaseException | str) -> str:
     text = " ".join(text.split())
     text = _DUCKDB_ADVICE.sub("", text)
     advice = next((advice for pattern, advice in _ADVICE if pattern.search(text)), None)
-    return f"{text.rstrip('.')}. {advice}" if advice else text
+    return f"{text.rstrip('.')}. {advice}" if advice and advice not in text else text
 
 
 def for_dagster(
