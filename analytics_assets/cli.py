@@ -411,7 +411,7 @@ def bytes_on_paper(
     stored = found.lookups + found.stored * DAYS_A_YEAR
     month = price_of_storage(stored, storage_price)
     for sentence in (
-        f"On paper, at {scale:g} times the volume that there is, and {price:g} {currency} a TiB:",
+        f"On paper, at {scale:,.10g} times the volume that there is, and {price:g} {currency} a TiB:",
         f"A day reads {as_bytes(found.read)} in {found.queries:,} queries. At least {as_bytes(MINIMUM)} are billed for "
         f"each table that a query names: {as_bytes(found.billed)}, which costs {money(day)}.",
         f"A year reads {as_bytes(found.read * DAYS_A_YEAR)}, is billed for {as_bytes(found.billed * DAYS_A_YEAR)} and "

@@ -283,7 +283,7 @@ def test_the_command_says_that_it_is_on_paper_and_what_it_takes(
     assert result.exit_code == 0, result.output
     said = " ".join(result.output.split())
     found = paper(tables, queries, 1_000_000)
-    assert "On paper, at 1e+06 times the volume that there is, and 8 EUR a TiB" in said
+    assert "On paper, at 1,000,000 times the volume that there is, and 8 EUR a TiB" in said
     assert f"costs {found.billed / 2**40 * 8:,.2f} EUR" in said
     assert f"{found.billed / 2**40 * 8 * 365:,.2f} EUR" in said
     assert "daily_campaign_summary" in said
