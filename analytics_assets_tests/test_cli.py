@@ -44,6 +44,7 @@ def run(env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str
         (["materialize", "--from", str(YESTERDAY), "--to", str(YESTERDAY + timedelta(1))], "is not over yet"),
         (["simulate", "--only", "nothing"], "there is no domain 'nothing'"),
         (["balance"], "materialize --new"),
+        (["bytes"], "materialize --new"),
         (["sql", "select 1"], "there is no published copy yet"),
     ],
 )

@@ -16,6 +16,8 @@ from analytics_assets.partitions import Window
 from analytics_assets.reports import dashboard, workbook
 from analytics_assets.reports.figures import figures
 from analytics_assets.settings import PROJECT_DIR, Api, Settings
+from analytics_assets.warehouse.dbt import load_manifest
+from analytics_assets_tests.conftest import test_settings as settings_in
 
 PAGE = PROJECT_DIR / "docs" / "add-a-source.md"
 
@@ -90,6 +92,36 @@ def test_the_page_on_settings_names_every_variable_with_its_default() -> None:
         default = "none" if setting.default is None or setting.is_required() else f"`{setting.default}`"
         assert f"| {default} |" in row, f"docs/settings.md lacks {variable} with its default {default}"
         assert str(setting.description) in row
+
+
+BIGQUERY_TYPES = {
+    "STRING": ("varchar", "string", "text"),
+    "INT64": ("bigint", "int64"),
+    "NUMERIC": ("decimal(38, 9)", "numeric"),
+    "FLOAT64": ("double", "float64"),
+    "DATE": ("date",),
+}
+"""What BigQuery calls a type, and what it may be called in a model's yml."""
+
+
+def test_the_page_on_bigquery_tells_the_schema_of_the_summary_as_its_contract_does(tmp_path: Path) -> None:
+    node = load_manifest(settings_in(tmp_path))["nodes"]["model.analytics.daily_campaign_summary"]
+    assert node["config"]["contract"]["enforced"]
+    names = {alias: name for name, aliases in BIGQUERY_TYPES.items() for alias in aliases}
+    expected = [
+        (
+            f"`{column['name']}`",
+            names[column["data_type"].lower()],
+            "REQUIRED" if any(c["type"] == "not_null" for c in column["constraints"]) else "NULLABLE",
+            column["description"],
+        )
+        for column in node["columns"].values()
+    ]
+    page = (PROJECT_DIR / "docs" / "bigquery.md").read_text()
+    (table,) = re.findall(r"\| column \| type \| mode \| meaning \|\n\|[-|]+\|\n((?:\|.*\n)+)", page)
+    assert [tuple(row.strip("| ").split(" | ")) for row in table.splitlines()] == expected
+    partition = re.findall(r"^partition by (\w+)$", page, re.M)
+    assert partition == [node["config"]["meta"]["day"]]
 
 
 def test_links_between_pages_lead_somewhere() -> None:
