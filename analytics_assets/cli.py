@@ -23,7 +23,7 @@ from rich.markup import escape
 from rich.status import Status
 from rich.table import Table
 
-from analytics_assets.settings import PROJECT_DIR, Api, Settings, get_settings, is_secret
+from analytics_assets.settings import PROJECT_DIR, Api, BigQuery, Settings, get_settings, is_secret
 
 if TYPE_CHECKING:
     from analytics_assets.partitions import Window
@@ -560,13 +560,14 @@ def _write_env_once(first_day: date) -> None:
         return
     lines = ["# Settings of this clone; see analytics_assets/settings.py.", f"ANALYTICS_START_DATE={first_day}"]
     for name, field in Settings.model_fields.items():
-        if name not in ("start_date", "dagster_home", "api"):
+        if name not in ("start_date", "dagster_home", "api", "bigquery"):
             default = "" if field.default is None else field.default
             lines += ["", f"# {field.description}", f"#ANALYTICS_{name.upper()}={default}"]
-    lines += ["", f"# {Settings.model_fields['api'].description}"]
-    for name, field in Api.model_fields.items():
-        default = "" if field.is_required() else field.default
-        lines += [f"# {field.description}", f"#ANALYTICS_API__CAMPAIGNS__{name.upper()}={default}"]
+    for begin, of in (("API__CAMPAIGNS", Api), ("BIGQUERY", BigQuery)):
+        lines += ["", f"# {Settings.model_fields[begin.partition('__')[0].lower()].description}"]
+        for name, field in of.model_fields.items():
+            default = "" if field.is_required() or field.default is None else field.default
+            lines += [f"# {field.description}", f"#ANALYTICS_{begin}__{name.upper()}={default}"]
     file.write_text("\n".join(lines) + "\n")
     console.print(f"wrote {file.name}: the first day is {first_day}")
 

@@ -65,24 +65,28 @@ class Api(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True):
 class BigQuery(BaseModel, frozen=True, extra="forbid"):
     """Where in BigQuery the models are, and what a query may cost."""
 
-    project: str = Field(pattern=r"^[a-z][a-z0-9:.-]*$", description="The project that holds the datasets and pays.")
+    project: str = Field(
+        pattern=r"^[a-z][a-z0-9:.-]*$",
+        description="The project that holds the datasets and pays for the queries; required.",
+    )
     dataset: str = Field(
         "analytics",
         pattern=r"^[A-Za-z0-9_]+$",
-        description="Begins the names of the datasets: <dataset>_raw, <dataset>_staging, <dataset>_marts, …",
+        description="Begins the names of the datasets: analytics_raw, analytics_marts, …",
     )
-    location: str = Field("EU", description="Where the datasets lie; that of a dataset can never be changed.")
+    location: str = Field("EU", description="Where the datasets are made; a dataset stays where it was made.")
     key_file: ProjectPath | None = Field(
-        None, description="Key of a service account; without it Google's default credentials of this machine."
+        None,
+        description="The key of a service account; without it Google's application default credentials are used.",
     )
     maximum_bytes_billed: int | None = Field(
-        None, ge=1, description="A query that would bill more is refused before it runs, and costs nothing."
+        None, ge=1, description="A query that would be billed for more is refused before it runs, and costs nothing."
     )
     partition_expiration_days: int | None = Field(
-        None, ge=1, description="Days of tables are deleted when they are so old; never without it."
+        None, ge=1, description="BigQuery deletes partitions that are older than so many days; none without it."
     )
     api_endpoint: Annotated[str, AfterValidator(_address)] | None = Field(
-        None, description="Another address of the API, as an emulator's; it is asked without credentials."
+        None, description="The address of an emulator; then nothing authenticates."
     )
 
 
@@ -133,10 +137,10 @@ class Settings(BaseSettings):
         "3GB", description="What DuckDB may take before it spills to disk; the whole process takes up to 1 GB more."
     )
     warehouse: Literal["duckdb", "bigquery"] = Field(
-        "duckdb", description="Where the models live: `duckdb`, a file below data/, or `bigquery`."
+        "duckdb", description="The warehouse: `duckdb` (a file on this machine) or `bigquery`."
     )
     bigquery: BigQuery | None = Field(
-        None, description="How BigQuery is reached, where it is the warehouse: ANALYTICS_BIGQUERY__PROJECT, …"
+        None, description="BigQuery, where it is the warehouse: ANALYTICS_BIGQUERY__PROJECT, …"
     )
     dbt_target: Literal["prod", "dev"] = Field(
         "prod",

@@ -15,7 +15,7 @@ import pytest
 from analytics_assets.partitions import Window
 from analytics_assets.reports import dashboard, workbook
 from analytics_assets.reports.figures import figures
-from analytics_assets.settings import PROJECT_DIR, Api, Settings
+from analytics_assets.settings import PROJECT_DIR, Api, BigQuery, Settings
 from analytics_assets.warehouse.dbt import load_manifest
 from analytics_assets_tests.conftest import test_settings as settings_in
 
@@ -87,6 +87,7 @@ def test_the_page_on_settings_names_every_variable_with_its_default() -> None:
         for name, setting in Settings.model_fields.items()
     }
     settings |= {f"ANALYTICS_API__CAMPAIGNS__{name.upper()}": setting for name, setting in Api.model_fields.items()}
+    settings |= {f"ANALYTICS_BIGQUERY__{name.upper()}": setting for name, setting in BigQuery.model_fields.items()}
     for variable, setting in settings.items():
         row = next((line for line in page.splitlines() if line.startswith(f"| `{variable}`")), "")
         default = "none" if setting.default is None or setting.is_required() else f"`{setting.default}`"

@@ -1,4 +1,4 @@
-"""Raw days on BigQuery: kept in the lake as everywhere, and loaded from there into a native table, a day a partition."""
+"""Raw days on BigQuery: kept in the lake as everywhere, and loaded from there into native tables, a day a partition."""
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor

@@ -52,8 +52,8 @@ class DuckDBWarehouse(Warehouse):
         file = self.settings.warehouse_file
         if not file.exists():
             raise NotMade(f"there is no {file.name} yet")
-        limits = {"memory_limit": self.settings.duckdb_memory_limit}
-        with duckdb.connect(str(file), read_only=True, config=limits) as connection:
+        limit = self.settings.duckdb_memory_limit
+        with duckdb.connect(str(file), read_only=True, config={"memory_limit": limit}) as connection:
             yield DuckDBReader(connection)
 
     def see_that_it_is_free(self) -> None:
