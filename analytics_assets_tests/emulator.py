@@ -4,6 +4,7 @@ Loads into a partition it does not know: raw days are put into its tables direct
 tested against a stand-in of the API, in test_load_jobs.py.
 """
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,8 +22,10 @@ from google.cloud import bigquery
 from analytics_assets.settings import BigQuery
 from analytics_assets.warehouse import loading
 from analytics_assets.warehouse.load_jobs import Loaded
+from analytics_assets.warehouse.on_bigquery import api_of
 from analytics_assets.warehouse.warehouse import warehouse_of
 from analytics_assets_tests.conftest import Project
+from analytics_assets_tests.emulator_server import FLAGS
 
 SERVER = Path(__file__).with_name("emulator_server.py")
 
@@ -52,6 +55,23 @@ class Emulator:
         )
         return Loaded(of["job_id"], answer.raise_for_status().json()["rows"], file.stat().st_size, 0, None, 1)
 
+    def statements(self, holding: str) -> list[str]:
+        """The statements that it was asked to run and that hold a text."""
+        return [sql for sql in self._asked()["statements"] if holding in sql]
+
+    def patched(self, table: str) -> dict[str, Any]:
+        """What a table was last asked to become beside its statements."""
+        found: dict[str, Any] = self._asked()["patched"][table]
+        return found
+
+    def _asked(self) -> dict[str, Any]:
+        asked: dict[str, Any] = httpx.get(f"{self.url}/asked", timeout=60).json()
+        return asked
+
+    def changed(self, pattern: str) -> list[str]:
+        """The statements that it could run only after they were changed."""
+        return [sql for sql in self.statements("") if re.search(pattern, sql, FLAGS)]
+
 
 @contextmanager
 def emulating() -> Iterator[Emulator]:
@@ -80,6 +100,12 @@ class BigQueryProject(Project):
         place = BigQuery(project="a-project", dataset=self.dataset, api_endpoint=self.emulator.url, **self.places)
         self.changes = {**self.changes, "warehouse": "bigquery", "bigquery": place}
         super().__post_init__()
+
+    @contextmanager
+    def client(self) -> Iterator[bigquery.Client]:
+        """A client of Google's library."""
+        with api_of(self.settings).get_client() as client:
+            yield client
 
     def frame(self, asset: str) -> pl.DataFrame:
         """All rows of an asset, with the partition's day as `the_day`."""

@@ -26,12 +26,21 @@ REFUSED = (
     ),
     (r", wide_number_mode => 'round'", "", "PARSE_JSON's wide_number_mode: it knows no arguments by name."),
     (
+        r"alter table \S+\s+set options \(partition_expiration_days.*",
+        "select 1",
+        "ALTER TABLE … SET OPTIONS(partition_expiration_days): likewise.",
+    ),
+    (
         r"require_partition_filter\s*=\s*True\s*,?",
         "",
         "OPTIONS(require_partition_filter): it keeps no options but labels.",
     ),
 )
 """What it refuses although BigQuery can do it: a pattern, what stands there instead, and the reason."""
+
+
+FLAGS = re.IGNORECASE | re.DOTALL
+"""How the patterns are meant."""
 
 
 class _Interpreted(importlib.abc.MetaPathFinder):
@@ -50,11 +59,11 @@ class _Interpreted(importlib.abc.MetaPathFinder):
 def serve() -> None:
     """Runs the emulator, with a way in for raw days; prints the port when it answers."""
     import polars as pl
-    import sqlglot
     import uvicorn
     from crucible.engine import Engine, Pipeline
     from crucible.engine.session import Session
     from crucible.server.app import create_app
+    from crucible.server.bigquery.app import BigQueryServer
     from starlette.requests import Request
     from starlette.responses import JSONResponse
     from starlette.routing import Route
@@ -77,18 +86,31 @@ def serve() -> None:
             cursor.execute("commit")
         return JSONResponse({"rows": rows.height})
 
-    execute = Pipeline.execute
+    execute, asked = Pipeline.execute, list[str]()
 
     def without_what_it_refuses(self: Pipeline, session: Session, sql: str, params: Any = None) -> Any:
-        """Runs a statement; one that is changed for it must at least be one of BigQuery's."""
+        """Runs a statement, and keeps it as it was asked."""
+        asked.append(sql)
         for pattern, instead, _ in REFUSED:
-            if (changed := re.sub(pattern, instead, sql, flags=re.IGNORECASE | re.DOTALL)) != sql:
-                sqlglot.parse(sql, dialect="bigquery")
-                sql = changed
+            sql = re.sub(pattern, instead, sql, flags=FLAGS)
         return execute(self, session, sql, params)
+
+    patched: dict[str, Any] = {}
+    patch = BigQueryServer.tables_patch
+
+    async def kept_patch(self: BigQueryServer, request: Request) -> Any:
+        """Changes a table as it can, and keeps what else was asked: it would forget the descriptions of columns."""
+        patched[request.path_params["table"]] = await request.json()
+        return await patch(self, request)
+
+    BigQueryServer.tables_patch = kept_patch
+
+    async def statements(request: Request) -> JSONResponse:
+        return JSONResponse({"statements": asked, "patched": patched})
 
     Pipeline.execute = without_what_it_refuses
     app = create_app("bigquery", engine)
+    app.router.routes.insert(0, Route("/asked", statements, methods=["GET"]))
     app.router.routes.insert(0, Route("/raw/{project}/{dataset}/{table}/{day}", load, methods=["POST"]))
 
     class Server(uvicorn.Server):
