@@ -39,6 +39,7 @@ from analytics_assets.sessions import SESSIONS
 from analytics_assets.versions import recorded_builds
 from analytics_assets.warehouse.dbt import load_manifest
 from analytics_assets.warehouse.models import planned_builds
+from analytics_assets.warehouse.warehouse import warehouse_of
 from analytics_assets_tests.conftest import DOMAINS, FORMULA, HOSTILE, YESTERDAY, Project, day
 from analytics_assets_tests.test_automation import HEADER, event
 
@@ -55,8 +56,7 @@ def files_of(project: Project, report: Report, at: date) -> dict[str, bytes]:
 
 
 def frames_of(project: Project, report: Report, window: Window) -> Frames:
-    with duckdb.connect(str(project.settings.warehouse_file), read_only=True) as connection:
-        return read_datasets(connection, report, load_manifest(project.settings), window)
+    return read_datasets(warehouse_of(project.settings), report, load_manifest(project.settings), window)
 
 
 def rows_in(page: bytes) -> dict:

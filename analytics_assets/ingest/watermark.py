@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from analytics_assets.files import replacing
+from analytics_assets.files import only_one, replacing
 from analytics_assets.ingest.extract import Extract
 from analytics_assets.partitions import EVER, Window, contiguous
 from analytics_assets.settings import Settings
@@ -31,14 +31,15 @@ def newest_change(extract: Extract, settings: Settings) -> datetime | None:
     model = f"stg_{extract.source.name}"
     built = {day: build.version for day, build in builds_of(model, settings).read(model, EVER).items()}
     file = settings.lake_dir / "extracts" / extract.source.name / "watermark.json"
-    known = _kept(file)
-    others = contiguous(day for day, version in built.items() if day not in known or known[day][0] != version)
-    found = _read(extract, settings, model, others)
-    known = {
-        day: (version, found.get(day) if any(_holds(days, day) for days in others) else known[day][1])
-        for day, version in built.items()
-    }
-    _keep(file, known)
+    with only_one(file.with_name(".watermark.lock")):
+        known = _kept(file)
+        others = contiguous(day for day, version in built.items() if day not in known or known[day][0] != version)
+        found = _read(extract, settings, model, others)
+        known = {
+            day: (version, found.get(day) if any(_holds(days, day) for days in others) else known[day][1])
+            for day, version in built.items()
+        }
+        _keep(file, known)
     return max((newest for _, newest in known.values() if newest), default=None)
 
 
@@ -78,6 +79,5 @@ def _kept(file: Path) -> Known:
 
 def _keep(file: Path, known: Known) -> None:
     rows = {str(day): [version, newest.isoformat() if newest else None] for day, (version, newest) in known.items()}
-    file.parent.mkdir(parents=True, exist_ok=True)
     with replacing(file) as temporary:
         temporary.write_text(json.dumps(rows))

@@ -90,6 +90,9 @@
     {%- endif -%}
 {%- endmacro %}
 
+{#- A column by its name as the files write it: in capitals, say, or a word that SQL keeps for itself. -#}
+{% macro as_written(name) -%}{{ adapter.quote(name) }}{%- endmacro %}
+
 {% macro quoted(columns) -%}
     {%- for column in columns %}{{ adapter.quote(column) }}{{ ', ' if not loop.last }}{% endfor -%}
 {%- endmacro %}

@@ -6,11 +6,11 @@ with raw_companies as (
 
 final as (
     select
-        PUBLIC_API_KEY as company_id,
+        {{ as_written('PUBLIC_API_KEY') }} as company_id,
 
-        INDUSTRY_BACK as industry_back,
-        INDUSTRY_FRONT as industry_front,
-        HQ_COUNTRY as hq_country,
+        {{ as_written('INDUSTRY_BACK') }} as industry_back,
+        {{ as_written('INDUSTRY_FRONT') }} as industry_front,
+        {{ as_written('HQ_COUNTRY') }} as hq_country,
         'companies' as record_source,
         cast(null as {{ type_text() }}) as region,
 
