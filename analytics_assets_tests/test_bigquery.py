@@ -20,7 +20,8 @@ from analytics_assets.definitions import DOMAINS
 from analytics_assets.partitions import Window
 from analytics_assets.reports.datasets import read_datasets
 from analytics_assets.runs import PlannedRun
-from analytics_assets.warehouse.dbt import load_manifest, run_dbt
+from analytics_assets.warehouse.dbt import DBT_PROJECT_DIR, load_manifest, run_dbt
+from analytics_assets.warehouse.on_bigquery import dataset_of
 from analytics_assets.warehouse.warehouse import warehouse_of
 from analytics_assets_tests.conftest import WITHOUT_REPORTS, Project, day
 from analytics_assets_tests.emulator import BigQueryProject, Emulator, emulating
@@ -302,3 +303,29 @@ def test_what_the_emulator_refuses_is_a_statement_of_bigquery(big: BigQueryProje
         assert statements, f"nothing is changed any more for: {reason}"
         for sql in statements:
             assert sqlglot.parse_one(sql, dialect="bigquery") is not None
+
+
+# --------------------------------------------------------------------------------------------------- how it is said
+
+
+def test_a_developer_writes_to_a_dataset_of_their_own(emulator: Emulator, tmp_path: Path) -> None:
+    changes = {"dbt_target": "dev", "user": "ann"}
+    project = BigQueryProject(tmp_path / "data", WITHOUT_REPORTS, changes, emulator=emulator)
+    nodes = load_manifest(project.settings)["nodes"].values()
+    datasets = {(node["database"], node["schema"]) for node in nodes if node["resource_type"] in ("model", "seed")}
+    assert datasets == {("a-project", "dbt_ann")}
+    assert dataset_of(project.settings, "raw") == "dbt_ann"
+    assert project.settings.warehouse_dir.name == "a-project.dbt_ann"
+
+
+def test_in_production_a_layer_is_a_dataset_and_raw_tables_keep_the_names_of_their_assets(big: BigQueryProject) -> None:
+    schemas = {big.node(model)["fqn"][1]: big.node(model)["schema"] for model in [*big.models, *big.views]}
+    assert schemas == {layer: f"analytics_{layer}" for layer in ("staging", "intermediate", "marts", "reporting")}
+    with big.client() as client:
+        assert client.get_table("a-project.analytics_raw.raw_campaigns").num_rows
+
+
+def test_no_model_asks_which_warehouse_it_is_on() -> None:
+    models = list((DBT_PROJECT_DIR / "models").rglob("*.sql"))
+    assert len(models) > 20
+    assert [file.name for file in models if re.search(r"\btarget\b|adapter\.(type|dispatch)", file.read_text())] == []

@@ -131,3 +131,16 @@ def test_no_row_is_lost_however_odd_it_is(project: Project) -> None:
     by_country = project.frame("mart_consent_answers_daily")
     assert project.frame("int_consent_answers").height == 13
     assert consent["answers"].sum() == by_country["answers"].sum() == 13
+
+
+def test_a_developers_schema_has_days_of_its_own(project: Project) -> None:
+    project.drop("consent_events", "events-1.csv", HEADER + event("a", day(1)))
+    project.settle()
+    before = project.tables()
+    own = Project(project.folder, project.domains, {"dbt_target": "dev", "user": "ann"})
+    assert {"stg_consent_events", "mart_company_daily"} <= own.requested().keys()
+    own.settle()
+    assert own.node("mart_company_daily")["schema"] == "dbt_ann"
+    assert own.frame("mart_company_daily").equals(project.frame("mart_company_daily"))
+    assert project.tables() == before
+    assert project.requested() == {}

@@ -73,11 +73,6 @@ def dataset_of(settings: Settings, layer: str) -> str:
     return f"{place_of(settings).dataset}_{layer}"
 
 
-def raw_table(settings: Settings, asset: str) -> str:
-    """The full name of the table that a raw asset is loaded into."""
-    return f"{place_of(settings).project}.{dataset_of(settings, RAW_SCHEMA)}.{asset}"
-
-
 class BigQueryReader(Reader):
     """A client whose queries are bounded in what they bill."""
 
