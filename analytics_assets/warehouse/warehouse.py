@@ -35,8 +35,8 @@ class Rows:
 
     @cached_property
     def sorted(self) -> list[dict[str, Any]]:
-        """The rows as dicts, in the order of their texts: the same again in the next run."""
-        in_order = sorted(self.rows, key=lambda row: [(value is not None, str(value)) for value in row])
+        """The rows as dicts, in the order of their values, nulls last: the same again in the next run."""
+        in_order = sorted(self.rows, key=lambda row: [(value is None, value) for value in row])
         return [dict(zip(self.names, row, strict=True)) for row in in_order]
 
 
