@@ -29,6 +29,7 @@ def settings_on(emulator: Emulator, folder: Path) -> Settings:
 def typed(value: Any, kind: str, warehouse: Warehouse) -> str:
     """A value of a type that macros/types.sql knows, for dbt to fill in."""
     literal = "null" if value is None else f"{{% raw %}}{warehouse.text(str(value))}{{% endraw %}}"
+    literal = literal.replace("\r", "' || chr(13) || '")  # which Jinja would take for the end of a line
     return f"cast({literal} as {{{{ type_of('{kind}') }}}})"
 
 
