@@ -1,5 +1,6 @@
 """The emulator as a process of its own: prints its port when it answers. Started by emulator.py."""
 
+import decimal
 import importlib.abc
 import importlib.machinery
 import io
@@ -68,6 +69,8 @@ def serve() -> None:
     from starlette.responses import JSONResponse
     from starlette.routing import Route
 
+    decimal.DefaultContext.prec = 38  # NUMERIC's digits, of which it would answer 28; other threads start from this
+    decimal.setcontext(decimal.DefaultContext)
     engine = Engine()
 
     async def load(request: Request) -> JSONResponse:

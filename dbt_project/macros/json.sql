@@ -20,17 +20,29 @@
     json_value(safe.parse_json({{ column }}, wide_number_mode => 'round'), '$.{{ member }}')
 {%- endmacro %}
 
-{#- A time written as text with its zone, as a UTC timestamp without one; null where it cannot be read. -#}
+{#- A time written as ISO 8601 writes it, as a UTC timestamp: a date, or a date and a time to the second or finer, with
+    T or a blank between them, and with Z, UTC or an offset behind them; UTC without either. Digits behind the
+    microsecond are cut off. Null where it is written otherwise. -#}
 {% macro utc_timestamp(text) -%}
     {{ return(adapter.dispatch('utc_timestamp')(text)) }}
 {%- endmacro %}
 
-{% macro default__utc_timestamp(text) -%}
-    try_cast({{ text }} as timestamptz) at time zone 'UTC'
+{#- Each warehouse would read other forms besides, but not the same ones: DuckDB 'infinity' and hours without seconds,
+    BigQuery leap seconds and offsets of one digit. -#}
+{% macro pattern_of_time() -%}
+    ^ *(\d{4}-\d\d-\d\d(?:[T ](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:Z| UTC|[+-](?:0\d|1[0-4])(?::?[0-5]\d)?)?)?) *$
 {%- endmacro %}
 
+{% macro default__utc_timestamp(text) -%}
+    try_cast(regexp_extract({{ text }}, '{{ pattern_of_time() }}', 1) as timestamptz) at time zone 'UTC'
+{%- endmacro %}
+
+{#- It reads no more digits than its timestamps have, and offsets with a colon. -#}
 {% macro bigquery__utc_timestamp(text) -%}
-    safe_cast({{ text }} as timestamp)
+    safe_cast(regexp_replace(
+        regexp_replace(regexp_extract({{ text }}, r'{{ pattern_of_time() }}'), r'(\.\d{6})\d+', r'\1'),
+        r'([+-]\d\d)(\d\d)$', r'\1:\2'
+    ) as timestamp)
 {%- endmacro %}
 
 {#- The first code of a comma-separated list; unknown without one. -#}
@@ -54,13 +66,13 @@
 
 {% macro default__codes(column) -%}
     nullif(trim(regexp_replace(
-        regexp_replace(upper({{ column }}), '[^A-Z0-9,;|-]', '', 'g'), '[,;|]+', ',', 'g'
+        upper(regexp_replace({{ column }}, '[^A-Za-z0-9,;|-]', '', 'g')), '[,;|]+', ',', 'g'
     ), ','), '')
 {%- endmacro %}
 
 {% macro bigquery__codes(column) -%}
     nullif(trim(regexp_replace(
-        regexp_replace(upper({{ column }}), r'[^A-Z0-9,;|-]', ''), r'[,;|]+', ','
+        upper(regexp_replace({{ column }}, r'[^A-Za-z0-9,;|-]', '')), r'[,;|]+', ','
     ), ','), '')
 {%- endmacro %}
 
@@ -120,7 +132,7 @@
 
 {% macro bigquery__median(column) -%}
     {%- set values = 'array_agg(' ~ column ~ ' ignore nulls order by ' ~ column ~ ')' -%}
-    (
+    ((
         {{ values }}[safe_offset(div((count({{ column }}) - 1), 2))] + {{ values }}[safe_offset(div(count({{ column }}), 2))]
-    ) / 2
+    ) / 2)
 {%- endmacro %}

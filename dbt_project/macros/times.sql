@@ -41,7 +41,7 @@
 {%- endmacro %}
 
 {% macro bigquery__value_at_first(column, by) -%}
-    array_agg(if({{ by }} is null, null, {{ column }}) order by {{ by }} nulls last limit 1)[safe_offset(0)]
+    array_agg(if({{ by }} is null, null, {{ column }}) order by {{ by }} is null, {{ by }} limit 1)[safe_offset(0)]
 {%- endmacro %}
 
 {#- The same where the other column is largest. -#}
@@ -54,5 +54,5 @@
 {%- endmacro %}
 
 {% macro bigquery__value_at_last(column, by) -%}
-    array_agg(if({{ by }} is null, null, {{ column }}) order by {{ by }} desc nulls last limit 1)[safe_offset(0)]
+    array_agg(if({{ by }} is null, null, {{ column }}) order by {{ by }} desc limit 1)[safe_offset(0)]
 {%- endmacro %}

@@ -8,7 +8,7 @@ with cells as (
     where event_date >= {{ argument('first_day') }} and event_date <= {{ argument('last_day') }}
 ),
 
-answers as (
+answers_by_day as (
     select * from {{ ref('mart_consent_daily') }}
     where event_date >= {{ argument('first_day') }} and event_date <= {{ argument('last_day') }}
 ),
@@ -48,7 +48,7 @@ times as (
         sum(pair_seconds) as pair_seconds,
         sum(records) as records,
         sum(record_seconds) as record_seconds
-    from answers
+    from answers_by_day
     group by company_id
 ),
 
