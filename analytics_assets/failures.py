@@ -153,6 +153,14 @@ def sentence(error: BaseException | str) -> str:
     return f"{text.rstrip('.')}. {advice}" if advice and advice not in text else text
 
 
+def said_by_google(error: Exception) -> str:
+    """What BigQuery said, without the address that was asked; of other errors, all that they say."""
+    first = next(iter(getattr(error, "errors", None) or ()), None)
+    if isinstance(first, dict) and first.get("message"):
+        return f"{first['message']} ({first.get('reason', getattr(error, 'code', ''))})"
+    return f"{type(error).__name__}: {error}"
+
+
 def for_dagster(
     reason: str, *, transient: bool, retry_number: int = 0, wait_seconds: float = 0
 ) -> Failure | RetryRequested:
