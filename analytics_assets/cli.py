@@ -207,14 +207,14 @@ def _show_plan(settings: Settings, window: "Window | None", select: str | None) 
     if plan:
         console.print(table)
     if waiting:
-        console.print(f"{waiting:,} files in the inbox have not landed; what they change is not known before.")
+        console.print(f"Of the inbox, {waiting:,} files have not landed; what they change is not known before.")
     if not plan:
         console.print("Nothing would be made of what has landed.")
     elif bills:
         total = sum(one.bytes_of_days + one.bytes_of_checks for one in estimates)
         console.print(
-            f"{total:,} bytes would be read ({as_bytes(total)}), before BigQuery's rounding up and without what "
-            "reports read. Nothing was made."
+            f"{total:,} bytes would be read ({as_bytes(total)}), before BigQuery rounds up, and without reports. "
+            "Nothing was made."
         )
     else:
         console.print("The warehouse is DuckDB, where reading costs nothing. Nothing was made.")

@@ -105,7 +105,8 @@ class BigQueryApi:
         location: of all datasets.
         datasets: that there are.
         faults: what goes wrong with which request, counted from 1.
-        endings: the reason, or reason and message, with which a job ends, counted from 1 in the order of their start.
+        endings: the reason, or reason and message, with which a job ends, counted from 1 in the order of their start;
+            or with which all loads into a partition end, by its name, as `raw_events$20250301`.
         running: how often a job is looked at before it is done, likewise.
         miscounted: how many rows a job says that it loaded, likewise.
         missing_looks: how often a job is not found at first, likewise.
@@ -120,7 +121,7 @@ class BigQueryApi:
     location: str = "EU"
     datasets: set[str] = field(default_factory=lambda: {"raw"})
     faults: Mapping[int, str] = field(default_factory=dict)
-    endings: Mapping[int, str | tuple[str, str]] = field(default_factory=dict)
+    endings: Mapping[int | str, str | tuple[str, str]] = field(default_factory=dict)
     running: Mapping[int, int] = field(default_factory=dict)
     miscounted: Mapping[int, int] = field(default_factory=dict)
     missing_looks: Mapping[int, int] = field(default_factory=dict)
@@ -243,7 +244,8 @@ class BigQueryApi:
         status, statistics = job["status"], job["statistics"]
         status["state"] = "DONE"
         try:
-            if ending := self.endings.get(number):
+            target = job["configuration"].get("load", {}).get("destinationTable", {}).get("tableId", "")
+            if ending := self.endings.get(number) or self.endings.get(target):
                 raise JobError(*((ending, MESSAGES[ending]) if isinstance(ending, str) else ending))
             if "load" in job["configuration"]:
                 rows = self._load(job, self._contents[job_id])
