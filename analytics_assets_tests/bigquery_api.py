@@ -10,7 +10,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -535,10 +535,15 @@ def _parts(request: Request, content: bytes) -> tuple[Resource, bytes]:
     return body, data[: data.rindex(b"\r\n--" + boundary)]
 
 
-@contextmanager
-def served(api: BigQueryApi) -> Iterator[str]:
+def served(api: BigQueryApi) -> AbstractContextManager[str]:
     """Serves on loopback until the block ends; gives the address."""
-    config = uvicorn.Config(api.app(), host="127.0.0.1", port=0, log_level="critical", timeout_graceful_shutdown=1)
+    return listening(api.app())
+
+
+@contextmanager
+def listening(app: Starlette) -> Iterator[str]:
+    """An application on loopback, in a thread of its own."""
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="critical", timeout_graceful_shutdown=1)
     sock = config.bind_socket()
     server = uvicorn.Server(config)
     threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True).start()
