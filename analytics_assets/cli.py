@@ -70,7 +70,10 @@ def _explain(error: ValidationError) -> None:
         name = "__".join(str(part) for part in fault["loc"]).upper()
         name = name if name == "DAGSTER_HOME" else f"ANALYTICS_{name}"
         shown = name if is_secret(name) or fault["type"] == "missing" else f"{name}={str(fault['input'])!r}"
-        console.print(f"[red]error:[/red] {escape(shown)}: {escape(fault['msg'])}; see analytics_assets/settings.py")
+        said = fault["msg"].removeprefix("Value error, ")
+        if fault["loc"]:  # else it is about all settings, secrets among them
+            said = f"{shown}: {said}"
+        console.print(f"[red]error:[/red] {escape(said)}; see analytics_assets/settings.py")
 
 
 # ------------------------------------------------------------------------------------------------------ simulate
@@ -434,7 +437,7 @@ def bytes_on_paper(
     )
 
     with _told_plainly():
-        found = paper(*_tables_and_queries(get_settings()), scale)
+        found = paper(*_tables_and_queries(get_settings().model_copy(update={"warehouse": "duckdb"})), scale)
     table = Table("asset", title="A day on BigQuery, on paper", title_justify="left", header_style="bold")
     for heading in ("rows", "bytes a row", "stored", "queries", "read", "billed"):
         table.add_column(heading, justify="right")
@@ -476,6 +479,7 @@ def bytes_on_paper(
 
 
 def _tables_and_queries(settings: Settings) -> "tuple[Tables, list[Query]]":
+    """What is in DuckDB, whichever warehouse is in use, and what a day of it asks."""
     from analytics_assets.definitions import DOMAINS, SOURCES
     from analytics_assets.warehouse.dbt import load_manifest
     from analytics_assets.warehouse.paper import measure, queries_of

@@ -147,8 +147,10 @@ class BigQueryApi:
             (of_project + "/jobs/{job}/cancel", "POST", self._cancel_job),
             (of_project + "/queries", "POST", self._query),
             (of_project + "/queries/{job}", "GET", self._query_results),
+            (of_project + "/datasets", "GET", self._list_datasets),
             (of_project + "/datasets", "POST", self._insert_dataset),
             (of_dataset, "GET", self._get_dataset),
+            (of_dataset + "/routines", "GET", self._list_routines),
             (of_dataset + "/tables", "GET", self._list_tables),
             (of_dataset + "/tables", "POST", self._insert_table),
             (of_table, "GET", self._get_table),
@@ -442,6 +444,13 @@ class BigQueryApi:
 
     def _get_dataset(self, request: Request, content: bytes) -> Response:
         return JSONResponse(self._dataset_resource(self._dataset(request)))
+
+    def _list_datasets(self, request: Request, content: bytes) -> Response:
+        return JSONResponse({"datasets": [self._dataset_resource(dataset) for dataset in sorted(self.datasets)]})
+
+    def _list_routines(self, request: Request, content: bytes) -> Response:
+        self._dataset(request)
+        return JSONResponse({"routines": []})
 
     def _list_tables(self, request: Request, content: bytes) -> Response:
         dataset = self._dataset(request)
