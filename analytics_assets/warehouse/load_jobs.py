@@ -267,8 +267,12 @@ _ENDED_FROM_OUTSIDE = frozenset({"stopped", "timeout"})
 """Why a job ends that was cancelled, or that took longer than it may: asking for another at once would be no use."""
 
 
-def make_dataset(client: bigquery.Client, dataset: str, location: str | None) -> None:
+def make_dataset(client: bigquery.Client, dataset: str) -> None:
     """Makes a dataset that is not there. One that is there is only looked at, which needs no right to make any.
+
+    Args:
+        client: with the location in which it is made.
+        dataset: as `project.dataset`.
 
     Raises:
         LoadRefused: it may not be made.
@@ -278,9 +282,8 @@ def make_dataset(client: bigquery.Client, dataset: str, location: str | None) ->
         try:
             client.get_dataset(dataset, retry=_ONCE, timeout=_SILENCE_SECONDS)
         except NotFound:
-            new = bigquery.Dataset(dataset)
-            new.location = location
-            client.create_dataset(new, exists_ok=True, retry=_ONCE, timeout=_SILENCE_SECONDS)  # another run may, too
+            # Another run may make it at the same time.
+            client.create_dataset(dataset, exists_ok=True, retry=_ONCE, timeout=_SILENCE_SECONDS)
     except Exception as error:
         refused = LoadUnavailable if is_transient(error) else LoadRefused
         raise refused(sentence(f"{dataset}: {said_by_google(error)}")) from error

@@ -62,7 +62,7 @@ class LoadedByDay(ParquetByDay):
         dataset = f"{self.api.project}.{self.dataset}"
         table, run, retry = f"{dataset}.{asset}", context.run_id, context.step_context.previous_attempt_count
         with self.api.get_client() as client:  # one for all threads, which Google's documentation allows
-            make_dataset(client, dataset, self.api.location)
+            make_dataset(client, dataset)
 
             def load(day: str) -> Loaded:
                 return self._load(client, table, asset, day, days[day], run, retry)
