@@ -44,6 +44,7 @@ def _told_plainly() -> Iterator[None]:
     """Turns the errors that a user can do something about into one sentence and exit code 1."""
     from analytics_assets.failures import sentence, transient_cause
     from analytics_assets.warehouse.dbt import DbtError
+    from analytics_assets.warehouse.warehouse import CannotRead
 
     try:
         yield
@@ -53,7 +54,7 @@ def _told_plainly() -> Iterator[None]:
     except SettingsError as error:
         console.print(f"[red]error:[/red] {escape(sentence(error))}; see analytics_assets/settings.py")
         raise typer.Exit(1) from error
-    except (ValueError, DbtError, OSError) as error:
+    except (ValueError, DbtError, CannotRead, OSError) as error:
         console.print(f"[red]error:[/red] {escape(sentence(error))}")
         raise typer.Exit(1) from error
     except Exception as error:
@@ -69,7 +70,10 @@ def _explain(error: ValidationError) -> None:
         name = "__".join(str(part) for part in fault["loc"]).upper()
         name = name if name == "DAGSTER_HOME" else f"ANALYTICS_{name}"
         shown = name if is_secret(name) or fault["type"] == "missing" else f"{name}={str(fault['input'])!r}"
-        console.print(f"[red]error:[/red] {escape(shown)}: {escape(fault['msg'])}; see analytics_assets/settings.py")
+        said = fault["msg"].removeprefix("Value error, ")
+        if fault["loc"]:  # else it is about all settings, secrets among them
+            said = f"{shown}: {said}"
+        console.print(f"[red]error:[/red] {escape(said)}; see analytics_assets/settings.py")
 
 
 # ------------------------------------------------------------------------------------------------------ simulate
@@ -174,48 +178,52 @@ def _materialize(settings: Settings, window: "Window | None", select: str | None
 
 
 def _show_plan(settings: Settings, window: "Window | None", select: str | None) -> None:
-    """What `materialize` would make of what has landed, and the bytes that it would be billed for; makes nothing."""
+    """What `materialize` would make of what has landed, and the bytes that it would read; makes nothing."""
     from analytics_assets.definitions import SOURCES
     from analytics_assets.warehouse.dbt import load_manifest
-    from analytics_assets.warehouse.dry_run import estimate
+    from analytics_assets.warehouse.dry_run import Estimate, estimate
+    from analytics_assets.warehouse.paper import as_bytes
     from analytics_assets.warehouse.warehouse import warehouse_of
 
     bills = warehouse_of(settings).bills_bytes
+    table = Table("asset", title="Would be made", title_justify="left", header_style="bold")
+    for heading in ("days", "from", "to", *(("bytes read", "bytes of checks") if bills else ())):
+        table.add_column(heading, justify="right")
+    estimates: list[Estimate] = []
     with _runner(settings) as runner, console.status("asking what would be read") as status:
         names = _selected(select)
         plan = runner.plan_of_range(names, window) if window else runner.plan_of_changes(names)
         models = {node["name"] for node in load_manifest(settings)["nodes"].values()}
-        table = Table("asset", title="Would be made", title_justify="left", header_style="bold")
-        headings = ("days", "from", "to", *(("bytes read", "bytes of checks") if bills else ()))
-        for heading in headings:
-            table.add_column(heading, justify="right")
-        total, unknown = 0, []
         for run in plan:
-            found = {}
+            found: dict[str, Estimate] = {}
             if bills:
                 status.update(f"asking what {run.window} would read")
-                made = [name for name in run.assets if name in models]
-                found = {one.model: one for one in estimate(made, run.window, settings, SOURCES)}
+                asked = estimate([name for name in run.assets if name in models], run.window, settings, SOURCES)
+                found = {one.model: one for one in asked}
+                estimates += asked
             for name in run.assets:
                 row = [name, f"{len(run.window):,}", str(run.window.start), str(run.window.end - timedelta(1))]
-                if name in found:
-                    one = found[name]
-                    total += one.bytes_of_days + one.bytes_of_checks
-                    unknown += [f"{name}: {one.unknown}"] if one.unknown else []
+                if one := found.get(name):
                     row += ["not known"] if one.unknown else [f"{one.bytes_of_days:,}", f"{one.bytes_of_checks:,}"]
                 table.add_row(*row)
+        waiting = sum(runner.not_landed(names).values())
+    if plan:
+        console.print(table)
+    if waiting:
+        console.print(f"Of the inbox, {waiting:,} files have not landed; what they change is not known before.")
     if not plan:
-        console.print("Nothing would be made.")
-        return
-    console.print(table)
-    if not bills:
+        console.print("Nothing would be made of what has landed.")
+    elif bills:
+        total = sum(one.bytes_of_days + one.bytes_of_checks for one in estimates)
+        console.print(
+            f"{total:,} bytes would be read ({as_bytes(total)}), before BigQuery rounds up, and without reports. "
+            "Nothing was made."
+        )
+    else:
         console.print("The warehouse is DuckDB, where reading costs nothing. Nothing was made.")
-        return
-    console.print(
-        f"{total:,} bytes would be read ({total / 2**40:.6f} TiB), before BigQuery's rounding up. Nothing was made."
-    )
-    for sentence in unknown:
-        console.print(f"[yellow]not known:[/yellow] {escape(sentence)}")
+    for one in estimates:
+        if one.unknown:
+            console.print(f"[yellow]not known:[/yellow] {one.model}: {escape(one.unknown)}")
 
 
 def _selected(select: str | None) -> set[str]:
@@ -429,7 +437,7 @@ def bytes_on_paper(
     )
 
     with _told_plainly():
-        found = paper(*_tables_and_queries(get_settings()), scale)
+        found = paper(*_tables_and_queries(get_settings().model_copy(update={"warehouse": "duckdb"})), scale)
     table = Table("asset", title="A day on BigQuery, on paper", title_justify="left", header_style="bold")
     for heading in ("rows", "bytes a row", "stored", "queries", "read", "billed"):
         table.add_column(heading, justify="right")
@@ -471,6 +479,7 @@ def bytes_on_paper(
 
 
 def _tables_and_queries(settings: Settings) -> "tuple[Tables, list[Query]]":
+    """What is in DuckDB, whichever warehouse is in use, and what a day of it asks."""
     from analytics_assets.definitions import DOMAINS, SOURCES
     from analytics_assets.warehouse.dbt import load_manifest
     from analytics_assets.warehouse.paper import measure, queries_of

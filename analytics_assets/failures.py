@@ -98,6 +98,9 @@ _ADVICE = (
 _DUCKDB_ADVICE = re.compile(r"\. (However, you would be able to open|See also https://duckdb).*", re.IGNORECASE)
 """What DuckDB says about a lock to people at its own prompt."""
 
+_SAID_TWICE = re.compile(r"\b\d{3} (?P<said>.+); reason: (?P<reason>\w+)(, location: \S+)?, message: (?P=said)")
+"""How Google's client, and with it dbt, says with what a job ended."""
+
 
 def is_transient(error: BaseException | str) -> bool:
     """Whether the same may succeed a little later."""
@@ -148,9 +151,17 @@ def sentence(error: BaseException | str) -> str:
     """What happened, in one line, and what to do about it where that is known."""
     text = error if isinstance(error, str) else f"{error}" or type(error).__name__
     text = " ".join(text.split())
-    text = _DUCKDB_ADVICE.sub("", text)
+    text = _SAID_TWICE.sub(r"\g<said> (\g<reason>)", _DUCKDB_ADVICE.sub("", text))
     advice = next((advice for pattern, advice in _ADVICE if pattern.search(text)), None)
     return f"{text.rstrip('.')}. {advice}" if advice and advice not in text else text
+
+
+def said_by_google(error: Exception) -> str:
+    """What BigQuery said, without the address that was asked; of other errors, all that they say."""
+    first = next(iter(getattr(error, "errors", None) or ()), None)
+    if isinstance(first, dict) and first.get("message"):
+        return f"{first['message']} ({first.get('reason', getattr(error, 'code', ''))})"
+    return f"{type(error).__name__}: {error}"
 
 
 def for_dagster(

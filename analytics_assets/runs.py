@@ -194,6 +194,15 @@ class Runner:
                 told.append(f"{path} still cannot be read: {why}")
         self.outcome.warnings += [f"{source.name}: {sentence}" for sentence in told]
 
+    def not_landed(self, names: Set[str]) -> dict[str, int]:
+        """How many files lie in the inbox and have not landed, by source, for some landing assets."""
+        looks = {
+            source.name: Landing(self._settings, source).look()
+            for source in self._sources
+            if LANDED_PREFIX + source.name in names
+        }
+        return {name: len(look.new) + len(look.unsettled) for name, look in looks.items()}
+
     def make(self, plan: Iterable[PlannedRun], tags: Mapping[str, str] | None = None) -> bool:
         """Executes some runs; one that fails does not stop those that do not read from it.
 

@@ -10,7 +10,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -105,7 +105,8 @@ class BigQueryApi:
         location: of all datasets.
         datasets: that there are.
         faults: what goes wrong with which request, counted from 1.
-        endings: the reason, or reason and message, with which a job ends, counted from 1 in the order of their start.
+        endings: the reason, or reason and message, with which a job ends, counted from 1 in the order of their start;
+            or with which all loads into a partition end, by its name, as `raw_events$20250301`.
         running: how often a job is looked at before it is done, likewise.
         miscounted: how many rows a job says that it loaded, likewise.
         missing_looks: how often a job is not found at first, likewise.
@@ -120,7 +121,7 @@ class BigQueryApi:
     location: str = "EU"
     datasets: set[str] = field(default_factory=lambda: {"raw"})
     faults: Mapping[int, str] = field(default_factory=dict)
-    endings: Mapping[int, str | tuple[str, str]] = field(default_factory=dict)
+    endings: Mapping[int | str, str | tuple[str, str]] = field(default_factory=dict)
     running: Mapping[int, int] = field(default_factory=dict)
     miscounted: Mapping[int, int] = field(default_factory=dict)
     missing_looks: Mapping[int, int] = field(default_factory=dict)
@@ -146,8 +147,10 @@ class BigQueryApi:
             (of_project + "/jobs/{job}/cancel", "POST", self._cancel_job),
             (of_project + "/queries", "POST", self._query),
             (of_project + "/queries/{job}", "GET", self._query_results),
+            (of_project + "/datasets", "GET", self._list_datasets),
             (of_project + "/datasets", "POST", self._insert_dataset),
             (of_dataset, "GET", self._get_dataset),
+            (of_dataset + "/routines", "GET", self._list_routines),
             (of_dataset + "/tables", "GET", self._list_tables),
             (of_dataset + "/tables", "POST", self._insert_table),
             (of_table, "GET", self._get_table),
@@ -243,7 +246,8 @@ class BigQueryApi:
         status, statistics = job["status"], job["statistics"]
         status["state"] = "DONE"
         try:
-            if ending := self.endings.get(number):
+            target = job["configuration"].get("load", {}).get("destinationTable", {}).get("tableId", "")
+            if ending := self.endings.get(number) or self.endings.get(target):
                 raise JobError(*((ending, MESSAGES[ending]) if isinstance(ending, str) else ending))
             if "load" in job["configuration"]:
                 rows = self._load(job, self._contents[job_id])
@@ -441,6 +445,13 @@ class BigQueryApi:
     def _get_dataset(self, request: Request, content: bytes) -> Response:
         return JSONResponse(self._dataset_resource(self._dataset(request)))
 
+    def _list_datasets(self, request: Request, content: bytes) -> Response:
+        return JSONResponse({"datasets": [self._dataset_resource(dataset) for dataset in sorted(self.datasets)]})
+
+    def _list_routines(self, request: Request, content: bytes) -> Response:
+        self._dataset(request)
+        return JSONResponse({"routines": []})
+
     def _list_tables(self, request: Request, content: bytes) -> Response:
         dataset = self._dataset(request)
         found = [held.resource for name, held in self.tables.items() if name.startswith(f"{dataset}.")]
@@ -533,10 +544,15 @@ def _parts(request: Request, content: bytes) -> tuple[Resource, bytes]:
     return body, data[: data.rindex(b"\r\n--" + boundary)]
 
 
-@contextmanager
-def served(api: BigQueryApi) -> Iterator[str]:
+def served(api: BigQueryApi) -> AbstractContextManager[str]:
     """Serves on loopback until the block ends; gives the address."""
-    config = uvicorn.Config(api.app(), host="127.0.0.1", port=0, log_level="critical", timeout_graceful_shutdown=1)
+    return listening(api.app())
+
+
+@contextmanager
+def listening(app: Starlette) -> Iterator[str]:
+    """An application on loopback, in a thread of its own."""
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="critical", timeout_graceful_shutdown=1)
     sock = config.bind_socket()
     server = uvicorn.Server(config)
     threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True).start()

@@ -34,7 +34,7 @@ from analytics_assets.ingest.source import Source
 from analytics_assets.partitions import Window, partitioned_days
 from analytics_assets.settings import Settings
 from analytics_assets.steps import dagster_error, fail
-from analytics_assets.versions import RAW_PREFIX, Build, builds_of
+from analytics_assets.versions import RAW_PREFIX, Build
 from analytics_assets.warehouse.lake import LakeDay
 
 CODE_VERSION = "1"
@@ -177,12 +177,11 @@ def _raw_asset(
     def planned(
         window: Window, run_id: str
     ) -> tuple[dict[str, LakeDay], Mapping[date, int], Mapping[date, list[Piece]]]:
-        """The days as they should be, with rejected rows and pieces of each; what they held before is forgotten."""
+        """The days as they should be, with rejected rows and pieces of each."""
         ledger = Ledger(settings.lake_dir)
         pieces, rejected = ledger.pieces(source, window), ledger.rejected(source, window)
         builds = {day: Build(version_of(pieces[day]), CODE_VERSION) for day in window.days()}
         Attempts(settings.lake_dir).begin(name, builds, run_id)
-        builds_of(name, settings).forget(name, builds)
         days = {
             day.isoformat(): LakeDay(
                 rows=_scan([piece_file(settings, source, piece) for piece in pieces[day]], source),

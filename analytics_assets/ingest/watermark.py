@@ -34,7 +34,10 @@ def newest_change(extract: Extract, settings: Settings) -> datetime | None:
     with only_one(file.with_name(".watermark.lock")):
         known = _kept(file)
         others = contiguous(day for day, version in built.items() if day not in known or known[day][0] != version)
-        found = _read(extract, settings, model, others)
+        try:
+            found = _read(extract, settings, model, others)
+        except NotMade:  # somebody dropped the table: what it will hold when it is made again is not known
+            return None
         known = {
             day: (version, found.get(day) if any(_holds(days, day) for days in others) else known[day][1])
             for day, version in built.items()
@@ -54,15 +57,12 @@ def _read(extract: Extract, settings: Settings, model: str, windows: list[Window
     warehouse, node = warehouse_of(settings), load_manifest(settings)["nodes"][f"model.analytics.{model}"]
     day = node["config"]["meta"]["day"]
     changed, pulled = warehouse.quoted(extract.changed), warehouse.quoted(extract.pulled)
-    try:
-        with warehouse.reading() as reader:
-            found = reader.rows(
-                f"select {day}, max(least({changed}, {pulled})) as newest from {node['relation_name']}"
-                f" where ({on_days(day, windows)})"
-                f" and {pulled} is not null group by {day}"  # what people drop says nothing of what was pulled
-            )
-    except NotMade:
-        return {}
+    with warehouse.reading() as reader:
+        found = reader.rows(
+            f"select {day}, max(least({changed}, {pulled})) as newest from {node['relation_name']}"
+            f" where ({on_days(day, windows)})"
+            f" and {pulled} is not null group by {day}"  # what people drop says nothing of what was pulled
+        )
     return {day: newest.replace(tzinfo=UTC) for day, newest in found.rows if newest}
 
 

@@ -1,6 +1,7 @@
 """What making some days would read, asked of the warehouse before anything is made."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,8 +9,12 @@ from analytics_assets.ingest.source import Source
 from analytics_assets.partitions import Window
 from analytics_assets.settings import Settings
 from analytics_assets.warehouse.dbt import DbtError, load_manifest, run_dbt
+from analytics_assets.warehouse.publish import HOLDS_NO_ROWS
 from analytics_assets.warehouse.translator import has_days
 from analytics_assets.warehouse.warehouse import NotMade, Reader, between, warehouse_of
+
+AT_ONCE = 8
+"""So many models are asked about at the same time; an answer takes some tenths of a second."""
 
 
 @dataclass(frozen=True)
@@ -30,34 +35,38 @@ class Estimate:
 
 
 def estimate(models: Sequence[str], window: Window, settings: Settings, sources: Iterable[Source]) -> list[Estimate]:
-    """What making the days of a window of some models would read, in their order; those that hold no rows read nothing.
+    """What making the days of a window of some models would read, in their order; a view costs no more than its checks.
 
     Raises:
         DbtError: a model does not compile.
+        CannotRead: the warehouse cannot be asked.
     """
-    nodes = {node["name"]: node for node in load_manifest(settings)["nodes"].values()}
-    held = [name for name in models if nodes[name]["config"]["materialized"] == "incremental"]
-    if not held:
+    if not models:
         return []
-    run = run_dbt(["compile", "--select", *held, "--indirect-selection", "buildable"], settings, sources, window)
+    warehouse = warehouse_of(settings)
+    warehouse.see_that_it_can_be_written()
+    nodes = {node["name"]: node for node in load_manifest(settings)["nodes"].values()}
+    run = run_dbt(["compile", "--select", *models, "--indirect-selection", "buildable"], settings, sources, window)
     if run.failures:
         raise DbtError("; ".join(run.failures.values()))
-    of_model = {result.unique_id: result.sql for result in run.results if not result.tested}
+    rows = {result.unique_id: result.sql or "" for result in run.results}
     of_checks: dict[str, list[str]] = {}
     for result in run.results:
         if result.tested and result.sql:
             of_checks.setdefault(result.tested, []).append(result.sql)
-    with warehouse_of(settings).reading() as reader:
-        found = []
-        for name in held:
-            node, sql = nodes[name], of_model.get(nodes[name]["unique_id"])
+    with warehouse.reading() as reader, ThreadPoolExecutor(AT_ONCE) as pool:
+
+        def of(name: str) -> Estimate:
+            node = nodes[name]
+            unique_id, holds_rows = node["unique_id"], node["config"]["materialized"] not in HOLDS_NO_ROWS
             try:
-                days = _bytes_of_days(reader, node, sql or "", window)
-                checks = sum(_bytes_if_made(reader, check) for check in of_checks.get(node["unique_id"], ()))
-                found.append(Estimate(name, days, checks))
+                days = _bytes_of_days(reader, node, rows[unique_id], window) if holds_rows else 0
+                checks = sum(_bytes_if_made(reader, check) for check in of_checks.get(unique_id, ()))
             except NotMade as error:
-                found.append(Estimate(name, unknown=str(error)))
-        return found
+                return Estimate(name, unknown=str(error))
+            return Estimate(name, days, checks)
+
+        return list(pool.map(of, models))
 
 
 def _bytes_of_days(reader: Reader, node: Mapping[str, Any], rows: str, window: Window) -> int:
@@ -74,7 +83,7 @@ def _bytes_of_days(reader: Reader, node: Mapping[str, Any], rows: str, window: W
 
 
 def _bytes_if_made(reader: Reader, sql: str) -> int:
-    """A check reads the table that it checks; before that is there, what it will read is not known, and not counted."""
+    """A check reads what it checks; before that is there, what it will read is not known, and not counted."""
     try:
         return reader.bytes_read(sql)
     except NotMade:

@@ -1,6 +1,6 @@
 """The lake: an IO manager that keeps every day of an asset as one Parquet file."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -32,6 +32,16 @@ class LakeDay:
     source: Source | None = None
 
 
+class NotDelivered(Exception):
+    """Some days of a run were not brought to where models read them; `by_day` says why, by partition key."""
+
+    def __init__(self, by_day: Mapping[str, Exception]) -> None:
+        first = next((error for error in by_day.values() if not is_transient(error)), next(iter(by_day.values())))
+        others = f"; so failed {len(by_day) - 1} more" if len(by_day) > 1 else ""
+        super().__init__(f"{sentence(first)}{others}")
+        self.by_day = by_day
+
+
 class ParquetByDay(ConfigurableIOManager):
     """Writes and reads `<folder>/<asset>/_day=<date>/data.parquet`, each day atomically, several days in one run.
 
@@ -50,8 +60,8 @@ class ParquetByDay(ConfigurableIOManager):
         """Replaces the days of the run.
 
         Raises:
-            Failure: a day held another number of rows than it should; it was not replaced.
-            RetryRequested: it could not be written, but may be a little later.
+            Failure: a day held another number of rows than it should and was not replaced, or cannot be delivered.
+            RetryRequested: it could not be written or delivered, but may be a little later.
         """
         asset = context.asset_key.path[-1]
         try:
@@ -59,24 +69,33 @@ class ParquetByDay(ConfigurableIOManager):
                 raise RuntimeError(f"{asset}: the run is for {sorted(context.asset_partition_keys)}, not {sorted(obj)}")
             self._replace(context, asset, obj)
         except Exception as error:
-            transient, step = is_transient(error), context.step_context
-            days = [date.fromisoformat(day) for day in obj]
-            Attempts(Path(self.folder).parent).fail(asset, days, sentence(error), permanent=not transient)
+            by_day = error.by_day if isinstance(error, NotDelivered) else dict.fromkeys(obj, error)
+            self._note_failures(asset, obj, by_day)
             raise for_dagster(
                 sentence(error),
-                transient=transient,
-                retry_number=step.previous_attempt_count,
+                transient=all(is_transient(one) for one in by_day.values()),
+                retry_number=context.step_context.previous_attempt_count,
                 wait_seconds=self.retry_wait_seconds,
             ) from error
         context.add_output_metadata({"path": MetadataValue.path(str(Path(self.folder) / asset))})
 
+    def _note_failures(self, asset: str, days: Iterable[str], by_day: Mapping[str, Exception]) -> None:
+        """Writes down which days failed; the others of the run were only not reached, and are asked for again."""
+        attempts = Attempts(Path(self.folder).parent)
+        attempts.end(asset, [date.fromisoformat(day) for day in days if day not in by_day])
+        for day, error in by_day.items():
+            attempts.fail(asset, [date.fromisoformat(day)], sentence(error), permanent=not is_transient(error))
+
     def _replace(self, context: OutputContext, asset: str, days: Mapping[str, LakeDay]) -> None:
+        builds = {date.fromisoformat(day): lake_day.build for day, lake_day in days.items()}
+        held = Builds(Path(self.folder))
         # Written and recorded as one: of two runs at once, the record must not be the one's and the file the other's.
         with only_one(Path(self.folder) / f".{asset}.lock"):
+            held.forget(asset, builds)
             for day, lake_day in days.items():
                 self._write(asset, day, lake_day)
+            held.record(asset, builds)
             self.deliver(context, asset, days)
-            self.records().record(asset, {date.fromisoformat(day): lake_day.build for day, lake_day in days.items()})
 
     def _write(self, asset: str, day: str, lake_day: LakeDay) -> None:
         from pyarrow import parquet  # takes long to import, and is not needed to load the definitions
@@ -93,11 +112,11 @@ class ParquetByDay(ConfigurableIOManager):
                 )
 
     def deliver(self, context: OutputContext, asset: str, days: Mapping[str, LakeDay]) -> None:
-        """Brings days that were written to where models read them: here that is where they lie."""
+        """Brings days that were written to where models read them: here that is where they lie.
 
-    def records(self) -> Builds:
-        """Where it is recorded which days models can read."""
-        return Builds(Path(self.folder))
+        Raises:
+            NotDelivered: some of them could not be brought.
+        """
 
     def load_input(self, context: InputContext) -> pl.LazyFrame:
         """All rows of the input's days."""

@@ -24,7 +24,7 @@ from google.auth.exceptions import GoogleAuthError
 from google.cloud import bigquery
 from polars.datatypes import DataTypeClass
 
-from analytics_assets.failures import is_transient, is_transient_at_google, sentence
+from analytics_assets.failures import is_transient, is_transient_at_google, said_by_google, sentence
 from analytics_assets.ingest.source import PolarsType, Source
 
 DAY_COLUMN = "_day"
@@ -267,6 +267,28 @@ _ENDED_FROM_OUTSIDE = frozenset({"stopped", "timeout"})
 """Why a job ends that was cancelled, or that took longer than it may: asking for another at once would be no use."""
 
 
+def make_dataset(client: bigquery.Client, dataset: str) -> None:
+    """Makes a dataset that is not there. One that is there is only looked at, which needs no right to make any.
+
+    Args:
+        client: with the location in which it is made.
+        dataset: as `project.dataset`.
+
+    Raises:
+        LoadRefused: it may not be made.
+        LoadUnavailable: BigQuery cannot be asked now.
+    """
+    try:
+        try:
+            client.get_dataset(dataset, retry=_ONCE, timeout=_SILENCE_SECONDS)
+        except NotFound:
+            # Another run may make it at the same time.
+            client.create_dataset(dataset, exists_ok=True, retry=_ONCE, timeout=_SILENCE_SECONDS)
+    except Exception as error:
+        refused = LoadUnavailable if is_transient(error) else LoadRefused
+        raise refused(sentence(f"{dataset}: {said_by_google(error)}")) from error
+
+
 class _TryAgain(Exception):
     """What may be otherwise the next time."""
 
@@ -420,9 +442,9 @@ class _Load:
             raise
         except Exception as error:
             if is_transient(error):
-                raise _TryAgain(_said(error)) from error
+                raise _TryAgain(said_by_google(error)) from error
             if isinstance(error, GoogleAPICallError | GoogleAuthError):
-                raise self._refusal(_said(error)) from error
+                raise self._refusal(said_by_google(error)) from error
             raise
 
     def _refusal(self, said: str) -> LoadRefused:
@@ -462,11 +484,3 @@ def _job_config(load: _Load, labels: Mapping[str, str]) -> bigquery.LoadJobConfi
     if any(column.field_type == "BIGNUMERIC" for column in load.schema):  # else Parquet's decimals are NUMERIC
         config.decimal_target_types = [bigquery.DecimalTargetType.NUMERIC, bigquery.DecimalTargetType.BIGNUMERIC]
     return config
-
-
-def _said(error: Exception) -> str:
-    """What BigQuery said, without the address that was asked; else the whole error."""
-    first = next(iter(getattr(error, "errors", None) or ()), None)
-    if isinstance(first, Mapping) and first.get("message"):
-        return f"{first['message']} ({first.get('reason', getattr(error, 'code', ''))})"
-    return f"{type(error).__name__}: {error}"

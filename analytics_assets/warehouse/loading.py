@@ -1,18 +1,20 @@
 """Raw days on BigQuery: kept in the lake as everywhere, and loaded from there into native tables, a day a partition."""
 
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+import logging
+import os
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import date
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from dagster import OutputContext
 from google.cloud import bigquery
 
+from analytics_assets.failures import is_transient
 from analytics_assets.settings import Settings
 from analytics_assets.versions import RAW_PREFIX, Builds
-from analytics_assets.warehouse.lake import LakeDay, ParquetByDay
-from analytics_assets.warehouse.load_jobs import Loaded, day_file, job_id_of, load_day, raw_schema
+from analytics_assets.warehouse.lake import LakeDay, NotDelivered, ParquetByDay
+from analytics_assets.warehouse.load_jobs import Loaded, day_file, job_id_of, load_day, make_dataset, raw_schema
 from analytics_assets.warehouse.on_bigquery import RAW_SCHEMA, BigQueryApi, api_of, dataset_of, place_of
 
 AT_ONCE = 8
@@ -21,9 +23,14 @@ AT_ONCE = 8
 PATIENCE_SECONDS = 600.0
 """So long one day is tried for."""
 
+logger = logging.getLogger(__name__)
+
 
 class LoadedByDay(ParquetByDay):
-    """The lake, from which each day of a run is loaded into the table of its asset."""
+    """The lake, from which each day of a run is loaded into the table of its asset.
+
+    What is loaded is recorded beside what models make of it, since another warehouse knows nothing of it.
+    """
 
     api: BigQueryApi
     dataset: str
@@ -43,23 +50,25 @@ class LoadedByDay(ParquetByDay):
         )
 
     def deliver(self, context: OutputContext, asset: str, days: Mapping[str, LakeDay]) -> None:
-        """Loads the days, each in one job, whole or not at all.
+        """Loads the days, each in one job, whole or not at all, and records them once all of them are loaded.
 
         Raises:
-            LoadRefused, LoadUnavailable: a day could not be loaded; others may have been.
+            NotDelivered: some days could not be loaded.
+            LoadRefused, LoadUnavailable: there is no dataset to load them into.
         """
-        with self.api.get_client() as client, TemporaryDirectory(dir=self.folder) as folder:
-            place = bigquery.Dataset(f"{self.api.project}.{self.dataset}")
-            place.location = self.api.location
-            client.create_dataset(place, exists_ok=True)
-            table = f"{self.api.project}.{self.dataset}.{asset}"
-            run, retry = context.run_id, context.step_context.previous_attempt_count
+        records = Builds(Path(self.records_folder))
+        builds = {date.fromisoformat(day): lake_day.build for day, lake_day in days.items()}
+        records.forget(asset, builds)
+        dataset = f"{self.api.project}.{self.dataset}"
+        table, run, retry = f"{dataset}.{asset}", context.run_id, context.step_context.previous_attempt_count
+        with self.api.get_client() as client:  # one for all threads, which Google's documentation allows
+            make_dataset(client, dataset)
 
-            def load(day: str, lake_day: LakeDay) -> Loaded:
-                return self._load(client, Path(folder), table, asset, day, lake_day, run, retry)
+            def load(day: str) -> Loaded:
+                return self._load(client, table, asset, day, days[day], run, retry)
 
-            with ThreadPoolExecutor(AT_ONCE) as pool:
-                loaded = list(pool.map(load, days.keys(), days.values()))
+            loaded = load_all(load, days, asset)
+        records.record(asset, builds)
         context.add_output_metadata(
             {"table": table, "load_jobs": len(loaded), "rows_loaded": sum(one.rows for one in loaded)}
         )
@@ -67,7 +76,6 @@ class LoadedByDay(ParquetByDay):
     def _load(
         self,
         client: bigquery.Client,
-        folder: Path,
         table: str,
         asset: str,
         day: str,
@@ -77,9 +85,10 @@ class LoadedByDay(ParquetByDay):
     ) -> Loaded:
         if lake_day.source is None:
             raise ValueError(f"{asset}: the types of its columns are not known; LakeDay.source says them")
-        file, its_day = folder / f"{day}.parquet", date.fromisoformat(day)
-        day_file(self.file(asset, day), its_day, file, lake_day.source)
+        held, its_day = self.file(asset, day), date.fromisoformat(day)
+        file = held.with_name(f".load.{os.getpid()}.tmp")  # after a kill, who writes the day again sweeps it away
         try:
+            day_file(held, its_day, file, lake_day.source)
             return load_day(
                 client,
                 file,
@@ -93,8 +102,32 @@ class LoadedByDay(ParquetByDay):
                 expected_rows=lake_day.expected_rows,
             )
         finally:
-            file.unlink()
+            file.unlink(missing_ok=True)
 
-    def records(self) -> Builds:
-        """Beside those of the models, since another warehouse knows nothing of what was loaded into this one."""
-        return Builds(Path(self.records_folder))
+
+def load_all(load: Callable[[str], Loaded], days: Iterable[str], asset: str) -> list[Loaded]:
+    """Loads some days, several at a time. A day that is refused holds up no other.
+
+    Raises:
+        NotDelivered: some days were not loaded. When BigQuery cannot be had for one of them, no other is begun.
+    """
+    loaded: dict[str, Loaded] = {}
+    failed: dict[str, Exception] = {}
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        loads = {pool.submit(load, day): day for day in days}
+        try:
+            for done in as_completed(loads):
+                try:
+                    loaded[loads[done]] = done.result()
+                except Exception as error:
+                    if is_transient(error):
+                        failed = {day: failed.get(day, error) for day in loads.values() if day not in loaded}
+                        break
+                    failed[loads[done]] = error
+                else:
+                    logger.info(f"{asset}: {len(loaded):,} of {len(loads):,} days are loaded")
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+    if failed:
+        raise NotDelivered(failed)
+    return list(loaded.values())

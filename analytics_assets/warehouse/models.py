@@ -180,7 +180,7 @@ def _build(
         for name, days in plan.items():
             attempts.begin(name, days, context.run_id)
             builds.forget(name, days)
-        warehouse.see_that_it_is_free()
+        warehouse.see_that_it_can_be_written()
         run = run_dbt(_build_arguments(list(plan)), settings, sources, None if window == WHOLE else window)
         with warehouse.reading() as reader:
             failing = {

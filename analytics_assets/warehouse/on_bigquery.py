@@ -10,13 +10,15 @@ from typing import Any
 import polars as pl
 from dagster import ConfigurableIOManager
 from dagster_gcp import BigQueryResource
-from google.api_core.exceptions import NotFound
+from google.api_core.exceptions import GoogleAPICallError, NotFound
 from google.auth.credentials import AnonymousCredentials
+from google.auth.exceptions import GoogleAuthError
 from google.cloud import bigquery
 from google.oauth2.service_account import Credentials
 
+from analytics_assets.failures import said_by_google, sentence
 from analytics_assets.settings import BigQuery, Settings
-from analytics_assets.warehouse.warehouse import NotMade, Reader, Rows, Warehouse
+from analytics_assets.warehouse.warehouse import CannotRead, NotMade, Reader, Rows, Warehouse
 
 RAW_SCHEMA = "raw"
 
@@ -29,19 +31,33 @@ class BigQueryApi(BigQueryResource):
 
     @contextmanager
     def get_client(self) -> Iterator[bigquery.Client]:
-        """A client, which is closed when the block ends."""
+        """A client, which is closed when the block ends.
+
+        Raises:
+            CannotRead: there is no key, or none in the file.
+        """
         if self.api_endpoint:
             options = {"api_endpoint": self.api_endpoint}
             client = bigquery.Client(
                 self.project, AnonymousCredentials(), location=self.location, client_options=options
             )
         elif self.key_file:
-            key = Credentials.from_service_account_file(self.key_file)
-            client = bigquery.Client(self.project, key, location=self.location)
+            client = bigquery.Client(self.project, _key_in(self.key_file), location=self.location)
         else:
-            client = bigquery.Client(self.project, location=self.location)
+            try:
+                client = bigquery.Client(self.project, location=self.location)
+            except GoogleAuthError as error:
+                raise CannotRead(sentence(said_by_google(error))) from error
         with client:
             yield client
+
+
+def _key_in(file: str) -> Credentials:
+    try:
+        return Credentials.from_service_account_file(file)
+    except (OSError, ValueError) as error:
+        why = "there is no such file" if isinstance(error, FileNotFoundError) else str(error)
+        raise CannotRead(f"ANALYTICS_BIGQUERY__KEY_FILE={file} holds no key of a service account: {why}") from error
 
 
 def api_of(settings: Settings) -> BigQueryApi:
@@ -80,29 +96,36 @@ class BigQueryReader(Reader):
         self._client, self._maximum = client, maximum_bytes_billed
 
     def rows(self, sql: str) -> Rows:
-        found = self._query(sql)
-        return Rows([field.name for field in found.schema], [tuple(row.values()) for row in found])
+        with _told_plainly():
+            found = self._query(sql)
+            return Rows([field.name for field in found.schema], [tuple(row.values()) for row in found])
 
     def frame(self, sql: str) -> pl.DataFrame:
-        frame = pl.from_arrow(self._query(sql).to_arrow(create_bqstorage_client=False))
+        with _told_plainly():
+            frame = pl.from_arrow(self._query(sql).to_arrow(create_bqstorage_client=False))
         assert isinstance(frame, pl.DataFrame)
         return frame
 
     def bytes_read(self, sql: str) -> int:
         config = bigquery.QueryJobConfig(dry_run=True, use_query_cache=False)  # which costs nothing
-        try:
+        with _told_plainly():
             return int(self._client.query(sql, config).total_bytes_processed or 0)
-        except NotFound as error:
-            raise NotMade(error.message) from error
 
     def _query(self, sql: str) -> Any:
         config = bigquery.QueryJobConfig()
         if self._maximum is not None:
             config.maximum_bytes_billed = self._maximum
-        try:
-            return self._client.query_and_wait(sql, job_config=config)
-        except NotFound as error:
-            raise NotMade(error.message) from error
+        return self._client.query_and_wait(sql, job_config=config)
+
+
+@contextmanager
+def _told_plainly() -> Iterator[None]:
+    try:
+        yield
+    except NotFound as error:
+        raise NotMade(said_by_google(error)) from error
+    except (GoogleAPICallError, GoogleAuthError) as error:
+        raise CannotRead(sentence(said_by_google(error))) from error
 
 
 class BigQueryWarehouse(Warehouse):
@@ -118,8 +141,9 @@ class BigQueryWarehouse(Warehouse):
         with api_of(self.settings).get_client() as client:
             yield BigQueryReader(client, place_of(self.settings).maximum_bytes_billed)
 
-    def see_that_it_is_free(self) -> None:
-        pass  # it always is
+    def see_that_it_can_be_written(self) -> None:
+        with api_of(self.settings).get_client():
+            pass  # nobody is asked: the key is read
 
     def pool(self, domain: str) -> str:
         # Tables of one domain are written by one run at a time, so that what is recorded of a day is what it holds.

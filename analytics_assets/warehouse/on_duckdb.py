@@ -56,7 +56,7 @@ class DuckDBWarehouse(Warehouse):
         with duckdb.connect(str(file), read_only=True, config={"memory_limit": limit}) as connection:
             yield DuckDBReader(connection)
 
-    def see_that_it_is_free(self) -> None:
+    def see_that_it_can_be_written(self) -> None:
         if self.settings.warehouse_file.exists():
             duckdb.connect(str(self.settings.warehouse_file)).close()
 

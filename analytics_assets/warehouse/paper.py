@@ -108,7 +108,9 @@ def measure(settings: Settings, manifest: Mapping[str, Any], sources: Iterable[S
     """
     found: dict[str, Table] = {}
     if not settings.warehouse_file.exists():
-        raise ValueError("nothing is made yet in DuckDB; run `analytics-assets materialize --new` first")
+        raise ValueError(
+            "nothing is made in DuckDB; `analytics-assets materialize --new` does that, with ANALYTICS_WAREHOUSE=duckdb"
+        )
     with duckdb.connect(str(settings.warehouse_file), read_only=True) as connection:
         for source in sources:
             name = RAW_PREFIX + source.name

@@ -21,6 +21,10 @@ class NotMade(Exception):
     """A table or view that is read was never made."""
 
 
+class CannotRead(Exception):
+    """The warehouse cannot be reached, or refuses what it was asked; the message says why."""
+
+
 @dataclass(frozen=True)
 class Rows:
     """What a query gave.
@@ -43,7 +47,7 @@ class Rows:
 class Reader(ABC):
     """An open connection that reads.
 
-    Its methods raise NotMade when a table is not there.
+    Its methods raise NotMade when a table is not there, and CannotRead when it may not be read, or not now.
     """
 
     @abstractmethod
@@ -86,11 +90,12 @@ class Warehouse(ABC):
 
         Raises:
             NotMade: there is no warehouse yet.
+            CannotRead: who asks is not known to it.
         """
 
     @abstractmethod
-    def see_that_it_is_free(self) -> None:
-        """Fails at once where another program keeps runs from writing, and dbt would go on trying for minutes."""
+    def see_that_it_can_be_written(self) -> None:
+        """Fails at once, and says why, where dbt would try for minutes, or say less: a lock, a key that is none."""
 
     @abstractmethod
     def pool(self, domain: str) -> str:
