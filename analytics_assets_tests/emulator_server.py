@@ -7,38 +7,56 @@ import io
 import re
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 _TYPES = {"STRING": "varchar", "INTEGER": "bigint", "FLOAT": "double", "BOOLEAN": "boolean", "DATE": "date"}
 _TYPES |= {"TIMESTAMP": "timestamptz", "NUMERIC": "decimal(38, 9)"}
 DAY_COLUMN = "_day"
 
 
+class Refused(NamedTuple):
+    """What the emulator refuses although BigQuery can do it."""
+
+    pattern: str
+    instead: str
+    statement: str
+    reason: str
+
+
 REFUSED = (
-    (
+    Refused(
         r"create or replace table function .*",
         "select 1",
-        "CREATE TABLE FUNCTION: it knows no functions; its query is run with values for the arguments instead.",
+        "`CREATE TABLE FUNCTION`",
+        "It knows no functions; the query of the function is run with days in the place of its arguments.",
     ),
-    (
+    Refused(
         r"format\('%\.17g', ([`\w]+)\)",
         r"cast(\1 as string)",
-        "FORMAT of fractions: ties are told apart by another text.",
+        "`FORMAT('%.17g', …)`",
+        "It knows few formats; fractions are told apart by another text, so that of rows that tie in all but a "
+        "fraction another may win.",
     ),
-    (r", wide_number_mode => 'round'", "", "PARSE_JSON's wide_number_mode: it knows no arguments by name."),
-    (
+    Refused(
+        r", wide_number_mode => 'round'",
+        "",
+        "`PARSE_JSON(…, wide_number_mode => 'round')`",
+        "It knows no arguments by name; numbers of more digits than a fraction holds are not tried.",
+    ),
+    Refused(
         r"alter table \S+\s+set options \(partition_expiration_days.*",
         "select 1",
-        "ALTER TABLE … SET OPTIONS(partition_expiration_days): likewise.",
+        "`ALTER TABLE … SET OPTIONS (partition_expiration_days = …)`",
+        "It keeps no such option, and deletes no partition.",
     ),
-    (
+    Refused(
         r"require_partition_filter\s*=\s*True\s*,?",
         "",
-        "OPTIONS(require_partition_filter): it keeps no options but labels.",
+        "`OPTIONS (require_partition_filter = true)`",
+        "It keeps no such option; that every statement of a run names its days is not shown by it.",
     ),
 )
-"""What it refuses although BigQuery can do it: a pattern, what stands there instead, and the reason."""
-
+"""Each with what stands there instead when a statement is run; docs/bigquery.md names them, too."""
 
 FLAGS = re.IGNORECASE | re.DOTALL
 """How the patterns are meant."""
@@ -94,8 +112,8 @@ def serve() -> None:
     def without_what_it_refuses(self: Pipeline, session: Session, sql: str, params: Any = None) -> Any:
         """Runs a statement, and keeps it as it was asked."""
         asked.append(sql)
-        for pattern, instead, _ in REFUSED:
-            sql = re.sub(pattern, instead, sql, flags=FLAGS)
+        for refused in REFUSED:
+            sql = re.sub(refused.pattern, refused.instead, sql, flags=FLAGS)
         return execute(self, session, sql, params)
 
     patched: dict[str, Any] = {}
