@@ -67,11 +67,13 @@ def project(
         yield project
 
 
-def pull(project: BigQueryProject) -> None:
+def pull(project: BigQueryProject, *models: str) -> None:
+    """Pulls, and makes all models that change by that, or some."""
     runner = project.runner()
     runner.pull({CAMPAIGNS_EXTRACT.asset})
+    project.land()
+    runner.settle({"raw_campaigns", *(models or project.models)})
     assert runner.outcome.failures == []
-    project.settle()
 
 
 @pytest.fixture
@@ -227,7 +229,7 @@ def test_the_watermark_reads_only_the_partitions_that_were_made_anew(
         record = next(one for one in api.visible() if one["metrics"][0]["date"] == str(the_day))
         now = datetime.now(UTC) + timedelta(minutes=the_day.day)
         api.records.append({**record, "last_updated_at": f"{now:%Y-%m-%dT%H:%M:%SZ}"})
-    pull(project)
+    pull(project, "src_campaigns", "stg_campaigns")
     expected, asked = of_whole_table(project), len(proxy.requests)
     assert newest_change(CAMPAIGNS_EXTRACT, project.settings) == expected
     assert days_asked(proxy, asked) == [set(changed)]
