@@ -7,6 +7,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import reduce
@@ -37,6 +38,8 @@ from analytics_assets.operate.launcher import PID_TAG
 from analytics_assets.partitions import WHOLE, Window, contiguous, partitioned_days
 from analytics_assets.settings import Settings
 from analytics_assets.versions import Offsets, builds_of, lookups_by_asset, upstream_by_asset, views_by_asset
+from analytics_assets.warehouse.models import forget_dropped_tables
+from analytics_assets.warehouse.warehouse import CannotRead
 
 logger = logging.getLogger(__name__)
 
@@ -212,6 +215,7 @@ class Runner:
             Whether all of them succeeded.
         """
         runs = list(plan)
+        self._forget_dropped_tables({name for run in runs for name in run.assets})
         failed = self._load_lookups({name for run in runs for name in run.assets})
         for run in runs:
             reads = {name: {*self.upstream[name], *self.lookups.get(name, ())} for name in run.assets}
@@ -220,6 +224,10 @@ class Runner:
             if assets and not self._execute(assets, run.window, tags):
                 failed |= set(assets)
         return not failed
+
+    def _forget_dropped_tables(self, names: Set[str]) -> None:
+        with suppress(CannotRead):  # each step that cannot read says so, with its days
+            forget_dropped_tables(names, self._settings)
 
     def _load_lookups(self, names: Set[str]) -> set[str]:
         """Loads what is not there of the lookups that some assets read; gives those that could not be loaded."""
@@ -269,6 +277,7 @@ class Runner:
         if not names:
             return
         names = names | self._lookups_of(names)
+        self._forget_dropped_tables(names)
         Attempts(self._settings.lake_dir).wake(names - self.extracts)
         given_up: set[tuple[str, date]] = set()
         while plan := self._tick(names, given_up):

@@ -14,6 +14,8 @@ from pydantic import AfterValidator, BaseModel, Field, SecretStr, model_validato
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
+DEVELOPER_PREFIX = "dbt_"
+"""Begins the name of a developer's own schema, and of the folder with the records of it."""
 
 
 def _from_project_dir(path: Path) -> Path:
@@ -74,7 +76,9 @@ class BigQuery(BaseModel, frozen=True, extra="forbid"):
         pattern=r"^[A-Za-z0-9_]+$",
         description="Begins the names of the datasets: analytics_raw, analytics_marts, …",
     )
-    location: str = Field("EU", description="Where the datasets are made; a dataset stays where it was made.")
+    location: str = Field(
+        "EU", pattern=r"^[A-Za-z0-9-]+$", description="Where the datasets are made; a dataset stays where it was made."
+    )
     key_file: ProjectPath | None = Field(
         None,
         description="The key of a service account; without it Google's application default credentials are used.",
@@ -204,11 +208,17 @@ class Settings(BaseSettings):
     @property
     def warehouse_dir(self) -> Path:
         """The warehouse where it is DuckDB; of either, the records of what is built in it, and what dbt compiled."""
-        folder, own = self.data_dir / "warehouse", f"dbt_{self.user}"
+        folder, own = self.data_dir / "warehouse", f"{DEVELOPER_PREFIX}{self.user}"
         if self.bigquery is None or self.warehouse == "duckdb":
             return folder if self.dbt_target == "prod" else folder / own
-        dataset = self.bigquery.dataset if self.dbt_target == "prod" else own
-        return folder / "bigquery" / f"{self.bigquery.project.replace(':', '.')}.{dataset}"
+        place, dataset = self.bigquery, self.bigquery.dataset if self.dbt_target == "prod" else own
+        parts = [
+            place.project.replace(":", "."),
+            dataset,
+            place.location,
+            *(["emulator"] if place.api_endpoint else []),
+        ]
+        return folder / "bigquery" / ".".join(parts)
 
     @property
     def warehouse_file(self) -> Path:

@@ -23,7 +23,7 @@ from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGra
 
 from analytics_assets.files import open_sqlite
 from analytics_assets.partitions import EVER, WHOLE, Window
-from analytics_assets.settings import Settings
+from analytics_assets.settings import DEVELOPER_PREFIX, Settings
 
 _SCHEMA = """
 create table if not exists builds (
@@ -92,10 +92,17 @@ class Builds:
         return not self._guarded.exists() or self._guarded.stat().st_size <= EMPTY_DATABASE_BYTES
 
     def forget_what_is_gone(self) -> None:
-        """Drops the records of a database that was deleted; to be called before a new one is made."""
-        if self._guarded_is_gone() and self._file.exists():
-            with open_sqlite(self._file, _SCHEMA) as connection:
-                connection.execute("delete from builds")
+        """Drops the records of a database that was deleted; to be called before a new one is made.
+
+        A developer's records lie in a folder below: they are of the same file, and are not to outlive it either.
+        """
+        if self._guarded is None or not self._guarded_is_gone():
+            return
+        folder = self._guarded.parent
+        for file in (folder / self._file.name, *folder.glob(f"{DEVELOPER_PREFIX}*/{self._file.name}")):
+            if file.exists():
+                with open_sqlite(file, _SCHEMA) as connection:
+                    connection.execute("delete from builds")
 
     def forget(self, asset: str, days: Iterable[date]) -> None:
         """Drops the records of days that are about to be written: what they hold is unknown until it is recorded."""
@@ -107,6 +114,13 @@ class Builds:
                 "delete from builds where asset = ? and day = ?", [(asset, day.isoformat()) for day in days]
             )
             connection.execute("commit")
+
+    def forget_all(self, asset: str) -> None:
+        """Drops all records of an asset, whose table is gone."""
+        if self._nothing_is_built():
+            return
+        with open_sqlite(self._file, _SCHEMA) as connection:
+            connection.execute("delete from builds where asset = ?", (asset,))
 
     def record(self, asset: str, built: Mapping[date, Build]) -> None:
         """Records days after they were written; a kill in between only means that they are built once more."""

@@ -17,7 +17,7 @@ from analytics_assets.partitions import Window
 from analytics_assets.settings import Settings
 from analytics_assets.warehouse.dbt import load_manifest, run_dbt
 from analytics_assets.warehouse.load_jobs import raw_schema
-from analytics_assets.warehouse.on_bigquery import api_of, raw_table
+from analytics_assets.warehouse.on_bigquery import RAW_SCHEMA, api_of, dataset_of
 from analytics_assets_tests.emulator import emulating
 from analytics_assets_tests.inline import SOURCES, settings_on
 
@@ -69,7 +69,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
             for source in SOURCES:
                 schema, file = raw_schema(source), folder / "no_rows.parquet"
                 pl.DataFrame({column.name: [] for column in schema}).write_parquet(file)
-                table = raw_table(settings, f"raw_{source.name}")
+                table = f"a-project.{dataset_of(settings, RAW_SCHEMA)}.raw_{source.name}"
                 emulator.load(client, file, table, WINDOW.start, schema, job_id="a-job")
         for arguments in (["seed"], ["run"]):
             assert run_dbt(arguments, settings, SOURCES, WINDOW).failures == {}

@@ -112,7 +112,7 @@ def test_every_day_of_every_source_holds_in_bigquery_what_it_holds_in_the_lake(t
         said = {name: entry.value for name, entry in event.asset_materialization.metadata.items()}
         assert (said["table"], said["load_jobs"]) == (f"a-project.analytics_raw.{asset}", 5)
         assert said["rows_loaded"] == lake.height
-    (made,) = api.asked("POST projects/a-project/datasets")
+    (made,) = [asked for asked in api.asked("POST projects/a-project/datasets") if asked.path.endswith("/datasets")]
     assert made.body["location"] == "europe-west3"
     assert {job["jobReference"]["location"] for job in api.jobs.values()} == {"europe-west3"}
     assert len(api.jobs) == 5 * len(raw_assets(project))
@@ -125,12 +125,40 @@ def test_a_late_file_loads_its_day_again_and_asks_for_nothing_else(on_bigquery: 
     before = {the_day: held(api, the_day) for the_day in ALL_DAYS}
     on_bigquery.drop("consent_events", "events-late.csv", HEADER + event("late", day(1)))
     assert load(on_bigquery).outcome.made == {EVENTS: {day(1): before[day(1)].height + 1}}
-    assert said(api, asked) == ["GET datasets/analytics_raw", f"load {EVENTS}${day(1):%Y%m%d}"]
+    assert said(api, asked) == [
+        "GET datasets/analytics_raw",
+        "GET datasets/analytics_raw/tables",
+        f"GET datasets/analytics_raw/tables/{EVENTS}",
+        f"load {EVENTS}${day(1):%Y%m%d}",
+    ]
     changed = [the_day for the_day in ALL_DAYS if not held(api, the_day).equals(before[the_day])]
     assert changed == [day(1)]
     asked = len(api.requests)
     assert load(on_bigquery).outcome.made == {}
-    assert len(api.requests) == asked
+    assert said(api, asked) == ["GET datasets/analytics_raw/tables"], "whether the tables are still there"
+
+
+def test_days_of_a_table_that_somebody_dropped_are_loaded_again(on_bigquery: Project, api: BigQueryApi) -> None:
+    on_bigquery.drop("consent_events", "events-1.csv", HEADER + event("a", day(1)) + event("b", day(2)))
+    load(on_bigquery)
+    del api.tables[f"analytics_raw.{EVENTS}"]
+    on_bigquery.drop("consent_events", "events-late.csv", HEADER + event("late", day(1)))
+    load(on_bigquery)
+    assert (ids(api, day(1)), ids(api, day(2))) == (["a", "late"], ["b"])
+    assert built(on_bigquery) == ALL_DAYS
+
+
+def test_a_table_that_goes_while_a_run_is_under_way_takes_its_records_with_it(
+    on_bigquery: Project, api: BigQueryApi
+) -> None:
+    """The daemon's runs do not look before they are asked for."""
+    on_bigquery.drop("consent_events", "events-1.csv", HEADER + event("a", day(1)) + event("b", day(2)))
+    load(on_bigquery)
+    del api.tables[f"analytics_raw.{EVENTS}"]
+    on_bigquery.runner()._execute([EVENTS], Window.of_days(day(1), day(1)))
+    assert built(on_bigquery) == {day(1)}
+    load(on_bigquery)
+    assert (ids(api, day(1)), ids(api, day(2))) == (["a"], ["b"])
 
 
 def test_a_day_that_has_become_empty_ends_up_empty_and_all_days_are_there_from_the_first(
@@ -148,6 +176,8 @@ def test_a_day_that_has_become_empty_ends_up_empty_and_all_days_are_there_from_t
     assert said(api, asked) == [
         f"DELETE {of_table}${day(1):%Y%m%d}",
         "GET datasets/analytics_raw",
+        "GET datasets/analytics_raw/tables",
+        f"GET {of_table}",
         f"GET {of_table}",
         f"load {EVENTS}${day(2):%Y%m%d}",  # what else is in the file has come anew, too
     ]
@@ -170,7 +200,7 @@ def test_each_warehouse_asks_for_what_it_lacks_and_leaves_the_other_alone(on_big
     assert asked_for(on_bigquery) == raw_assets(on_bigquery)
     assert on_bigquery.requested()[EVENTS] == {str(the_day) for the_day in ALL_DAYS}
     load(on_bigquery)
-    folder = on_bigquery.settings.data_dir / "warehouse" / "bigquery" / "a-project.analytics"
+    folder = on_bigquery.settings.data_dir / "warehouse" / "bigquery" / "a-project.analytics.EU.emulator"
     assert folder == on_bigquery.settings.warehouse_dir
     assert (folder / "builds.sqlite").exists()
     assert asked_for(on_bigquery) == asked_for(on_duckdb) == set()

@@ -59,7 +59,7 @@ def _read(extract: Extract, settings: Settings, model: str, windows: list[Window
     changed, pulled = warehouse.quoted(extract.changed), warehouse.quoted(extract.pulled)
     with warehouse.reading() as reader:
         found = reader.rows(
-            f"select {day}, max(least({changed}, {pulled})) as newest from {node['relation_name']}"
+            f"select {day}, max(least(coalesce({changed}, {pulled}), {pulled})) as newest from {node['relation_name']}"
             f" where ({on_days(day, windows)})"
             f" and {pulled} is not null group by {day}"  # what people drop says nothing of what was pulled
         )

@@ -228,11 +228,7 @@ def load_day(
     rows = parquet.read_metadata(file).num_rows
     if rows != expected_rows:
         raise LoadRefused(f"{table} {day}: the file holds {rows} rows instead of {expected_rows}; it was not loaded")
-    partitioning = bigquery.TimePartitioning(
-        type_=bigquery.TimePartitioningType.DAY,
-        field=DAY_COLUMN,
-        expiration_ms=None if expiration_days is None else int(timedelta(days=expiration_days).total_seconds() * 1000),
-    )
+    partitioning = partitioned_by_day(expiration_days)
     load = _Load(client, table, day, list(schema), partitioning, rows, job_id, patience_seconds, pause)
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(_TryAgain),
@@ -275,18 +271,73 @@ def make_dataset(client: bigquery.Client, dataset: str) -> None:
         dataset: as `project.dataset`.
 
     Raises:
-        LoadRefused: it may not be made.
-        LoadUnavailable: BigQuery cannot be asked now.
+        GoogleAPICallError: it may not be made, or BigQuery cannot be asked now.
     """
     try:
-        try:
-            client.get_dataset(dataset, retry=_ONCE, timeout=_SILENCE_SECONDS)
-        except NotFound:
-            # Another run may make it at the same time.
-            client.create_dataset(dataset, exists_ok=True, retry=_ONCE, timeout=_SILENCE_SECONDS)
+        client.get_dataset(dataset, retry=_ONCE, timeout=_SILENCE_SECONDS)
+    except NotFound:
+        # Another run may make it at the same time.
+        client.create_dataset(dataset, exists_ok=True, retry=_ONCE, timeout=_SILENCE_SECONDS)
+
+
+@contextmanager
+def told_plainly(what: str) -> Iterator[None]:
+    """Says of what an error is, and whether it may pass.
+
+    Raises:
+        LoadRefused: it will not pass by itself.
+        LoadUnavailable: it may.
+    """
+    try:
+        yield
     except Exception as error:
         refused = LoadUnavailable if is_transient(error) else LoadRefused
-        raise refused(sentence(f"{dataset}: {said_by_google(error)}")) from error
+        raise refused(sentence(f"{what}: {said_by_google(error)}")) from error
+
+
+def partitioned_by_day(expiration_days: float | None) -> bigquery.TimePartitioning:
+    """Partitions by the day of the rows, which are dropped when they are so old; None keeps all."""
+    return bigquery.TimePartitioning(
+        type_=bigquery.TimePartitioningType.DAY,
+        field=DAY_COLUMN,
+        expiration_ms=None if expiration_days is None else int(timedelta(days=expiration_days).total_seconds() * 1000),
+    )
+
+
+def make_table(
+    client: bigquery.Client,
+    table: str,
+    schema: Sequence[bigquery.SchemaField],
+    partitioning: bigquery.TimePartitioning,
+) -> bool:
+    """Sees that a table is there, with all columns, and drops days at the age that is asked for, where one is.
+
+    Several load jobs that made it, or added a column to it, at the same time would hinder each other.
+
+    Returns:
+        Whether it was not there.
+
+    Raises:
+        GoogleAPICallError: it cannot be made or changed.
+    """
+    try:
+        held = client.get_table(table, retry=_ONCE, timeout=_SILENCE_SECONDS)
+    except NotFound:
+        new = bigquery.Table(table, schema=list(schema))
+        new.time_partitioning = partitioning
+        client.create_table(new, exists_ok=True, retry=_ONCE, timeout=_SILENCE_SECONDS)
+        return True
+    names, changed = {column.name.lower() for column in held.schema}, []
+    if lacking := [column for column in schema if column.name.lower() not in names]:
+        held.schema = [*held.schema, *lacking]
+        changed.append("schema")
+    age = held.time_partitioning.expiration_ms if held.time_partitioning else None
+    if partitioning.expiration_ms not in (None, age):
+        held.time_partitioning = partitioning
+        changed.append("time_partitioning")
+    if changed:
+        client.update_table(held, changed, retry=_ONCE, timeout=_SILENCE_SECONDS)
+    return False
 
 
 class _TryAgain(Exception):
@@ -359,7 +410,7 @@ class _Load:
         """
         self.tries += 1
         with self._judged():
-            self._make_table()
+            make_table(self.client, self.table, self.schema, self.partitioning)
             self.client.delete_table(self.partition, retry=_ONCE, timeout=_SILENCE_SECONDS, not_found_ok=True)
         return Loaded(None, 0, 0, 0, None, self.tries)
 
@@ -449,23 +500,6 @@ class _Load:
 
     def _refusal(self, said: str) -> LoadRefused:
         return LoadRefused(sentence(f"{self.table} {self.day} keeps the rows that it had: {said}"))
-
-    def _make_table(self) -> None:
-        """Sees that the table is there, with all columns."""
-        try:
-            held = self.client.get_table(self.table, retry=_ONCE, timeout=_SILENCE_SECONDS)
-        except NotFound:
-            new = bigquery.Table(self.table, schema=self.schema)
-            new.time_partitioning = self.partitioning
-            try:
-                self.client.create_table(new, retry=_ONCE, timeout=_SILENCE_SECONDS)
-            except Conflict as error:
-                raise _TryAgain("another run made the table at the same time") from error
-            return
-        names = {column.name.lower() for column in held.schema}
-        if lacking := [column for column in self.schema if column.name.lower() not in names]:
-            held.schema = [*held.schema, *lacking]
-            self.client.update_table(held, ["schema"], retry=_ONCE, timeout=_SILENCE_SECONDS)
 
 
 def _job_config(load: _Load, labels: Mapping[str, str]) -> bigquery.LoadJobConfig:

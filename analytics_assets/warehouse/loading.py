@@ -11,10 +11,21 @@ from dagster import OutputContext
 from google.cloud import bigquery
 
 from analytics_assets.failures import is_transient
+from analytics_assets.ingest.source import Source
 from analytics_assets.settings import Settings
 from analytics_assets.versions import RAW_PREFIX, Builds
 from analytics_assets.warehouse.lake import LakeDay, NotDelivered, ParquetByDay
-from analytics_assets.warehouse.load_jobs import Loaded, day_file, job_id_of, load_day, make_dataset, raw_schema
+from analytics_assets.warehouse.load_jobs import (
+    Loaded,
+    day_file,
+    job_id_of,
+    load_day,
+    make_dataset,
+    make_table,
+    partitioned_by_day,
+    raw_schema,
+    told_plainly,
+)
 from analytics_assets.warehouse.on_bigquery import RAW_SCHEMA, BigQueryApi, api_of, dataset_of, place_of
 
 AT_ONCE = 8
@@ -62,7 +73,12 @@ class LoadedByDay(ParquetByDay):
         dataset = f"{self.api.project}.{self.dataset}"
         table, run, retry = f"{dataset}.{asset}", context.run_id, context.step_context.previous_attempt_count
         with self.api.get_client() as client:  # one for all threads, which Google's documentation allows
-            make_dataset(client, dataset)
+            with told_plainly(dataset):
+                make_dataset(client, dataset)
+            with told_plainly(table):
+                schema = raw_schema(_source_of(asset, next(iter(days.values()))))
+                if make_table(client, table, schema, partitioned_by_day(self.expiration_days)):
+                    records.forget_all(asset)  # somebody dropped it: its other days are to be loaded again, too
 
             def load(day: str) -> Loaded:
                 return self._load(client, table, asset, day, days[day], run, retry)
@@ -83,18 +99,17 @@ class LoadedByDay(ParquetByDay):
         run_id: str,
         retry_number: int,
     ) -> Loaded:
-        if lake_day.source is None:
-            raise ValueError(f"{asset}: the types of its columns are not known; LakeDay.source says them")
+        source = _source_of(asset, lake_day)
         held, its_day = self.file(asset, day), date.fromisoformat(day)
         file = held.with_name(f".load.{os.getpid()}.tmp")  # after a kill, who writes the day again sweeps it away
         try:
-            day_file(held, its_day, file, lake_day.source)
+            day_file(held, its_day, file, source)
             return load_day(
                 client,
                 file,
                 table,
                 its_day,
-                raw_schema(lake_day.source),
+                raw_schema(source),
                 job_id=job_id_of(table, its_day, lake_day.build.version, run_id, retry_number),
                 labels={"layer": "raw", "source": asset.removeprefix(RAW_PREFIX)},
                 expiration_days=self.expiration_days,
@@ -103,6 +118,12 @@ class LoadedByDay(ParquetByDay):
             )
         finally:
             file.unlink(missing_ok=True)
+
+
+def _source_of(asset: str, lake_day: LakeDay) -> Source:
+    if lake_day.source is None:
+        raise ValueError(f"{asset}: the types of its columns are not known; LakeDay.source says them")
+    return lake_day.source
 
 
 def load_all(load: Callable[[str], Loaded], days: Iterable[str], asset: str) -> list[Loaded]:

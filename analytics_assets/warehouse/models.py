@@ -181,6 +181,7 @@ def _build(
             attempts.begin(name, days, context.run_id)
             builds.forget(name, days)
         warehouse.see_that_it_can_be_written()
+        forget_dropped_tables(specs, settings)
         run = run_dbt(_build_arguments(list(plan)), settings, sources, None if window == WHOLE else window)
         with warehouse.reading() as reader:
             failing = {
@@ -225,6 +226,12 @@ def _build(
             retry_number=context.retry_number,
             wait_seconds=settings.retry_wait_seconds,
         )
+
+
+def forget_dropped_tables(names: Iterable[str], settings: Settings) -> None:
+    """Drops all records of tables that are not there: a run makes its own days of them, and the others must follow."""
+    for name in warehouse_of(settings).lacking(names):
+        builds_of(name, settings).forget_all(name)
 
 
 def _see_that_lookups_are_loaded(

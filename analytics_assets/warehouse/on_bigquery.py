@@ -3,7 +3,8 @@
 Raw days lie in the lake as with DuckDB, and are loaded from there into native tables.
 """
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,10 +18,15 @@ from google.cloud import bigquery
 from google.oauth2.service_account import Credentials
 
 from analytics_assets.failures import said_by_google, sentence
-from analytics_assets.settings import BigQuery, Settings
+from analytics_assets.settings import DEVELOPER_PREFIX, BigQuery, Settings
+from analytics_assets.versions import RAW_PREFIX
+from analytics_assets.warehouse.dbt import load_manifest
 from analytics_assets.warehouse.warehouse import CannotRead, NotMade, Reader, Rows, Warehouse
 
 RAW_SCHEMA = "raw"
+
+HOLD_ROWS = ("incremental", "seed")
+"""Materializations that are tables."""
 
 
 class BigQueryApi(BigQueryResource):
@@ -85,7 +91,7 @@ def place_of(settings: Settings) -> BigQuery:
 def dataset_of(settings: Settings, layer: str) -> str:
     """The dataset of a layer: one each in production, one for everything of a developer's."""
     if settings.dbt_target == "dev":
-        return f"dbt_{settings.user}"
+        return f"{DEVELOPER_PREFIX}{settings.user}"
     return f"{place_of(settings).dataset}_{layer}"
 
 
@@ -144,6 +150,25 @@ class BigQueryWarehouse(Warehouse):
     def see_that_it_can_be_written(self) -> None:
         with api_of(self.settings).get_client():
             pass  # nobody is asked: the key is read
+
+    def lacking(self, names: Iterable[str]) -> set[str]:
+        """Somebody may drop a table, or a dataset: a run would make it anew with its own days alone."""
+        nodes = {node["name"]: node for node in load_manifest(self.settings)["nodes"].values()}
+        raw = dataset_of(self.settings, RAW_SCHEMA)
+        datasets: dict[str, set[str]] = defaultdict(set)
+        for name in names:
+            if name.startswith(RAW_PREFIX):
+                datasets[raw].add(name)
+            elif name in nodes and nodes[name]["config"]["materialized"] in HOLD_ROWS:
+                datasets[nodes[name]["schema"]].add(name)
+        found: set[str] = set()
+        with api_of(self.settings).get_client() as client, _told_plainly():
+            for dataset, wanted in datasets.items():
+                try:
+                    found |= wanted - {table.table_id for table in client.list_tables(dataset)}
+                except NotFound:
+                    found |= wanted
+        return found
 
     def pool(self, domain: str) -> str:
         # Tables of one domain are written by one run at a time, so that what is recorded of a day is what it holds.

@@ -1,6 +1,6 @@
 """The warehouse on a laptop: one DuckDB file, which one process at a time may write."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -59,6 +59,9 @@ class DuckDBWarehouse(Warehouse):
     def see_that_it_can_be_written(self) -> None:
         if self.settings.warehouse_file.exists():
             duckdb.connect(str(self.settings.warehouse_file)).close()
+
+    def lacking(self, names: Iterable[str]) -> set[str]:
+        return set()  # a deleted file is noticed by the records themselves
 
     def pool(self, domain: str) -> str:
         return ONE_WRITER

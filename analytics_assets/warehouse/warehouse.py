@@ -4,7 +4,7 @@ DuckDB and BigQuery answer in modules of their own; nothing else in the project 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
@@ -96,6 +96,10 @@ class Warehouse(ABC):
     @abstractmethod
     def see_that_it_can_be_written(self) -> None:
         """Fails at once, and says why, where dbt would try for minutes, or say less: a lock, a key that is none."""
+
+    @abstractmethod
+    def lacking(self, names: Iterable[str]) -> set[str]:
+        """The assets among some of which the table is not there, so that nothing that is recorded of them holds."""
 
     @abstractmethod
     def pool(self, domain: str) -> str:

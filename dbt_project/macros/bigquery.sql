@@ -51,22 +51,42 @@
 {#- The columns of some rows, after those that the table lacks were added to it; nulls in the days that are there. -#}
 {% macro with_new_columns(relation, rows) -%}
     {%- set columns = get_column_schema_from_query(rows) -%}
+    {%- do see_that_contract_holds(columns, rows) -%}
     {%- set known = adapter.get_columns_in_relation(relation) | map(attribute='name') | map('lower') | list -%}
-    {%- set lacking = columns | rejectattr('name', 'in', known) | list -%}
+    {%- set lacking = [] -%}
+    {%- for column in columns if column.name | lower not in known -%}
+        {%- do lacking.append(column) -%}
+    {%- endfor -%}
     {%- if lacking -%}
         {%- do alter_relation_add_remove_columns(relation, lacking, none) -%}
     {%- endif -%}
     {{ return(columns) }}
 {%- endmacro %}
 
-{#- Brings the age at which a table's days are deleted to what the settings say now. -#}
+{#- Fails where the columns of some rows are not those of the model's contract; dbt asks for it only when it makes the
+    table. Its own check, which costs two queries, is called for what it says, once there is something to say. -#}
+{% macro see_that_contract_holds(columns, rows) -%}
+    {%- if config.get('contract').enforced -%}
+        {%- set made, said = {}, {} -%}
+        {%- for column in columns -%}
+            {%- do made.update({column.name | lower: column.data_type | lower}) -%}
+        {%- endfor -%}
+        {%- for name, column in model.columns.items() -%}
+            {%- do said.update({name | lower: type_of(column.data_type) | lower}) -%}
+        {%- endfor -%}
+        {%- if made != said -%}
+            {%- do get_assert_columns_equivalent(rows) -%}
+        {%- endif -%}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- Brings the age at which a table's days are deleted to what the settings say now, where they say one. -#}
 {% macro keep_expiration(relation) -%}
     {%- set wanted = var('partition_expiration_days', none) -%}
-    {%- set partitioning = adapter.get_bq_table(relation).time_partitioning -%}
-    {%- set is = partitioning.expiration_ms / 86400000 if partitioning and partitioning.expiration_ms else none -%}
-    {%- if is != wanted -%}
+    {%- set held = adapter.get_bq_table(relation).time_partitioning -%}
+    {%- if wanted and (not held or held.expiration_ms != wanted * 86400000) -%}
         {%- call statement('expiration') -%}
-            alter table {{ relation }} set options (partition_expiration_days = {{ wanted or 'null' }})
+            alter table {{ relation }} set options (partition_expiration_days = {{ wanted }})
         {%- endcall -%}
     {%- endif -%}
 {%- endmacro %}

@@ -30,7 +30,7 @@
 {#- Each warehouse would read other forms besides, but not the same ones: DuckDB 'infinity' and hours without seconds,
     BigQuery leap seconds and offsets of one digit. -#}
 {% macro pattern_of_time() -%}
-    ^ *(\d{4}-\d\d-\d\d(?:[T ](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:Z| UTC|[+-](?:0\d|1[0-4])(?::?[0-5]\d)?)?)?) *$
+    ^ *(\d{4}-\d\d-\d\d(?:[T ](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:Z| UTC|[+-](?:(?:0\d|1[0-3])(?::?[0-5]\d)?|14(?::?00)?))?)?) *$
 {%- endmacro %}
 
 {% macro default__utc_timestamp(text) -%}
