@@ -19,7 +19,7 @@ from google.cloud import bigquery
 from analytics_assets.partitions import Window
 from analytics_assets.settings import Settings
 from analytics_assets.warehouse.dbt import DBT_PROJECT_DIR
-from analytics_assets.warehouse.on_bigquery import RAW_SCHEMA, api_of, dataset_of
+from analytics_assets.warehouse.on_bigquery import api_of
 from analytics_assets.warehouse.warehouse import Reader, Warehouse, warehouse_of
 from analytics_assets_tests.conftest import test_settings
 from analytics_assets_tests.emulator import emulating
@@ -399,7 +399,7 @@ def tried(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             settings = settings_on(emulator, folder)
             client = stack.enter_context(api_of(settings).get_client())
             client.create_dataset("analytics_raw")
-            table, file = f"a-project.{dataset_of(settings, RAW_SCHEMA)}.raw_companies", folder / "day.parquet"
+            table, file = "a-project.analytics_raw.raw_companies", folder / "day.parquet"
             for day, row in RAW_DAYS.items():
                 row.write_parquet(file)
                 emulator.load(client, file, table, day, RAW_SCHEMA, job_id="a-job")

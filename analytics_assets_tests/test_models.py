@@ -144,3 +144,7 @@ def test_a_developers_schema_has_days_of_its_own(project: Project) -> None:
     assert own.frame("mart_company_daily").equals(project.frame("mart_company_daily"))
     assert project.tables() == before
     assert project.requested() == {}
+
+    project.settings.warehouse_file.unlink()
+    own.settle()
+    assert {"stg_consent_events", "mart_company_daily"} <= project.requested().keys(), "its records outlived the file"
