@@ -29,7 +29,7 @@ dev: install ## the UI, the sensors and the automation, at http://127.0.0.1:3000
 	@DAGSTER_HOME=$$($(BIN)/analytics-assets prepare) && export DAGSTER_HOME && $(BIN)/dagster dev --log-level warning
 
 test: install ## run the tests, on all cores
-	@$(BIN)/pytest -n auto --dist loadgroup --no-loadscope-reorder
+	@$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 browser: ## install what the tests of the dashboard need: Chromium and axe-core
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \

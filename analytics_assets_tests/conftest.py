@@ -41,21 +41,24 @@ settings.register_profile(
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
-LONGEST = ("test_live", "test_kills", "test_laws", "test_operate", "test_sessions", "test_extract_asset")
-"""The modules that take longest come first: where tests run side by side, none of them is the last one alone."""
+LONGEST = (
+    "test_live",
+    "test_reports",
+    "test_bigquery",
+    "test_laws",
+    "test_kills",
+    "test_extract_asset",
+    "test_operate",
+    "test_sessions",
+    "test_browser",
+)
+"""The modules that take longest come first: where modules run side by side, none of them is the last one alone."""
 
 
-SHARING = {"test_reports": "reported", "test_browser": "reported"}
-"""Modules that run in one process, since they share what takes long to make."""
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts the longest modules first, leaves the order within a module, and keeps each module in one process."""
+    """Puts the longest modules first, and leaves the order within a module."""
     names = {name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: names.get(item.path.stem, len(names)))
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(SHARING.get(item.path.stem, item.path.stem)))
 
 
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

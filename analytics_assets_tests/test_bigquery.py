@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import sqlglot
+from sqlglot import exp
 
 from analytics_assets.balance import balance_of
 from analytics_assets.definitions import DOMAINS
@@ -308,6 +309,33 @@ def test_tables_are_partitioned_clustered_labelled_and_described(big: BigQueryPr
             clusters = node["config"].get("cluster_by")
             assert not clusters or f"cluster by {', '.join(clusters)}" in made
             assert ("require_partition_filter=True" in made) == bool(node["config"].get("require_partition_filter"))
+
+
+def test_every_statement_of_a_run_names_the_days_of_tables_that_are_refused_without(
+    big: BigQueryProject, emulator: Emulator
+) -> None:
+    """The emulator would run it without; BigQuery would not."""
+    days = {
+        node["alias"]: node["config"]["meta"]["day"]
+        for node in map(big.node, big.models)
+        if node["config"].get("require_partition_filter") and node["config"]["materialized"] == "incremental"
+    }
+    assert {"stg_campaigns", "int_events_sessionized", "daily_campaign_summary"} <= days.keys()
+    seen = set()
+    for sql in emulator.statements('"app": "dbt"'):
+        for table in sqlglot.parse_one(sql, dialect="bigquery").find_all(exp.Table):
+            query = table.find_ancestor(exp.Select, exp.Merge)
+            if table.name in days and query is not None:
+                said = query.args["where"] if isinstance(query, exp.Select) else query.args["whens"]
+                assert said is not None and is_held_against_a_literal(said, days[table.name]), sql
+                seen.add(table.name)
+    assert seen == days.keys()
+
+
+def is_held_against_a_literal(condition: exp.Expression, column: str) -> bool:
+    """Whether a condition compares a column with what is known before the query runs."""
+    compared = condition.find_all(exp.GTE, exp.EQ, exp.Between, exp.In)
+    return any({found.name for found in one.find_all(exp.Column)} == {column} for one in compared)
 
 
 def test_partitions_expire_as_the_settings_say_then_and_now(emulator: Emulator, big: BigQueryProject) -> None:
