@@ -81,9 +81,15 @@ def _without_patterns(path: Path) -> str:
 
 
 def _target_dir(settings: Settings) -> Path:
-    """Where dbt leaves what it parsed: a folder a warehouse, so that going to and fro parses nothing again."""
+    """Where dbt leaves what it parsed: a folder for each way to name tables.
+
+    Who goes to and fro between warehouses or schemas parses nothing again, and two processes that name them differently
+    do not read what the other one parsed.
+    """
     folder = DBT_PROJECT_DIR / "target"
-    return folder if settings.warehouse == "duckdb" else folder / settings.warehouse
+    if settings.warehouse == "duckdb" and settings.dbt_target == "prod":
+        return folder
+    return folder / digest([settings.warehouse, json.dumps(_parse_vars(settings), sort_keys=True)])
 
 
 def _parse_vars(settings: Settings) -> dict[str, Any]:
