@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import date, datetime
 from datetime import time as clock_time
 from decimal import Decimal
@@ -33,9 +33,10 @@ from analytics_assets.warehouse.load_jobs import (
     day_file,
     job_id_of,
     load_day,
+    make_table,
     raw_schema,
 )
-from analytics_assets_tests.bigquery_api import BigQueryApi, served
+from analytics_assets_tests.bigquery_api import BigQueryApi, HeldTable, served
 
 DAY, OTHER = date(2025, 3, 1), date(2025, 3, 2)
 TABLE = "p.raw.events"
@@ -76,6 +77,24 @@ def events(*ids: str) -> pl.DataFrame:
     return day_rows(EVENTS, {"id": list(ids)})
 
 
+def held(source: Source) -> HeldTable:
+    """The table of a source before anything is loaded."""
+    columns = [column.to_api_repr() for column in raw_schema(source)]
+    partitioning = {"type": "DAY", "field": "_day"}
+    reference = {"projectId": "p", "datasetId": "raw", "tableId": "events"}
+    return HeldTable({"tableReference": reference, "schema": {"fields": columns}, "timePartitioning": partitioning})
+
+
+@contextmanager
+def asking(api: BigQueryApi, location: str | None = None) -> Iterator[bigquery.Client]:
+    """A client of a stand-in."""
+    with (
+        served(api) as url,
+        bigquery.Client("p", AnonymousCredentials(), client_options={"api_endpoint": url}, location=location) as client,
+    ):
+        yield client
+
+
 Loader = Callable[..., Loaded]
 
 
@@ -85,26 +104,20 @@ def loader(tmp_path: Path) -> Iterator[Callable[..., Loader]]:
     stack = ExitStack()
 
     def make(api: BigQueryApi, client_location: str | None = None) -> Loader:
-        url = stack.enter_context(served(api))
-        client = bigquery.Client(
-            project="p",
-            credentials=AnonymousCredentials(),
-            client_options={"api_endpoint": url},
-            location=client_location,
-        )
-        stack.callback(client.close)
+        client = stack.enter_context(asking(api, client_location))
 
         def load(rows: pl.DataFrame, source: Source = EVENTS, day: date = DAY, **changes: Any) -> Loaded:
             arguments: dict[str, Any] = {
                 "expected_rows": rows.height,
                 "job_id": "job",
                 "labels": {"asset": "raw_events"},
-                "expiration_days": None,
                 "patience_seconds": 60.0,
                 "pause": lambda seconds: None,
             }
             file = changes.pop("file", None) or written(tmp_path, rows, source, day)
             schema = changes.pop("schema", None) or raw_schema(source)
+            if api.datasets:
+                api.tables.setdefault("raw.events", held(source))
             return load_day(client, file, TABLE, day, schema, **(arguments | changes))
 
         return load
@@ -292,7 +305,7 @@ def test_a_day_is_loaded_by_one_job_into_its_partition(
 ) -> None:
     api = BigQueryApi()
     with caplog.at_level(logging.INFO, "analytics_assets"):
-        loaded = loader(api)(events("a", "b"), expiration_days=1.5, patience_seconds=90.0)
+        loaded = loader(api)(events("a", "b"), patience_seconds=90.0)
     assert [str(one) for one in api.requests] == ["POST upload/projects/p/jobs"]
     assert api.requests[0].parameters["uploadType"] == "multipart"
     assert api.requests[0].body == {
@@ -304,9 +317,7 @@ def test_a_day_is_loaded_by_one_job_into_its_partition(
                 "destinationTable": {"projectId": "p", "datasetId": "raw", "tableId": "events$20250301"},
                 "sourceFormat": "PARQUET",
                 "writeDisposition": "WRITE_TRUNCATE",
-                "createDisposition": "CREATE_IF_NEEDED",
-                "schemaUpdateOptions": ["ALLOW_FIELD_ADDITION"],
-                "timePartitioning": {"type": "DAY", "field": "_day", "expirationMs": "129600000"},
+                "createDisposition": "CREATE_NEVER",
                 "schema": {
                     "fields": [
                         {"name": "_day", "type": "DATE", "mode": "REQUIRED"},
@@ -330,14 +341,6 @@ def test_a_day_is_loaded_by_one_job_into_its_partition(
     ]
 
 
-def test_a_table_that_keeps_its_days_for_ever_says_nothing_of_an_end(loader: Callable[..., Loader]) -> None:
-    api = BigQueryApi()
-    loader(api)(events("a"))
-    load = api.requests[0].body["configuration"]["load"]
-    assert load["timePartitioning"] == {"type": "DAY", "field": "_day"}
-    assert "decimalTargetTypes" not in load
-
-
 def test_a_large_file_goes_up_in_chunks(loader: Callable[..., Loader], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("google.cloud.bigquery.client._MAX_MULTIPART_SIZE", 1000)
     monkeypatch.setattr("google.cloud.bigquery.client._DEFAULT_CHUNKSIZE", 2**18)
@@ -359,15 +362,6 @@ def test_a_day_loaded_again_replaces_its_rows_and_no_others(loader: Callable[...
         "20250301": ["d"],
         "20250302": ["c"],
     }
-
-
-def test_a_column_that_the_spec_gained_is_added_and_older_days_stay(loader: Callable[..., Loader]) -> None:
-    api = BigQueryApi()
-    load = loader(api)
-    wider = source_of(kind=pl.String, amount=pl.Decimal(18, 6), color=pl.String)
-    load(events("a"), job_id="first")
-    load(day_rows(wider, {"id": ["b"], "color": ["red"]}), wider, OTHER, job_id="second")
-    assert api.rows("raw.events").select("id", "color").rows() == [("a", None), ("b", "red")]
 
 
 def test_a_column_that_the_spec_lost_is_refused_with_what_to_do(loader: Callable[..., Loader]) -> None:
@@ -508,7 +502,7 @@ def test_patience_ends_and_what_may_still_run_is_cancelled(loader: Callable[...,
     assert is_transient(given_up.value)
     assert api.jobs["job-1"]["status"]["errorResult"]["reason"] == "stopped"
     assert api.jobs["job-1"]["configuration"]["jobTimeoutMs"] == "60000"
-    assert "raw.events" not in api.tables
+    assert not api.tables["raw.events"].partitions
 
 
 def test_a_server_that_is_not_there_may_be_there_later(tmp_path: Path) -> None:
@@ -527,7 +521,6 @@ def test_a_server_that_is_not_there_may_be_there_later(tmp_path: Path) -> None:
             expected_rows=1,
             job_id="job",
             labels={},
-            expiration_days=None,
             patience_seconds=5.0,
             pause=pauses.append,
         )
@@ -548,7 +541,7 @@ def test_a_job_that_runs_for_too_long_is_cancelled(loader: Callable[..., Loader]
         loader(api)(events("a"), patience_seconds=0.8)
     assert time.monotonic() - began < 5
     assert api.jobs["job-1"]["status"]["state"] == "DONE"
-    assert "raw.events" not in api.tables, "it must not replace what is loaded after it"
+    assert not api.tables["raw.events"].partitions, "it must not replace what is loaded after it"
 
 
 def test_a_job_that_somebody_cancelled_is_not_started_again_at_once(loader: Callable[..., Loader]) -> None:
@@ -608,35 +601,62 @@ def test_a_day_that_became_empty_ends_up_empty_and_others_stay(loader: Callable[
     assert load(events(), job_id="again").rows == 0, "that it is empty already is no error"
 
 
-def test_the_first_day_makes_the_table_even_if_it_is_empty(loader: Callable[..., Loader]) -> None:
-    api = BigQueryApi()
-    load = loader(api)
-    load(events(), expiration_days=2.0)
-    resource = api.tables["raw.events"].resource
-    assert [column["name"] for column in resource["schema"]["fields"]] == ["_day", *EVENTS.schema]
-    assert resource["timePartitioning"] == {"type": "DAY", "field": "_day", "expirationMs": "172800000"}
-    load(events("a"))
-    assert ids(api) == ["a"]
-
-
-def test_an_empty_day_adds_the_columns_that_the_spec_gained(loader: Callable[..., Loader]) -> None:
-    api = BigQueryApi()
-    load = loader(api)
-    load(events("a"))
-    wider = source_of(kind=pl.String, amount=pl.Decimal(18, 6), color=pl.String)
-    load(day_rows(wider, {"id": []}), wider, OTHER)
-    assert "color" in api.tables["raw.events"].columns
-    assert ids(api) == ["a"]
-
-
 def test_an_empty_day_is_tried_again_as_any_other(loader: Callable[..., Loader]) -> None:
-    api = BigQueryApi(faults={1: "503", 2: "cut", 4: "cut after", 6: "429"})
-    assert loader(api)(events()).tries == 5
-    assert "raw.events" in api.tables
+    api = BigQueryApi(faults={1: "503", 2: "cut", 3: "429", 4: "cut after"})
+    load = loader(api)
+    api.tables["raw.events"] = held(EVENTS)
+    api.tables["raw.events"].partitions["20250301"] = events("a")
+    assert load(events()).tries == 5
+    assert not api.tables["raw.events"].partitions
     with pytest.raises(LoadRefused, match="Access Denied"):
         loader(BigQueryApi(faults={1: "403 accessDenied"}))(events())
     with pytest.raises(LoadUnavailable, match="given up"):
         loader(BigQueryApi(faults={1: "503"}))(events(), patience_seconds=0.0)
+
+
+# ------------------------------------------------------------------------------------------- tables and their columns
+
+
+def test_a_table_that_is_not_there_is_made_with_partitions() -> None:
+    api = BigQueryApi()
+    with asking(api) as client:
+        assert make_table(client, TABLE, raw_schema(EVENTS), None) is True
+        assert api.tables["raw.events"].resource == held(EVENTS).resource | {"labels": {}}
+        asked = len(api.requests)
+        assert make_table(client, TABLE, raw_schema(EVENTS), None) is False
+    assert [str(one) for one in api.requests[asked:]] == ["GET projects/p/datasets/raw/tables/events"]
+
+
+def test_a_column_that_the_spec_gained_is_added_and_older_days_stay(loader: Callable[..., Loader]) -> None:
+    api = BigQueryApi()
+    load = loader(api)
+    wider = source_of(kind=pl.String, amount=pl.Decimal(18, 6), color=pl.String)
+    load(events("a"), job_id="first")
+    with asking(api) as client:
+        assert make_table(client, TABLE, raw_schema(wider), None) is False
+    load(day_rows(wider, {"id": ["b"], "color": ["red"]}), wider, OTHER, job_id="second")
+    assert api.rows("raw.events").select("id", "color").rows() == [("a", None), ("b", "red")]
+
+
+def test_days_expire_at_the_age_that_is_asked_for_and_where_none_is_the_table_is_left_as_it_is() -> None:
+    new, there = BigQueryApi(), BigQueryApi(tables={"raw.events": held(EVENTS)})
+    for api in (new, there):
+        with asking(api) as client:
+            for days, expected in ((1.5, "129600000"), (2.0, "172800000"), (None, "172800000")):
+                make_table(client, TABLE, raw_schema(EVENTS), days)
+                assert api.tables["raw.events"].resource["timePartitioning"] == {
+                    "type": "DAY",
+                    "field": "_day",
+                    "expirationMs": expected,
+                }
+
+
+def test_a_table_that_another_run_made_meanwhile_is_no_error() -> None:
+    """The answer that it is not there comes first."""
+    api = BigQueryApi(faults={1: "404 notFound"}, tables={"raw.events": held(EVENTS)})
+    with asking(api) as client:
+        make_table(client, TABLE, raw_schema(EVENTS), None)
+    assert [one.method for one in api.requests] == ["GET", "POST", "GET"]
 
 
 # ------------------------------------------------------------------------------------------------------- stand-in

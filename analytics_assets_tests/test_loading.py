@@ -178,7 +178,6 @@ def test_a_day_that_has_become_empty_ends_up_empty_and_all_days_are_there_from_t
         "GET datasets/analytics_raw",
         "GET datasets/analytics_raw/tables",
         f"GET {of_table}",
-        f"GET {of_table}",
         f"load {EVENTS}${day(2):%Y%m%d}",  # what else is in the file has come anew, too
     ]
 

@@ -49,7 +49,9 @@ def test_a_models_days_by_real_runs(project: Project) -> None:
 
 def lake_day(rows: dict[str, list], expected: int | None = None) -> LakeDay:
     frame = pl.DataFrame(rows)
-    return LakeDay(frame.lazy(), frame.height if expected is None else expected, Build("inputs", "code"))
+    return LakeDay(
+        frame.lazy(), frame.height if expected is None else expected, Build("inputs", "code"), CONSENT_EVENTS
+    )
 
 
 def test_the_lake_keeps_several_days_of_one_run_and_hands_them_on_as_one_frame(tmp_path: Path) -> None:

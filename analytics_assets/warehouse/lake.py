@@ -23,13 +23,13 @@ class LakeDay:
         rows: the rows, read only when they are written.
         expected_rows: how many there must be.
         build: what the day was built from.
-        source: whose rows they are; where they are loaded into a warehouse, it says the types of their columns.
+        source: whose rows they are.
     """
 
     rows: pl.LazyFrame
     expected_rows: int
     build: Build
-    source: Source | None = None
+    source: Source
 
 
 class NotDelivered(Exception):

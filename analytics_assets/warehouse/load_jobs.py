@@ -201,14 +201,13 @@ def load_day(
     expected_rows: int,
     job_id: str,
     labels: Mapping[str, str],
-    expiration_days: float | None,
     patience_seconds: float,
     pause: Callable[[float], None] = time.sleep,
 ) -> Loaded:
     """Replaces a day of a table by the rows of a file, all or nothing, however often that takes.
 
-    A table that is not there is made, partitioned by day; a column that it lacks is added. One that the spec lost or
-    that changed its type is refused: then the table is to be dropped and its days are to be loaded again.
+    The table is there, as `make_table` leaves it. A column that the spec lost or that changed its type is refused: then
+    the table is to be dropped and its days are to be loaded again.
 
     Args:
         client: with the location of the dataset; without it, jobs outside of US and EU are not found again.
@@ -216,7 +215,6 @@ def load_day(
         table: as `project.dataset.table`.
         job_id: as `job_id_of` makes it, to which the number of the job is added: to ask for it again is harmless.
         labels: of the job; they stand on the bill and in INFORMATION_SCHEMA.
-        expiration_days: after so many days a new table drops a day; None keeps all.
         patience_seconds: how long it is tried for, with all waits.
 
     Raises:
@@ -228,8 +226,7 @@ def load_day(
     rows = parquet.read_metadata(file).num_rows
     if rows != expected_rows:
         raise LoadRefused(f"{table} {day}: the file holds {rows} rows instead of {expected_rows}; it was not loaded")
-    partitioning = partitioned_by_day(expiration_days)
-    load = _Load(client, table, day, list(schema), partitioning, rows, job_id, patience_seconds, pause)
+    load = _Load(client, table, day, list(schema), rows, job_id, patience_seconds, pause)
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(_TryAgain),
         wait=_BACKOFF,
@@ -295,24 +292,19 @@ def told_plainly(what: str) -> Iterator[None]:
         raise refused(sentence(f"{what}: {said_by_google(error)}")) from error
 
 
-def partitioned_by_day(expiration_days: float | None) -> bigquery.TimePartitioning:
-    """Partitions by the day of the rows, which are dropped when they are so old; None keeps all."""
-    return bigquery.TimePartitioning(
-        type_=bigquery.TimePartitioningType.DAY,
-        field=DAY_COLUMN,
-        expiration_ms=None if expiration_days is None else int(timedelta(days=expiration_days).total_seconds() * 1000),
-    )
-
-
 def make_table(
     client: bigquery.Client,
     table: str,
     schema: Sequence[bigquery.SchemaField],
-    partitioning: bigquery.TimePartitioning,
+    expiration_days: float | None,
 ) -> bool:
-    """Sees that a table is there, with all columns, and drops days at the age that is asked for, where one is.
+    """Sees that a table is there, partitioned by day, with all columns.
 
     Several load jobs that made it, or added a column to it, at the same time would hinder each other.
+
+    Args:
+        table: as `project.dataset.table`.
+        expiration_days: BigQuery drops days that are older; None leaves a table as it is.
 
     Returns:
         Whether it was not there.
@@ -320,6 +312,9 @@ def make_table(
     Raises:
         GoogleAPICallError: it cannot be made or changed.
     """
+    partitioning = bigquery.TimePartitioning(type_=bigquery.TimePartitioningType.DAY, field=DAY_COLUMN)
+    if expiration_days is not None:
+        partitioning.expiration_ms = int(timedelta(days=expiration_days).total_seconds() * 1000)
     try:
         held = client.get_table(table, retry=_ONCE, timeout=_SILENCE_SECONDS)
     except NotFound:
@@ -358,7 +353,6 @@ class _Load:
     table: str
     day: date
     schema: list[bigquery.SchemaField]
-    partitioning: bigquery.TimePartitioning
     rows: int
     prefix: str
     patience_seconds: float
@@ -406,11 +400,10 @@ class _Load:
 
         That a Parquet file without rows replaces a partition is documented nowhere (people report it of whole tables
         only), that tables.delete with a decorator deletes the partition is. Deleting it needs no job, costs nothing
-        and is as atomic. It makes no table and adds no column, though, which models would miss.
+        and is as atomic.
         """
         self.tries += 1
         with self._judged():
-            make_table(self.client, self.table, self.schema, self.partitioning)
             self.client.delete_table(self.partition, retry=_ONCE, timeout=_SILENCE_SECONDS, not_found_ok=True)
         return Loaded(None, 0, 0, 0, None, self.tries)
 
@@ -507,10 +500,7 @@ def _job_config(load: _Load, labels: Mapping[str, str]) -> bigquery.LoadJobConfi
         source_format=bigquery.SourceFormat.PARQUET,
         schema=load.schema,
         write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE,
-        create_disposition=bigquery.CreateDisposition.CREATE_IF_NEEDED,
-        # With a decorator, only the partition is truncated, and the table keeps its schema unless it may grow.
-        schema_update_options=[bigquery.SchemaUpdateOption.ALLOW_FIELD_ADDITION],
-        time_partitioning=load.partitioning,
+        create_disposition=bigquery.CreateDisposition.CREATE_NEVER,
         labels=dict(labels),
     )
     # A job whose process was killed must not end hours later, and replace what was loaded after it.

@@ -11,7 +11,6 @@ from dagster import OutputContext
 from google.cloud import bigquery
 
 from analytics_assets.failures import is_transient
-from analytics_assets.ingest.source import Source
 from analytics_assets.settings import Settings
 from analytics_assets.versions import RAW_PREFIX, Builds
 from analytics_assets.warehouse.lake import LakeDay, NotDelivered, ParquetByDay
@@ -22,7 +21,6 @@ from analytics_assets.warehouse.load_jobs import (
     load_day,
     make_dataset,
     make_table,
-    partitioned_by_day,
     raw_schema,
     told_plainly,
 )
@@ -76,8 +74,8 @@ class LoadedByDay(ParquetByDay):
             with told_plainly(dataset):
                 make_dataset(client, dataset)
             with told_plainly(table):
-                schema = raw_schema(_source_of(asset, next(iter(days.values()))))
-                if make_table(client, table, schema, partitioned_by_day(self.expiration_days)):
+                schema = raw_schema(next(iter(days.values())).source)
+                if make_table(client, table, schema, self.expiration_days):
                     records.forget_all(asset)  # somebody dropped it: its other days are to be loaded again, too
 
             def load(day: str) -> Loaded:
@@ -99,31 +97,23 @@ class LoadedByDay(ParquetByDay):
         run_id: str,
         retry_number: int,
     ) -> Loaded:
-        source = _source_of(asset, lake_day)
         held, its_day = self.file(asset, day), date.fromisoformat(day)
         file = held.with_name(f".load.{os.getpid()}.tmp")  # after a kill, who writes the day again sweeps it away
         try:
-            day_file(held, its_day, file, source)
+            day_file(held, its_day, file, lake_day.source)
             return load_day(
                 client,
                 file,
                 table,
                 its_day,
-                raw_schema(source),
+                raw_schema(lake_day.source),
                 job_id=job_id_of(table, its_day, lake_day.build.version, run_id, retry_number),
                 labels={"layer": "raw", "source": asset.removeprefix(RAW_PREFIX)},
-                expiration_days=self.expiration_days,
                 patience_seconds=PATIENCE_SECONDS,
                 expected_rows=lake_day.expected_rows,
             )
         finally:
             file.unlink(missing_ok=True)
-
-
-def _source_of(asset: str, lake_day: LakeDay) -> Source:
-    if lake_day.source is None:
-        raise ValueError(f"{asset}: the types of its columns are not known; LakeDay.source says them")
-    return lake_day.source
 
 
 def load_all(load: Callable[[str], Loaded], days: Iterable[str], asset: str) -> list[Loaded]:
