@@ -136,7 +136,7 @@ class Days:
     ) -> tuple[Window, Mapping[str, Offsets]]:
         """All days of an asset and what it reads by days; where it has none, WHOLE and what has none either."""
         if graph.get(AssetKey(name)).partitions_def is not None:
-            return partitioned_days(self._settings.start_date, now), upstream_by_asset(graph)[name]
+            return partitioned_days(self._settings, now), upstream_by_asset(graph)[name]
         views = views_by_asset(graph)
         return WHOLE, {parent: offsets for parent, offsets in views[name].items() if parent in views}
 
@@ -146,7 +146,7 @@ class Days:
 
     def newest(self, graph: BaseAssetGraph, name: str, now: datetime) -> date:
         """The newest day on which any facts landed that an asset is made from; yesterday where there are none."""
-        window, ledger = partitioned_days(self._settings.start_date, now), Ledger(self._settings.lake_dir)
+        window, ledger = partitioned_days(self._settings, now), Ledger(self._settings.lake_dir)
         above, waiting = set(), {name}
         while waiting:
             above |= waiting

@@ -46,7 +46,7 @@ def balance_of(source: Source, settings: Settings, now: datetime) -> Balance:
     Raises:
         ValueError: there is no raw day yet.
     """
-    totals = Ledger(settings.lake_dir).totals(source, partitioned_days(settings.start_date, now))
+    totals = Ledger(settings.lake_dir).totals(source, partitioned_days(settings, now))
     files = sorted((settings.raw_dir / (RAW_PREFIX + source.name)).glob("_day=*/data.parquet"))
     not_made = f"nothing of {source.name} is made yet; run `analytics-assets materialize --new` first"
     if not files:

@@ -149,13 +149,18 @@ def materialize(
 def _window_of(settings: Settings, first: date, last: date) -> "Window":
     from analytics_assets.partitions import Window, partitioned_days
 
-    partitions = partitioned_days(settings.start_date, datetime.now(UTC))
+    partitions = partitioned_days(settings, datetime.now(UTC))
     if first > last:
         raise ValueError(f"--from {first} is after --to {last}")
     if first < partitions.start:
         raise ValueError(
             f"{first} is before the first day that has a partition, {partitions.start}; "
             "set ANALYTICS_START_DATE to an earlier day to have it"
+        )
+    if settings.end_date and last > settings.end_date:
+        raise ValueError(
+            f"{last} is after the last day that has a partition, {settings.end_date}; "
+            "set ANALYTICS_END_DATE to a later day, or to none, to have it"
         )
     if last >= partitions.end:
         raise ValueError(

@@ -60,7 +60,7 @@ def build_definitions(settings: Settings, domains: Iterable[Domain]) -> Definiti
     if unknown := sorted(set(settings.api) - {extract.source.name for extract in extracts}):
         there_is = ", ".join(sorted(extract.source.name for extract in extracts)) or "none"
         raise ValueError(f"ANALYTICS_API__{unknown[0].upper()}__…: there is no such API; there is {there_is}")
-    partitions = daily_partitions(settings.start_date)
+    partitions = daily_partitions(settings)
     automation, warehouse = Automation(settings, sources), warehouse_of(settings)
 
     def all_assets() -> BaseAssetGraph:

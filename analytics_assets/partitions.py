@@ -6,12 +6,15 @@ from datetime import date, datetime, timedelta
 
 from dagster import AssetExecutionContext, DailyPartitionsDefinition
 
+from analytics_assets.settings import Settings
+
 ONE_DAY = timedelta(days=1)
 
 
-def daily_partitions(start: date) -> DailyPartitionsDefinition:
-    """One partition per elapsed UTC day from `start` on: the last one is yesterday."""
-    return DailyPartitionsDefinition(start_date=start.isoformat(), timezone="UTC")
+def daily_partitions(settings: Settings) -> DailyPartitionsDefinition:
+    """One partition per elapsed UTC day: the last one is yesterday, or the last day of a history that is closed."""
+    end = None if settings.end_date is None else (settings.end_date + ONE_DAY).isoformat()
+    return DailyPartitionsDefinition(start_date=settings.start_date.isoformat(), end_date=end, timezone="UTC")
 
 
 @dataclass(frozen=True)
@@ -60,9 +63,10 @@ EVER = Window(date.min, date.max)
 """Every day that can be recorded, WHOLE included."""
 
 
-def partitioned_days(start: date, now: datetime) -> Window:
+def partitioned_days(settings: Settings, now: datetime) -> Window:
     """All days that have a partition at `now` (an aware UTC time); the first day alone while none has elapsed."""
-    return Window(start, max(now.date(), start + ONE_DAY))
+    end = now.date() if settings.end_date is None else min(now.date(), settings.end_date + ONE_DAY)
+    return Window(settings.start_date, max(end, settings.start_date + ONE_DAY))
 
 
 def contiguous(days: Iterable[date]) -> list[Window]:

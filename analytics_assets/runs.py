@@ -246,13 +246,13 @@ class Runner:
         Of reports, the newest one is made by the automation; those of the range only where nothing else is asked for.
         """
         reports = self.reports & names
-        partitions = partitioned_days(self._settings.start_date, datetime.now(UTC))
+        partitions = partitioned_days(self._settings, datetime.now(UTC))
         windows = tied_windows(self.upstream, (names - reports) or reports, window, partitions)
         return group_into_runs(self.upstream, same_window(windows))
 
     def plan_of_changes(self, names: Set[str]) -> list[PlannedRun]:
         """The runs that would make what is out of date, as far as it is known before anything is landed or made."""
-        partitions = partitioned_days(self._settings.start_date, datetime.now(UTC))
+        partitions = partitioned_days(self._settings, datetime.now(UTC))
         changed = {
             name: {day for window in windows if window != WHOLE for day in window.days()}
             for name, windows in self._requested(names, set()).items()
@@ -311,7 +311,7 @@ class Runner:
         runs, which so wait for one range at most. It ends at the first range that fails. Views and the newest reports
         come last; older reports are made on demand.
         """
-        partitions = partitioned_days(self._settings.start_date, datetime.now(UTC))
+        partitions = partitioned_days(self._settings, datetime.now(UTC))
         while old := self._made_by_older_code(names - self.reports, partitions):
             days = set.union(*old.values())
             last = max(days)

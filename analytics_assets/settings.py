@@ -120,6 +120,9 @@ class Settings(BaseSettings):
     start_date: date = Field(
         date(2025, 1, 1), description="First day that has a partition. Rows of earlier days wait, counted."
     )
+    end_date: date | None = Field(
+        None, description="Last day that has a partition, where a history is closed; empty: yesterday, as days go by."
+    )
     inbox_settle_seconds: float = Field(
         2.0, ge=0, description="A file is taken from the inbox once it has not changed for so many seconds."
     )
@@ -169,6 +172,12 @@ class Settings(BaseSettings):
     pull_from_hour: int = Field(
         6, ge=0, le=23, description="The hour (UTC) from which on the day's pull of each API is made."
     )
+
+    @model_validator(mode="after")
+    def _ends_after_it_starts(self) -> Self:
+        if self.end_date is not None and self.end_date < self.start_date:
+            raise ValueError(f"ANALYTICS_END_DATE is before ANALYTICS_START_DATE: {self.end_date}, {self.start_date}")
+        return self
 
     @model_validator(mode="after")
     def _bigquery_has_a_project(self) -> Self:

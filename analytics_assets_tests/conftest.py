@@ -19,7 +19,7 @@ from analytics_assets.definitions import DOMAINS
 from analytics_assets.domain import Domain, build_definitions
 from analytics_assets.ingest.landing import Landing, LandingReport
 from analytics_assets.ingest.source import Source
-from analytics_assets.partitions import Window
+from analytics_assets.partitions import Window, partitioned_days
 from analytics_assets.runs import Runner
 from analytics_assets.settings import Settings
 from analytics_assets.simulate.files import write_rows
@@ -72,7 +72,12 @@ def day(number: int, days: int = 5) -> date:
 
 def test_settings(folder: Path, **changes: object) -> Settings:
     """Settings of a project in a folder, whatever the shell's environment and `.env` say."""
-    defaults: dict[str, object] = {"start_date": day(0), "inbox_settle_seconds": 0.0, "retry_wait_seconds": 0.0}
+    defaults: dict[str, object] = {
+        "start_date": day(0),
+        "end_date": YESTERDAY,  # no day is added at a midnight within the tests
+        "inbox_settle_seconds": 0.0,
+        "retry_wait_seconds": 0.0,
+    }
     return Settings(_env_file=None, data_dir=folder, dagster_home=folder / "home", **(defaults | changes))  # type: ignore[call-arg]
 
 
@@ -157,7 +162,7 @@ class Project:
 
     @property
     def window(self) -> Window:
-        return Window(self.settings.start_date, datetime.now(UTC).date())
+        return partitioned_days(self.settings, datetime.now(UTC))
 
     def simulate(self, scale: float = 0.1, seed: int = 1) -> None:
         for domain in self.domains:

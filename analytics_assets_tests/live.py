@@ -17,6 +17,8 @@ import httpx
 from dagster import DagsterInstance, DagsterRunStatus, RunRecord, RunsFilter
 from dagster._core.storage.dagster_run import FINISHED_STATUSES
 
+from analytics_assets_tests.conftest import YESTERDAY
+
 PROGRAMS = Path(sys.executable).parent
 UNFINISHED = [status for status in DagsterRunStatus if status not in FINISHED_STATUSES]
 
@@ -62,6 +64,7 @@ class Live:
         self.env = os.environ | {
             "ANALYTICS_DATA_DIR": str(self.folder),
             "ANALYTICS_START_DATE": self.start_date.isoformat(),
+            "ANALYTICS_END_DATE": YESTERDAY.isoformat(),
             "ANALYTICS_INBOX_SETTLE_SECONDS": "0.5",
             "DAGSTER_HOME": str(self.home),
             "PYTHONUNBUFFERED": "1",

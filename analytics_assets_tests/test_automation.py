@@ -2,11 +2,12 @@
 
 import os
 import shutil
-import time
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from time import sleep
 
 import pytest
+import time_machine
 from dagster import (
     AssetKey,
     DagsterInstance,
@@ -17,13 +18,14 @@ from dagster import (
 )
 from dagster._core.definitions.automation_tick_evaluation_context import build_run_requests
 
+from analytics_assets.balance import balance_of
 from analytics_assets.consent.sources import CONSENT_EVENTS
 from analytics_assets.ingest import inbox
 from analytics_assets.ingest import sensor as sensor_module
 from analytics_assets.ingest.landing import Landing
 from analytics_assets.ingest.ledger import Ledger
 from analytics_assets.ingest.sensor import build_new_files_sensor
-from analytics_assets.partitions import Window
+from analytics_assets.partitions import ONE_DAY
 from analytics_assets.warehouse import models
 from analytics_assets.warehouse.dbt import DbtError
 from analytics_assets_tests.conftest import ONE_DOMAIN, YESTERDAY, Project, day
@@ -91,11 +93,28 @@ def test_bytes_that_were_landed_before_ask_for_nothing(project: Project) -> None
     assert project.requested() == {}
 
 
-def test_rows_of_today_wait_until_there_is_a_partition_for_them(project: Project) -> None:
-    project.settle()
-    project.drop("consent_events", "events-1.csv", HEADER + event("a", Window.of_days(YESTERDAY, YESTERDAY).end))
-    project.land()
+def test_rows_of_today_wait_until_there_is_a_partition_for_them(tmp_path: Path) -> None:
+    today = YESTERDAY + ONE_DAY
+    with time_machine.travel(datetime.combine(today, time(23), UTC), tick=False) as clock:
+        project = Project(tmp_path / "data", ONE_DOMAIN, {"end_date": None})
+        project.drop("consent_events", "events-1.csv", HEADER + event("a", today))
+        project.settle()
+        assert project.requested() == {}
+        clock.shift(timedelta(hours=1))
+        assert project.requested()["raw_consent_events"] == {str(today)}
+
+
+def test_rows_after_the_end_of_a_closed_history_wait_until_it_is_moved(tmp_path: Path) -> None:
+    project = Project(tmp_path / "data", ONE_DOMAIN, {"end_date": day(2)})
+    project.drop("consent_events", "events-1.csv", HEADER + event("a", day(2)) + event("b", day(3)))
+    runner = project.settle()
+    assert set(runner.outcome.made["raw_consent_events"]) == {day(0), day(1), day(2)}
+    assert balance_of(CONSENT_EVENTS, project.settings, datetime.now(UTC)).waiting == 1
     assert project.requested() == {}
+    longer = Project(project.folder, ONE_DOMAIN, {"end_date": day(3)})
+    longer.instance = project.instance
+    assert longer.requested()["raw_consent_events"] == {str(day(3))}
+    assert longer.settle().outcome.made["raw_consent_events"] == {day(3): 1}
 
 
 def test_an_update_that_comes_while_the_run_is_failing_is_not_forgotten(
@@ -278,7 +297,7 @@ def test_a_tick_after_the_mark_asks_the_ledger_only_about_what_has_changed(
     # Moved in with the times that it had elsewhere: only the folder tells of it.
     elsewhere = tmp_file(project, HEADER + event("moved", day(2)))
     os.utime(elsewhere, ns=(1, 1))
-    time.sleep(0.01)
+    sleep(0.01)
     elsewhere.rename(project.settings.inbox_dir / source.name / "new" / "events-moved.csv")
     assert [file.path for file in landing.look(mark).new] == ["new/events-moved.csv"]
     assert sorted(asked) == ["new/events-moved.csv", "new/events-new.csv"]

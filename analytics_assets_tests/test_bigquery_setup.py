@@ -26,7 +26,7 @@ from analytics_assets.settings import Settings, get_settings
 from analytics_assets.versions import PUBLISHED_PREFIX, Build, builds_of
 from analytics_assets.warehouse import paper
 from analytics_assets_tests.bigquery_api import BigQueryApi, listening, served
-from analytics_assets_tests.conftest import DOMAINS, ONE_DOMAIN, Project, day
+from analytics_assets_tests.conftest import DOMAINS, ONE_DOMAIN, YESTERDAY, Project, day
 from analytics_assets_tests.test_automation import HEADER, event
 from analytics_assets_tests.test_definitions import graph_of
 
@@ -43,6 +43,7 @@ def prompt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Prompt]:
         monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "data" / "home"))
         monkeypatch.setenv("ANALYTICS_DATA_DIR", str(tmp_path / "data"))
         monkeypatch.setenv("ANALYTICS_START_DATE", str(day(0)))
+        monkeypatch.setenv("ANALYTICS_END_DATE", str(YESTERDAY))
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
         get_settings.cache_clear()

@@ -24,6 +24,7 @@ def env(tmp_path: Path) -> dict[str, str]:
     return os.environ | {
         "ANALYTICS_DATA_DIR": str(tmp_path / "data"),
         "ANALYTICS_START_DATE": str(day(0)),
+        "ANALYTICS_END_DATE": str(YESTERDAY),
         "ANALYTICS_INBOX_SETTLE_SECONDS": "12",
         "DAGSTER_HOME": str(tmp_path / "home"),
     }
@@ -62,6 +63,17 @@ def test_a_mistake_is_answered_with_one_sentence_that_says_what_to_do(
     text = " ".join(result.output.split())
     assert said in text
     assert "Traceback" not in text
+
+
+def test_a_closed_history_has_no_days_after_its_end(env: dict[str, str]) -> None:
+    env["ANALYTICS_END_DATE"] = str(day(1))
+    beyond = run(env, "materialize", "--from", str(day(0)), "--to", str(day(2)))
+    assert beyond.returncode == 1
+    assert "set ANALYTICS_END_DATE to a later day" in " ".join(beyond.stdout.split())
+    env["ANALYTICS_END_DATE"] = str(day(0) - timedelta(1))
+    turned = run(env, "status")
+    assert turned.returncode == 1
+    assert "ANALYTICS_END_DATE is before ANALYTICS_START_DATE" in " ".join(turned.stdout.split())
 
 
 def test_a_setting_that_makes_no_sense_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,6 +54,7 @@ def prompt(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Project], Mate
         settings = project.settings
         monkeypatch.setenv("ANALYTICS_DATA_DIR", str(settings.data_dir))
         monkeypatch.setenv("ANALYTICS_START_DATE", str(settings.start_date))
+        monkeypatch.setenv("ANALYTICS_END_DATE", str(settings.end_date))
         monkeypatch.setenv("ANALYTICS_WAREHOUSE", settings.warehouse)
         monkeypatch.setenv("DAGSTER_HOME", str(settings.dagster_home))
         if settings.bigquery:

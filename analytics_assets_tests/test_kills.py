@@ -72,6 +72,7 @@ def env_of(project: Project, **more: str) -> dict[str, str]:
     return os.environ | {
         "ANALYTICS_DATA_DIR": str(project.folder),
         "ANALYTICS_START_DATE": str(day(0)),
+        "ANALYTICS_END_DATE": str(YESTERDAY),
         "ANALYTICS_INBOX_SETTLE_SECONDS": "0",
         "ANALYTICS_RETRY_WAIT_SECONDS": "0.5",
         "DAGSTER_HOME": str(project.settings.dagster_home),

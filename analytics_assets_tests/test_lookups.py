@@ -21,7 +21,7 @@ from analytics_assets.settings import PROJECT_DIR
 from analytics_assets.versions import builds_of
 from analytics_assets.warehouse import models
 from analytics_assets.warehouse.dbt import DbtError
-from analytics_assets_tests.conftest import Project, day
+from analytics_assets_tests.conftest import YESTERDAY, Project, day
 from analytics_assets_tests.test_campaigns import pull, told
 from analytics_assets_tests.test_operate import findings, with_changed_code
 
@@ -180,7 +180,7 @@ def test_another_file_really_gives_other_rows(tmp_path: Path) -> None:
     )
     env = {name: value for name, value in os.environ.items() if not name.startswith("ANALYTICS_")}
     env |= {"PYTHONPATH": str(copy), "DAGSTER_HOME": str(tmp_path / "home"), "ANALYTICS_START_DATE": str(day(0))}
-    env |= {"ANALYTICS_INBOX_SETTLE_SECONDS": "0"}
+    env |= {"ANALYTICS_INBOX_SETTLE_SECONDS": "0", "ANALYTICS_END_DATE": str(YESTERDAY)}
 
     def run(*arguments: str, succeeds: bool = True) -> str:
         command = [sys.executable, "-m", "analytics_assets.cli", *arguments]

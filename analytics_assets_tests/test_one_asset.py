@@ -20,7 +20,7 @@ from analytics_assets_tests.test_automation import HEADER, event
 def test_a_raw_day_in_memory(project: Project) -> None:
     project.drop("consent_events", "events-1.csv", HEADER + event("a", day(1), count=3) + event("b", day(2)))
     project.land()
-    partitions = daily_partitions(project.settings.start_date)
+    partitions = daily_partitions(project.settings)
     automation = Automation(project.settings, project.sources)
     _, raw = build_source_assets(CONSENT_EVENTS, project.settings, partitions, automation, "consent", "team:test")
 

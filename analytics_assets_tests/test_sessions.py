@@ -220,7 +220,8 @@ def test_sessions_are_those_of_the_rule_and_of_a_rebuild_whatever_comes_in_whate
 ) -> None:
     random = Random(f"{seed} {today}")
     with tempfile.TemporaryDirectory() as folder, time_machine.travel(today):
-        project = Project(Path(folder) / "data", [BARE], {"start_date": today.date() - DAYS * ONE_DAY})
+        days = Window(today.date() - DAYS * ONE_DAY, today.date())
+        project = Project(Path(folder) / "data", [BARE], {"start_date": days.start, "end_date": days.end - ONE_DAY})
         events = random_events(random, project.settings.start_date)
         for name, some in deliveries(split(events, random), random):
             drop(project, name, some)

@@ -18,7 +18,7 @@ from analytics_assets.warehouse.translator import ModelTranslator
 
 _settings = get_settings()
 _sources = [source for domain in DOMAINS for source in domain.sources]
-_partitions = daily_partitions(_settings.start_date)
+_partitions = daily_partitions(_settings)
 _automation = Automation(_settings, _sources)
 
 

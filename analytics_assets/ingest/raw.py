@@ -95,7 +95,7 @@ def _landed_asset(
         except Exception as error:
             raise dagster_error(context, settings, error) from error
         ledger = Ledger(settings.lake_dir)
-        totals = ledger.totals(source, partitioned_days(settings.start_date, datetime.now(UTC)))
+        totals = ledger.totals(source, partitioned_days(settings, datetime.now(UTC)))
         yield MaterializeResult(metadata=_landing_metadata(report, totals))
         yield from _landing_checks(source, settings, ledger, report)
 

@@ -94,7 +94,7 @@ def take_inventory(
     upstream = upstream_by_asset(graph)
     owners = {key.path[-1]: ", ".join(graph.get(key).owners) for key in graph.toposorted_asset_keys}
     codes = {key.path[-1]: graph.get(key).code_version or "" for key in graph.toposorted_asset_keys}
-    partitions, running = partitioned_days(settings.start_date, now), _running(instance)
+    partitions, running = partitioned_days(settings, now), _running(instance)
     days = Days(settings, sources)
     findings = [
         finding
