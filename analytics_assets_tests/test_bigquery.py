@@ -23,7 +23,6 @@ from analytics_assets.reports.datasets import read_datasets
 from analytics_assets.runs import PlannedRun
 from analytics_assets.settings import PROJECT_DIR
 from analytics_assets.warehouse.dbt import DBT_PROJECT_DIR, _parsed_manifest, load_manifest, run_dbt
-from analytics_assets.warehouse.on_bigquery import dataset_of
 from analytics_assets.warehouse.warehouse import warehouse_of
 from analytics_assets_tests.conftest import WITHOUT_REPORTS, Project, day
 from analytics_assets_tests.emulator import BigQueryProject, Emulator, emulating
@@ -144,14 +143,17 @@ def test_the_query_of_the_table_function_has_the_same_rows(duck: Project, big: B
     assert found[0] == found[1]
 
 
-def test_views_have_the_same_rows(duck: Project, big: BigQueryProject) -> None:
-    rows = []
-    for project in (duck, big):
-        with warehouse_of(project.settings).reading() as reader:
-            found = reader.rows(f"select * from {project.node('rpt_sessions')['relation_name']}")
-        rows.append((list(found.names), sorted([tuple(map(plain, row)) for row in found.rows], key=str)))
-    assert rows[0] == rows[1]
-    assert rows[0][1]
+def test_views_and_lookups_have_the_same_rows(duck: Project, big: BigQueryProject) -> None:
+    assert big.lookups == duck.lookups
+    for name in ("rpt_sessions", *duck.lookups):
+        rows = []
+        for project in (duck, big):
+            node = project.lookup(name) if name in duck.lookups else project.node(name)
+            with warehouse_of(project.settings).reading() as reader:
+                found = reader.rows(f"select * from {node['relation_name']}")
+            rows.append((list(found.names), sorted([tuple(map(plain, row)) for row in found.rows], key=str)))
+        assert rows[0] == rows[1]
+        assert rows[0][1]
 
 
 # ------------------------------------------------------------------------------------------------ the five laws
@@ -365,14 +367,24 @@ def test_what_the_emulator_refuses_is_a_statement_of_bigquery(big: BigQueryProje
 # --------------------------------------------------------------------------------------------------- how it is said
 
 
-def test_a_developer_writes_to_a_dataset_of_their_own(emulator: Emulator, tmp_path: Path) -> None:
-    changes = {"dbt_target": "dev", "user": "ann"}
-    project = BigQueryProject(tmp_path / "data", WITHOUT_REPORTS, changes, emulator=emulator)
-    nodes = load_manifest(project.settings)["nodes"].values()
+def test_a_developer_writes_to_a_dataset_of_their_own(big: BigQueryProject, emulator: Emulator) -> None:
+    changes = {**big.changes, "dbt_target": "dev", "user": "ann"}
+    own = BigQueryProject(big.folder, WITHOUT_REPORTS, changes, emulator=emulator)
+    nodes = load_manifest(own.settings)["nodes"].values()
     datasets = {(node["database"], node["schema"]) for node in nodes if node["resource_type"] in ("model", "seed")}
     assert datasets == {("a-project", "dbt_ann")}
-    assert dataset_of(project.settings, "raw") == "dbt_ann"
-    assert project.settings.warehouse_dir.name == "a-project.dbt_ann.EU.emulator"
+    assert own.settings.warehouse_dir.name == "a-project.dbt_ann.EU.emulator"
+    runner = own.runner()
+    chain = ("raw_campaigns", "src_campaigns", "stg_campaigns", "core_campaign_performance", "daily_campaign_summary")
+    said = len(emulator.statements(""))
+    runner.make([PlannedRun(chain, big.window)])
+    assert runner.outcome.failures == []
+    assert tables(own, chain[1:]) == tables(big, chain[1:])
+    written = [re.findall(r"(?:into|table|view) `a-project`\.`(\w+)`", sql) for sql in emulator.statements("")[said:]]
+    assert {dataset for datasets in written for dataset in datasets} == {"dbt_ann"}
+    with big.client() as client:
+        assert client.get_table("a-project.dbt_ann.raw_campaigns").num_rows
+    assert big.requested() == {}
 
 
 def test_in_production_a_layer_is_a_dataset_and_raw_tables_keep_the_names_of_their_assets(big: BigQueryProject) -> None:

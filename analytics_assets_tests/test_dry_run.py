@@ -108,6 +108,17 @@ def files_of(project: Project) -> dict[str, bytes]:
     }
 
 
+def ten_bytes_without(table: str) -> Callable[[str], int]:
+    """What is processed by each statement, where one table is not there."""
+
+    def bytes_processed(sql: str) -> int:
+        if table.rpartition(".")[2] in sql:
+            raise ApiError(404, "notFound", f"Not found: Table a-project:{table}")
+        return 10
+
+    return bytes_processed
+
+
 # --------------------------------------------------------------------------------------------------------- BigQuery
 
 
@@ -165,12 +176,7 @@ def test_its_table_lines_up(landed: Project, dry_run: Materialize, api: BigQuery
 def test_of_a_table_that_is_not_there_it_asks_for_the_rows_and_of_its_checks_nothing_is_known(
     api: BigQueryApi, dry_run: Materialize
 ) -> None:
-    def bytes_processed(sql: str) -> int:
-        if "daily_campaign_summary" in sql:
-            raise ApiError(404, "notFound", "Not found: Table a-project:analytics_marts.daily_campaign_summary")
-        return 10
-
-    api.bytes_processed = bytes_processed
+    api.bytes_processed = ten_bytes_without("analytics_marts.daily_campaign_summary")
     result = dry_run("--from", str(day(1)), "--to", str(day(1)))
     assert result.exit_code == 0, result.output
     assert table_of(result)["daily_campaign_summary"][-2:] == ["10", "0"]
@@ -182,12 +188,7 @@ def test_of_a_table_that_is_not_there_it_asks_for_the_rows_and_of_its_checks_not
 def test_what_reads_a_table_that_is_not_there_is_not_known_and_it_is_said_why(
     api: BigQueryApi, dry_run: Materialize
 ) -> None:
-    def bytes_processed(sql: str) -> int:
-        if "src_campaigns" in sql:
-            raise ApiError(404, "notFound", "Not found: Table a-project:analytics_staging.src_campaigns")
-        return 10
-
-    api.bytes_processed = bytes_processed
+    api.bytes_processed = ten_bytes_without("analytics_staging.src_campaigns")
     result = dry_run("--from", str(day(1)), "--to", str(day(1)))
     assert result.exit_code == 0, result.output
     assert table_of(result)["stg_campaigns"][-2:] == ["not known", ""]
