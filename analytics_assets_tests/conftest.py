@@ -246,10 +246,15 @@ class Project:
         shutil.rmtree(self.settings.warehouse_file.parent, ignore_errors=True)
         shutil.rmtree(self.settings.published_file.parent, ignore_errors=True)
 
-    def copy_to(self, folder: Path) -> "Project":
-        """A second project that starts from this one's data, with Dagster's state anew."""
-        shutil.copytree(self.folder, folder)
-        return Project(folder, self.domains, self.changes)
+    def copy_to(self, folder: Path, *, with_state: bool = False) -> "Project":
+        """A second project that starts from this one's data, under a Dagster that knows of it or of nothing."""
+        shutil.copytree(self.folder, folder, ignore=shutil.ignore_patterns("home"))
+        copy = Project(folder, self.domains, self.changes)
+        if with_state:
+            for storage in ("run_storage", "event_log_storage"):  # which are databases in memory
+                ours, theirs = (getattr(project.instance, storage)._held_conn.connection for project in (self, copy))
+                ours.driver_connection.backup(theirs.driver_connection)
+        return copy
 
     def drop(self, source: str, name: str, content: bytes | str) -> Path:
         """Puts a file into the inbox."""

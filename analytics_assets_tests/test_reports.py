@@ -123,8 +123,7 @@ def test_a_report_waits_for_a_run_that_goes_on_far_above_it(tmp_path: Path) -> N
 
 
 def test_only_the_newest_day_is_made_by_itself_and_it_follows_late_data(reported: Project, tmp_path: Path) -> None:
-    project = reported.copy_to(tmp_path / "data")
-    project.settle()
+    project = reported.copy_to(tmp_path / "data", with_state=True)
     assert project.requested() == {}
     names = reports_of(project.definitions.resolve_asset_graph())
     project.drop("consent_events", "events-late.csv", HEADER + event("late", project.settings.start_date))
@@ -137,8 +136,7 @@ def test_only_the_newest_day_is_made_by_itself_and_it_follows_late_data(reported
 
 
 def test_exports_that_were_deleted_are_made_again(reported: Project, tmp_path: Path) -> None:
-    project = reported.copy_to(tmp_path / "data")
-    project.settle()
+    project = reported.copy_to(tmp_path / "data", with_state=True)
     before = newest_export(project.settings, "consent_dashboard", "html").read_bytes()
     shutil.rmtree(project.settings.exports_dir)
     assert project.settle().outcome.made.keys() == reports_of(project.definitions.resolve_asset_graph())
@@ -172,8 +170,7 @@ def test_rows_that_are_withdrawn_take_the_newest_report_back(tmp_path: Path) -> 
 
 
 def test_a_failed_day_does_not_hold_the_report_up_but_stands_in_it(reported: Project, tmp_path: Path) -> None:
-    project = reported.copy_to(tmp_path / "data")
-    project.settle()
+    project = reported.copy_to(tmp_path / "data", with_state=True)
     with duckdb.connect(str(project.settings.warehouse_file)) as connection:
         # Rows that are deleted and inserted within one transaction break a unique index.
         key = "event_date, company_id, country_code, event_type, consent_status"

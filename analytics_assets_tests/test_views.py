@@ -38,9 +38,7 @@ def settled(tmp_path_factory: pytest.TempPathFactory) -> Project:
 @pytest.fixture
 def copied(settled: Project, tmp_path: Path) -> Project:
     """The same in a folder of its own, under a Dagster that knows of it."""
-    project = settled.copy_to(tmp_path / "data")
-    project.settle()
-    return project
+    return settled.copy_to(tmp_path / "data", with_state=True)
 
 
 def published(project: Project, query: str) -> list[tuple]:
