@@ -29,18 +29,30 @@ LOOKUPS = {"lookup_currency_rates", "lookup_regions"}
 READS_RATES = {"stg_campaigns", "core_campaign_performance", "daily_campaign_summary", "published_campaigns"}
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    project = Project(tmp_path / "data", [replace(CAMPAIGNS, reports=())])
+def landed_in(folder: Path) -> Project:
+    """Five days of campaigns that have landed."""
+    project = Project(folder, [replace(CAMPAIGNS, reports=())])
     pull(project, "1", [told({"DE": 1, "US": 2}, at=at) for at in project.window.days()])
     project.land()
     return project
 
 
 @pytest.fixture
-def settled(project: Project) -> Project:
+def project(tmp_path: Path) -> Project:
+    return landed_in(tmp_path / "data")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    project = landed_in(tmp_path_factory.mktemp("lookups") / "data")
     project.settle()
     return project
+
+
+@pytest.fixture
+def settled(made: Project, tmp_path: Path) -> Project:
+    """The same in a folder of its own, under a Dagster that knows of it."""
+    return made.copy_to(tmp_path / "data", with_state=True)
 
 
 def of_regions(project: Project, query: str) -> list[tuple]:
