@@ -26,7 +26,9 @@ demo: install ## simulate 30 days, make every day of every asset, say where to l
 
 dev: install ## the UI, the sensors and the automation, at http://127.0.0.1:3000
 	@echo "the UI comes up at http://127.0.0.1:3000; Ctrl-C ends it"
-	@DAGSTER_HOME=$$($(BIN)/analytics-assets prepare) && export DAGSTER_HOME && $(BIN)/dagster dev --log-level warning
+	@# From another folder, since Dagster would put the .env of this one before what is exported.
+	@DAGSTER_HOME=$$($(BIN)/analytics-assets prepare) && export DAGSTER_HOME && cd "$$DAGSTER_HOME" \
+		&& "$(CURDIR)/$(BIN)/dagster" dev --log-level warning -w "$(CURDIR)/workspace.yaml"
 
 test: install ## run the tests, on all cores
 	@$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder

@@ -91,13 +91,24 @@ class Live:
     def spawn(self, name: str, command: Sequence[str | Path]) -> None:
         log = (self.folder / f"{name}.log").open("ab")
         self.processes[name] = subprocess.Popen(
-            command, env=self.env, stdout=log, stderr=log, start_new_session=True, cwd=Path(__file__).parents[1]
+            command, env=self.env, stdout=log, stderr=log, start_new_session=True, cwd=self.folder
         )
 
     def kill(self, name: str) -> None:
         process = self.processes.pop(name)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Nothing is written for as long as the block lasts."""
+        for process in self.processes.values():
+            os.killpg(process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for process in self.processes.values():
+                os.killpg(process.pid, signal.SIGCONT)
 
     def stop(self) -> None:
         for process in self.processes.values():
