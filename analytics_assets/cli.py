@@ -18,12 +18,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
-from rich.console import Console
-from rich.markup import escape
 from rich.status import Status
 from rich.table import Table
 
 from analytics_assets.settings import PROJECT_DIR, Api, BigQuery, Settings, get_settings, is_secret
+from analytics_assets.terminal import Terminal, console, line
 
 if TYPE_CHECKING:
     from analytics_assets.partitions import Window
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from analytics_assets.warehouse.paper import Query, Tables
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Raw files in, daily analytics out.")
-console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 DEMO_DAYS = 30
 SAID_EVERY = 10.0  # seconds between two lines of progress where no line can change
 SERVED_AHEAD = 30  # days to come, which appear when their time has come
@@ -52,17 +50,21 @@ def _told_plainly() -> Iterator[None]:
         _explain(error)
         raise typer.Exit(1) from error
     except SettingsError as error:
-        console.print(f"[red]error:[/red] {escape(sentence(error))}; see analytics_assets/settings.py")
+        _say_error(f"{sentence(error)}; see analytics_assets/settings.py")
         raise typer.Exit(1) from error
     except (ValueError, DbtError, CannotRead, OSError) as error:
-        console.print(f"[red]error:[/red] {escape(sentence(error))}")
+        _say_error(sentence(error))
         raise typer.Exit(1) from error
     except Exception as error:
         cause = transient_cause(error)  # a full disk, say, under Dagster's own files
         if cause is None:
             raise
-        console.print(f"[red]error:[/red] {escape(sentence(cause))}")
+        _say_error(sentence(cause))
         raise typer.Exit(1) from error
+
+
+def _say_error(what: str) -> None:
+    console.print(line(("error:", "red"), f" {what}"))
 
 
 def _explain(error: ValidationError) -> None:
@@ -73,7 +75,7 @@ def _explain(error: ValidationError) -> None:
         said = fault["msg"].removeprefix("Value error, ")
         if fault["loc"]:  # else it is about all settings, secrets among them
             said = f"{shown}: {said}"
-        console.print(f"[red]error:[/red] {escape(said)}; see analytics_assets/settings.py")
+        _say_error(f"{said}; see analytics_assets/settings.py")
 
 
 # ------------------------------------------------------------------------------------------------------ simulate
@@ -202,7 +204,7 @@ def _show_plan(settings: Settings, window: "Window | None", select: str | None) 
         for run in plan:
             found: dict[str, Estimate] = {}
             if bills:
-                status.update(f"asking what {run.window} would read")
+                status.update(line(f"asking what {run.window} would read"))
                 asked = estimate([name for name in run.assets if name in models], run.window, settings, SOURCES)
                 found = {one.model: one for one in asked}
                 estimates += asked
@@ -228,7 +230,7 @@ def _show_plan(settings: Settings, window: "Window | None", select: str | None) 
         console.print("The warehouse is DuckDB, where reading costs nothing. Nothing was made.")
     for one in estimates:
         if one.unknown:
-            console.print(f"[yellow]not known:[/yellow] {one.model}: {escape(one.unknown)}")
+            console.print(line(("not known:", "yellow"), f" {one.model}: {one.unknown}"))
 
 
 def _selected(select: str | None) -> set[str]:
@@ -290,16 +292,16 @@ class _Progress(logging.Handler):
 
     def step(self, sentence: str) -> None:
         """Says which step begins."""
-        self._step = escape(sentence)
-        self._status.update(self._step)
-        console.print(f"[dim]{time.monotonic() - self._started:6.1f} s[/dim]  {self._step}")
+        self._step = sentence
+        self._status.update(line(sentence))
+        console.print(line((f"{time.monotonic() - self._started:6.1f} s", "dim"), f"  {sentence}"))
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._status.update(f"{self._step}  [dim]{escape(record.getMessage())}[/dim]")
+        self._status.update(line(f"{self._step}  ", (record.getMessage(), "dim")))
         now = time.monotonic()
         if not console.is_terminal and now - self._said_at >= SAID_EVERY:
             self._said_at = now
-            console.print(f"[dim]{now - self._started:6.1f} s  {escape(record.getMessage())}[/dim]")
+            console.print(line((f"{now - self._started:6.1f} s  {record.getMessage()}", "dim")))
 
 
 @contextmanager
@@ -331,10 +333,10 @@ def _show_outcome(outcome: "Outcome", nothing: str = "Nothing was out of date.")
     if not (outcome.made or outcome.views):
         console.print(nothing)
     for file in outcome.files.values():
-        console.print(f"[green]wrote:[/green] {escape(_shown(file))}", soft_wrap=True)
+        console.print(line(("wrote:", "green"), f" {_shown(file)}"), soft_wrap=True)
     for title, colour, sentences in (("warning", "yellow", outcome.warnings), ("failed", "red", outcome.failures)):
         for sentence in dict.fromkeys(sentences):
-            console.print(f"[{colour}]{title}:[/{colour}] {escape(sentence)}")
+            console.print(line((f"{title}:", colour), f" {sentence}"))
 
 
 # ------------------------------------------------------------------------------------------------------- balance
@@ -360,7 +362,7 @@ def balance() -> None:
             table.add_row(source.name, *(f"{getattr(found, h):,}" for h in headings), "no" if found.faults else "yes")
         console.print(table)
         for fault in faults:
-            console.print(f"[red]failed:[/red] {escape(fault)}")
+            console.print(line(("failed:", "red"), f" {fault}"))
         if faults:
             raise typer.Exit(1)
 
@@ -376,10 +378,10 @@ def sql(statement: Annotated[str, typer.Argument(help="One SQL statement, in quo
     table = Table(header_style="bold")
     for name, values in zip(names, zip(*rows, strict=True) if rows else [()] * len(names), strict=True):
         is_number = all(isinstance(value, Number | None) and not isinstance(value, bool) for value in values)
-        table.add_column(escape(name), justify="right" if is_number else "left")
+        table.add_column(name, justify="right" if is_number else "left")
     for row in rows:
-        table.add_row(*(escape(_cell(value)) for value in row))
-    Console(highlight=False, width=WIDEST).print(table)  # a table that is cut to the terminal no longer lines up
+        table.add_row(*map(_cell, row))
+    Terminal(highlight=False, width=WIDEST).print(table)  # a table that is cut to the terminal no longer lines up
     if others:
         console.print(f"{others:,} more rows are not shown; say `limit` or `where` to see others.")
     elif not rows:
@@ -446,15 +448,15 @@ def bytes_on_paper(
     table = Table("asset", title="A day on BigQuery, on paper", title_justify="left", header_style="bold")
     for heading in ("rows", "bytes a row", "stored", "queries", "read", "billed"):
         table.add_column(heading, justify="right")
-    for line in found.lines:
+    for one in found.lines:
         table.add_row(
-            line.asset,
-            "" if line.rows is None else f"{line.rows:,.0f}",
-            "" if line.bytes_a_row is None else f"{line.bytes_a_row:,.0f}",
-            as_bytes(line.stored) if line.stored else "",
-            f"{line.queries:,}" if line.queries else "",
-            as_bytes(line.read) if line.queries else "",
-            as_bytes(line.billed) if line.queries else "",
+            one.asset,
+            "" if one.rows is None else f"{one.rows:,.0f}",
+            "" if one.bytes_a_row is None else f"{one.bytes_a_row:,.0f}",
+            as_bytes(one.stored) if one.stored else "",
+            f"{one.queries:,}" if one.queries else "",
+            as_bytes(one.read) if one.queries else "",
+            as_bytes(one.billed) if one.queries else "",
         )
     table.add_section()
     table.add_row(
@@ -526,8 +528,7 @@ def status() -> None:
         colour = colours.get(finding.state, "default")
         count = f"{len(finding.days):,}" if finding.days else ""
         why = "; ".join(filter(None, (finding.why, finding.next_try)))
-        row = (f"[{colour}]{finding.state}[/{colour}]", str(finding.days or ""), count, escape(why))
-        table.add_row(finding.asset, *row)
+        table.add_row(finding.asset, line((finding.state, colour)), str(finding.days or ""), count, why)
     console.print(table)
     if any(finding.state is State.FAILED for finding in found.findings):
         raise typer.Exit(1)
@@ -558,12 +559,13 @@ def demo() -> None:
     for ending, what in (("html", "a dashboard: open it in a browser"), ("xlsx", "its tables")):
         for file in sorted(settings.exports_dir.glob(f"*.{ending}")):
             places.add_row(_shown(file), what)
-    places.add_row("[bold]make dev[/bold]", "the asset graph, its days and checks, at http://127.0.0.1:3000")
-    places.add_row("[bold]analytics-assets balance[/bold]", "where every row went (it is in .venv/bin)")
+    places.add_row(line(("make dev", "bold")), "the asset graph, its days and checks, at http://127.0.0.1:3000")
+    places.add_row(line(("analytics-assets balance", "bold")), "where every row went (it is in .venv/bin)")
     places.add_row(_shown(settings.inbox_dir), "drop files here, then: analytics-assets materialize --new")
     places.add_row(_shown(settings.published_file), "the marts, in DuckDB; start with marts.mart_company_daily")
     places.add_row(_shown(settings.rejects_dir), "rows that were rejected, each with its reason")
-    console.print("\n[bold]Where to look[/bold]")
+    console.print()
+    console.print(line(("Where to look", "bold")))
     console.print(places)
 
 
@@ -641,13 +643,14 @@ def serve_campaigns_api(
             console.print(
                 f"{len(api.visible()):,} records are at {url}/campaigns; Ctrl-C ends it. For the pulls, in .env:"
             )
-            console.print(f"ANALYTICS_API__CAMPAIGNS__URL={url}\nANALYTICS_API__CAMPAIGNS__KEY=(the key)")
+            console.print(f"ANALYTICS_API__CAMPAIGNS__URL={url}")
+            console.print("ANALYTICS_API__CAMPAIGNS__KEY=(the key)")
             told = 0
             while True:
                 time.sleep(0.2)
                 for number, asked in enumerate(api.requests[told:], start=told + 1):
-                    went_wrong = f"  [yellow]{api.faults[number]}[/yellow]" if number in api.faults else ""
-                    console.print(f"[dim]{number:6,}[/dim]  {escape(str(asked))}{went_wrong}")
+                    went_wrong = f"  {api.faults[number]}" if number in api.faults else ""
+                    console.print(line((f"{number:6,}", "dim"), f"  {asked}", (went_wrong, "yellow")))
                     told = number
 
 
@@ -669,7 +672,7 @@ def prepare() -> None:
         prepare_manifest(settings)
         with DagsterInstance.get() as instance:
             end_abandoned_runs(instance)
-        print(home)  # for whoever starts Dagster next
+        print(home)  # noqa: T201 for whoever starts Dagster next: as it is, and alone
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

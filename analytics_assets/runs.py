@@ -3,7 +3,6 @@
 The planning is pure; `Runner` executes a plan and remembers what failed.
 """
 
-import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
@@ -36,12 +35,13 @@ from analytics_assets.ingest.raw import LANDED_PREFIX
 from analytics_assets.ingest.source import Source
 from analytics_assets.operate.launcher import PID_TAG
 from analytics_assets.partitions import WHOLE, Window, contiguous, partitioned_days
+from analytics_assets.plain_text import logger_of
 from analytics_assets.settings import Settings
 from analytics_assets.versions import Offsets, builds_of, lookups_by_asset, upstream_by_asset, views_by_asset
 from analytics_assets.warehouse.models import forget_dropped_tables
 from analytics_assets.warehouse.warehouse import CannotRead
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 ROLL_OUT_PRIORITY = "-10"
 

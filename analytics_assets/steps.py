@@ -1,6 +1,5 @@
 """What a step does around its work so that automation knows of it: attempts, records, errors that say what to do."""
 
-import logging
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -10,10 +9,11 @@ from dagster import AssetExecutionContext, AssetSpec, OpExecutionContext
 from analytics_assets.attempts import Attempts
 from analytics_assets.failures import for_dagster, is_transient, sentence
 from analytics_assets.partitions import Window
+from analytics_assets.plain_text import logger_of
 from analytics_assets.settings import Settings
 from analytics_assets.versions import Build, Offsets, builds_of, input_versions, offsets_of, recorded_builds
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 
 def upstream_of(spec: AssetSpec) -> dict[str, Offsets]:

@@ -11,8 +11,11 @@ import duckdb
 import pytest
 from typer.testing import CliRunner
 
+from analytics_assets import cli
 from analytics_assets.cli import app
-from analytics_assets.settings import get_settings
+from analytics_assets.plain_text import logger_of, plain, shortened
+from analytics_assets.runs import Outcome
+from analytics_assets.settings import PROJECT_DIR, get_settings
 from analytics_assets_tests.conftest import YESTERDAY, day
 from analytics_assets_tests.test_automation import HEADER, event
 
@@ -182,3 +185,51 @@ def test_a_statement_that_is_wrong_or_does_more_than_read_is_told_plainly(
     assert result.exit_code == 1
     assert said in " ".join(result.output.split())
     assert "Traceback" not in result.output
+
+
+HOSTILE = "\x1b[2J\x1b]0;title\x07[red]a[/red]\r\nwrote: all is well \u202egpj.exe :smile: \udcff\\"
+"""What a file, a folder or a cell may be called on Linux."""
+SHOWN = "\\x1b[2J\\x1b]0;title\\x07[red]a[/red]\\r\\nwrote: all is well \\u202egpj.exe :smile: \\udcff\\"
+
+
+def test_cells_and_headings_are_shown_as_text_in_their_line(published: Path) -> None:
+    cell = HOSTILE.replace("\udcff", "")  # DuckDB's texts are UTF-8
+    result = CliRunner().invoke(app, ["sql", f"select e'{cell}' as \"[bold]{cell}\", '[red]' as b".replace("\\'", "'")])
+    assert result.exit_code == 0, result.output
+    heading, row = (result.output.splitlines()[place] for place in (1, 3))
+    shown = SHOWN.replace("\\udcff", "").removesuffix("\\")
+    assert f"[bold]{shown}" in heading and shown in row and "[red] " in row
+    assert len(result.output.splitlines()) == 5
+    assert len({len(line) for line in result.output.splitlines()}) == 1, "it lines up"
+
+
+def test_names_of_files_in_what_a_run_says_are_shown_as_text(capsys: pytest.CaptureFixture[str]) -> None:
+    cli._show_outcome(
+        Outcome(files={"a": HOSTILE}, failures=[f"{HOSTILE} cannot be read"], warnings=[f"[b] {HOSTILE}"])
+    )
+    with cli._progress() as announce:
+        announce(f"landing {HOSTILE}")
+    said = capsys.readouterr().out
+    assert "".join(said.split()).count("".join(SHOWN.split())) == 4
+    assert "\x1b" not in said and "\r" not in said
+    begins = [part.split()[0] for part in said.splitlines() if "wrote" in part]
+    assert "wrote:" not in begins[1:], "no line is forged"
+
+
+def test_a_message_of_the_log_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    logger_of("analytics_assets.ingest.landing").warning(f"{HOSTILE} cannot be read: %s", "a\nb")
+    assert caplog.messages == [f"{SHOWN} cannot be read: a\\nb"]
+
+
+def test_plain_text_keeps_what_can_be_read() -> None:
+    assert plain("Café Ångström, 東京, 😀, [b] & <i> 'x'") == "Café Ångström, 東京, 😀, [b] & <i> 'x'"
+    assert plain("a\u2028b\u200bc\x9bd\x00") == r"a\u2028b\u200bc\x9bd\x00"
+    assert [shortened("abcdef", longest) for longest in (6, 5)] == ["abcdef", "abcd…"]
+
+
+def test_the_terminal_is_the_only_console() -> None:
+    """What rich reads as markup, or a console of one's own, would let a file name through; ruff finds `print`."""
+    for file in (PROJECT_DIR / "analytics_assets").rglob("*.py"):
+        found = file.read_text()
+        assert file.name == "terminal.py" or "rich.console" not in found, file
+        assert "rich.markup" not in found and "from_markup" not in found, file

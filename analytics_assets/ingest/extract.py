@@ -5,7 +5,6 @@ of what the records mean.
 """
 
 import json
-import logging
 import os
 import shutil
 import time
@@ -27,10 +26,11 @@ from analytics_assets.ingest.ledger import Ledger
 from analytics_assets.ingest.parse import parse_batch
 from analytics_assets.ingest.rest import Budget, Endpoint, Page, Place, RestClient, RestRefused
 from analytics_assets.ingest.source import Source
+from analytics_assets.plain_text import logger_of
 from analytics_assets.settings import Api, Settings
 from analytics_assets.versions import digest
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 TOO_OLD = timedelta(days=1)
 """A pull that stopped so long ago is begun anew: its pages have shifted too far."""

@@ -6,7 +6,6 @@ dropped again when it is pulled again.
 """
 
 import hashlib
-import logging
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from msgspec import Raw
 from analytics_assets.files import open_sqlite
 from analytics_assets.ingest.ledger import Ledger
 from analytics_assets.ingest.source import Source
+from analytics_assets.plain_text import logger_of
 
 _SCHEMA = """
 create table if not exists records (
@@ -29,7 +29,7 @@ create table if not exists records (
 
 _AT_ONCE = 10_000  # below the number of values that SQLite takes in a statement
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 
 class KnownRecords:

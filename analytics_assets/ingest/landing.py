@@ -6,7 +6,6 @@ count. What a kill leaves behind before that transaction is never read.
 
 import hashlib
 import io
-import logging
 import os
 import tempfile
 from collections import Counter
@@ -25,9 +24,10 @@ from analytics_assets.ingest.inbox import InboxFile, Look, Mark, look, unchanged
 from analytics_assets.ingest.ledger import Content, Ledger, Piece, Seen
 from analytics_assets.ingest.parse import empty_landed, parse_batch
 from analytics_assets.ingest.source import Kind, Source
+from analytics_assets.plain_text import logger_of
 from analytics_assets.settings import Settings
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 
 @dataclass

@@ -6,7 +6,6 @@ docs/performance.md. Nothing here knows a model by name.
 
 import hashlib
 import json
-import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,11 +19,12 @@ import yaml  # type: ignore[import-untyped]
 from analytics_assets.files import only_one, replacing
 from analytics_assets.ingest.source import PolarsType, Source
 from analytics_assets.partitions import Window
+from analytics_assets.plain_text import logger_of
 from analytics_assets.settings import PROJECT_DIR, Settings
 from analytics_assets.versions import digest
 from analytics_assets.warehouse.warehouse import warehouse_of
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 DBT_PROJECT_DIR = PROJECT_DIR / "dbt_project"
 

@@ -6,7 +6,6 @@ imports Google's libraries; whoever only declares assets imports it where a day 
 
 import hashlib
 import itertools
-import logging
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,11 +25,12 @@ from polars.datatypes import DataTypeClass
 
 from analytics_assets.failures import is_transient, is_transient_at_google, said_by_google, sentence
 from analytics_assets.ingest.source import PolarsType, Source
+from analytics_assets.plain_text import logger_of
 
 DAY_COLUMN = "_day"
 """The partition's day; in the lake it is the name of the folder."""
 
-_LOG = logging.getLogger(__name__)
+_LOG = logger_of(__name__)
 
 
 class LoadError(Exception):

@@ -1,6 +1,5 @@
 """Raw days on BigQuery: kept in the lake as everywhere, and loaded from there into native tables, a day a partition."""
 
-import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -11,6 +10,7 @@ from dagster import OutputContext
 from google.cloud import bigquery
 
 from analytics_assets.failures import is_transient
+from analytics_assets.plain_text import logger_of
 from analytics_assets.settings import Settings
 from analytics_assets.versions import RAW_PREFIX, Builds
 from analytics_assets.warehouse.lake import LakeDay, NotDelivered, ParquetByDay
@@ -32,7 +32,7 @@ AT_ONCE = 8
 PATIENCE_SECONDS = 600.0
 """So long one day is tried for."""
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 
 class LoadedByDay(ParquetByDay):

@@ -4,7 +4,6 @@ DuckDB lets nobody read a file that another process writes. So what is public is
 day, and the new file takes the old one's name at once: whoever reads meanwhile goes on reading the old one.
 """
 
-import logging
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,13 +31,14 @@ from duckdb import DuckDBPyConnection
 from analytics_assets.automation import Automation
 from analytics_assets.files import only_one, replacing, sweep
 from analytics_assets.partitions import Window
+from analytics_assets.plain_text import logger_of
 from analytics_assets.settings import Settings
 from analytics_assets.steps import made_days
 from analytics_assets.versions import PUBLISHED_PREFIX
 from analytics_assets.warehouse.dbt import load_manifest
 from analytics_assets.warehouse.on_duckdb import ONE_WRITER
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 CODE_VERSION = "1"
 PUBLIC_LAYERS = ("marts", "reporting")
