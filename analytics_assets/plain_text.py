@@ -9,7 +9,10 @@ import logging
 
 def plain(text: object) -> str:
     r"""A text on one line, in which whatever cannot be seen is written as Python would: `\n`, `\x1b`, `\u202e`."""
-    return "".join(letter if letter.isprintable() else _written(letter) for letter in str(text))
+    text = str(text)
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else _written(letter) for letter in text)
 
 
 def shortened(text: str, longest: int) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+import time_machine
 from dagster import (
     AssetKey,
     DagsterEvent,
@@ -36,7 +38,7 @@ from analytics_assets.operate import launcher, notify
 from analytics_assets.operate.home import prepare_dagster_home
 from analytics_assets.operate.inventory import Finding, State, take_inventory
 from analytics_assets.operate.launcher import LocalRunLauncher, end_abandoned_runs, is_abandoned
-from analytics_assets.operate.notify import Outbox, Problem, messages, post, problems_of
+from analytics_assets.operate.notify import Outbox, Problem, Refused, messages, post, problems_of
 from analytics_assets.partitions import Window
 from analytics_assets.versions import Build, builds_of
 from analytics_assets.warehouse import models
@@ -413,8 +415,39 @@ def test_each_owner_gets_one_message_however_much_failed(project: Project) -> No
     mine, nobodys = messages([*problems, Problem("no_such_asset", "", "why")], graph, "link")
     assert mine["owner"] == "team:analytics"
     assert "and 10 more" in str(mine["text"])
-    assert len(mine["problems"]) == 30  # type: ignore[arg-type]
+    assert (len(mine["problems"]), mine["more"]) == (20, 10)  # type: ignore[arg-type]
     assert nobodys["owner"] == "nobody"
+
+
+FORGERIES = (
+    "a\nfailed: everything", "a\r\n\r\nb\x1b[2J", "@channel @all user@here", "<!channel>", "<@U012|x> & co",
+    "[x](http://evil.example)", "<http://evil.example|click>", "https://evil.example www.evil.example", "` @all `",
+    "```\n@all", "\\` @here", "*b* _i_ ~s~ > q", "\u2028\u202ehttp://x", "| a | b |",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("cell", FORGERIES)
+def test_a_cell_forges_no_line_no_mention_and_no_link_in_a_message(project: Project, cell: str) -> None:
+    graph = project.definitions.resolve_asset_graph()
+    (message,) = messages([Problem("mart_company_daily", "2026-01-05", f"of {cell}")], graph, "https://ui.example/1")
+    owner, line, link = str(message["text"]).split("\n")
+    assert (owner, link) == ("For team:analytics", "https://ui.example/1")
+    said = re.fullmatch(r"failed: `(mart_company_daily 2026-01-05: of [^`]*)`", line)
+    assert said, line
+    assert said[1].replace("\u2060", "").isprintable()
+    assert not re.search(r"@\w|://|www\.|[<>]|&(?!amp;|lt;|gt;)", said[1]), "outside of code, too"
+
+
+@pytest.mark.parametrize("letter", ["x", "&", "@a", "\n"])
+def test_no_message_is_as_long_as_the_cell_that_it_names(project: Project, letter: str) -> None:
+    graph, length = project.definitions.resolve_asset_graph(), 10_000_000 // len(letter)
+    problems = [Problem("mart_company_daily", "2026-01-05, " * 400, f"{n}: {letter * length}") for n in range(30)]
+    (message,) = messages(problems, graph, "https://ui.example/1")
+    assert len(str(message["text"])) < notify.LONGEST_TEXT + 500
+    assert len(json.dumps(message)) < 60_000
+    told = len(message["problems"])  # type: ignore[arg-type]
+    assert told + int(str(message["more"])) == 30
+    assert f"and {30 - told} more" in str(message["text"])
 
 
 def test_a_webhook_that_falters_is_tried_again_and_one_that_refuses_is_not_and_its_address_stays_secret(
@@ -594,6 +627,37 @@ def test_the_same_is_told_once_a_day_and_what_could_not_be_sent_goes_out_before_
     webhook.bodies.clear()
     outbox.put([{"text": "second"}])
     outbox.send(webhook.url)
+    outbox.send(webhook.url)
+    assert [body["text"] for body in webhook.bodies] == ["first", "second"]
+
+
+@pytest.mark.parametrize("status", [413, 400])
+def test_a_message_that_is_refused_for_good_holds_up_none_behind_it(
+    webhook: Webhook, tmp_path: Path, status: int
+) -> None:
+    outbox = Outbox(tmp_path)
+    outbox.put([{"text": "too long"}, {"text": "second"}])
+    webhook.statuses = [status]
+    with pytest.raises(Refused, match=f"status {status}"):  # so that it is seen in the UI
+        outbox.send(webhook.url)
+    outbox.put([{"text": "third"}])
+    outbox.send(webhook.url)
+    assert [body["text"] for body in webhook.bodies] == ["too long", "second", "third"]
+
+    with time_machine.travel(datetime.now(UTC) + timedelta(hours=25)):
+        outbox.send(webhook.url)
+        outbox.send(webhook.url)
+    assert [body["text"] for body in webhook.bodies[3:]] == ["too long"], "once a day, until it is taken"
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 410])
+def test_messages_wait_while_it_is_the_webhook_that_is_wrong(webhook: Webhook, tmp_path: Path, status: int) -> None:
+    outbox = Outbox(tmp_path)
+    outbox.put([{"text": "first"}, {"text": "second"}])
+    webhook.statuses = [status]
+    with pytest.raises(RuntimeError, match=f"status {status}"):
+        outbox.send(webhook.url)
+    webhook.bodies.clear()
     outbox.send(webhook.url)
     assert [body["text"] for body in webhook.bodies] == ["first", "second"]
 

@@ -7,6 +7,7 @@ its inputs or its code have changed.
 import html
 import json
 import logging
+import re
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -41,6 +42,7 @@ from analytics_assets.checks import first_finding
 from analytics_assets.failures import reason_of, sentence
 from analytics_assets.files import open_sqlite
 from analytics_assets.partitions import contiguous
+from analytics_assets.plain_text import plain, shortened
 from analytics_assets.settings import Settings
 from analytics_assets.versions import digest
 
@@ -50,13 +52,26 @@ POSTS = 3
 TOLD_AT_ONCE = 20
 """The most problems that one message names."""
 
+LONGEST_REASON, LONGEST_DAYS, LONGEST_TEXT = 300, 100, 12_000
+"""Characters of each in a message, however long the cell is that a reason quotes; Mattermost takes 16,383 at most."""
 
 TOLD_ONCE_IN = timedelta(days=1)
 
 _SCHEMA = """
 create table if not exists told (problem text primary key, told_at text not null) without rowid;
-create table if not exists waiting (id integer primary key, body text not null)
+create table if not exists waiting (id integer primary key, body text not null);
+create table if not exists refused (id integer primary key, refused_at text not null)
 """
+
+_REFUSED_ITSELF = frozenset({400, 413, 415, 422})
+"""The statuses that are about one message; 401, 403 or 404 are about the webhook, and any other would get them, too."""
+
+_ACTIVE = re.compile(r"@(?=\w)|:(?=//)|www(?=\.)", re.IGNORECASE)
+"""What chats make a mention or a link of, even where it stands alone."""
+
+
+class Refused(RuntimeError):
+    """A webhook will never take a message as it is."""
 
 
 @dataclass(frozen=True)
@@ -130,36 +145,49 @@ def messages(problems: Iterable[Problem], graph: BaseAssetGraph, link: str) -> l
 
 
 def _message(owner: str, problems: Sequence[Problem], link: str) -> dict[str, object]:
-    lines = [
-        f"{'failed' if problem.is_error else 'warning'}: {' '.join(filter(None, (problem.asset, problem.days)))}: "
-        f"{problem.reason}"
-        for problem in problems[:TOLD_AT_ONCE]
-    ]
-    if len(problems) > TOLD_AT_ONCE:
-        lines.append(f"and {len(problems) - TOLD_AT_ONCE} more")
-    # What stands in a file or its name must not become a link or a mention.
-    text = html.escape("\n".join([f"For {owner}", *lines]), quote=False)
+    lines, told = [f"For {owner}"], problems[:TOLD_AT_ONCE]
+    for number, problem in enumerate(told):
+        what = " ".join(filter(None, (problem.asset, shortened(problem.days, LONGEST_DAYS))))
+        reason = shortened(plain(shortened(problem.reason, LONGEST_REASON)), LONGEST_REASON)
+        line = _as_code(f"{what}: {reason}")
+        if sum(map(len, lines)) + len(line) > LONGEST_TEXT:
+            told = told[:number]
+            break
+        lines.append(f"{'failed' if problem.is_error else 'warning'}: {line}")
+    if len(problems) > len(told):
+        lines.append(f"and {len(problems) - len(told)} more")
     return {
-        "text": f"{text}\n{link}",
+        "text": "\n".join([*lines, link]),
         "owner": owner,
         "link": link,
         "problems": [
             {
                 "asset": problem.asset,
-                "days": problem.days,
-                "reason": problem.reason,
+                "days": shortened(problem.days, LONGEST_DAYS),
+                "reason": shortened(problem.reason, LONGEST_REASON),
                 "severity": "error" if problem.is_error else "warning",
             }
-            for problem in problems
+            for problem in told
         ],
+        "more": len(problems) - len(told),
     }
+
+
+def _as_code(text: str) -> str:
+    """A text as code, of which Slack and Mattermost make no mention, no link and no format, whatever a cell holds.
+
+    Where a chat makes them all the same, in another kind of code or in a notification, a word joiner stands between.
+    """
+    text = _ACTIVE.sub("\\g<0>\u2060", plain(text).replace("`", "'"))
+    return f"`{html.escape(text, quote=False)}`"
 
 
 def post(url: str, message: dict[str, object], wait_seconds: float = 1) -> None:
     """Sends a message.
 
     Raises:
-        RuntimeError: it could not be sent; the address, which is a secret, is not named.
+        Refused: the webhook takes messages, but not this one.
+        RuntimeError: it could not be sent. Of either, the address, which is a secret, is not named.
     """
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it would write the address into the log
     why = ""
@@ -172,6 +200,8 @@ def post(url: str, message: dict[str, object], wait_seconds: float = 1) -> None:
             if 200 <= status < 300:
                 return
             why = f"status {status}"
+            if status in _REFUSED_ITSELF:
+                raise Refused(f"the webhook of ANALYTICS_WEBHOOK_URL refused a message: {why}")
             if status < 500 and status not in (408, 429):
                 break
         if number < POSTS - 1:
@@ -210,11 +240,33 @@ class Outbox:
             connection.executemany("insert into waiting (body) values (?)", [[json.dumps(body)] for body in bodies])
 
     def send(self, url: str) -> None:
-        """Sends whatever waits, the oldest first; what the webhook refuses stays."""
+        """Sends whatever waits, the oldest first.
+
+        A message that the webhook refuses for what it is stays, is tried again a day later, and holds up no other.
+
+        Raises:
+            Refused: some were refused; whatever else waited has been sent.
+            RuntimeError: the webhook takes no message now; they stay.
+        """
+        now = datetime.now(UTC)
+        refusals = []
         with open_sqlite(self._file, _SCHEMA) as connection:
-            for number, body in connection.execute("select id, body from waiting order by id").fetchall():
-                post(url, json.loads(body))
-                connection.execute("delete from waiting where id = ?", [number])
+            waiting = connection.execute(
+                "select id, body from waiting where id not in (select id from refused where refused_at > ?)"
+                " order by id",
+                [(now - TOLD_ONCE_IN).isoformat()],
+            ).fetchall()
+            for number, body in waiting:
+                try:
+                    post(url, json.loads(body))
+                except Refused as error:
+                    refusals.append(error)
+                    connection.execute("insert or replace into refused values (?, ?)", [number, now.isoformat()])
+                else:
+                    connection.execute("delete from waiting where id = ?", [number])
+                    connection.execute("delete from refused where id = ?", [number])
+        if refusals:
+            raise Refused(f"{refusals[0]}; so many of {len(waiting)}: {len(refusals)}. They are tried again in a day")
 
 
 def build_notifiers(settings: Settings) -> list[SensorDefinition]:
