@@ -49,14 +49,34 @@ def only_one(lock_file: Path) -> Iterator[None]:
 
 @contextmanager
 def open_sqlite(path: Path, schema: str) -> Iterator[sqlite3.Connection]:
-    """A connection in autocommit mode to a store with the tables of `schema`, which makes only what is lacking."""
+    """A connection in autocommit mode to a store with the tables of `schema`, which makes only what is lacking.
+
+    A table of an earlier version gets the columns that it lacks; those need a default.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(path, timeout=60, isolation_level=None)
     version = zlib.crc32(schema.encode()) & 0x7FFFFFFF
     try:
         if connection.execute("pragma user_version").fetchone()[0] != version:
-            connection.executescript(f"pragma journal_mode = wal; {schema}; pragma user_version = {version};")
+            columns = "".join(f"{sentence};" for sentence in _columns_to_add(connection, schema))
+            connection.executescript(f"pragma journal_mode = wal; {columns} {schema}; pragma user_version = {version};")
         connection.execute("pragma synchronous = full")
         yield connection
     finally:
         connection.close()
+
+
+def _columns_to_add(connection: sqlite3.Connection, schema: str) -> Iterator[str]:
+    """The statements that add what the tables of a store lack."""
+    columns = 'select name, type, "notnull", dflt_value from pragma_table_info(?)'
+    wanted = sqlite3.connect(":memory:")
+    try:
+        wanted.executescript(schema)
+        for (table,) in wanted.execute("select name from sqlite_master where type = 'table'").fetchall():
+            held = {name for name, *_ in connection.execute(columns, (table,))}
+            for name, kind, is_required, default in wanted.execute(columns, (table,)):
+                if held and name not in held:
+                    constraint = f" not null default {default}" if is_required else ""
+                    yield f"alter table {table} add column {name} {kind}{constraint}"
+    finally:
+        wanted.close()

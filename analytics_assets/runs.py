@@ -193,9 +193,10 @@ class Runner:
         told = [f"{file.path} is still being written; it is left for the next time" for file in found.unsettled]
         told += [f"{path} is no file of this source: {why}" for path, why in sorted(found.ignored.items())]
         for path, why in ledger.unreadable(source).items():
-            if refused_before.get(path) == why and (folder / path).exists():
+            if refused_before.get(path) == why and os.path.lexists(folder / path):
                 told.append(f"{path} still cannot be read: {why}")
         self.outcome.warnings += [f"{source.name}: {sentence}" for sentence in told]
+        self.outcome.failures += [f"{source.name}: {path}: {why}" for path, why in sorted(found.closed.items())]
 
     def not_landed(self, names: Set[str]) -> dict[str, int]:
         """How many files lie in the inbox and have not landed, by source, for some landing assets."""

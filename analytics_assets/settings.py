@@ -126,6 +126,9 @@ class Settings(BaseSettings):
     inbox_settle_seconds: float = Field(
         2.0, ge=0, description="A file is taken from the inbox once it has not changed for so many seconds."
     )
+    follow_inbox_links: bool = Field(
+        False, description="Whether inbox/<source> may be a link to a folder; no link below it is followed."
+    )
     landing_files_per_run: int = Field(
         500, ge=1, description="The most files that one landing run, or one tick of the sensor, takes per source."
     )

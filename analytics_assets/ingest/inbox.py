@@ -1,17 +1,20 @@
-"""What lies in the inbox: which files are there, which are new, which are still being written.
+"""What lies in the inbox: which files are there, which are new, which are still being written, and how one is opened.
 
-Only names, sizes and times are looked at here; nothing is opened and no link is followed.
+A look goes by names, sizes, times and inodes; it opens nothing. No link is followed, neither in a look nor when a file
+is opened.
 
 The ledger says what is new. Asking it about every file that ever lay there would make each look as dear as the history
 is long, so a look can begin where the last one ended: at a `Mark`.
 """
 
+import errno
 import os
 import stat
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from analytics_assets.ingest.ledger import Ledger, Seen
 from analytics_assets.ingest.source import Source
@@ -19,11 +22,22 @@ from analytics_assets.ingest.source import Source
 
 @dataclass(frozen=True)
 class InboxFile:
-    """A regular file below a source's inbox folder; `path` is relative to it."""
+    """A regular file below a source's inbox folder, as it was when it was looked at; `path` is relative to it."""
 
     path: str
     size: int
     mtime_ns: int
+    ctime_ns: int
+    inode: str
+
+    @classmethod
+    def of(cls, path: str, status: os.stat_result) -> "InboxFile":
+        """The file that a status was asked of."""
+        return cls(path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, str(status.st_ino))
+
+    def seen(self, version: int) -> Seen:
+        """What the ledger keeps of it once a spec of some version has read it."""
+        return Seen(self.size, self.mtime_ns, self.ctime_ns, self.inode, version)
 
 
 @dataclass(frozen=True)
@@ -35,18 +49,22 @@ class Mark:
         full_ns: when everything was last looked at, whatever its time.
         version: of the spec that the files were read by.
         known: paths in the ledger; fewer than that means that it is another ledger.
+        clock_ns: by how much the clock was ahead of the one that nobody can set; another difference means that the
+            clock was set, and that times from before say nothing.
     """
 
     looked_ns: int
     full_ns: int
     version: int
     known: int
+    clock_ns: int = 0
 
 
 FULL_LOOK_NS = 3600 * 10**9
 """So often everything is looked at again: the clock of a file server may be another than ours."""
 
 _SLACK_NS = 2 * 10**9  # file systems round their times, to two seconds at worst
+_CLOCK_WAS_SET_NS = 10**9
 _PAGE = 1000
 
 
@@ -58,12 +76,14 @@ class Look:
         new: files to land, oldest first.
         unsettled: files that changed a moment ago and may still be being written.
         ignored: what lies there and is no file of the source, with the reason.
+        closed: folders that could not be listed, with the reason.
         mark: where the next look may begin.
     """
 
     new: list[InboxFile] = field(default_factory=list)
     unsettled: list[InboxFile] = field(default_factory=list)
     ignored: dict[str, str] = field(default_factory=dict)
+    closed: dict[str, str] = field(default_factory=dict)
     mark: Mark | None = None
 
 
@@ -74,27 +94,41 @@ def look(
     settle_seconds: float,
     since: Mark | None = None,
     limit: int | None = None,
+    follow_links: bool = False,
 ) -> Look:
     """Compares a source's inbox folder with the ledger.
 
     Args:
+        follow_links: whether the folder itself, `inbox/<source>`, may be a link.
         since: the mark of an earlier look; what did not change after it is passed over.
         limit: stop once so many new files are found, the oldest ones.
     """
     found, now_ns, known = Look(), time.time_ns(), ledger.count_paths(source)
-    if since and (since.version != source.version or since.known > known or since.full_ns + FULL_LOOK_NS < now_ns):
+    clock_ns = now_ns - time.monotonic_ns()
+    if since and (
+        since.version != source.version
+        or since.known > known
+        or since.full_ns + FULL_LOOK_NS < now_ns
+        or abs(since.clock_ns - clock_ns) > _CLOCK_WAS_SET_NS
+    ):
         since = None
-    candidates = []
-    for path, status in _walk(inbox_dir / source.name, since.looked_ns if since else 0):
+    folder, candidates = folder_of(inbox_dir, source, follow_links), []
+    if folder.is_symlink():
+        found.closed[f"inbox/{source.name}"] = (
+            "it is a link, and nothing that it leads to lands: set ANALYTICS_FOLLOW_INBOX_LINKS, or put a folder there"
+        )
+    elif (inbox_dir / source.name).is_symlink() and not folder.exists():
+        found.closed[f"inbox/{source.name}"] = "it is a link to what is not there"
+    for path, status in _walk(folder, since.looked_ns if since else 0, found):
         if reason := _why_ignored(path, status, source):
-            found.ignored[path.encode("utf-8", "backslashreplace").decode()] = reason
+            found.ignored[printable(path)] = reason
         else:
-            candidates.append(InboxFile(path, status.st_size, status.st_mtime_ns))
+            candidates.append(InboxFile.of(path, status))
     candidates.sort(key=lambda file: (file.mtime_ns, file.path))
     for page in batched(candidates, _PAGE):
         seen = ledger.seen(source, [file.path for file in page])
         for file in page:
-            if seen.get(file.path) == Seen(file.size, file.mtime_ns, source.version):
+            if seen.get(file.path) == file.seen(source.version):
                 continue
             # A time in the future says nothing about when the file was written.
             is_settled = not 0 <= now_ns - file.mtime_ns < settle_seconds * 10**9
@@ -102,12 +136,17 @@ def look(
         if limit is not None and len(found.new) >= limit:
             del found.new[limit:]
             break
-    if found.new or found.unsettled:
+    if found.new or found.unsettled or found.closed:
         found.mark = since  # they are looked at until they are in the ledger
     else:
         full_ns = since.full_ns if since else now_ns
-        found.mark = Mark(now_ns - _SLACK_NS, full_ns, source.version, known)
+        found.mark = Mark(now_ns - _SLACK_NS, full_ns, source.version, known, clock_ns)
     return found
+
+
+def printable(path: str) -> str:
+    """A path as one line of characters that can be shown; others, bytes that are no UTF-8 too, are escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in path)
 
 
 def batched(files: list[InboxFile], size: int) -> Iterator[list[InboxFile]]:
@@ -119,49 +158,97 @@ def batched(files: list[InboxFile], size: int) -> Iterator[list[InboxFile]]:
 def strangers(inbox_dir: Path, sources: Iterable[Source]) -> list[str]:
     """A sentence for each thing in the inbox that is in the folder of no source."""
     names = {source.name for source in sources}
-    found = sorted(entry for entry in inbox_dir.iterdir() if entry.name not in names) if inbox_dir.is_dir() else []
+    try:
+        found = sorted(entry for entry in inbox_dir.iterdir() if entry.name not in names)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        return [f"the inbox cannot be listed ({error.strerror})"]
     return [
-        f"{entry.name} in the inbox is the folder of no source; there is {', '.join(sorted(names))}"
+        f"{printable(entry.name)} in the inbox is the folder of no source; there is {', '.join(sorted(names))}"
         for entry in found
         if not entry.name.startswith(".")
     ]
 
 
-def unchanged(inbox_dir: Path, source: Source, file: InboxFile) -> bool:
-    """Whether a file is still the one that was looked at."""
+def folder_of(inbox_dir: Path, source: Source, follow_links: bool) -> Path:
+    """The folder of a source; where it may be a link, what it leads to."""
+    folder = inbox_dir / source.name
+    return folder.resolve() if follow_links else folder
+
+
+def unchanged(folder: Path, file: InboxFile) -> bool:
+    """Whether a file below a source's folder is still the one that was looked at."""
     try:
-        status = (inbox_dir / source.name / file.path).lstat()
+        return InboxFile.of(file.path, (folder / file.path).lstat()) == file
     except OSError:
         return False
-    return stat.S_ISREG(status.st_mode) and (status.st_size, status.st_mtime_ns) == (file.size, file.mtime_ns)
 
 
-def _walk(folder: Path, since_ns: int) -> Iterator[tuple[str, os.stat_result]]:
+class FileChanged(Exception):
+    """Under a file's name there is no longer what was looked at."""
+
+
+@contextmanager
+def opened(folder: Path, file: InboxFile) -> Iterator[int]:
+    """The descriptor of a file below a source's folder, through which it is read whatever becomes of its name.
+
+    Each part of its path is opened within the one before, so that none can have become a link since the look.
+
+    Raises:
+        FileChanged: it is not what it was.
+        OSError: it cannot be opened, or is gone.
+    """
+    *folders, name = PurePosixPath(file.path).parts
+    steps = [*((part, os.O_DIRECTORY) for part in folders), (name, os.O_NONBLOCK)]  # a pipe would wait for its writer
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        for part, kind in steps:
+            outer = descriptor
+            try:
+                descriptor = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | kind, dir_fd=outer)
+            except OSError as error:
+                if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENXIO):
+                    raise FileChanged(file.path) from error
+                raise
+            os.close(outer)
+        if InboxFile.of(file.path, os.fstat(descriptor)) != file:
+            raise FileChanged(file.path)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _walk(folder: Path, since_ns: int, found: Look) -> Iterator[tuple[str, os.stat_result]]:
     """What changed below a folder, but folders, by its path relative to it, without following links.
 
-    A file that is moved in keeps its own times on some file systems, but the folder's change. So everything in a folder
-    that changed may be new, and in one that did not, what was rewritten in its place.
+    A file or a folder that is moved in keeps its own times on some file systems, and what lies in a folder keeps them
+    on all; but the folder that it is moved into changes. So everything below a folder that changed may be new, and
+    below one that did not, what was rewritten in its place.
+
+    Args:
+        found: takes the folders that could not be listed.
     """
-    if folder.is_symlink():
-        return
-    waiting = [(folder, False)]
+    waiting = [] if folder.is_symlink() else [(folder, False)]
     while waiting:
         here, is_new = waiting.pop()
         try:
-            is_new = is_new or here.stat().st_mtime_ns >= since_ns
-            entries = list(os.scandir(here))
+            is_new = is_new or here.stat().st_ctime_ns >= since_ns
+            for entry in list(os.scandir(here)):
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append((Path(entry.path), is_new))
+                    continue
+                try:
+                    status = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue  # taken away since the folder was listed
+                if is_new or status.st_ctime_ns >= since_ns:
+                    yield Path(entry.path).relative_to(folder).as_posix(), status
         except FileNotFoundError:
             continue
-        for entry in entries:
-            try:
-                if entry.is_dir(follow_symlinks=False):
-                    waiting.append((Path(entry.path), entry.stat().st_ctime_ns >= since_ns))
-                    continue
-                status = entry.stat(follow_symlinks=False)
-            except FileNotFoundError:
-                continue  # taken away since the folder was listed
-            if is_new or status.st_ctime_ns >= since_ns:
-                yield Path(entry.path).relative_to(folder).as_posix(), status
+        except OSError as error:
+            name = f"inbox/{folder.name}" if here == folder else printable(here.relative_to(folder).as_posix())
+            found.closed[name] = f"the folder cannot be listed ({error.strerror}); what lies in it does not land"
 
 
 def _why_ignored(path: str, status: os.stat_result, source: Source) -> str | None:

@@ -6,22 +6,22 @@ count. What a kill leaves behind before that transaction is never read.
 
 import hashlib
 import io
-import os
+import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import polars as pl
 
 from analytics_assets.failures import is_transient
 from analytics_assets.files import only_one, replacing
 from analytics_assets.ingest.formats import UnreadableFile, read_batches
-from analytics_assets.ingest.inbox import InboxFile, Look, Mark, look, unchanged
-from analytics_assets.ingest.ledger import Content, Ledger, Piece, Seen
+from analytics_assets.ingest.inbox import FileChanged, InboxFile, Look, Mark, folder_of, look, opened, unchanged
+from analytics_assets.ingest.ledger import Content, Ledger, Piece
 from analytics_assets.ingest.parse import empty_landed, parse_batch
 from analytics_assets.ingest.source import Kind, Source
 from analytics_assets.plain_text import logger_of
@@ -38,6 +38,7 @@ class LandingReport:
         landed: contents that were new, by path.
         known: paths whose bytes had been landed before, under this name or another.
         unreadable: paths that could not be read, with the reason.
+        closed: folders that could not be listed, with the reason.
         unsettled: paths that were left alone because they are still being written.
         ignored: what lies in the folder and is no file of the source, with the reason.
         remaining: new files that are left for the next run.
@@ -48,6 +49,7 @@ class LandingReport:
     unreadable: dict[str, str] = field(default_factory=dict)
     unsettled: list[str] = field(default_factory=list)
     ignored: dict[str, str] = field(default_factory=dict)
+    closed: dict[str, str] = field(default_factory=dict)
     remaining: int = 0
 
 
@@ -58,12 +60,21 @@ class Landing:
         self._settings = settings
         self._source = source
         self._ledger = Ledger(settings.lake_dir)
+        self._folder = folder_of(settings.inbox_dir, source, settings.follow_inbox_links)
         self._leftovers = False  # whether pieces were written of a file that then was not landed
 
     def look(self, since: Mark | None = None, limit: int | None = None) -> Look:
         """What lies in the inbox, or has come since a mark."""
-        settle_seconds = self._settings.inbox_settle_seconds
-        return look(self._settings.inbox_dir, self._source, self._ledger, settle_seconds, since, limit)
+        settings = self._settings
+        return look(
+            settings.inbox_dir,
+            self._source,
+            self._ledger,
+            settings.inbox_settle_seconds,
+            since,
+            limit,
+            settings.follow_inbox_links,
+        )
 
     def run(self) -> LandingReport:
         """Lands the oldest new files, at most `landing_files_per_run` of them; logs a sentence a file."""
@@ -75,7 +86,7 @@ class Landing:
             unfinished.touch()
             self._leftovers = False
             seen = self.look()
-            report = LandingReport(unsettled=[f.path for f in seen.unsettled], ignored=seen.ignored)
+            report = LandingReport(unsettled=[f.path for f in seen.unsettled], ignored=seen.ignored, closed=seen.closed)
             taken = seen.new[: self._settings.landing_files_per_run]
             report.remaining = len(seen.new) - len(taken)
             for file in taken:
@@ -97,18 +108,18 @@ class Landing:
 
     def _land(self, file: InboxFile, report: LandingReport) -> None:
         source, ledger = self._source, self._ledger
-        seen = Seen(file.size, file.mtime_ns, source.version)
+        seen = file.seen(source.version)
         name = f"{source.name}/{file.path}"
         try:
-            with _under_a_plain_name(self._settings.inbox_dir / source.name / file.path) as plain:
-                with plain.open("rb") as opened:
-                    digest = hashlib.file_digest(opened, "sha256").hexdigest()
+            with _under_a_plain_name(self._folder, file) as plain:
+                with plain.open("rb") as bytes_:
+                    digest = hashlib.file_digest(bytes_, "sha256").hexdigest()
                 identity = self._identity(file.path, digest)
                 is_known = ledger.find_content(source, identity)
                 content = None if is_known else self._read(plain, file.path, digest, identity)
         except (UnreadableFile, ValueError) as error:
             self._leftovers = True
-            if unchanged(self._settings.inbox_dir, source, file):
+            if unchanged(self._folder, file):
                 ledger.refuse(source, file.path, seen, str(error))
                 report.unreadable[file.path] = str(error)
                 logger.warning(f"{name} cannot be read: {error}")
@@ -117,7 +128,10 @@ class Landing:
             return
         except FileNotFoundError:
             return  # taken away before it could be opened
-        if not unchanged(self._settings.inbox_dir, source, file):
+        except FileChanged:
+            report.unsettled.append(file.path)
+            return
+        if not unchanged(self._folder, file):
             self._leftovers = True
             report.unsettled.append(file.path)
             return
@@ -214,18 +228,30 @@ class _Buffer:
         return held
 
 
+_DESCRIPTORS = Path("/proc/self/fd")  # where each name opens the very file that a descriptor holds, from its start
+
+
 @contextmanager
-def _under_a_plain_name(path: Path) -> Iterator[Path]:
-    """The same file under a name without `*`, `[` or `?`, which the readers would take for patterns."""
-    try:
-        os.close(os.open(path, os.O_RDONLY | os.O_NOFOLLOW))
-    except OSError as error:
-        if isinstance(error, FileNotFoundError) or is_transient(error):
-            raise
-        raise UnreadableFile(f"it cannot be opened ({error.strerror})") from error
-    with tempfile.TemporaryDirectory(prefix="landing-") as folder:
-        name = path.name.lower()
+def _under_a_plain_name(folder: Path, file: InboxFile) -> Iterator[Path]:
+    """A file that was looked at under a name without `*`, `[` or `?`, which the readers would take for patterns.
+
+    The name leads to the file that was opened, not to what now has its name in the inbox; where the system has no such
+    names, to a copy of it.
+    """
+    with ExitStack() as stack:
+        try:
+            descriptor = stack.enter_context(opened(folder, file))
+        except OSError as error:
+            if isinstance(error, FileNotFoundError) or is_transient(error):
+                raise
+            raise UnreadableFile(f"it cannot be opened ({error.strerror})") from error
+        name = PurePosixPath(file.path).name.lower()
         gz = ".gz" if name.endswith(".gz") else ""
-        plain = Path(folder) / f"file{Path(name.removesuffix('.gz')).suffix}{gz}"
-        plain.symlink_to(path.absolute())
+        held = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="landing-")))
+        plain = held / f"file{Path(name.removesuffix('.gz')).suffix}{gz}"
+        if _DESCRIPTORS.is_dir():
+            plain.symlink_to(_DESCRIPTORS / str(descriptor))
+        else:
+            with open(descriptor, "rb", closefd=False) as source, plain.open("wb") as target:
+                shutil.copyfileobj(source, target)
         yield plain

@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 
@@ -56,6 +56,8 @@ create table if not exists paths (
     version integer not null,       -- of the spec that read it
     content_id integer,             -- what is current under this path; null when nothing readable ever was
     error text,                     -- why the newest bytes could not be read
+    ctime_ns integer not null default 0,
+    inode text not null default '', -- a number that may not fit into SQLite's
     primary key (source, path)
 );
 create index if not exists paths_by_content on paths (source, content_id);
@@ -73,11 +75,17 @@ class Piece:
 
 @dataclass(frozen=True)
 class Seen:
-    """A path's file as it was when it was last looked at."""
+    """A path's file as it was when it was last looked at.
+
+    Whoever copies a file over another can keep its size and modification time, but neither the time of its last change
+    of any kind (`ctime_ns`) nor, where it takes the other's place, its inode.
+    """
 
     size: int
     mtime_ns: int
-    version: int
+    ctime_ns: int
+    inode: str
+    version: int  # of the spec
 
 
 @dataclass
@@ -138,7 +146,7 @@ class Ledger:
         """Those of some paths that were ever looked at."""
         with self._connection() as connection:
             rows = connection.execute(
-                "select path, size, mtime_ns, version from paths"
+                "select path, size, mtime_ns, ctime_ns, inode, version from paths"
                 " where source = ? and path in (select value from json_each(?))",
                 (source.name, json.dumps(paths)),
             ).fetchall()
@@ -190,22 +198,24 @@ class Ledger:
         """Makes a landed content the current one under a path."""
         with self._connection() as connection:
             connection.execute(
-                "insert into paths (source, path, size, mtime_ns, version, content_id, error) select"
-                " ?, ?, ?, ?, ?, (select id from contents where source = ? and identity = ?), null where true"
+                "insert into paths (source, path, size, mtime_ns, ctime_ns, inode, version, content_id, error) select"
+                " ?, ?, ?, ?, ?, ?, ?, (select id from contents where source = ? and identity = ?), null where true"
                 " on conflict do update set size = excluded.size, mtime_ns = excluded.mtime_ns,"
+                " ctime_ns = excluded.ctime_ns, inode = excluded.inode,"
                 " version = excluded.version, content_id = excluded.content_id, error = null",
-                (source.name, path, seen.size, seen.mtime_ns, seen.version, source.name, identity),
+                (source.name, path, *astuple(seen), source.name, identity),
             )
 
     def refuse(self, source: Source, path: str, seen: Seen, error: str) -> None:
         """Records that a path's newest bytes cannot be read. What was current under it before stays so."""
         with self._connection() as connection:
             connection.execute(
-                "insert into paths (source, path, size, mtime_ns, version, content_id, error)"
-                " values (?, ?, ?, ?, ?, null, ?)"
+                "insert into paths (source, path, size, mtime_ns, ctime_ns, inode, version, content_id, error)"
+                " values (?, ?, ?, ?, ?, ?, ?, null, ?)"
                 " on conflict do update set size = excluded.size, mtime_ns = excluded.mtime_ns,"
+                " ctime_ns = excluded.ctime_ns, inode = excluded.inode,"
                 " version = excluded.version, error = excluded.error",
-                (source.name, path, seen.size, seen.mtime_ns, seen.version, error),
+                (source.name, path, *astuple(seen), error),
             )
 
     def identities_and_pieces(self, source: Source) -> tuple[set[str], set[str]]:

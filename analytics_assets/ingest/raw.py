@@ -1,5 +1,6 @@
 """From a source's spec to its Dagster assets: what landed, the raw days, and their checks."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -127,7 +128,7 @@ def _landing_checks(
 ) -> Iterator[AssetCheckResult]:
     """What is wrong with the files of this run; and with unreadable ones for as long as they lie in the inbox."""
     folder = settings.inbox_dir / source.name
-    unreadable = {path: why for path, why in ledger.unreadable(source).items() if (folder / path).exists()}
+    unreadable = report.closed | {p: why for p, why in ledger.unreadable(source).items() if os.path.lexists(folder / p)}
     yield _check("files_are_readable", [{"file": path, "why": why} for path, why in unreadable.items()], _ERROR)
     yield _check(
         "rejects_within_limit",

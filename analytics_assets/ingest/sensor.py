@@ -51,17 +51,25 @@ def build_new_files_sensor(sources: Sequence[Source], settings: Settings) -> Sen
         marks = {name: Mark(**mark) for name, mark in json.loads(context.cursor or "{}").items()}
         requests: list[RunRequest] = []
         waiting: list[str] = []
+        failed: list[Exception] = []
         for source in sources:
-            found = Landing(settings, source).look(marks.get(source.name), settings.landing_files_per_run)
+            try:
+                found = Landing(settings, source).look(marks.pop(source.name, None), settings.landing_files_per_run)
+                asked = request_landing(context.instance, source, found.new) if found.new else None
+            except Exception as error:  # of one source: the others are looked at all the same
+                error.add_note(f"in the inbox of {source.name}")
+                context.log.error(f"{source.name}: {error}")
+                failed.append(error)
+                continue
             if found.mark:
                 marks[source.name] = found.mark
-            else:
-                marks.pop(source.name, None)
-            asked = request_landing(context.instance, source, found.new) if found.new else None
             if isinstance(asked, RunRequest):
                 requests.append(asked)
             elif asked:
                 waiting.append(asked)
+            waiting += [f"{source.name}: {path}: {why}" for path, why in found.closed.items()]
+        if failed and not requests:  # with requests it fails at the next tick, once they are made
+            raise ExceptionGroup("some sources could not be looked at", failed)
         return SensorResult(
             run_requests=requests,
             skip_reason=None if requests else SkipReason("; ".join(waiting) or "Nothing new in the inbox."),
@@ -80,7 +88,7 @@ def request_landing(instance: DagsterInstance, source: Source, new: Iterable[Inb
     unfinished = [status for status in DagsterRunStatus if status not in FINISHED_STATUSES]
     if instance.get_runs_count(RunsFilter(tags={SOURCE_TAG: source.name}, statuses=unfinished)):
         return f"{source.name}: a run is landing files; what is left is asked for after it."
-    files = "\n".join(f"{file.path} {file.size} {file.mtime_ns}" for file in new)
+    files = "\n".join(f"{file.path} {file.seen(source.version)}" for file in new)
     bite = hashlib.sha256(f"{source.name} v{source.version}\n{files}".encode()).hexdigest()[:32]
     runs = instance.get_run_records(RunsFilter(tags={BITE_TAG: bite}))
     number, landed = len(runs) + 1, LANDED_PREFIX + source.name

@@ -1,5 +1,6 @@
 """What is not as it should be, now: days that failed, are missing, are out of date, or were made by older code."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -231,9 +232,11 @@ def _pull_findings(name: str, settings: Settings, owner: str, running: Set[str])
 def _landing_findings(source: Source, settings: Settings, owner: str) -> Iterator[Finding]:
     name, folder = LANDED_PREFIX + source.name, settings.inbox_dir / source.name
     for path, why in sorted(Ledger(settings.lake_dir).unreadable(source).items()):
-        if (folder / path).exists():
+        if os.path.lexists(folder / path):
             yield Finding(name, owner, State.FAILED, None, f"{path}: {why}", "again when the file changes")
     found = Landing(settings, source).look()
+    for path, why in sorted(found.closed.items()):
+        yield Finding(name, owner, State.FAILED, None, f"{path}: {why}", "once it can be listed")
     for path, why in sorted(found.ignored.items()):
         yield Finding(name, owner, State.IGNORED, None, f"{path}: {why}", "when it is renamed")
     if waiting := len(found.new) + len(found.unsettled):
