@@ -165,7 +165,9 @@ class Settings(BaseSettings):
         description="Where failures are told: JSON with a `text`, as the webhooks of Slack and Mattermost take it.",
     )
     ui_url: str = Field(
-        "http://127.0.0.1:3000", pattern=r"^https?://", description="Where people reach the UI; links begin with it."
+        "http://127.0.0.1:3000",
+        pattern=r"^https?://",
+        description="Where people reach the UI, which answers under this name and on loopback; links begin with it.",
     )
 
     api: dict[str, Api] = Field(

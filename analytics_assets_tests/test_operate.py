@@ -40,6 +40,7 @@ from analytics_assets.operate.inventory import Finding, State, take_inventory
 from analytics_assets.operate.launcher import LocalRunLauncher, end_abandoned_runs, is_abandoned
 from analytics_assets.operate.notify import Outbox, Problem, Refused, messages, post, problems_of
 from analytics_assets.partitions import Window
+from analytics_assets.settings import PROJECT_DIR
 from analytics_assets.versions import Build, builds_of
 from analytics_assets.warehouse import models
 from analytics_assets.warehouse.dbt import DbtError, code_versions, load_manifest
@@ -704,6 +705,39 @@ def test_post_is_tried_a_bounded_number_of_times(webhook: Webhook) -> None:
 
 
 # ------------------------------------------------------------------------------------------- what may be deleted
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("command", "how"), [
+    (["-m", "analytics_assets.operate.web", "dev"], "by its home"),
+    (["-m", "analytics_assets.cli", "materialize", "--new"], "by where it was started"),
+])  # fmt: skip
+def test_make_clean_refuses_while_something_works_in_the_folder(tmp_path: Path, command: list[str], how: str) -> None:
+    folder, elsewhere = tmp_path / "it's a project", tmp_path / "elsewhere"
+    (folder / "data").mkdir(parents=True)
+    elsewhere.mkdir()
+    (folder / "Makefile").write_bytes((PROJECT_DIR / "Makefile").read_bytes())
+    (folder / ".venv").symlink_to(Path(sys.prefix))
+    kept = folder / "data" / "lake" / "ledger.sqlite"
+    kept.parent.mkdir()
+    kept.touch()
+    is_home = how == "by its home"
+    env = os.environ | {"ANALYTICS_DATA_DIR": str(elsewhere), "DAGSTER_HOME": str(folder if is_home else elsewhere)}
+    # It waits for nothing: the process stands as it was begun, before it reads anything.
+    process = subprocess.Popen([sys.executable, *command], cwd=elsewhere if is_home else folder, env=env)
+    process.send_signal(signal.SIGSTOP)
+    try:
+        refused = subprocess.run(["make", "clean"], cwd=folder, capture_output=True, text=True, check=False)
+        assert refused.returncode != 0
+        name = " ".join(command[1:3])
+        assert f"error: `{name}` works in this folder: end it first" in refused.stderr
+        assert f"`kill {process.pid}`" in refused.stderr
+        assert kept.exists()
+    finally:
+        process.kill()
+        process.wait()
+    assert subprocess.run(["make", "clean"], cwd=folder, capture_output=True, check=False).returncode == 0
+    assert not kept.exists()
 
 
 def test_what_the_page_on_operating_calls_deletable_can_be_deleted(project: Project) -> None:
