@@ -18,6 +18,23 @@ DEVELOPER_PREFIX = "dbt_"
 """Begins the name of a developer's own schema, and of the folder with the records of it."""
 
 
+PLAUSIBLE_YEARS = range(1900, 2200)
+"""The first and last day that have a partition lie in these, and days that names of files tell: no span of days around
+one leaves what a date can be, and a number that looks like another is none."""
+
+
+def _plausible(day: date) -> date:
+    if day.year not in PLAUSIBLE_YEARS:
+        raise ValueError(
+            f"{day} is not within {PLAUSIBLE_YEARS[0]} to {PLAUSIBLE_YEARS[-1]}; "
+            "a history that goes on has no last day: leave ANALYTICS_END_DATE empty"
+        )
+    return day
+
+
+PlausibleDate = Annotated[date, AfterValidator(_plausible)]
+
+
 def _from_project_dir(path: Path) -> Path:
     """A relative path means the same from every working directory: it starts at the project's root."""
     return (PROJECT_DIR / path.expanduser()).resolve()
@@ -117,10 +134,10 @@ class Settings(BaseSettings):
     data_dir: ProjectPath = Field(
         Path("data"), description="Folder of everything that is data: inbox/, lake/, warehouse/, published/, exports/."
     )
-    start_date: date = Field(
+    start_date: PlausibleDate = Field(
         date(2025, 1, 1), description="First day that has a partition. Rows of earlier days wait, counted."
     )
-    end_date: date | None = Field(
+    end_date: PlausibleDate | None = Field(
         None, description="Last day that has a partition, where a history is closed; empty: yesterday, as days go by."
     )
     inbox_settle_seconds: float = Field(

@@ -6,15 +6,22 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
 from dagster import DagsterInstance, SensorResult, build_sensor_context
+from typer.testing import CliRunner
 
+from analytics_assets.cli import app
 from analytics_assets.ingest import landing as landing_module
 from analytics_assets.ingest.inbox import Look, Mark, strangers
 from analytics_assets.ingest.landing import Landing
+from analytics_assets.ingest.ledger import Ledger, Totals
 from analytics_assets.ingest.sensor import build_new_files_sensor
+from analytics_assets.partitions import Window
+from analytics_assets.settings import get_settings
+from analytics_assets.versions import Offsets
 from analytics_assets_tests.conftest import Inbox, test_settings
 from analytics_assets_tests.test_landing import HEADER, SHOPS, VISITS, MakeInbox, ids, rows_of, totals
 
@@ -283,3 +290,133 @@ def test_a_cursor_of_an_earlier_version_is_read(inbox: MakeInbox) -> None:
     del mark["clock_ns"]
     visits.drop("a.csv", HEADER + visit("1"))
     assert tick(visits, cursor=json.dumps({"visits": mark})).run_requests
+
+
+# ------------------------------------------------------------------------------------------ a snapshot's day
+
+
+@pytest.mark.parametrize(
+    ("path", "day"),
+    [
+        ("shops-2026-01-05.csv", "2026-01-05"),
+        ("shops20260105.csv", "2026-01-05"),
+        ("shops_2026_01_05_1767607200000_0.csv", "2026-01-05"),
+        ("shops-2026.01.05.csv", "2026-01-05"),
+        ("shops-20260105061500.csv", "2026-01-05"),
+        ("shops-202601050615.csv", "2026-01-05"),
+        ("20260105T061500Z_shops.csv", "2026-01-05"),
+        ("2026-01-05_shops_2026-01-05T06-15.csv", "2026-01-05"),
+        ("shops-2026-01-05-12345678.csv", "2026-01-05"),
+        ("date=2026-01-05/part-0.csv", "2026-01-05"),
+        ("date=2026-01-05/part-00000-20260109-1111-4222-8333-444455556666.c000.csv", "2026-01-05"),
+        ("2026/01/05/shops.csv", "2026-01-05"),
+        ("year=2026/month=01/day=05/hour=06/0.csv", "2026-01-05"),
+        ("20260105061500/shops.csv", "2026-01-05"),
+        ("exported-2026-02-01/date=2026-01-05/0.csv", "2026-01-05"),
+        ("exported-2026-02-01/shops-2026-01-05.csv", "2026-01-05"),
+        ("shops.csv", "0001-01-01"),
+        ("shops-v1.2.10.csv", "0001-01-01"),
+        ("shops-1767607200000.csv", "0001-01-01"),
+        ("part-00000-12345678-2026-4222-8333-444455556666.csv", "0001-01-01"),
+    ],
+)
+def test_the_day_of_a_snapshot_is_read_as_programs_write_it(path: str, day: str) -> None:
+    assert str(SHOPS.snapshot_day(path)) == day
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("shops-05-01-2026.csv", "'05-01-2026'"),
+        ("shops-5.1.2026.csv", "'5.1.2026'"),
+        ("shops-05-01-26.csv", "'05-01-26'"),
+        ("shops-05012026.csv", "'05012026'"),
+        ("shops-2026-1-5.csv", "'2026-1-5'"),
+        ("shops-2026-01.csv", "'2026-01'"),
+        ("shops-202601.csv", "'202601'"),
+        ("shops-2026-W02.csv", "'2026-W02'"),
+        ("shops-5Jan2026.csv", "'2026'"),
+        ("shops-2026-02-30.csv", "'2026-02-30'"),
+        ("shops-9999-12-31.csv", "'9999-12-31'"),
+        ("shops-0001-01-01.csv", "'0001-01-01'"),
+        ("year=2026/month=1/day=5/0.csv", "'2026'"),
+        ("shops-2026-01-05-to-2026-01-31.csv", "2026-01-05 and 2026-01-31"),
+    ],
+)
+def test_a_snapshot_whose_day_is_not_understood_is_refused_by_name_and_the_others_land(
+    inbox: MakeInbox, path: str, said: str
+) -> None:
+    shops = inbox(SHOPS)
+    shops.drop(path, "id,city\n1,Rome\n")
+    shops.drop("shops-2025-06-10.csv", "id,city\n2,Pisa\n")
+    why = shops.land().unreadable[path]
+    assert said in why
+    assert why.endswith("as 2026-01-05")
+    assert ids(shops) == ["2"] * 30
+
+
+def cities(inbox: Inbox, *days: int) -> list[list[str]]:
+    """What is in force on some days of June."""
+    rows = rows_of(inbox).select("_day", "city").rows()
+    return [sorted(city for day, city in rows if day.day == number) for number in days]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("shops-2025-06-10.csv", "shops-2025-06-10 (corrected).csv"),
+        ("shops-2025-06-10.csv", "shops_20250610.csv"),
+        ("shops.csv", "all-shops.csv"),
+        ("date=2025-06-10/part-0.csv", "date=2025-06-10/corrected.csv"),
+    ],
+)
+def test_of_two_snapshots_of_one_day_the_one_dropped_last_is_the_whole_truth_and_the_other_is_told(
+    inbox: MakeInbox, old: str, new: str
+) -> None:
+    shops = inbox(SHOPS)
+    shops.drop(old, "id,city\n1,Rome\n2,Oslo\n")
+    shops.land()
+    file = shops.drop(new, "id,city\n1,Pisa\n")
+    os.utime(file, ns=(1, 1))  # it was written before
+    shops.land()
+    assert cities(shops, 10, 30) == [["Pisa"], ["Pisa"]]
+    assert totals(shops) == Totals(accepted=3, in_days=1, waiting=0, superseded=2, rejected=0)
+    ledger = Ledger(shops.settings.lake_dir)
+    assert list(ledger.replaced_snapshots(SHOPS).values()) == [(new, [old])]
+    shops.drop(old, "id,city\n1,Bonn\n")  # dropped once more, it is the newer one
+    shops.land()
+    assert cities(shops, 10, 30) == [["Bonn"], ["Bonn"]]
+    shops.drop(new, "id,city\n1,Pisa\n")  # but bytes that were there all the time are no news
+    shops.land()
+    assert cities(shops, 10) == [["Bonn"]]
+
+
+def test_numbered_files_of_one_dated_folder_are_one_snapshot(inbox: MakeInbox) -> None:
+    shops = inbox(SHOPS)
+    for n, city in enumerate(("Rome", "Oslo")):
+        shops.drop(f"date=2025-06-05/part-{n}.csv", f"id,city\n{n},{city}\n")
+        shops.drop(f"date=2025-06-10/part-0000{n}.csv", f"id,city\n{n},New {city}\n")
+    shops.land()
+    assert cities(shops, 4, 6, 12) == [["Oslo", "Rome"], ["Oslo", "Rome"], ["New Oslo", "New Rome"]]
+    assert Ledger(shops.settings.lake_dir).replaced_snapshots(SHOPS) == {}
+
+
+@pytest.mark.parametrize("setting", ["START_DATE", "END_DATE"])
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
+def test_a_setting_at_the_edge_of_what_a_date_can_be_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, setting: str, day: str
+) -> None:
+    monkeypatch.setenv("ANALYTICS_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv(f"ANALYTICS_{setting}", day)
+    get_settings.cache_clear()
+    result = CliRunner().invoke(app, ["sql", "select 1"])
+    get_settings.cache_clear()
+    assert result.exit_code == 1
+    said = " ".join(result.output.split())
+    assert f"ANALYTICS_{setting}" in said and f"{day} is not within 1900 to 2199" in said
+
+
+def test_windows_are_counted_to_the_last_day_that_can_be() -> None:
+    assert len(Window.of_days(date(2199, 12, 30), date(2199, 12, 31))) == 2
+    far = Offsets(-400 * 365, 400 * 365)
+    assert far.upstream_of(Window.of_days(date(1900, 1, 1), date(2199, 12, 31))).start.year == 1500

@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 
 from analytics_assets.ingest.ledger import Ledger, Seen
 from analytics_assets.ingest.source import Source
+from analytics_assets.plain_text import plain
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def look(
         found.closed[f"inbox/{source.name}"] = "it is a link to what is not there"
     for path, status in _walk(folder, since.looked_ns if since else 0, found):
         if reason := _why_ignored(path, status, source):
-            found.ignored[printable(path)] = reason
+            found.ignored[plain(path)] = reason
         else:
             candidates.append(InboxFile.of(path, status))
     candidates.sort(key=lambda file: (file.mtime_ns, file.path))
@@ -144,11 +145,6 @@ def look(
     return found
 
 
-def printable(path: str) -> str:
-    """A path as one line of characters that can be shown; others, bytes that are no UTF-8 too, are escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in path)
-
-
 def batched(files: list[InboxFile], size: int) -> Iterator[list[InboxFile]]:
     """Consecutive parts of a list."""
     for start in range(0, len(files), size):
@@ -165,7 +161,7 @@ def strangers(inbox_dir: Path, sources: Iterable[Source]) -> list[str]:
     except OSError as error:
         return [f"the inbox cannot be listed ({error.strerror})"]
     return [
-        f"{printable(entry.name)} in the inbox is the folder of no source; there is {', '.join(sorted(names))}"
+        f"{plain(entry.name)} in the inbox is the folder of no source; there is {', '.join(sorted(names))}"
         for entry in found
         if not entry.name.startswith(".")
     ]
@@ -247,7 +243,7 @@ def _walk(folder: Path, since_ns: int, found: Look) -> Iterator[tuple[str, os.st
         except FileNotFoundError:
             continue
         except OSError as error:
-            name = f"inbox/{folder.name}" if here == folder else printable(here.relative_to(folder).as_posix())
+            name = f"inbox/{folder.name}" if here == folder else plain(here.relative_to(folder).as_posix())
             found.closed[name] = f"the folder cannot be listed ({error.strerror}); what lies in it does not land"
 
 

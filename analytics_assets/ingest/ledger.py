@@ -58,9 +58,11 @@ create table if not exists paths (
     error text,                     -- why the newest bytes could not be read
     ctime_ns integer not null default 0,
     inode text not null default '', -- a number that may not fit into SQLite's
+    turn integer not null default 0, -- which change of what is current this was, counted over the paths of the source
     primary key (source, path)
 );
 create index if not exists paths_by_content on paths (source, content_id);
+create index if not exists paths_by_turn on paths (source, turn);
 """
 
 
@@ -198,12 +200,15 @@ class Ledger:
         """Makes a landed content the current one under a path."""
         with self._connection() as connection:
             connection.execute(
-                "insert into paths (source, path, size, mtime_ns, ctime_ns, inode, version, content_id, error) select"
-                " ?, ?, ?, ?, ?, ?, ?, (select id from contents where source = ? and identity = ?), null where true"
+                "insert into paths"
+                " (source, path, size, mtime_ns, ctime_ns, inode, version, content_id, error, turn)"
+                " select ?, ?, ?, ?, ?, ?, ?, (select id from contents where source = ? and identity = ?), null,"
+                " (select coalesce(max(turn), 0) + 1 from paths where source = ?) where true"
                 " on conflict do update set size = excluded.size, mtime_ns = excluded.mtime_ns,"
                 " ctime_ns = excluded.ctime_ns, inode = excluded.inode,"
+                " turn = case when content_id is excluded.content_id then turn else excluded.turn end,"
                 " version = excluded.version, content_id = excluded.content_id, error = null",
-                (source.name, path, *astuple(seen), source.name, identity),
+                (source.name, path, *astuple(seen), source.name, identity, source.name),
             )
 
     def refuse(self, source: Source, path: str, seen: Seen, error: str) -> None:
@@ -232,11 +237,10 @@ class Ledger:
         if source.kind is Kind.FACTS:
             found = self._pieces_between(source, window)
             return {day: found.get(day, []) for day in window.days()}
-        snapshot_days = self._snapshot_days(source)
-        held = {day: _snapshot_of(day, snapshot_days) for day in window.days()}
-        used = [day for day in held.values() if day is not None]
-        dated = self._pieces_between(source, Window.of_days(min(used), max(used))) if used else {}
-        return {day: dated[snapshot] if snapshot else [] for day, snapshot in held.items()}
+        snapshots, _ = self._snapshots(source)
+        days = sorted(snapshots)
+        held = {day: _snapshot_of(day, days) for day in window.days()}
+        return {day: snapshots[snapshot] if snapshot else [] for day, snapshot in held.items()}
 
     def _pieces_between(self, source: Source, window: Window) -> dict[date, list[Piece]]:
         with self._connection() as connection:
@@ -252,15 +256,34 @@ class Ledger:
             found[day].append(Piece(day, name, count))
         return found
 
-    def _snapshot_days(self, source: Source) -> list[date]:
+    def _snapshots(self, source: Source) -> tuple[dict[date, list[Piece]], dict[date, tuple[str, list[str]]]]:
+        """By day, the pieces of the newest delivery; and where there are others, its last file and those of the others.
+
+        What was last dropped is the newest.
+        """
         with self._connection() as connection:
             rows = connection.execute(
-                "select distinct day from pieces where source = ? and exists"
-                " (select 1 from paths where paths.source = pieces.source and paths.content_id = pieces.content_id)"
-                " order by day",
+                "select pieces.day, pieces.name, pieces.rows, paths.path from pieces inner join paths"
+                " on paths.source = pieces.source and paths.content_id = pieces.content_id"
+                " where pieces.source = ? order by pieces.day, paths.turn, paths.content_id, pieces.name",
                 (source.name,),
             ).fetchall()
-        return [date.fromisoformat(day) for (day,) in rows]
+        by_day: dict[date, list[tuple[Piece, str]]] = defaultdict(list)
+        for text, name, count, path in rows:
+            day = date.fromisoformat(text)
+            by_day[day].append((Piece(day, name, count), path))
+        snapshots, replaced = {}, {}
+        for day, held in by_day.items():
+            newest = held[-1][1]
+            delivery = source.delivery(newest)
+            snapshots[day] = [piece for piece, path in held if source.delivery(path) == delivery]
+            if others := sorted({path for _, path in held if source.delivery(path) != delivery}):
+                replaced[day] = newest, others
+        return snapshots, replaced
+
+    def replaced_snapshots(self, source: Source) -> dict[date, tuple[str, list[str]]]:
+        """The days of which files of several names are the snapshot: the newest, which counts, and the others."""
+        return self._snapshots(source)[1] if source.kind is Kind.SNAPSHOT else {}
 
     def newest_day(self, source: Source, window: Window) -> date | None:
         """The last day of a window for which current rows have landed."""
@@ -311,6 +334,15 @@ class Ledger:
             ).fetchall()
         return {identity for (identity,) in rows}
 
+    def _current_rows(self, source: Source) -> dict[date, int]:
+        with self._connection() as connection:
+            rows = connection.execute(
+                "select day, sum(rows) from pieces where source = ? and exists (select 1 from paths where"
+                " paths.source = pieces.source and paths.content_id = pieces.content_id) group by day",
+                (source.name,),
+            ).fetchall()
+        return {date.fromisoformat(day): count for day, count in rows}
+
     def totals(self, source: Source, partitions: Window) -> Totals:
         """Where all rows of a source are, given the days that have a partition."""
         with self._connection() as connection:
@@ -318,18 +350,12 @@ class Ledger:
                 "select coalesce(sum(accepted), 0), coalesce(sum(rejected), 0) from contents where source = ?",
                 (source.name,),
             ).fetchone()
-            current = {
-                date.fromisoformat(day): rows
-                for day, rows in connection.execute(
-                    "select day, sum(rows) from pieces where source = ? and exists (select 1 from paths where"
-                    " paths.source = pieces.source and paths.content_id = pieces.content_id) group by day",
-                    (source.name,),
-                ).fetchall()
-            }
         if source.kind is Kind.FACTS:
+            current = self._current_rows(source)
             used = {day for day in current if partitions.start <= day < partitions.end}
             waiting = set(current) - used
         else:
+            current = {day: sum(piece.rows for piece in pieces) for day, pieces in self._snapshots(source)[0].items()}
             days = sorted(current)
             used = {held for day in partitions.days() if (held := _snapshot_of(day, days))}
             waiting = {day for day in current if day >= partitions.end} - used

@@ -31,7 +31,7 @@ from analytics_assets.automation import Automation
 from analytics_assets.checks import Evaluation, Findings
 from analytics_assets.ingest.landing import Landing, LandingReport, piece_file
 from analytics_assets.ingest.ledger import Ledger, Piece, Totals, version_of
-from analytics_assets.ingest.source import Source
+from analytics_assets.ingest.source import UNDATED, Kind, Source
 from analytics_assets.partitions import Window, partitioned_days
 from analytics_assets.settings import Settings
 from analytics_assets.steps import dagster_error, fail
@@ -88,6 +88,17 @@ def _landed_asset(
             ),
             AssetCheckSpec("columns_are_known", asset=name, description="No file has columns that the spec lacks."),
             AssetCheckSpec("names_are_expected", asset=name, description="Nothing else lies in the inbox folder."),
+            *(
+                [
+                    AssetCheckSpec(
+                        "snapshots_have_one_name",
+                        asset=name,
+                        description="No two files in the inbox hold from one day on: of such only the newer counts.",
+                    )
+                ]
+                if source.kind is Kind.SNAPSHOT
+                else []
+            ),
         ],
     )
     def landed(context: AssetExecutionContext) -> Iterator[MaterializeResult | AssetCheckResult]:
@@ -148,6 +159,18 @@ def _landing_checks(
         ],
     )
     yield _check("names_are_expected", [{"file": path, "why": why} for path, why in sorted(report.ignored.items())])
+    if source.kind is Kind.SNAPSHOT:
+        replaced: list[dict[str, str | int]] = [
+            {"file": path, "why": f"{newest} is newer and holds {_since(day)}, too: take this one out of the inbox"}
+            for day, (newest, others) in ledger.replaced_snapshots(source).items()
+            for path in others
+            if os.path.lexists(folder / path)
+        ]
+        yield _check("snapshots_have_one_name", replaced)
+
+
+def _since(day: date) -> str:
+    return "from the start" if day == UNDATED else f"from {day} on"
 
 
 def _check(

@@ -6,6 +6,7 @@ Only the spec and what can be said of it without opening a file belong here.
 import fnmatch
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
@@ -15,6 +16,8 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 from polars.datatypes import DataType, DataTypeClass
+
+from analytics_assets.settings import PLAUSIBLE_YEARS
 
 PolarsType = DataType | DataTypeClass
 
@@ -29,7 +32,22 @@ LINEAGE_COLUMNS: Mapping[str, PolarsType] = {
 }
 """What landing adds to every row. `_day`, the partition's day, is the name of the folder that holds it."""
 
-_DATE_IN_NAME = re.compile(r"(?<!\d)(\d{4})-?(\d{2})-?(\d{2})(?!\d)")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_CLOCK = r"(?:[01]\d|2[0-3])[0-5]\d(?:[0-5]\d(?:\d{3})?)?"
+_DATE_IN_NAME = re.compile(rf"(?<!\d)(\d{{4}})([-_.]?)(\d{{2}})\2(\d{{2}})(?:{_CLOCK})?(?!\d)")
+_BETWEEN = r"(/(?:\w+=)?|[-_.]?)"
+_DATE_IN_FOLDERS = re.compile(rf"(?<!\d)(\d{{4}}){_BETWEEN}(\d{{2}}){_BETWEEN}(\d{{2}})(?:{_CLOCK})?(?!\d)")
+_LIKE_A_DATE = re.compile(
+    r"(?<!\d)(?:"
+    r"\d{4}([-_.])\d{2}\1\d{2}"  # 2026-02-30, 9999-12-31
+    r"|\d{1,2}[-_.]\d{1,2}[-_.]\d{4}"  # 5-1-2026
+    r"|\d{2}[-_.]\d{2}[-_.]\d{2}"  # 05-01-26
+    r"|(?:19|20|21)\d{2}(?:[-_.][wW]?\d{1,3}){0,2}"  # 2026, 2026-01, 2026-1-5, 2026-W02
+    r"|(?:19|20|21)\d{2}(?:0[1-9]|1[0-2])(?:\d{6,8})?"  # 202601
+    r"|\d{8}"  # 05012026
+    r")(?!\d)"
+)
+_PART_NUMBER = re.compile(rf"{_UUID.pattern}|(?<!\d)\d{{1,6}}(?!\d)", re.IGNORECASE)
 _FORMATS = {".csv": "csv", ".parquet": "parquet", ".jsonl": "json lines", ".ndjson": "json lines"}
 
 
@@ -137,18 +155,52 @@ class Source:
         return any(fnmatch.fnmatchcase(name, pattern) for pattern in self.patterns)
 
     def snapshot_day(self, path: str) -> date:
-        """The day from which a snapshot file holds, by its name; UNDATED without one.
+        """The day from which a snapshot file holds: by its name, else by the innermost of its folders that holds one.
+
+        Without anything like a date it is UNDATED.
 
         Raises:
-            ValueError: the name holds eight digits that are no date.
+            ValueError: the name holds digits like a date of which no day can be told, or several days.
         """
-        found = _DATE_IN_NAME.search(PurePosixPath(path).name)
-        if not found:
-            return UNDATED
-        try:
-            return date(*(int(part) for part in found.groups()))
-        except ValueError:
-            raise ValueError(f"the name holds {found.group()!r}, which is no date") from None
+        name, folders = _without_uuids(path)
+        in_name, in_folders = _days_in(_DATE_IN_NAME, name), _days_in(_DATE_IN_FOLDERS, folders)
+        if len(set(in_name)) > 1:
+            several = " and ".join(str(day) for day in sorted(set(in_name)))
+            raise ValueError(f"its name holds {several}; {_HOW_TO_NAME_IT}")
+        if found := in_name or in_folders:
+            return found[-1]
+        if like := _LIKE_A_DATE.search(name) or _LIKE_A_DATE.search(folders):
+            raise ValueError(f"its name holds {like[0]!r}, which is no date that is understood; {_HOW_TO_NAME_IT}")
+        return UNDATED
+
+    def delivery(self, path: str) -> str:
+        """What makes several files one snapshot: that they differ by a number within a folder that holds their day.
+
+        (`date=2026-01-05/part-0.csv` and `date=2026-01-05/part-1.csv`.) Any other file is a snapshot by itself.
+        """
+        name, folders = _without_uuids(path)
+        if _days_in(_DATE_IN_NAME, name) or not _days_in(_DATE_IN_FOLDERS, folders):
+            return path
+        whole = PurePosixPath(path)
+        return f"{whole.parent}/{_PART_NUMBER.sub(lambda found: found[0] if '-' in found[0] else '#', whole.name)}"
+
+
+_HOW_TO_NAME_IT = "write the day from which it holds into its name, as 2026-01-05"
+
+
+def _without_uuids(path: str) -> tuple[str, str]:
+    """The name of a file, and its folders, without what only looks like numbers."""
+    whole = PurePosixPath(path)
+    return _UUID.sub("", whole.name), _UUID.sub("", str(whole.parent))
+
+
+def _days_in(pattern: re.Pattern[str], text: str) -> list[date]:
+    """The plausible days that a text holds, in its order."""
+    days = []
+    for year, _, month, *_, day in pattern.findall(text):
+        with suppress(ValueError):
+            days.append(date(int(year), int(month), int(day)))
+    return [day for day in days if day.year in PLAUSIBLE_YEARS]
 
 
 def file_format(path: str) -> str:
