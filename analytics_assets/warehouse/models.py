@@ -49,6 +49,7 @@ from analytics_assets.warehouse.dbt import (
     load_manifest,
     run_dbt,
 )
+from analytics_assets.warehouse.model_meta import check_meta
 from analytics_assets.warehouse.publish import HOLDS_NO_ROWS, public_models, publish_views
 from analytics_assets.warehouse.translator import ModelTranslator, has_days
 from analytics_assets.warehouse.warehouse import Reader, Rows, Warehouse, between, warehouse_of
@@ -70,9 +71,11 @@ def build_model_assets(
     Models with days are one step that can make any of them, views are another, lookups a third.
 
     Raises:
-        ValueError: a model without days holds rows, or one with days reads one without.
+        ValueError: a model without days holds rows, or one with days reads one without; or what a model says in its
+            meta cannot be.
     """
     manifest = load_manifest(settings)
+    check_meta(manifest, domain, [source.name for source in sources])
     translator = ModelTranslator(owner, domain, automation, code_versions(manifest, sources))
     without_days = models_without_days(manifest, domain)
 

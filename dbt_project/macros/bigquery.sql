@@ -8,15 +8,16 @@
 -#}
 {% materialization incremental, adapter='bigquery' -%}
     {%- set target_relation = this.incorporate(type='table') -%}
+    {%- set rows = held_to_window(compiled_code) -%}
     {{ run_hooks(pre_hooks) }}
     {%- if load_cached_relation(this) is none -%}
         {%- call statement('main') -%}
-            {{ create_partitioned(target_relation, compiled_code) }}
+            {{ create_partitioned(target_relation, rows) }}
         {%- endcall -%}
     {%- else -%}
         {%- do keep_expiration(target_relation) -%}
         {%- call statement('main') -%}
-            {{ insert_overwrite(target_relation, compiled_code, with_new_columns(target_relation, compiled_code)) }}
+            {{ insert_overwrite(target_relation, rows, with_new_columns(target_relation, compiled_code)) }}
         {%- endcall -%}
     {%- endif -%}
     {{ run_hooks(post_hooks) }}
@@ -36,6 +37,22 @@
     {{ bigquery_table_options(config, model, False) }}
     as (
         {{ get_select_subquery(rows) if config.get('contract').enforced else rows }}
+    )
+{%- endmacro %}
+
+{#- Some rows, of which the first that is of no day of the window fails the statement. Nothing is read twice for that,
+    so that the others are not counted. -#}
+{% macro held_to_window(rows) -%}
+    {%- set day = model.config.meta.day -%}
+    select * from (
+        {{ rows }}
+    ) as selected
+    where if(
+        {{ in_window(adapter.quote(day)) }},
+        true,
+        error({{ said_of_rows_outside(
+            day, "coalesce(concat('of ', cast(" ~ adapter.quote(day) ~ " as string), ' at least'), 'without any " ~ day ~ "')"
+        ) }})
     )
 {%- endmacro %}
 

@@ -1,6 +1,7 @@
 {#-
   The window: the days that a run makes. A model filters by it always and replaces exactly it, so that a day whose
-  input has become empty ends up empty, and the first run makes no more days than any other.
+  input has become empty ends up empty, and the first run makes no more days than any other. What it selects beside the
+  window fails it.
 -#}
 
 {#- Days of the window as a filter.
@@ -63,6 +64,45 @@
     {%- set columns = get_quoted_csv(dest_columns | map(attribute='name')) -%}
     delete from {{ target }} where {{ in_window(model.config.meta.day) }};
     insert into {{ target }} ({{ columns }}) (select {{ columns }} from {{ source }})
+{%- endmacro %}
+
+{#- dbt-duckdb makes every table with this: a new one, and the temporary one from which days are replaced. What a model
+    selects is held to the window here, in the same transaction: else a model that forgot to filter would give each of
+    its runs all of history once more. -#}
+{% macro duckdb__create_table_as(temporary, relation, compiled_code, language='sql', partitioned_by=none, sorted_by=none) -%}
+    {{ dbt.duckdb__create_table_as(temporary, relation, compiled_code, language, partitioned_by, sorted_by) }}
+    {%- set day = model.config.get('meta', {}).get('day') -%}
+    {%- if day and model.resource_type == 'model' -%}
+    ;
+    select
+        error({{ said_of_rows_outside(
+            day,
+            "concat_ws(', ', case when dated > 0 then concat(dated, ' from ', first_day, ' to ', last_day) end,"
+            ~ " case when row_count > dated then concat(row_count - dated, ' without any " ~ day ~ "') end,"
+            ~ " case when day_type != 'DATE' then concat('with " ~ day ~ " as ', day_type, ' and not as a date') end)"
+        ) }})
+    from (
+        select
+            count(*) as row_count,
+            count({{ day }}) as dated,
+            min({{ day }}) as first_day,
+            max({{ day }}) as last_day,
+            min(typeof({{ day }})) as day_type
+        from {{ relation.include(database=(not temporary), schema=(not temporary)) }}
+        where not coalesce({{ in_window(day) }}, false) or typeof({{ day }}) != 'DATE'
+    ) as outside
+    where row_count > 0
+    {%- endif -%}
+{%- endmacro %}
+
+{#- What is said of rows that a model may not select, as a text in SQL.
+    which: the rows, as an expression. -#}
+{% macro said_of_rows_outside(day, which) -%}
+    concat(
+        '{{ model.name }} selects rows that are of no day of the run ({{ var('window_start') }} and on, before {{ var('window_end') }}): ',
+        {{ which }},
+        '. Nothing was written. Filter by in_window({{ day }}) in its SQL, and once more at the end where it reads more days than it makes.'
+    )
 {%- endmacro %}
 
 {#- Tests look at the days that were built, and not at history. -#}

@@ -1,0 +1,156 @@
+"""What models say of themselves under `meta` in their yml, held to what there is, when the definitions load.
+
+A name that is misspelt there would not fail: a window that names no model is the same day, a check that nobody asked
+for is not made. So each must be the name of a key, a model, a source or a column that exists, as far as the project
+tells; what only the database knows fails when the model is made, by name.
+"""
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from analytics_assets.warehouse.translator import has_days
+
+Node = Mapping[str, Any]
+
+_OF_MODEL = ("day", "window", "adds_up", "dagster")
+_OF_TEST = ("description", "dagster")
+_UPSTREAM_OF_SUMS = ("rows_of_raw", "keys_of_raw", "rows_of", "measures_of")
+_OF_SUMS = (*_UPSTREAM_OF_SUMS, "measures", "counted_on", "where")
+_IN_WINDOW_OF = re.compile(r"in_window\([^()]*\bof\s*=\s*['\"](\w+)['\"]")
+
+
+def check_meta(manifest: Mapping[str, Any], domain: str, sources: Iterable[str]) -> None:
+    """Looks at all models of a domain and at their tests.
+
+    Args:
+        sources: the names of all sources that have a spec.
+
+    Raises:
+        ValueError: a name does not exist, or says nothing; the sentence names the file.
+    """
+    models = {node["name"]: node for node in manifest["nodes"].values() if node["resource_type"] == "model"}
+    tests = [node for node in manifest["nodes"].values() if node["resource_type"] == "test"]
+    for node in models.values():
+        if node["fqn"][2] == domain:
+            of_model = [test for test in tests if test.get("attached_node") == node["unique_id"]]
+            for fault in _faults(node, models, of_model, set(sources)):
+                raise ValueError(f"{_file(node)}: {node['name']}: {fault}")
+
+
+def _file(node: Node) -> str:
+    """The yml file of a model; its SQL where it has none."""
+    return str(node.get("patch_path") or node["original_file_path"]).rpartition("://")[2]
+
+
+def _faults(node: Node, models: Mapping[str, Node], tests: list[Node], sources: set[str]) -> Iterator[str]:
+    meta = node["config"]["meta"]
+    yield from _unknown("meta", meta, _OF_MODEL)
+    if "day" in meta:
+        yield from _faults_of_day(node)
+    yield from _faults_of_window(node, models)
+    rules = {(test.get("test_metadata") or {}).get("name") for test in tests}
+    if "adds_up" in meta:
+        yield from _faults_of_sums(node, models, sources)
+        if "adds_up" not in rules:
+            yield "meta.adds_up is checked by nobody: add adds_up to its data_tests"
+    elif "adds_up" in rules:
+        yield "its test adds_up needs meta.adds_up, which says what must add up"
+    for test in tests:
+        yield from _unknown(f"meta of its test {test['name']}", test["config"].get("meta") or {}, _OF_TEST)
+
+
+def _faults_of_day(node: Node) -> Iterator[str]:
+    config = node["config"]
+    yield from _lacks_column(node, "meta.day", config["meta"]["day"])
+    if config["materialized"] not in ("incremental", "view"):
+        yield (
+            f"it has days and is materialized as {config['materialized']}, so that each run would leave its own days"
+            " alone in it; leave `materialized` out, or make it a view"
+        )
+    elif config["materialized"] == "incremental" and config.get("incremental_strategy") != "delete+insert":
+        yield (
+            f"the incremental_strategy {config.get('incremental_strategy')} does not replace the days of a run;"
+            " leave it out"
+        )
+
+
+def _faults_of_window(node: Node, models: Mapping[str, Node]) -> Iterator[str]:
+    window = node["config"]["meta"].get("window", {})
+    if not isinstance(window, Mapping):
+        yield f"meta.window is {window!r}; it must be like {{stg_events: [-1, 0]}}"
+        return
+    if window and not has_days(node):
+        yield "meta.window is said of a model without meta.day"
+    read = {name.rpartition(".")[2] for name in node["depends_on"]["nodes"] if name.startswith("model.")}
+    for name, offsets in window.items():
+        if name not in read:
+            yield f"meta.window names {name}, {_none_of(name, read, 'models that it reads')}"
+        elif not has_days(models[name]):
+            yield f"meta.window names {name}, which has no days"
+        if (
+            not isinstance(offsets, list)
+            or len(offsets) != 2
+            or not all(type(number) is int for number in offsets)
+            or offsets[0] > offsets[1]
+        ):
+            yield f"meta.window says {name}: {offsets!r}; it must be two whole numbers of days, first to last: [-1, 0]"
+    for name in _IN_WINDOW_OF.findall(node["raw_code"]):
+        if name not in window:
+            yield f"its SQL asks for in_window(…, of='{name}'), {_none_of(name, window, 'names in meta.window')}"
+
+
+def _faults_of_sums(node: Node, models: Mapping[str, Node], sources: set[str]) -> Iterator[str]:
+    rule = node["config"]["meta"]["adds_up"]
+    if not isinstance(rule, Mapping):
+        yield f"meta.adds_up is {rule!r}; it must be like {{rows_of: stg_events}}"
+        return
+    yield from _unknown("meta.adds_up", rule, _OF_SUMS)
+    said = [key for key in _UPSTREAM_OF_SUMS if key in rule]
+    if len(said) != 1:
+        yield f"meta.adds_up must name one of {', '.join(_UPSTREAM_OF_SUMS)}, and names {' and '.join(said) or 'none'}"
+        return
+    measures = rule.get("measures", {})
+    if ("measures_of" in rule) != bool(measures) or not isinstance(measures, Mapping):
+        yield "meta.adds_up must say both, as {measures_of: stg_orders, measures: {sum_of_amounts: amount}}"
+        return
+    (kind,), name = said, rule[said[0]]
+    if kind.endswith("_of_raw"):
+        if name not in sources:
+            yield f"meta.adds_up.{kind} names {name}, {_none_of(name, sources, 'sources with a spec')}"
+        return
+    if name not in models or not has_days(models[name]):
+        with_days = [other for other, model in models.items() if has_days(model)]
+        yield f"meta.adds_up.{kind} names {name}, {_none_of(name, with_days, 'models with days')}"
+        return
+    for own, upstream in measures.items():
+        yield from _lacks_column(node, "meta.adds_up.measures", own)
+        yield from _lacks_column(models[name], "meta.adds_up.measures", upstream)
+    if "counted_on" in rule:
+        yield from _lacks_column(models[name], "meta.adds_up.counted_on", rule["counted_on"])
+
+
+def _lacks_column(node: Node, where: str, name: object) -> Iterator[str]:
+    """Of a name that is one, in a model whose yml names columns; an expression only the database understands."""
+    if not isinstance(name, str):
+        if where == "meta.day":
+            yield f"meta.day is {name!r}; it must be the name of a column"
+        return
+    columns = {column.lower() for column in node["columns"]}
+    if columns and re.fullmatch(r"[A-Za-z_]\w*", name) and name.lower() not in columns:
+        yield f"{where} names {name}, {_none_of(name, columns, 'columns that the yml of ' + node['name'] + ' names')}"
+
+
+def _unknown(where: str, said: Mapping[str, Any], known: Iterable[str]) -> Iterator[str]:
+    for key in said:
+        if key not in known:
+            yield f"{where} says {key}, {_none_of(key, known, 'keys that it may have')}"
+
+
+def _none_of(name: object, names: Iterable[str], what: str) -> str:
+    """What is wrong with a name that is none of some, and which may have been meant."""
+    names = sorted(names)
+    close = difflib.get_close_matches(str(name), names, 1)
+    there_is = f"did you mean {close[0]}?" if close else f"there is {', '.join(names[:20]) or 'none'}"
+    return f"which is none of the {what}: {there_is}"

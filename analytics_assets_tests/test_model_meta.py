@@ -1,0 +1,111 @@
+"""What a model says in its meta exists, or the definitions do not load."""
+
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analytics_assets.warehouse.dbt import load_manifest
+from analytics_assets.warehouse.model_meta import check_meta
+from analytics_assets_tests.conftest import Project, test_settings
+from analytics_assets_tests.shop import MODELS, SHOP, model, written
+
+SOURCES = ["consent_events", "companies", "clickstream", "campaigns"]
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return load_manifest(test_settings(tmp_path_factory.mktemp("meta")))
+
+
+def changed(manifest: Any, name: str, **config: Any) -> Any:
+    """The manifest with another config of one model."""
+    found = deepcopy(manifest)
+    found["nodes"][f"model.analytics.{name}"]["config"].update(config)
+    return found
+
+
+WINDOW = {"int_events_sessionized": [0, 1]}
+SUMS = {"measures_of": "mart_sessions", "measures": {"sessions": 1, "events": "events"}}
+
+
+@pytest.mark.parametrize(
+    ("name", "meta", "fault"),
+    [
+        ("mart_sessions", {"dya": "session_date"}, "meta says dya, .*: did you mean day\\?"),
+        ("mart_sessions", {"day": "sesion_date"}, "meta.day names sesion_date, .*: did you mean session_date\\?"),
+        ("mart_sessions", {"day": ["session_date"]}, "must be the name of a column"),
+        ("mart_sessions", {"window": {"int_events_sessionised": [0, 1]}}, "did you mean int_events_sessionized\\?"),
+        ("mart_sessions", {"window": {"stg_clickstream": [0, 1]}}, "names stg_clickstream, .* models that it reads"),
+        ("mart_sessions", {"window": {"int_events_sessionized": [1, 0]}}, "two whole numbers of days"),
+        ("mart_sessions", {"window": {"int_events_sessionized": [1]}}, "two whole numbers of days"),
+        ("mart_sessions", {"window": {"int_events_sessionized": 1}}, "two whole numbers of days"),
+        ("mart_sessions", {"window": {"int_events_sessionized": ["0", "1"]}}, "two whole numbers of days"),
+        ("mart_sessions", {"window": {"int_events_sessionized": [-0.5, 1]}}, "two whole numbers of days"),
+        ("mart_sessions", {"window": ["int_events_sessionized"]}, "it must be like"),
+        ("mart_sessions", {"window": {}}, "asks for in_window\\(…, of='int_events_sessionized'\\)"),
+        ("mart_sessions_daily", {"adds_up": "rows_of"}, "it must be like"),
+        ("mart_sessions_daily", {"adds_up": {}}, "must name one of .* none"),
+        ("mart_sessions_daily", {"adds_up": {"row_of": "mart_sessions"}}, "did you mean rows_of\\?"),
+        ("mart_sessions_daily", {"adds_up": {**SUMS, "rows_of": "mart_sessions"}}, "rows_of and measures_of"),
+        ("mart_sessions_daily", {"adds_up": {"rows_of": "mart_session"}}, "did you mean mart_sessions\\?"),
+        ("mart_sessions_daily", {"adds_up": {"rows_of": "rpt_sessions"}}, "models with days"),
+        ("mart_sessions_daily", {"adds_up": {"rows_of_raw": "click"}}, "none of the sources with a spec"),
+        ("mart_sessions_daily", {"adds_up": {"measures_of": "mart_sessions"}}, "must say both"),
+        ("mart_sessions_daily", {"adds_up": {**SUMS, "measures": {"sesions": 1}}}, "did you mean sessions\\?"),
+        ("mart_sessions_daily", {"adds_up": {**SUMS, "measures": {"events": "event"}}}, "did you mean events\\?"),
+        ("mart_sessions_daily", {"adds_up": {**SUMS, "counted_on": "the_day"}}, "counted_on names the_day"),
+        ("mart_sessions_daily", {"adds_up": None}, "it must be like"),
+    ],
+)
+def test_a_name_that_does_not_exist_refuses_the_load_by_file_and_model(
+    manifest: Any, name: str, meta: dict[str, Any], fault: str
+) -> None:
+    held = manifest["nodes"][f"model.analytics.{name}"]["config"]["meta"]
+    page = "^models/marts/sessions/_marts_sessions.yml: " + name + ": .*"
+    with pytest.raises(ValueError, match=page + fault):
+        check_meta(changed(manifest, name, meta={**held, **meta}), "sessions", SOURCES)
+
+
+@pytest.mark.parametrize(
+    ("config", "fault"),
+    [
+        ({"materialized": "table"}, "is materialized as table"),
+        ({"incremental_strategy": "append"}, "does not replace the days of a run"),
+        ({"incremental_strategy": "merge"}, "does not replace the days of a run"),
+        ({"meta": {"day": "session_date", "window": WINDOW}}, "its test adds_up needs meta.adds_up"),
+        ({"meta": {"window": WINDOW}}, "without meta.day"),
+    ],
+)
+def test_a_model_whose_runs_would_not_replace_their_days_refuses_the_load(
+    manifest: Any, config: dict[str, Any], fault: str
+) -> None:
+    with pytest.raises(ValueError, match=fault):
+        check_meta(changed(manifest, "mart_sessions", **config), "sessions", SOURCES)
+
+
+def test_meta_of_tests_is_looked_at_too(manifest: Any) -> None:
+    found = deepcopy(manifest)
+    test = next(node for name, node in found["nodes"].items() if "platforms_are_known" in name)
+    test["config"]["meta"] = {"descripton": "Platforms are those that the models were written for."}
+    with pytest.raises(ValueError, match=r"platforms_are_known says descripton, .* did you mean description"):
+        check_meta(found, "campaigns", SOURCES)
+    test["config"]["meta"] = {}
+    del test["attached_node"]  # of a singular test
+    check_meta(found, "campaigns", SOURCES)
+
+
+def test_other_domains_are_not_held_up(manifest: Any) -> None:
+    found = changed(manifest, "mart_sessions", meta={"dya": "session_date"})
+    for domain in ("consent", "campaigns"):
+        check_meta(found, domain, SOURCES)
+
+
+def test_the_definitions_do_not_load(tmp_path: Path) -> None:
+    more = model("mart_orders", "select * from {{ ref('stg_orders') }} where {{ in_window('order_date') }}", "{dy: x}")
+    with (
+        written(tmp_path / "dbt", {**MODELS, **more}),
+        pytest.raises(ValueError, match=r"^models/marts/shop/_mart_orders.yml: mart_orders: meta says dy"),
+    ):
+        Project(tmp_path / "data", [SHOP])
