@@ -1,6 +1,7 @@
 """The five laws, held by every partitioned asset of the graph, whatever domain it belongs to."""
 
 import random
+import shutil
 from datetime import date, timedelta
 from itertools import zip_longest
 from pathlib import Path
@@ -15,7 +16,10 @@ from analytics_assets.ingest.source import Kind, Source
 from analytics_assets.partitions import Window
 from analytics_assets.runs import PlannedRun, group_into_runs, tied_windows
 from analytics_assets.simulate.files import write_rows
+from analytics_assets.warehouse.dbt import load_manifest, run_dbt
+from analytics_assets.warehouse.warehouse import between
 from analytics_assets_tests.conftest import YESTERDAY, Project, day
+from analytics_assets_tests.shop import HEADER, MODELS, SHOP, model, written
 
 Tables = dict[tuple[str, date], list[tuple]]
 SOME_DAY = day(2)
@@ -160,6 +164,124 @@ def test_law_4_one_changed_upstream_day_changes_exactly_the_days_that_its_mappin
     for source in filter(None, sources):
         assert changed[f"raw_{source.name}"] == expected[f"raw_{source.name}"]
     assert project.requested() == {}
+
+
+def reads_beyond_its_mapping(project: Project, at: date, folder: Path) -> list[str]:
+    """The models whose rows of a day differ when they are shown no days of a parent but those that the mapping names.
+
+    The SQL of each is run as dbt compiles it for that day, in a database that holds views alone.
+    """
+    compiled = run_dbt(
+        ["compile", "--select", *project.models], project.settings, project.sources, Window.of_days(at, at)
+    )
+    sql = {result.name: result.sql or "" for result in compiled.results}
+    nodes = [node for node in load_manifest(project.settings)["nodes"].values() if node["relation_name"]]
+    found = []
+    with duckdb.connect() as connection:
+        connection.execute(f"set TimeZone = 'UTC'; attach '{project.settings.warehouse_file}' as held (read_only)")
+        connection.execute(f"attach ':memory:' as {project.settings.warehouse_file.stem}")
+
+        def show(node: dict, where: str = "true") -> None:
+            name = f"{node['schema']}.{node['alias']}"
+            rows = f"({sql[node['name']]})" if node["config"]["materialized"] == "view" else f"held.{name}"
+            connection.execute(f"create schema if not exists {node['database']}.{node['schema']}")
+            connection.execute(
+                f"create or replace view {node['database']}.{name} as select * from {rows} as shown where {where}"
+            )
+
+        def rows_of(model: str, text: str) -> list[tuple]:
+            day = project.node(model)["config"]["meta"]["day"]
+            return sorted(connection.execute(f"select * from ({text}) where {day} = date '{at}'").fetchall(), key=repr)
+
+        for node in nodes:
+            if node["resource_type"] == "seed":
+                show(node)
+        for model in project.models:
+            for parent, offsets in project.upstream[model].items():
+                days, text = offsets.upstream_of(Window.of_days(at, at)), sql[model]
+                if parent.startswith("raw_"):
+                    alone = folder / model / parent
+                    for the_day in days.days():
+                        of_day = project.settings.raw_dir / parent / f"_day={the_day}"
+                        if of_day.exists():
+                            shutil.copytree(of_day, alone / of_day.name)
+                    text = text.replace(str(project.settings.raw_dir), str(folder / model))
+                else:
+                    show(project.node(parent), between(project.node(parent)["config"]["meta"]["day"], days))
+                seen = rows_of(model, text)
+                if not parent.startswith("raw_"):
+                    show(project.node(parent))
+                if seen != rows_of(model, sql[model]):
+                    found.append(f"{model} reads more days of {parent} than its meta names")
+            show(project.node(model))
+    return found
+
+
+def test_law_4_a_day_is_made_from_no_days_but_those_that_its_mapping_names(settled: Project, tmp_path: Path) -> None:
+    assert reads_beyond_its_mapping(settled, SOME_DAY, tmp_path) == []
+
+
+PEEKING = {
+    **model(
+        "running_total",
+        """
+        select * from (
+            select order_id, order_date, sum(amount) over (order by order_date, order_id) as total
+            from {{ ref('stg_orders') }}
+        ) as totals
+        where {{ in_window('order_date') }}
+        """,
+    ),
+    **model(
+        "orders_of_yesterday",
+        """
+        select today.order_id, today.order_date, yesterday.order_id as before
+        from {{ ref('stg_orders') }} as today
+        left join {{ ref('stg_orders') }} as yesterday on {{ minus_days('today.order_date', 1) }} = yesterday.order_date
+        where {{ in_window('today.order_date') }}
+        """,
+    ),
+    **model(
+        "orders_of_yesterday_and_said_so",
+        """
+        with orders as (select * from {{ ref('stg_orders') }} where {{ in_window('order_date', of='stg_orders') }})
+        select today.order_id, today.order_date, yesterday.order_id as before
+        from orders as today
+        left join orders as yesterday on {{ minus_days('today.order_date', 1) }} = yesterday.order_date
+        where {{ in_window('today.order_date') }}
+        """,
+        "{day: order_date, window: {stg_orders: [-1, 0]}}",
+    ),
+    **model(
+        "newest_order",
+        """
+        select *, (select max(ordered_at) from {{ raw('orders') }}) as newest_at
+        from {{ ref('stg_orders') }} where {{ in_window('order_date') }}
+        """,
+    ),
+    **model(
+        "of_a_view",
+        """
+        select order_date, (select count(*) from {{ ref('src_orders') }}) as orders
+        from {{ ref('stg_orders') }} where {{ in_window('order_date') }}
+        """,
+    ),
+}
+
+
+def test_law_4_names_the_models_that_read_more_days_than_their_meta_says(tmp_path: Path) -> None:
+    """Each is held to its window and adds up; it would be made of what happens to be there."""
+    with written(tmp_path / "dbt", {**MODELS, **PEEKING}):
+        project = Project(tmp_path / "data", [SHOP])
+        orders = "".join(f"{number},{day(number)} 12:00:00,{number}\n" for number in range(5))
+        project.drop("orders", "orders-1.csv", HEADER + orders)
+        project.settle()
+        assert sorted(reads_beyond_its_mapping(project, SOME_DAY, tmp_path / "alone")) == [
+            "newest_order reads more days of raw_orders than its meta names",
+            "of_a_view reads more days of src_orders than its meta names",
+            "orders_of_yesterday reads more days of stg_orders than its meta names",
+            "running_total reads more days of stg_orders than its meta names",
+        ]
 
 
 def drop_a_change(project: Project, source: Source, at: date) -> tuple[Path, set[date]]:
