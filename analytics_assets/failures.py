@@ -147,6 +147,18 @@ def is_transient_at_google(reason: str, message: str, code: int | None = None) -
     return not reason and code in _TRANSIENT_CODES
 
 
+_BLAMES_THE_CODE = re.compile(
+    r"^\s*(\d{3} )?((compilation|binder|parser|catalog|syntax|permission) error\b"
+    r"|unrecognized name|function not found|not found: (table|dataset|function)|no matching signature|access denied)",
+    re.IGNORECASE | re.MULTILINE,  # a cell that says so is quoted within a line
+)
+
+
+def blames_the_code(message: str) -> bool:
+    """Whether what dbt says is about a statement, of whichever rows: it fails for one day as it does for all."""
+    return bool(_BLAMES_THE_CODE.search(message))
+
+
 def sentence(error: BaseException | str) -> str:
     """What happened, in one line, and what to do about it where that is known."""
     text = error if isinstance(error, str) else f"{error}" or type(error).__name__

@@ -210,7 +210,8 @@ class Runner:
     def make(self, plan: Iterable[PlannedRun], tags: Mapping[str, str] | None = None) -> bool:
         """Executes some runs; one that fails does not stop those that do not read from it.
 
-        Lookups that the assets read are loaded before, where they are not there as their files say.
+        Lookups that the assets read are loaded before, where they are not there as their files say. Where some days of
+        a run failed, what reads its other days is made afterwards.
 
         Returns:
             Whether all of them succeeded.
@@ -218,12 +219,17 @@ class Runner:
         runs = list(plan)
         self._forget_dropped_tables({name for run in runs for name in run.assets})
         failed = self._load_lookups({name for run in runs for name in run.assets})
+        failed_days: set[tuple[str, date]] = set()
         for run in runs:
             reads = {name: {*self.upstream[name], *self.lookups.get(name, ())} for name in run.assets}
             assets = [name for name in run.assets if not failed & reads[name]]
             failed |= set(run.assets) - set(assets)
             if assets and not self._execute(assets, run.window, tags):
                 failed |= set(assets)
+                failed_days |= self._failed_days(PlannedRun(tuple(assets), run.window))
+        if failed:
+            planned = {(name, day) for run in runs for name in run.assets for day in run.window.days()}
+            self._tick_until_settled(failed, failed_days, planned)
         return not failed
 
     def _forget_dropped_tables(self, names: Set[str]) -> None:
@@ -280,24 +286,35 @@ class Runner:
         names = names | self._lookups_of(names)
         self._forget_dropped_tables(names)
         Attempts(self._settings.lake_dir).wake(names - self.extracts)
-        given_up: set[tuple[str, date]] = set()
-        while plan := self._tick(names, given_up):
+        self._tick_until_settled(names)
+
+    def _tick_until_settled(
+        self, names: Set[str], given_up: Set[tuple[str, date]] = frozenset(), only: Set[tuple[str, date]] | None = None
+    ) -> None:
+        """Makes what the automation asks for of some assets, less the days that are given up or fail meanwhile."""
+        while plan := self._tick(names, given_up, only):
             for run in plan:
                 if not self._execute(list(run.assets), run.window):
-                    given_up |= self._failed_days(run)
+                    given_up = given_up | self._failed_days(run)
                     break  # what is left of the plan may read what failed: the next tick knows which days do
 
-    def _tick(self, names: Set[str], given_up: Set[tuple[str, date]]) -> list[PlannedRun]:
+    def _tick(
+        self, names: Set[str], given_up: Set[tuple[str, date]], only: Set[tuple[str, date]] | None
+    ) -> list[PlannedRun]:
         """What the automation asks for now, less what failed before."""
-        return group_into_runs({**self.upstream, **self.views}, self._requested(names, given_up))
+        return group_into_runs({**self.upstream, **self.views}, self._requested(names, given_up, only))
 
-    def _requested(self, names: Set[str], given_up: Set[tuple[str, date]]) -> dict[str, list[Window]]:
+    def _requested(
+        self, names: Set[str], given_up: Set[tuple[str, date]], only: Set[tuple[str, date]] | None = None
+    ) -> dict[str, list[Window]]:
         tick = evaluate_automation_conditions(self._definitions, self._instance, AssetSelection.assets(*sorted(names)))
         windows = {}
         for name in (*self.upstream, *self.views):
             keys = tick.get_requested_partitions(AssetKey(name))
             requested = {date.fromisoformat(key) if key else WHOLE.start for key in keys}
-            windows[name] = contiguous(day for day in requested if (name, day) not in given_up)
+            windows[name] = contiguous(
+                day for day in requested if (name, day) not in given_up and (only is None or (name, day) in only)
+            )
         return windows
 
     def _failed_days(self, run: PlannedRun) -> set[tuple[str, date]]:

@@ -12,13 +12,16 @@ from typing import Any
 
 from dagster import (
     AssetCheckResult,
+    AssetCheckSeverity,
     AssetExecutionContext,
     AssetKey,
+    AssetMaterialization,
     AssetsDefinition,
     AssetSpec,
     BackfillPolicy,
     DailyPartitionsDefinition,
     MetadataValue,
+    Output,
     ResourceParam,
     TableRecord,
 )
@@ -28,9 +31,9 @@ from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 from analytics_assets.attempts import Attempts
 from analytics_assets.automation import Automation
 from analytics_assets.checks import Evaluation, Findings
-from analytics_assets.failures import for_dagster, is_transient, sentence
+from analytics_assets.failures import blames_the_code, for_dagster, is_transient, sentence
 from analytics_assets.ingest.source import Source
-from analytics_assets.partitions import WHOLE, Window
+from analytics_assets.partitions import WHOLE, Window, contiguous
 from analytics_assets.settings import Settings
 from analytics_assets.steps import dagster_error, fail, upstream_of
 from analytics_assets.versions import (
@@ -49,6 +52,7 @@ from analytics_assets.warehouse.dbt import (
     load_manifest,
     run_dbt,
 )
+from analytics_assets.warehouse.halves import Verdict, make_by_halves
 from analytics_assets.warehouse.model_meta import check_meta
 from analytics_assets.warehouse.publish import HOLDS_NO_ROWS, public_models, publish_views
 from analytics_assets.warehouse.translator import ModelTranslator, has_days
@@ -168,15 +172,38 @@ def _build(
     """Makes the models of a run; of those without days, copies the ones that are `published`."""
     window = Window.of_run(context)
     specs = {spec.key.path[-1]: spec for spec in _in_order(context.selected_asset_keys, context.assets_def)}
+    upstream = {name: upstream_of(spec) for name, spec in specs.items()}
     nodes = _nodes(manifest, translator)
     builds, attempts = builds_of(next(iter(specs)), settings), Attempts(settings.lake_dir)
-    context.log.info(f"dbt builds {', '.join(specs)} for {window}")
+    made = _Made()
+
+    def make(names: Sequence[str], part: Window) -> dict[str, Verdict]:
+        """Runs dbt for some models and days, and keeps what it says of those that need no other run."""
+        context.log.info(f"dbt builds {', '.join(names)} for {part}")
+        run = run_dbt(_build_arguments(names), settings, sources, None if part == WHOLE else part)
+        with warehouse.reading() as reader:
+            failing = {
+                test: reader.rows(f"select * from ({sql}) as failing") for test, sql in run.failing_tests.items()
+            }
+            verdicts = {
+                name: verdict for name in names if (verdict := _verdict(run, nodes[name], failing, part)) is not None
+            }
+            if names[0] not in verdicts:  # which reads none of the others
+                verdicts[names[0]] = Verdict(dict.fromkeys(part.days(), f"{names[0]}: dbt skipped it"))
+            for name, verdict in verdicts.items():
+                if not verdict.halve:
+                    rows = _row_counts(reader, nodes[name], part) if _was_made(run, nodes[name]) else {}
+                    made.add(name, nodes[name], part, verdict, run, failing, rows)
+        final = {name: nodes[name] for name, verdict in verdicts.items() if not verdict.halve}
+        Findings(settings.lake_dir).record(part, _evaluations(run, failing, part, final))
+        return verdicts
+
     try:
         builds.forget_what_is_gone()
         _see_that_lookups_are_loaded(specs.values(), nodes, translator, settings)
         # Before the run: what changes upstream while it works must show as a difference after it.
         plan = planned_builds(
-            [(name, upstream_of(spec), spec.code_version or "") for name, spec in specs.items()],
+            [(name, upstream[name], spec.code_version or "") for name, spec in specs.items()],
             window,
             recorded_builds(settings),
         )
@@ -185,50 +212,149 @@ def _build(
             builds.forget(name, days)
         warehouse.see_that_it_can_be_written()
         forget_dropped_tables(specs, settings)
-        run = run_dbt(_build_arguments(list(plan)), settings, sources, None if window == WHOLE else window)
-        with warehouse.reading() as reader:
-            failing = {
-                test: reader.rows(f"select * from ({sql}) as failing") for test, sql in run.failing_tests.items()
-            }
-            rows = {name: _row_counts(reader, nodes[name], window) for name in plan if _was_made(run, nodes[name])}
-        failed = _failed_days(run, failing, window, nodes)
-        Findings(settings.lake_dir).record(window, _evaluations(run, failing, window, nodes))
+        for name, part, verdict in make_by_halves(list(specs), upstream, window, make):
+            # At once: a kill, or an error of a later part, costs none of the days that were made.
+            good = [day for day in part.days() if day not in verdict.failed]
+            builds.record(name, {day: plan[name][day] for day in good})
+            attempts.end(name, good)
+            for day, reason in verdict.failed.items():
+                attempts.fail(name, [day], sentence(reason), permanent=not is_transient(reason))
+        for name, days in plan.items():
+            attempts.end(name, days.keys() - made.tried(name))  # not reached because of another
         if warehouse.blocks_readers:
-            sound = [node for node in published if _was_made(run, node) and node["unique_id"] not in failed]
-            publish_views(settings, sound)
+            publish_views(settings, [node for node in published if made.days(node["name"]) == [WHOLE.start]])
     except Exception as error:
         fail(settings, specs, window, error)
         raise dagster_error(context, settings, error) from error
 
-    costs = {name: _costs(run, nodes[name], window) for name in plan}
-    for name, days in plan.items():
-        reasons = failed.get(nodes[name]["unique_id"], {})
-        builds.record(name, {day: build for day, build in days.items() if name in rows and day not in reasons})
-        for day, count in rows.get(name, {}).items():
-            context.add_asset_metadata(
-                asset_key=specs[name].key,
-                partition_key=day.isoformat(),
-                metadata={"dagster/partition_row_count": count, **costs.get(name, {})},
-            )
-    samples = {test: _sample(rows) for test, rows in failing.items()}
-    for event in run.events:
-        message = DbtCoreCliEventMessage(raw_event=event, event_history_metadata={})
-        for dagster_event in message.to_default_asset_events(manifest, translator, context):
-            yield _with_failing_rows(dagster_event, samples)
-
-    for name, days in plan.items():
-        reasons = failed.get(nodes[name]["unique_id"], {})
-        attempts.end(name, days.keys() - reasons.keys())  # made, or not reached because of another
-        for day, reason in reasons.items():
-            attempts.fail(name, [day], sentence(reason), permanent=not is_transient(reason))
-    if run.failed:
-        reason = "; ".join(f"{name}: {sentence(message)}" for name, message in sorted(run.failures.items()))
+    yield from made.events(context, manifest, translator, window)
+    if made.failures:
         raise for_dagster(
-            reason,
-            transient=all(is_transient(result.message) for result in run.failed),
+            made.reason(window),
+            transient=all(is_transient(result.message) for result, _ in made.failures),
             retry_number=context.retry_number,
             wait_seconds=settings.retry_wait_seconds,
         )
+
+
+class _Made:
+    """What the runs of a step came to, for Dagster: days and their rows, checks, and what failed."""
+
+    def __init__(self) -> None:
+        self.failures: list[tuple[DbtResult, Window]] = []
+        self._failed: dict[str, set[date]] = defaultdict(set)
+        self._metadata: dict[str, dict[date, dict[str, Any]]] = defaultdict(dict)
+        self._events: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        self._samples: dict[str, MetadataValue] = {}
+
+    def add(
+        self,
+        name: str,
+        node: Mapping[str, Any],
+        part: Window,
+        verdict: Verdict,
+        run: DbtRun,
+        failing: "Failing",
+        rows: Mapping[date, int],
+    ) -> None:
+        """Takes what a run said of one model, which needs no other run for these days."""
+        results = [result for result in run.results if node["unique_id"] in (result.unique_id, result.tested)]
+        self.failures += [(result, part) for result in results if result in run.failed]
+        self._failed[name] |= verdict.failed.keys()
+        costs = _costs(run, node, part)
+        for day in part.days():
+            if day not in verdict.failed:
+                counted = {"dagster/partition_row_count": rows[day]} if day in rows else {}
+                self._metadata[name][day] = {**counted, **costs}
+        ids = {result.unique_id for result in results}
+        self._events[name] += [
+            event for event in run.events if event["data"].get("node_info", {}).get("unique_id") in ids
+        ]
+        for result in results:
+            if result.name in failing:
+                self._samples.setdefault(result.name, _sample(failing[result.name]))
+
+    def days(self, name: str) -> list[date]:
+        """The days of a model that were made."""
+        return sorted(self._metadata[name])
+
+    def tried(self, name: str) -> set[date]:
+        """The days of a model that were made or failed."""
+        return self._metadata[name].keys() | self._failed[name]
+
+    def events(
+        self, context: AssetExecutionContext, manifest: Mapping[str, Any], translator: ModelTranslator, window: Window
+    ) -> Iterator[Any]:
+        """What Dagster is told: each model once, with its days, and each check once, as the worst that it said."""
+        for name, events in self._events.items():
+            outputs: dict[str, Output[Any]] = {}
+            checks: dict[str, AssetCheckResult] = {}
+            for event in events:
+                message = DbtCoreCliEventMessage(raw_event=event, event_history_metadata={})
+                for one in message.to_default_asset_events(manifest, translator, context):
+                    if isinstance(one, Output):
+                        outputs[name] = one
+                    elif isinstance(one, AssetCheckResult):
+                        before = checks.get(one.check_name or "")
+                        if before is None or _badness(one) > _badness(before):
+                            checks[one.check_name or ""] = one
+                    else:
+                        yield one
+            if name in outputs:
+                yield from self._of_days(name, outputs[name], context, window)
+            for check in checks.values():
+                yield _with_failing_rows(check, self._samples)
+
+    def _of_days(
+        self, name: str, output: "Output[Any]", context: AssetExecutionContext, window: Window
+    ) -> Iterator[Any]:
+        """A model whose days were all made, as the step's output; else its days that were, one by one."""
+        key = AssetKey(name)
+        if len(self._metadata[name]) == len(window):
+            if window != WHOLE:
+                for day, metadata in self._metadata[name].items():
+                    context.add_asset_metadata(asset_key=key, partition_key=day.isoformat(), metadata=metadata)
+            yield output
+            return
+        for day in self.days(name):
+            metadata = {**output.metadata, **self._metadata[name][day]}
+            yield AssetMaterialization(key, partition=day.isoformat(), metadata=metadata)
+
+    def reason(self, window: Window) -> str:
+        """What failed, and for which days where not all did."""
+        days: dict[tuple[str, str], set[date]] = defaultdict(set)
+        for result, part in self.failures:
+            days[result.name, sentence(result.message)] |= set(part.days())
+        return "; ".join(
+            f"{name}: {said}"
+            if len(its_days) == len(window)
+            else f"{name} for {', '.join(map(str, contiguous(its_days)))}: {said}"
+            for (name, said), its_days in sorted(days.items())
+        )
+
+
+def _badness(check: AssetCheckResult) -> int:
+    return 0 if check.passed else 1 if check.severity is AssetCheckSeverity.WARN else 2
+
+
+def _verdict(run: DbtRun, node: Mapping[str, Any], failing: "Failing", part: Window) -> Verdict | None:
+    """What a run says of a model; None where dbt did not reach it.
+
+    A model that failed has failed for all of the part. So has one that fails a test, unless the test says which days it
+    objects to: then the others were made.
+    """
+    unique_id = node["unique_id"]
+    failed = [result for result in run.failed if unique_id in (result.unique_id, result.tested)]
+    if not failed:
+        return Verdict() if _was_made(run, node) else None
+    day_column = node["config"]["meta"].get("day")
+    days: dict[date, str] = {}
+    for result in failed:
+        for day, reason in _objections(result, failing, part, day_column).items():
+            days.setdefault(day, f"{result.name}: {reason}")
+    divisible = any(_days_named(result, failing, part, day_column) is None for result in failed)
+    hopeless = any(is_transient(result.message) or blames_the_code(result.message) for result in failed)
+    return Verdict(days, halve=divisible and not hopeless and len(part) > 1)
 
 
 def forget_dropped_tables(names: Iterable[str], settings: Settings) -> None:
@@ -288,23 +414,6 @@ Failing = Mapping[str, Rows]
 """By the name of a test that failed or warned, the rows that it objects to."""
 
 
-def _failed_days(
-    run: DbtRun, failing: Failing, window: Window, nodes: Mapping[str, Mapping[str, Any]]
-) -> dict[str, dict[date, str]]:
-    """The days that failed, each with its reason, by the unique id of the model.
-
-    A model that failed has failed for all of the window. So has one that fails a test, unless the test says which days
-    it objects to: then the others pass.
-    """
-    columns = _day_columns(nodes)
-    found: dict[str, dict[date, str]] = defaultdict(dict)
-    for result in run.failed:
-        reasons = _objections(result, failing, window, columns.get(result.tested or ""))
-        for day, reason in reasons.items():
-            found[result.tested or result.unique_id].setdefault(day, f"{result.name}: {reason}")
-    return found
-
-
 def _evaluations(
     run: DbtRun, failing: Failing, window: Window, nodes: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[Evaluation]:
@@ -329,16 +438,24 @@ def _objections(result: DbtResult, failing: Failing, window: Window, day: str | 
     Args:
         day: the column that holds the day of the model that is tested; a test may also call it `the_day`.
     """
-    if objections := failing.get(result.name):
-        day_column = next((name for name in ("the_day", day) if name in objections.names), None)
-        if day_column and window != WHOLE:
-            by_day: dict[date, list[Mapping[str, Any]]] = defaultdict(list)
-            for row in objections.sorted:
-                by_day[row[day_column]].append({name: value for name, value in row.items() if name != day_column})
-            return {day: _as_text(rows[0]) + _and_more(len(rows)) for day, rows in by_day.items()}
-        if objections.rows:
-            return dict.fromkeys(window.days(), _as_text(objections.sorted[0]))
-    return dict.fromkeys(window.days(), result.message)
+    if named := _days_named(result, failing, window, day):
+        return named
+    objections = failing.get(result.name)
+    said = _as_text(objections.sorted[0]) if objections and objections.rows else result.message
+    return dict.fromkeys(window.days(), said)
+
+
+def _days_named(result: DbtResult, failing: Failing, window: Window, day: str | None) -> dict[date, str] | None:
+    """The days of the window to which the rows of a test object, and why; None where they name none of them."""
+    objections = failing.get(result.name)
+    column = next((name for name in ("the_day", day) if objections and name in objections.names), None)
+    if objections is None or column is None or window == WHOLE:
+        return None
+    by_day: dict[date, list[Mapping[str, Any]]] = defaultdict(list)
+    for row in objections.sorted:
+        if row[column] in set(window.days()):
+            by_day[row[column]].append({name: value for name, value in row.items() if name != column})
+    return {day: _as_text(rows[0]) + _and_more(len(rows)) for day, rows in by_day.items()} or None
 
 
 def _as_text(row: Mapping[str, object]) -> str:
@@ -396,13 +513,13 @@ def _sample(objections: Rows) -> MetadataValue:
     return MetadataValue.table([TableRecord({name: str(value) for name, value in row.items()}) for row in shown])
 
 
-def _with_failing_rows(event: Any, samples: Mapping[str, MetadataValue]) -> Any:
-    if not isinstance(event, AssetCheckResult) or event.check_name is None or event.check_name not in samples:
-        return event
+def _with_failing_rows(check: AssetCheckResult, samples: Mapping[str, MetadataValue]) -> AssetCheckResult:
+    if check.check_name is None or check.check_name not in samples:
+        return check
     return AssetCheckResult(
-        passed=event.passed,
-        asset_key=event.asset_key,
-        check_name=event.check_name,
-        severity=event.severity,
-        metadata={**event.metadata, "failing_rows": samples[event.check_name]},
+        passed=check.passed,
+        asset_key=check.asset_key,
+        check_name=check.check_name,
+        severity=check.severity,
+        metadata={**check.metadata, "failing_rows": samples[check.check_name]},
     )
