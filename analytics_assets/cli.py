@@ -253,7 +253,7 @@ def _runner(settings: Settings) -> "Iterator[Runner]":
     """Runs in this process, with their progress; runs that a kill left behind are ended first."""
     from dagster import DagsterInstance
 
-    from analytics_assets.definitions import SOURCES, defs
+    from analytics_assets.definitions import FAULTS, SOURCES, defs
     from analytics_assets.operate.home import prepare_dagster_home
     from analytics_assets.operate.launcher import end_abandoned_runs
     from analytics_assets.runs import Runner
@@ -262,7 +262,7 @@ def _runner(settings: Settings) -> "Iterator[Runner]":
     with DagsterInstance.get() as instance, _progress() as announce:
         for run_id in end_abandoned_runs(instance):
             announce(f"run {run_id[:8]} was killed; the days that it had begun are out of date now")
-        yield Runner(defs, SOURCES, settings, instance, announce)
+        yield Runner(defs, SOURCES, settings, instance, announce, FAULTS)
 
 
 @app.command()
@@ -506,14 +506,14 @@ def status() -> None:
     with _told_plainly():
         from dagster import DagsterInstance
 
-        from analytics_assets.definitions import SOURCES, defs
+        from analytics_assets.definitions import FAULTS, SOURCES, defs
         from analytics_assets.operate.home import prepare_dagster_home
         from analytics_assets.operate.inventory import State, take_inventory
 
         settings = get_settings()
         prepare_dagster_home(settings)
         with DagsterInstance.get() as instance:
-            found = take_inventory(defs.resolve_asset_graph(), SOURCES, settings, instance, datetime.now(UTC))
+            found = take_inventory(defs.resolve_asset_graph(), SOURCES, settings, instance, datetime.now(UTC), FAULTS)
     when = f"{found.taken_at:%Y-%m-%d %H:%M:%S} UTC"
     if not found.findings:
         console.print(f"All is well at {when}: {found.assets} assets with {found.days:,} days each are up to date.")
@@ -665,11 +665,12 @@ def prepare() -> None:
 
         from analytics_assets.operate.home import prepare_dagster_home
         from analytics_assets.operate.launcher import end_abandoned_runs
-        from analytics_assets.warehouse.dbt import prepare_manifest
+        from analytics_assets.warehouse.dbt import project_faults
 
         settings = get_settings()
         home = prepare_dagster_home(settings)
-        prepare_manifest(settings)
+        for fault in project_faults(settings):
+            typer.echo(f"warning: {fault}", err=True)
         with DagsterInstance.get() as instance:
             end_abandoned_runs(instance)
         print(home)  # noqa: T201 for whoever starts Dagster next: as it is, and alone

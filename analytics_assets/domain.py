@@ -1,10 +1,11 @@
 """What a domain declares, and how the declarations of all domains become one Dagster code location."""
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from dagster import Definitions, in_process_executor
 from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
@@ -22,7 +23,8 @@ from analytics_assets.partitions import Window, daily_partitions
 from analytics_assets.reports.assets import build_report_assets
 from analytics_assets.reports.report import Report
 from analytics_assets.settings import Settings
-from analytics_assets.warehouse.dbt import fingerprint
+from analytics_assets.warehouse.dbt import fingerprint, load_manifest, project_faults
+from analytics_assets.warehouse.manifest import MADE
 from analytics_assets.warehouse.models import build_model_assets
 from analytics_assets.warehouse.publish import build_published_asset
 from analytics_assets.warehouse.warehouse import warehouse_of
@@ -52,8 +54,24 @@ class Domain:
     simulate: Callable[[Path, Window, float, Random], None] = lambda inbox_dir, window, scale, random: None
 
 
-def build_definitions(settings: Settings, domains: Iterable[Domain]) -> Definitions:
-    """The code location of some domains."""
+def faults_of(settings: Settings, domains: Iterable[Domain]) -> list[str]:
+    """A sentence for each file of the dbt project that is not used as it is, all others being."""
+    names = {domain.name for domain in domains}
+    there_is = ", ".join(sorted(names))
+    strangers = [
+        f"{node['original_file_path']} is left out: there is no domain {_domain_of(node)!r}; there is {there_is}"
+        for node in load_manifest(settings)["nodes"].values()
+        if node["resource_type"] in MADE and _domain_of(node) not in names
+    ]
+    return [*project_faults(settings), *strangers]
+
+
+def _domain_of(node: Mapping[str, Any]) -> str:
+    return str(node["fqn"][2 if node["resource_type"] == "model" else 1])
+
+
+def build_definitions(settings: Settings, domains: Iterable[Domain], faults: Sequence[str] = ()) -> Definitions:
+    """The code location of some domains; the inventory lists the `faults` of the dbt project."""
     domains = list(domains)
     sources = [source for domain in domains for source in domain.sources]
     extracts = [extract for domain in domains for extract in domain.extracts]
@@ -105,7 +123,7 @@ def build_definitions(settings: Settings, domains: Iterable[Domain]) -> Definiti
         return fingerprint(settings) != loaded
 
     definitions = Definitions(
-        assets=[*assets, build_inventory_asset(sources, settings, all_assets)],
+        assets=[*assets, build_inventory_asset(sources, settings, all_assets, faults)],
         sensors=[
             build_new_files_sensor(sources, settings),
             build_out_of_date_sensor(is_outdated),

@@ -147,16 +147,17 @@ def is_transient_at_google(reason: str, message: str, code: int | None = None) -
     return not reason and code in _TRANSIENT_CODES
 
 
-_BLAMES_THE_CODE = re.compile(
+_BLAMES_NO_ROW = re.compile(
     r"^\s*(\d{3} )?((compilation|binder|parser|catalog|syntax|permission) error\b"
-    r"|unrecognized name|function not found|not found: (table|dataset|function)|no matching signature|access denied)",
+    r"|unrecognized name|function not found|not found: (table|dataset|function)|no matching signature|access denied"
+    r"|query exceeded limit for bytes billed|(custom )?quota exceeded)",
     re.IGNORECASE | re.MULTILINE,  # a cell that says so is quoted within a line
 )
 
 
-def blames_the_code(message: str) -> bool:
-    """Whether what dbt says is about a statement, of whichever rows: it fails for one day as it does for all."""
-    return bool(_BLAMES_THE_CODE.search(message))
+def blames_no_row(message: str) -> bool:
+    """Whether what dbt says of a failure is about the statement, or a limit, and not about the rows of some day."""
+    return bool(_BLAMES_NO_ROW.search(message))
 
 
 def sentence(error: BaseException | str) -> str:

@@ -137,7 +137,10 @@ class Outcome:
 
 
 class Runner:
-    """Executes runs in this process, on the instance that the UI shows."""
+    """Executes runs in this process, on the instance that the UI shows.
+
+    What it is told of `faults` of the dbt project is the first that failed: the models concerned are not in its graph.
+    """
 
     def __init__(
         self,
@@ -146,6 +149,7 @@ class Runner:
         settings: Settings,
         instance: DagsterInstance,
         announce: Callable[[str], None] = logger.info,
+        faults: Sequence[str] = (),
     ) -> None:
         self._definitions, self._sources, self._settings = definitions, sources, settings
         self._instance, self._announce = instance, announce
@@ -155,7 +159,7 @@ class Runner:
         self.lookups = lookups_by_asset(self._graph)
         self.reports, self.extracts = reports_of(self._graph), extracts_of(self._graph)
         self._last_run_id = ""
-        self.outcome = Outcome()
+        self.outcome = Outcome(failures=[f"dbt_project: {fault}" for fault in faults])
 
     def pull(self, names: Set[str]) -> None:
         """Pulls the APIs of some extracts that have an address; where only extracts are asked for, each needs one."""
@@ -299,7 +303,7 @@ class Runner:
                     break  # what is left of the plan may read what failed: the next tick knows which days do
 
     def _tick(
-        self, names: Set[str], given_up: Set[tuple[str, date]], only: Set[tuple[str, date]] | None
+        self, names: Set[str], given_up: Set[tuple[str, date]], only: Set[tuple[str, date]] | None = None
     ) -> list[PlannedRun]:
         """What the automation asks for now, less what failed before."""
         return group_into_runs({**self.upstream, **self.views}, self._requested(names, given_up, only))

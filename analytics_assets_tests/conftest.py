@@ -26,7 +26,8 @@ from analytics_assets.settings import Settings
 from analytics_assets.simulate.files import write_rows
 from analytics_assets.versions import PUBLISHED_PREFIX, RAW_PREFIX, Offsets
 from analytics_assets.warehouse.dbt import load_manifest
-from analytics_assets.warehouse.publish import HOLDS_NO_ROWS, public_models
+from analytics_assets.warehouse.manifest import HOLDS_NO_ROWS
+from analytics_assets.warehouse.publish import public_models
 
 settings.register_profile(
     "suite",

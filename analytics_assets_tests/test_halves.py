@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from analytics_assets.attempts import Attempts
 from analytics_assets.automation import NO_RETRY, span_tags
-from analytics_assets.failures import blames_the_code
+from analytics_assets.failures import blames_no_row
 from analytics_assets.partitions import Window
 from analytics_assets.versions import Offsets
 from analytics_assets.warehouse import models
@@ -98,9 +98,9 @@ def test_bad_days_cost_about_two_runs_each_for_every_halving(count: int) -> None
 
 
 def test_a_broken_statement_is_told_from_a_bad_row() -> None:
-    assert blames_the_code("Runtime Error in model a (models/a.sql)\n  Binder Error: no column b")
-    assert blames_the_code("Database Error in model a\n  Unrecognized name: b at [1:8]")
-    assert not blames_the_code('Runtime Error in model a\n  Conversion Error: Could not cast "Binder Error: x"')
+    assert blames_no_row("Runtime Error in model a (models/a.sql)\n  Binder Error: no column b")
+    assert blames_no_row("Database Error in model a\n  Unrecognized name: b at [1:8]")
+    assert not blames_no_row('Runtime Error in model a\n  Conversion Error: Could not cast "Binder Error: x"')
 
 
 # ------------------------------------------------------------------------------------------------- in real runs

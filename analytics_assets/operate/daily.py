@@ -44,12 +44,13 @@ SHOWN = 100
 
 
 def build_inventory_asset(
-    sources: Sequence[Source], settings: Settings, graph: Callable[[], BaseAssetGraph]
+    sources: Sequence[Source], settings: Settings, graph: Callable[[], BaseAssetGraph], faults: Sequence[str]
 ) -> AssetsDefinition:
     """The inventory as an asset, so that its history is seen in the UI.
 
     Args:
         graph: gives all assets, once they are there.
+        faults: a sentence for each file of the dbt project that is not used as it is.
     """
 
     @asset(
@@ -62,7 +63,7 @@ def build_inventory_asset(
         ],
     )
     def inventory(context: AssetExecutionContext) -> MaterializeResult:
-        found = take_inventory(graph(), sources, settings, context.instance, datetime.now(UTC))
+        found = take_inventory(graph(), sources, settings, context.instance, datetime.now(UTC), faults)
         shown = [TableRecord(as_record(finding)) for finding in found.amiss[:SHOWN]]
         return MaterializeResult(
             metadata={

@@ -28,6 +28,9 @@ INVENTORY = "inventory"
 """The asset that keeps what is found here."""
 
 
+DBT_PROJECT = "dbt_project"
+"""Stands for the folder where others stand for an asset."""
+
 LISTED_THEMSELVES = ("nothing_is_amiss", "files_are_readable", "names_are_expected")
 """Checks of which the inventory lists what they found, as it is now."""
 
@@ -83,7 +86,12 @@ class Inventory:
 
 
 def take_inventory(
-    graph: BaseAssetGraph, sources: Sequence[Source], settings: Settings, instance: DagsterInstance, now: datetime
+    graph: BaseAssetGraph,
+    sources: Sequence[Source],
+    settings: Settings,
+    instance: DagsterInstance,
+    now: datetime,
+    faults: Iterable[str] = (),
 ) -> Inventory:
     """Compares every day of every asset with what it should be made from.
 
@@ -91,13 +99,15 @@ def take_inventory(
 
     Args:
         now: an aware UTC time.
+        faults: a sentence for each file of the dbt project that is not used as it is.
     """
     upstream = upstream_by_asset(graph)
     owners = {key.path[-1]: ", ".join(graph.get(key).owners) for key in graph.toposorted_asset_keys}
     codes = {key.path[-1]: graph.get(key).code_version or "" for key in graph.toposorted_asset_keys}
     partitions, running = partitioned_days(settings, now), _running(instance)
     days = Days(settings, sources)
-    findings = [
+    findings = [Finding(DBT_PROJECT, "", State.FAILED, None, fault, "when its files change") for fault in faults]
+    findings += [
         finding
         for source in sources
         for finding in _landing_findings(source, settings, owners[LANDED_PREFIX + source.name])

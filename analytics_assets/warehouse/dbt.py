@@ -7,8 +7,10 @@ docs/performance.md. Nothing here knows a model by name.
 import hashlib
 import json
 import re
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,17 +18,20 @@ from typing import Any
 import polars as pl
 import yaml  # type: ignore[import-untyped]
 
+from analytics_assets.failures import sentence
 from analytics_assets.files import only_one, replacing
 from analytics_assets.ingest.source import PolarsType, Source
 from analytics_assets.partitions import Window
 from analytics_assets.plain_text import logger_of
 from analytics_assets.settings import PROJECT_DIR, Settings
 from analytics_assets.versions import digest
+from analytics_assets.warehouse.manifest import usable_manifest
 from analytics_assets.warehouse.warehouse import warehouse_of
 
 logger = logger_of(__name__)
 
 DBT_PROJECT_DIR = PROJECT_DIR / "dbt_project"
+PROJECT_FOLDERS = ("models", "macros", "tests", "seeds")
 
 
 class DbtError(Exception):
@@ -99,9 +104,8 @@ def _parse_vars(settings: Settings) -> dict[str, Any]:
 
 def fingerprint(settings: Settings) -> str:
     """Changes when any file does that dbt parses, or what it is parsed with."""
-    folders = ("models", "macros", "tests", "seeds")
     files = [DBT_PROJECT_DIR / "dbt_project.yml", DBT_PROJECT_DIR / "profiles.yml"]
-    files += [file for folder in folders for file in (DBT_PROJECT_DIR / folder).rglob("*") if file.is_file()]
+    files += [file for folder in PROJECT_FOLDERS for file in (DBT_PROJECT_DIR / folder).rglob("*") if file.is_file()]
     sha = hashlib.sha256(json.dumps([settings.warehouse, _parse_vars(settings)]).encode())
     for file in sorted(files):
         sha.update(f"{file.relative_to(DBT_PROJECT_DIR)}\0".encode())
@@ -112,25 +116,140 @@ def fingerprint(settings: Settings) -> str:
 def prepare_manifest(settings: Settings) -> Path:
     """The manifest of the project as it is now, parsed again only if a file of the project changed.
 
+    Where the project does not parse, the manifest is that of the last one that did; where there is none, that of the
+    files which can be parsed without the others. What is the matter is kept beside it: `project_faults` gives it.
+
     Raises:
-        DbtError: the project does not parse.
+        DbtError: the project does not parse, and neither does any part of it.
     """
     folder = _target_dir(settings)
-    manifest, known = folder / "manifest.json", folder / "manifest.fingerprint"
+    manifest, known, fault = (folder / name for name in ("manifest.json", "manifest.fingerprint", "manifest.fault"))
     with only_one(folder / ".parse.lock"):
         current = fingerprint(settings)
-        is_fresh = manifest.exists() and known.exists()
-        if not (is_fresh and known.read_text() == current):
-            _invoke(["parse", "--target-path", str(folder)], _parse_vars(settings), settings, write_json=True)
-            with replacing(known) as temporary:
-                temporary.write_text(current)
+        is_kept = all((folder / name).exists() for name in _KEPT)
+        if is_kept and current in (_read(known), _read(fault).partition("\n")[0]):
+            return manifest
+        said: list[str] = []
+        try:
+            parsed = _parse(settings, DBT_PROJECT_DIR, folder / "parse")
+        except DbtError as error:
+            if is_kept and known.exists():
+                at = datetime.fromtimestamp(known.stat().st_mtime, UTC)
+                said = [f"{sentence(error)}. Until that is mended, models are made as they were at {at:%F %H:%M} UTC"]
+            else:
+                parsed, said = _parse_without_broken_files(settings, folder)
+                _keep(parsed, folder)
+        else:
+            _keep(parsed, folder)
+        with replacing(fault if said else known) as temporary:
+            temporary.write_text("\n".join([current, *said]) if said else current)
+        if not said:
+            fault.unlink(missing_ok=True)
     return manifest
 
 
-@cache
+_KEPT = ("manifest.json", "partial_parse.msgpack", "dbt_project.yml")
+"""What is kept of the project that was parsed last."""
+
+
+def _keep(parsed: Path, folder: Path) -> None:
+    for name in _KEPT:
+        with replacing(folder / name) as temporary:
+            temporary.write_bytes((parsed / name).read_bytes())
+
+
+def _read(file: Path) -> str:
+    return file.read_text() if file.exists() else ""
+
+
+def _parse(settings: Settings, project: Path, target: Path) -> Path:
+    """Parses a project into a folder, which it gives.
+
+    Raises:
+        DbtError: it does not parse.
+    """
+    _invoke(["parse", "--target-path", str(target)], _parse_vars(settings), settings, write_json=True, project=project)
+    shutil.copy(project / "dbt_project.yml", target)
+    return target
+
+
+_NAMED_FILE = re.compile(r"\b(?:(?:models|macros|tests|seeds)/)?[\w./-]+\.(?:sql|ya?ml|csv)\b")
+
+
+_READS = re.compile(r"depends on a node named '(\w+)'")
+
+
+def _parse_without_broken_files(settings: Settings, folder: Path) -> tuple[Path, list[str]]:
+    """Parses a copy of the project from which each file is taken that dbt names as broken, until the rest parses.
+
+    Returns:
+        Where the manifest is, and a sentence for each file that was left out.
+
+    Raises:
+        DbtError: dbt names no file of the project.
+    """
+    copy = folder / "project"
+    said: list[str] = []
+    left_out: set[str] = set()
+    tried: set[Path] = set()
+    shutil.rmtree(copy, ignore_errors=True)
+    copy.mkdir(parents=True)
+    for name in ("dbt_project.yml", "profiles.yml"):
+        shutil.copy(DBT_PROJECT_DIR / name, copy)
+    for name in PROJECT_FOLDERS:
+        if (DBT_PROJECT_DIR / name).exists():
+            shutil.copytree(DBT_PROJECT_DIR / name, copy / name)
+    while True:
+        try:
+            return _parse(settings, copy, folder / "parse"), said
+        except DbtError as error:
+            places = [
+                place for name in _NAMED_FILE.findall(str(error)) for place in (copy / name, copy / "models" / name)
+            ]
+            broken = next((place for place in places if place.is_file() and place not in tried), None)
+            if broken is None:
+                raise
+            tried.add(broken)
+            if broken.suffix == ".sql" and broken.is_relative_to(copy / "models"):
+                broken.write_text("{{ config(enabled=false) }}")  # what a yml says of a model that is gone is an error
+            else:
+                broken.unlink()
+            reads = _READS.search(str(error))
+            why = f"it reads {reads[1]}, which is" if reads and reads[1] in left_out else sentence(error)
+            left_out.add(broken.stem)
+            said.append(f"{broken.relative_to(copy)} is left out: {why}")
+
+
 def load_manifest(settings: Settings) -> Mapping[str, Any]:
-    """The manifest as dagster-dbt wants it, read once a process."""
-    return json.loads(prepare_manifest(settings).read_bytes())
+    """The manifest as dagster-dbt wants it, read once a process: what can be used, and the project's `vars`.
+
+    Empty where nothing can be parsed: what needs no model goes on. `project_faults` says what is left out, and why.
+    """
+    return _loaded(settings)[0]
+
+
+def project_faults(settings: Settings) -> Sequence[str]:
+    """A sentence for each file of the project that is not used as it is."""
+    return _loaded(settings)[1]
+
+
+@cache
+def _loaded(settings: Settings) -> tuple[Mapping[str, Any], Sequence[str]]:
+    try:
+        manifest = json.loads(prepare_manifest(settings).read_bytes())
+    except DbtError as error:
+        return {"metadata": {}, **{part: {} for part in _PARTS}}, [f"{sentence(error)}. No model is made until then"]
+    _, *said = _read(_target_dir(settings) / "manifest.fault").splitlines() or [""]
+    variables = yaml.safe_load(_read(_target_dir(settings) / "dbt_project.yml")).get("vars", {})
+    usable, left_out = usable_manifest({**manifest, "vars": variables})
+    return usable, [*said, *left_out]
+
+
+_PARTS = (
+    "nodes", "sources", "macros", "exposures", "metrics", "selectors", "semantic_models", "saved_queries",
+    "unit_tests", "child_map", "parent_map", "group_map", "disabled", "docs", "groups",
+)  # fmt: skip
+"""What dagster-dbt looks for in a manifest."""
 
 
 @cache
@@ -154,7 +273,7 @@ def code_versions(manifest: Mapping[str, Any], sources: Iterable[Source]) -> dic
     Of a lookup that is its file. Of a model it is its SQL, the project's macros and variables that it uses, its meta,
     the lookups that it reads, and the spec of a source that it reads.
     """
-    variables = yaml.safe_load((DBT_PROJECT_DIR / "dbt_project.yml").read_text()).get("vars", {})
+    variables = manifest.get("vars", {})
     specs = source_vars(sources)
     found = {}
     for unique_id, node in manifest["nodes"].items():
@@ -266,12 +385,14 @@ def run_dbt(
         DbtError: dbt could not even start, say because the warehouse is locked by another process.
     """
     variables = project_vars(settings, sources) | (window_vars(window) if window else {})
+    tests = {name: node for name, node in load_manifest(settings)["nodes"].items() if node["resource_type"] == "test"}
     settings.warehouse_dir.mkdir(parents=True, exist_ok=True)
     return _invoke(
         [*arguments, "--target-path", str(settings.warehouse_dir / "dbt_target")],
         variables,
         settings,
         manifest=_parsed_manifest(settings),
+        attached={name: node["attached_node"] for name, node in tests.items()},
         quiet=quiet,
     )
 
@@ -282,6 +403,8 @@ def _invoke(
     settings: Settings,
     *,
     manifest: Any = None,
+    attached: Mapping[str, str | None] | None = None,
+    project: Path = DBT_PROJECT_DIR,
     write_json: bool = False,
     quiet: bool = True,
 ) -> DbtRun:
@@ -298,19 +421,18 @@ def _invoke(
 
     said = ["--quiet", "--log-level", "none"] if quiet else []
     said += ["--log-level-file", "none", "--no-use-colors"]
-    places = ["--project-dir", str(DBT_PROJECT_DIR), "--profiles-dir", str(DBT_PROJECT_DIR)]
+    places = ["--project-dir", str(project), "--profiles-dir", str(project)]
     places += ["--profile", warehouse_of(settings).profile]
     written = ["--write-json"] if write_json else ["--no-write-json"]
     result = dbtRunner(manifest=manifest, callbacks=[listen]).invoke(
         [*said, *written, *arguments, *places, "--vars", json.dumps(dict(variables))]
     )
     for node in getattr(result.result, "results", None) or []:
-        is_test = node.node.resource_type == "test"
         run.results.append(
             DbtResult(
                 unique_id=node.node.unique_id,
                 name=node.node.name,
-                tested=node.node.attached_node if is_test else None,
+                tested=(attached or {}).get(node.node.unique_id),
                 status=str(node.status),
                 message=(node.message or "").strip(),
                 sql=getattr(node.node, "compiled_code", None),

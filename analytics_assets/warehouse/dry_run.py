@@ -9,8 +9,7 @@ from analytics_assets.ingest.source import Source
 from analytics_assets.partitions import Window
 from analytics_assets.settings import Settings
 from analytics_assets.warehouse.dbt import DbtError, load_manifest, run_dbt
-from analytics_assets.warehouse.publish import HOLDS_NO_ROWS
-from analytics_assets.warehouse.translator import has_days
+from analytics_assets.warehouse.manifest import HOLDS_NO_ROWS, has_days
 from analytics_assets.warehouse.warehouse import NotMade, Reader, between, warehouse_of
 
 AT_ONCE = 8

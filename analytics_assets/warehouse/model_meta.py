@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from analytics_assets.warehouse.translator import has_days
+from analytics_assets.warehouse.manifest import has_days
 
 Node = Mapping[str, Any]
 

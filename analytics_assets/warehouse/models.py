@@ -31,7 +31,7 @@ from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 from analytics_assets.attempts import Attempts
 from analytics_assets.automation import Automation
 from analytics_assets.checks import Evaluation, Findings
-from analytics_assets.failures import blames_the_code, for_dagster, is_transient, sentence
+from analytics_assets.failures import blames_no_row, for_dagster, is_transient, sentence
 from analytics_assets.ingest.source import Source
 from analytics_assets.partitions import WHOLE, Window, contiguous
 from analytics_assets.settings import Settings
@@ -53,9 +53,10 @@ from analytics_assets.warehouse.dbt import (
     run_dbt,
 )
 from analytics_assets.warehouse.halves import Verdict, make_by_halves
+from analytics_assets.warehouse.manifest import has_days
 from analytics_assets.warehouse.model_meta import check_meta
-from analytics_assets.warehouse.publish import HOLDS_NO_ROWS, public_models, publish_views
-from analytics_assets.warehouse.translator import ModelTranslator, has_days
+from analytics_assets.warehouse.publish import public_models, publish_views
+from analytics_assets.warehouse.translator import ModelTranslator
 from analytics_assets.warehouse.warehouse import Reader, Rows, Warehouse, between, warehouse_of
 
 SAMPLE_ROWS = 20
@@ -75,13 +76,31 @@ def build_model_assets(
     Models with days are one step that can make any of them, views are another, lookups a third.
 
     Raises:
-        ValueError: a model without days holds rows, or one with days reads one without; or what a model says in its
-            meta cannot be.
+        ValueError: what a model says in its meta cannot be.
     """
     manifest = load_manifest(settings)
     check_meta(manifest, domain, [source.name for source in sources])
     translator = ModelTranslator(owner, domain, automation, code_versions(manifest, sources))
     without_days = models_without_days(manifest, domain)
+    found = []
+    if len(without_days) < len(_models_of(manifest, domain)):
+        found.append(_with_days(domain, without_days, settings, sources, manifest, translator, partitions))
+    for kind, names in {"views": without_days, "lookups": lookups_of(manifest, domain)}.items():
+        if names:
+            found.append(_without_days(domain, kind, names, settings, sources, manifest, translator))
+    return found
+
+
+def _with_days(
+    domain: str,
+    without_days: Sequence[str],
+    settings: Settings,
+    sources: Sequence[Source],
+    manifest: Mapping[str, Any],
+    translator: ModelTranslator,
+    partitions: DailyPartitionsDefinition,
+) -> AssetsDefinition:
+    """The step `dbt_<domain>` of all models of a domain except those without days."""
 
     @dbt_assets(
         manifest=manifest,
@@ -96,15 +115,7 @@ def build_model_assets(
     def models(context: AssetExecutionContext, warehouse: ResourceParam[Warehouse]) -> Iterator[Any]:
         yield from _build(context, warehouse, settings, sources, manifest, translator)
 
-    others = {"views": without_days, "lookups": lookups_of(manifest, domain)}
-    return [
-        models,
-        *(
-            _without_days(domain, kind, names, settings, sources, manifest, translator)
-            for kind, names in others.items()
-            if names
-        ),
-    ]
+    return models
 
 
 def _without_days(
@@ -133,25 +144,13 @@ def _without_days(
 
 
 def models_without_days(manifest: Mapping[str, Any], domain: str) -> list[str]:
-    """The names of a domain's models whose meta names no day: views and table functions over what has days.
+    """The names of a domain's models whose meta names no day: views and table functions over what has days."""
+    return [node["name"] for node in _models_of(manifest, domain) if not has_days(node)]
 
-    Raises:
-        ValueError: one of them holds rows, or is read by a model with days, which could not say what it was made from.
-    """
-    models = {name: node for name, node in manifest["nodes"].items() if node["resource_type"] == "model"}
-    found = []
-    for node in models.values():
-        if node["fqn"][2] != domain:
-            continue
-        if has_days(node):
-            read = [models[name] for name in node["depends_on"]["nodes"] if name in models]
-            if undated := [parent["name"] for parent in read if not has_days(parent)]:
-                raise ValueError(f"{node['name']} has days, but reads {undated[0]}, which has none")
-        elif node["config"]["materialized"] not in HOLDS_NO_ROWS:
-            raise ValueError(f"{node['name']} holds rows, but its meta names no column that holds their day")
-        else:
-            found.append(node["name"])
-    return found
+
+def _models_of(manifest: Mapping[str, Any], domain: str) -> list[Mapping[str, Any]]:
+    models = (node for node in manifest["nodes"].values() if node["resource_type"] == "model")
+    return [node for node in models if node["fqn"][2] == domain]
 
 
 def lookups_of(manifest: Mapping[str, Any], domain: str) -> list[str]:
@@ -353,7 +352,7 @@ def _verdict(run: DbtRun, node: Mapping[str, Any], failing: "Failing", part: Win
         for day, reason in _objections(result, failing, part, day_column).items():
             days.setdefault(day, f"{result.name}: {reason}")
     divisible = any(_days_named(result, failing, part, day_column) is None for result in failed)
-    hopeless = any(is_transient(result.message) or blames_the_code(result.message) for result in failed)
+    hopeless = any(is_transient(result.message) or blames_no_row(result.message) for result in failed)
     return Verdict(days, halve=divisible and not hopeless and len(part) > 1)
 
 

@@ -24,8 +24,7 @@ from analytics_assets.ingest.source import Source
 from analytics_assets.reports.report import Report
 from analytics_assets.settings import Settings
 from analytics_assets.versions import RAW_PREFIX
-from analytics_assets.warehouse.publish import HOLDS_NO_ROWS
-from analytics_assets.warehouse.translator import has_days
+from analytics_assets.warehouse.manifest import HOLDS_NO_ROWS, has_days
 
 MINIMUM = 10 * 2**20
 """Bytes that are billed at least for each table that a query names, and for a query as a whole."""

@@ -36,15 +36,13 @@ from analytics_assets.settings import Settings
 from analytics_assets.steps import made_days
 from analytics_assets.versions import PUBLISHED_PREFIX
 from analytics_assets.warehouse.dbt import load_manifest
+from analytics_assets.warehouse.manifest import HOLDS_NO_ROWS
 from analytics_assets.warehouse.on_duckdb import ONE_WRITER
 
 logger = logger_of(__name__)
 
 CODE_VERSION = "1"
 PUBLIC_LAYERS = ("marts", "reporting")
-
-HOLDS_NO_ROWS = ("view", "table_function")
-"""Materializations that are only SQL over the rows of other models."""
 
 COPY = "analytics"
 """The copy's name as a database: that of the warehouse, since the SQL of views holds it."""

@@ -8,6 +8,7 @@ from dagster_dbt import DagsterDbtTranslator
 
 from analytics_assets.automation import Automation
 from analytics_assets.versions import RAW_PREFIX
+from analytics_assets.warehouse.manifest import has_days
 
 
 class ModelTranslator(DagsterDbtTranslator):
@@ -47,11 +48,6 @@ class ModelTranslator(DagsterDbtTranslator):
         """The days of the parent that a day of the model is made from, as the model's `meta.window` names them."""
         offsets = _windows(dbt_resource_props).get(dbt_parent_resource_props["name"])
         return TimeWindowPartitionMapping(start_offset=offsets[0], end_offset=offsets[1]) if offsets else None
-
-
-def has_days(node: Mapping[str, Any]) -> bool:
-    """Whether a model has a column that holds the day of a row, and so a partition a day."""
-    return "day" in node["config"]["meta"]
 
 
 def _windows(dbt_resource_props: Mapping[str, Any]) -> Mapping[str, list[int]]:
