@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from analytics_assets.files import open_sqlite
+from analytics_assets.failures import in_brief
+from analytics_assets.files import open_sqlite, replacing
 from analytics_assets.partitions import Window
-from analytics_assets.versions import Build
+from analytics_assets.versions import Build, digest
 
 WAITS = (timedelta(minutes=1), timedelta(minutes=10), *(timedelta(days=1),) * 7)
 """How long after each attempt the next one may come; after the last of them only a person tries again."""
@@ -87,7 +88,12 @@ class Attempts:
             connection.execute("commit")
 
     def fail(self, asset: str, days: Iterable[date], reason: str, *, permanent: bool) -> None:
-        """Writes down why days that were begun failed."""
+        """Writes down why days that were begun failed; of a long reason all is in a file, which the brief one names."""
+        if (brief := in_brief(reason)) != reason:
+            file = self._file.parent / "reasons" / f"{digest([reason])}.txt"
+            with replacing(file) as temporary:
+                temporary.write_text(reason + "\n", encoding="utf-8", errors="backslashreplace")
+            reason = f"{brief} (in full: {file})"
         with open_sqlite(self._file, _SCHEMA) as connection:
             connection.execute("begin immediate")
             connection.executemany(

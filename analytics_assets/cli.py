@@ -35,17 +35,23 @@ SAID_EVERY = 10.0  # seconds between two lines of progress where no line can cha
 SERVED_AHEAD = 30  # days to come, which appear when their time has come
 ROWS_SHOWN = 200
 WIDEST = 10_000  # characters of a line
+INTERRUPTED_CODE = 130  # as shells have it: 128 and the number of SIGINT
 
 
 @contextmanager
 def _told_plainly() -> Iterator[None]:
     """Turns the errors that a user can do something about into one sentence and exit code 1."""
-    from analytics_assets.failures import sentence, transient_cause
+    from analytics_assets.failures import INTERRUPTS, in_brief, sentence, transient_cause
     from analytics_assets.warehouse.dbt import DbtError
     from analytics_assets.warehouse.warehouse import CannotRead
 
     try:
         yield
+    except INTERRUPTS as interrupt:
+        if isinstance(interrupt, SystemExit):
+            raise
+        console.print(line(("interrupted:", "yellow"), " what was begun is made again by the next run"))
+        raise typer.Exit(INTERRUPTED_CODE) from None
     except ValidationError as error:
         _explain(error)
         raise typer.Exit(1) from error
@@ -53,13 +59,13 @@ def _told_plainly() -> Iterator[None]:
         _say_error(f"{sentence(error)}; see analytics_assets/settings.py")
         raise typer.Exit(1) from error
     except (ValueError, DbtError, CannotRead, OSError) as error:
-        _say_error(sentence(error))
+        _say_error(in_brief(sentence(error)))
         raise typer.Exit(1) from error
     except Exception as error:
         cause = transient_cause(error)  # a full disk, say, under Dagster's own files
         if cause is None:
             raise
-        _say_error(sentence(cause))
+        _say_error(in_brief(sentence(cause)))
         raise typer.Exit(1) from error
 
 
@@ -126,7 +132,7 @@ def materialize(
     select: Annotated[
         str | None,
         typer.Option(
-            help="Assets, in Dagster's selection syntax: 'group:consent', or '*mart_company_daily' and all above it."
+            help="Assets, in Dagster's selection syntax: 'group:consent', or '+mart_company_daily' and all above it."
         ),
     ] = None,
     dry_run: Annotated[
@@ -234,18 +240,10 @@ def _show_plan(settings: Settings, window: "Window | None", select: str | None) 
 
 
 def _selected(select: str | None) -> set[str]:
-    from dagster import AssetSelection, DagsterError
-
     from analytics_assets.definitions import defs
+    from analytics_assets.selection import selected
 
-    try:
-        selection = AssetSelection.from_string(select) if select else AssetSelection.all()
-        names = {key.path[-1] for key in selection.resolve(defs.resolve_asset_graph())}
-    except DagsterError:
-        names = set()
-    if not names:
-        raise ValueError(f"--select {select!r} selects no asset; `dagster asset list` prints their names")
-    return names
+    return selected("*" if select is None else select, defs.resolve_asset_graph())
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from analytics_assets.settings import Settings
 from analytics_assets.warehouse.dbt import fingerprint, load_manifest, project_faults
 from analytics_assets.warehouse.manifest import MADE
 from analytics_assets.warehouse.models import build_model_assets
-from analytics_assets.warehouse.publish import build_published_asset
+from analytics_assets.warehouse.publish import build_published_asset, public_models
 from analytics_assets.warehouse.warehouse import warehouse_of
 
 # Backfill policies and user-code sensors are marked beta; the lock file pins the version they were tried on.
@@ -56,6 +56,7 @@ class Domain:
 
 def faults_of(settings: Settings, domains: Iterable[Domain]) -> list[str]:
     """A sentence for each file of the dbt project that is not used as it is, all others being."""
+    domains = list(domains)
     names = {domain.name for domain in domains}
     there_is = ", ".join(sorted(names))
     strangers = [
@@ -63,7 +64,19 @@ def faults_of(settings: Settings, domains: Iterable[Domain]) -> list[str]:
         for node in load_manifest(settings)["nodes"].values()
         if node["resource_type"] in MADE and _domain_of(node) not in names
     ]
-    return [*project_faults(settings), *strangers]
+    lacking = [
+        f"the report {report.name} is left out: it reads {', '.join(lacks)}"
+        for domain in domains
+        for report in domain.reports
+        if (lacks := _lacks(report, settings))
+    ]
+    return [*project_faults(settings), *strangers, *lacking]
+
+
+def _lacks(report: Report, settings: Settings) -> list[str]:
+    """The models that a report reads and that are left out."""
+    there_are = {node["name"] for node in load_manifest(settings)["nodes"].values()}
+    return [dataset.model for dataset in report.datasets if dataset.model not in there_are]
 
 
 def _domain_of(node: Mapping[str, Any]) -> str:
@@ -105,12 +118,13 @@ def build_definitions(settings: Settings, domains: Iterable[Domain], faults: Seq
             *build_model_assets(domain.name, domain.owner, settings, sources, partitions, automation),
             *(
                 [build_published_asset(domain.name, domain.owner, settings, partitions, automation)]
-                if warehouse.blocks_readers
+                if warehouse.blocks_readers and public_models(load_manifest(settings), domain.name)
                 else []
             ),
             *(
                 a
                 for report in domain.reports
+                if not _lacks(report, settings)
                 for a in build_report_assets(
                     report, settings, partitions, automation, domain.name, domain.owner, all_assets
                 )

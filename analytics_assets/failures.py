@@ -9,9 +9,17 @@ import re
 import sqlite3
 from collections.abc import Iterator
 
-from dagster import Failure, RetryRequested
+from dagster import DagsterExecutionInterruptedError, Failure, RetryRequested
 
 STEP_RETRIES = 2
+
+INTERRUPTS = (KeyboardInterrupt, SystemExit, DagsterExecutionInterruptedError)
+"""What Ctrl-C and SIGTERM raise. None of them is an Exception, and what they stop may succeed at any time."""
+
+INTERRUPTED = "it was interrupted; it is made again"
+
+LONGEST_REASON, LONGEST_ENDING = 500, 180
+"""Characters of a reason, and of those its last ones, which may say what to do."""
 
 _TRANSIENT_NUMBERS = {
     errno.EAGAIN, errno.EBUSY, errno.EDQUOT, errno.EINTR, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM,
@@ -169,6 +177,13 @@ def sentence(error: BaseException | str) -> str:
     return f"{text.rstrip('.')}. {advice}" if advice and advice not in text else text
 
 
+def in_brief(reason: str) -> str:
+    """A reason of bounded length: its beginning and its end."""
+    if len(reason) <= LONGEST_REASON:
+        return reason
+    return f"{reason[: LONGEST_REASON - LONGEST_ENDING - 3].rstrip()} … {reason[-LONGEST_ENDING:].lstrip()}"
+
+
 def said_by_google(error: Exception) -> str:
     """What BigQuery said, without the address that was asked; of other errors, all that they say."""
     first = next(iter(getattr(error, "errors", None) or ()), None)
@@ -189,7 +204,7 @@ def for_dagster(
     """
     if transient and retry_number < STEP_RETRIES:
         return RetryRequested(max_retries=STEP_RETRIES, seconds_to_wait=wait_seconds * 2**retry_number)
-    return Failure(description=reason, allow_retries=False)
+    return Failure(description=in_brief(reason), allow_retries=False)
 
 
 def reason_of(error: object) -> str:

@@ -18,6 +18,7 @@ from dagster import (
     DagsterEventType,
     DagsterInstance,
     Definitions,
+    ExecuteInProcessResult,
     evaluate_automation_conditions,
 )
 from dagster._core.storage.tags import PRIORITY_TAG
@@ -25,7 +26,7 @@ from dagster._core.storage.tags import PRIORITY_TAG
 from analytics_assets.attempts import KILLED, Attempts
 from analytics_assets.automation import NO_RETRY, reports_of, span_tags
 from analytics_assets.checks import first_finding
-from analytics_assets.failures import reason_of
+from analytics_assets.failures import INTERRUPTS, in_brief, reason_of
 from analytics_assets.ingest.extract import EXTRACT_SUFFIX
 from analytics_assets.ingest.extract_asset import extracts_of, no_address
 from analytics_assets.ingest.inbox import strangers
@@ -373,6 +374,7 @@ class Runner:
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
         self._last_run_id = result.run_id
+        _raise_interruption(result)
         for event in result.all_events:
             if event.event_type is DagsterEventType.ASSET_MATERIALIZATION and event.partition:
                 materialization = event.step_materialization_data.materialization
@@ -384,7 +386,8 @@ class Runner:
             elif event.event_type is DagsterEventType.ASSET_MATERIALIZATION and window == WHOLE:
                 self.outcome.views.append(event.step_materialization_data.materialization.asset_key.path[-1])
             elif event.is_step_failure:
-                self.outcome.failures.append(f"{event.step_key}{span}: {reason_of(event.step_failure_data.error)}")
+                error = event.step_failure_data.error
+                self.outcome.failures.append(f"{event.step_key}{span}: {in_brief(reason_of(error))}")
         for check in result.get_asset_check_evaluations():
             if not check.passed:
                 sentence = (
@@ -393,3 +396,18 @@ class Runner:
                 is_error = check.severity is AssetCheckSeverity.ERROR
                 (self.outcome.failures if is_error else self.outcome.warnings).append(sentence)
         return result.success
+
+
+def _raise_interruption(result: ExecuteInProcessResult) -> None:
+    """Raises the interruption with which a run ended, which Dagster takes for a failure as any other.
+
+    Raises:
+        KeyboardInterrupt: the run was interrupted.
+    """
+    names = {interrupt.__name__ for interrupt in INTERRUPTS}
+    for event in result.all_events:
+        error = getattr(event.event_specific_data, "error", None)
+        while error is not None:
+            if error.cls_name in names:
+                raise KeyboardInterrupt
+            error = error.cause

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dagster import AssetExecutionContext, AssetSpec, OpExecutionContext
 
 from analytics_assets.attempts import Attempts
-from analytics_assets.failures import for_dagster, is_transient, sentence
+from analytics_assets.failures import INTERRUPTED, INTERRUPTS, for_dagster, is_transient, sentence
 from analytics_assets.partitions import Window
 from analytics_assets.plain_text import logger_of
 from analytics_assets.settings import Settings
@@ -38,6 +38,9 @@ def made_days(context: AssetExecutionContext, spec: AssetSpec, settings: Setting
         attempts.begin(name, plan, context.run_id)
         builds.forget(name, plan)
         yield window
+    except INTERRUPTS:
+        fail(settings, [name], window, INTERRUPTED)
+        raise
     except Exception as error:
         fail(settings, [name], window, error)
         raise dagster_error(context, settings, error) from error
@@ -45,11 +48,12 @@ def made_days(context: AssetExecutionContext, spec: AssetSpec, settings: Setting
     attempts.end(name, plan)
 
 
-def fail(settings: Settings, names: Iterable[str], window: Window, error: Exception) -> None:
+def fail(settings: Settings, names: Iterable[str], window: Window, error: Exception | str) -> None:
     """Writes down why the days of some assets failed, if that can be written: a full disk takes no record either."""
+    permanent = error != INTERRUPTED and not is_transient(error)
     try:
         for name in names:
-            Attempts(settings.lake_dir).fail(name, window.days(), sentence(error), permanent=not is_transient(error))
+            Attempts(settings.lake_dir).fail(name, window.days(), sentence(error), permanent=permanent)
     except (OSError, sqlite3.Error) as unwritable:
         logger.warning(f"the failure could not be recorded: {unwritable}")
 

@@ -1,6 +1,7 @@
 """`analytics-assets materialize --new …`, killed with SIGKILL at one of its writes: `python -m … killed WRITE`.
 
-Each write is named; the kill comes right before it counts, or right after.
+Each write is named; the kill comes right before it counts, or right after. `SIGINT` and `SIGTERM` instead of a write
+send that signal to the process while one of dbt's threads is in a query that would go on for hours.
 """
 
 import os
@@ -80,6 +81,25 @@ def in_a_dbt_transaction(part: str) -> Callable[[], None]:
     return arm
 
 
+def in_an_endless_query(signal_number: int) -> Callable[[], None]:
+    """The signal while dbt makes a table."""
+
+    def arm() -> None:
+        real = DuckDBCursorWrapper.execute
+
+        def execute(self: Any, sql: str, bindings: Any = None) -> Any:
+            if "mart_company_daily" in sql and "create" in sql.lower():
+                os.kill(os.getpid(), signal_number)
+                return real(self, "select count(*) from range(1_000_000) a, range(1_000_000_000) b where a.range < 0")
+            return real(self, sql, bindings)
+
+        DuckDBCursorWrapper.execute = execute  # type: ignore[method-assign]
+
+    return arm
+
+
+SIGNALS = {one.name: in_an_endless_query(one) for one in (signal.SIGINT, signal.SIGTERM)}
+
 MATERIALIZE = ["materialize", "--new", "--select", "group:consent"]
 """One domain: what its writes survive, those of all others do."""
 
@@ -103,5 +123,5 @@ WRITES: dict[str, Callable[[], None]] = {
 }
 
 if __name__ == "__main__":
-    WRITES[sys.argv[1]]()
+    (WRITES | SIGNALS)[sys.argv[1]]()
     app(MATERIALIZE)

@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 from dagster import DagsterInstance, DagsterRunStatus
 
+from analytics_assets.attempts import Attempts
+from analytics_assets.failures import INTERRUPTED
 from analytics_assets.ingest.ledger import Ledger
 from analytics_assets.operate.launcher import end_abandoned_runs
 from analytics_assets_tests.conftest import DOMAINS, WHEN_LANDED, YESTERDAY, Project, Tables, day
-from analytics_assets_tests.killed import MATERIALIZE, WRITES
+from analytics_assets_tests.killed import MATERIALIZE, SIGNALS, WRITES
 from analytics_assets_tests.test_automation import HEADER, event
 
 PROGRAM = [sys.executable, "-m", "analytics_assets.cli"]
@@ -230,4 +232,23 @@ def test_a_warehouse_that_a_person_has_open_is_said_and_waited_for_and_the_publi
         person.kill()
         person.wait()
     run(project, *MATERIALIZE)
+    assert everything_in(project) == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SIGNALS)
+def test_an_interruption_ends_the_process_is_told_in_one_line_and_may_be_tried_again(
+    name: str, project: Project, expected: Tables
+) -> None:
+    program = [sys.executable, "-m", "analytics_assets_tests.killed", name]
+    done = subprocess.run(program, env=env_of(project), capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 130, done.stdout + done.stderr
+    assert done.stderr == ""
+    assert [line for line in done.stdout.splitlines() if "interrupted" in line] == [
+        "interrupted: what was begun is made again by the next run"
+    ]
+    assert "Traceback" not in done.stdout
+    attempts = Attempts(project.settings.lake_dir).read("mart_company_daily", project.window).values()
+    assert {(attempt.reason, attempt.permanent) for attempt in attempts} == {(INTERRUPTED, False)}
+    project.settle()
     assert everything_in(project) == expected

@@ -17,7 +17,7 @@ from analytics_assets.partitions import WHOLE
 from analytics_assets.versions import builds_of
 from analytics_assets.warehouse import models
 from analytics_assets.warehouse.dbt import DbtError, code_versions, load_manifest
-from analytics_assets.warehouse.models import models_without_days
+from analytics_assets.warehouse.manifest import usable_manifest
 from analytics_assets_tests.conftest import ONE_DOMAIN, Project, day
 from analytics_assets_tests.test_automation import HEADER, event
 from analytics_assets_tests.test_operate import findings, with_changed_code
@@ -149,13 +149,13 @@ def test_the_sensor_asks_for_one_run_that_nobody_starts_again(copied: Project, m
     assert one_run_a_span([request])[0].asset_selection == request.asset_selection
 
 
-def test_a_model_without_days_that_holds_rows_or_is_read_by_one_with_days_is_refused(project: Project) -> None:
-    def refused(change: Callable[[dict], None]) -> str:
+def test_a_model_without_days_that_holds_rows_or_is_read_by_one_with_days_is_left_out(project: Project) -> None:
+    def left_out(change: Callable[[dict], None]) -> list[str]:
         manifest = deepcopy(dict(load_manifest(project.settings)))
         change(manifest["nodes"])
-        with pytest.raises(ValueError, match="day") as error:
-            models_without_days(manifest, "consent")
-        return str(error.value)
+        usable, said = usable_manifest(manifest)
+        assert "model.analytics.mart_company_daily" not in usable["nodes"]
+        return said
 
     def forgotten(nodes: dict) -> None:
         del nodes["model.analytics.mart_company_daily"]["config"]["meta"]["day"]
@@ -163,8 +163,8 @@ def test_a_model_without_days_that_holds_rows_or_is_read_by_one_with_days_is_ref
     def read(nodes: dict) -> None:
         nodes["model.analytics.mart_company_daily"]["depends_on"]["nodes"].append(f"model.analytics.{VIEW}")
 
-    assert refused(forgotten) == "mart_company_daily holds rows, but its meta names no column that holds their day"
-    assert refused(read) == f"mart_company_daily has days, but reads {VIEW}, which has none"
+    assert "mart_company_daily holds rows, but its meta names no column that holds their day" in left_out(forgotten)[0]
+    assert f"mart_company_daily has days, but reads {VIEW}, which has none" in left_out(read)[0]
 
 
 def test_the_materialization_of_another_warehouse_is_a_part_of_its_code(project: Project) -> None:

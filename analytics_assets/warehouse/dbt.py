@@ -17,8 +17,9 @@ from typing import Any
 
 import polars as pl
 import yaml  # type: ignore[import-untyped]
+from dagster._utils.interrupts import raise_interrupts_as
 
-from analytics_assets.failures import sentence
+from analytics_assets.failures import INTERRUPTS, in_brief, sentence
 from analytics_assets.files import only_one, replacing
 from analytics_assets.ingest.source import PolarsType, Source
 from analytics_assets.partitions import Window
@@ -135,7 +136,8 @@ def prepare_manifest(settings: Settings) -> Path:
         except DbtError as error:
             if is_kept and known.exists():
                 at = datetime.fromtimestamp(known.stat().st_mtime, UTC)
-                said = [f"{sentence(error)}. Until that is mended, models are made as they were at {at:%F %H:%M} UTC"]
+                why = in_brief(sentence(error))
+                said = [f"{why}. Until that is mended, models are made as they were at {at:%F %H:%M} UTC"]
             else:
                 parsed, said = _parse_without_broken_files(settings, folder)
                 _keep(parsed, folder)
@@ -215,7 +217,7 @@ def _parse_without_broken_files(settings: Settings, folder: Path) -> tuple[Path,
             else:
                 broken.unlink()
             reads = _READS.search(str(error))
-            why = f"it reads {reads[1]}, which is" if reads and reads[1] in left_out else sentence(error)
+            why = f"it reads {reads[1]}, which is" if reads and reads[1] in left_out else in_brief(sentence(error))
             left_out.add(broken.stem)
             said.append(f"{broken.relative_to(copy)} is left out: {why}")
 
@@ -238,7 +240,8 @@ def _loaded(settings: Settings) -> tuple[Mapping[str, Any], Sequence[str]]:
     try:
         manifest = json.loads(prepare_manifest(settings).read_bytes())
     except DbtError as error:
-        return {"metadata": {}, **{part: {} for part in _PARTS}}, [f"{sentence(error)}. No model is made until then"]
+        nothing: dict[str, Any] = {"metadata": {}, **{part: {} for part in _PARTS}}
+        return nothing, [f"{in_brief(sentence(error))}. No model is made until that is mended"]
     _, *said = _read(_target_dir(settings) / "manifest.fault").splitlines() or [""]
     variables = yaml.safe_load(_read(_target_dir(settings) / "dbt_project.yml")).get("vars", {})
     usable, left_out = usable_manifest({**manifest, "vars": variables})
@@ -424,9 +427,13 @@ def _invoke(
     places = ["--project-dir", str(project), "--profiles-dir", str(project)]
     places += ["--profile", warehouse_of(settings).profile]
     written = ["--write-json"] if write_json else ["--no-write-json"]
-    result = dbtRunner(manifest=manifest, callbacks=[listen]).invoke(
-        [*said, *written, *arguments, *places, "--vars", json.dumps(dict(variables))]
-    )
+    # Of all that an interruption may raise, this alone makes dbt end its queries and threads; Dagster raises its own.
+    with raise_interrupts_as(KeyboardInterrupt):
+        result = dbtRunner(manifest=manifest, callbacks=[listen]).invoke(
+            [*said, *written, *arguments, *places, "--vars", json.dumps(dict(variables))]
+        )
+    if isinstance(result.exception, INTERRUPTS):
+        raise result.exception
     for node in getattr(result.result, "results", None) or []:
         run.results.append(
             DbtResult(

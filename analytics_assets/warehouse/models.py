@@ -31,7 +31,7 @@ from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 from analytics_assets.attempts import Attempts
 from analytics_assets.automation import Automation
 from analytics_assets.checks import Evaluation, Findings
-from analytics_assets.failures import blames_no_row, for_dagster, is_transient, sentence
+from analytics_assets.failures import INTERRUPTED, INTERRUPTS, blames_no_row, for_dagster, is_transient, sentence
 from analytics_assets.ingest.source import Source
 from analytics_assets.partitions import WHOLE, Window, contiguous
 from analytics_assets.settings import Settings
@@ -222,6 +222,9 @@ def _build(
             attempts.end(name, days.keys() - made.tried(name))  # not reached because of another
         if warehouse.blocks_readers:
             publish_views(settings, [node for node in published if made.days(node["name"]) == [WHOLE.start]])
+    except INTERRUPTS:
+        fail(settings, specs, window, INTERRUPTED)
+        raise
     except Exception as error:
         fail(settings, specs, window, error)
         raise dagster_error(context, settings, error) from error
