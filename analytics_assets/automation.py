@@ -28,6 +28,7 @@ from dagster import (
 from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
 from dagster._core.definitions.events import AssetKeyPartitionKey
 from dagster._core.definitions.sensor_definition import SensorExecutionData
+from dagster._core.remote_origin import CodeLocationOrigin
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
@@ -411,12 +412,13 @@ class OutOfDateDaysSensor(AutomationConditionSensorDefinition):
     """Dagster's own sensor for conditions, which makes a run of every span of days instead of one of every day.
 
     Attributes:
-        is_outdated: tells whether runs, which load the project anew, would be made by other code than the conditions
-            know of. They would then find every day made by the wrong code, and ask for failed ones without end.
+        hindrance: says what keeps it from asking for anything; None when nothing does. So it is while runs, which load
+            the project anew, would be made by other code than the conditions know of: they would then find every day
+            made by the wrong code, and ask for failed ones without end. It is given the code server's address.
         loaded: another text each time that the definitions are loaded.
     """
 
-    is_outdated: Callable[[], bool]
+    hindrance: Callable[[CodeLocationOrigin | None], str | None]
     loaded: str
 
     def evaluate_tick(self, context: SensorEvaluationContext) -> SensorExecutionData:
@@ -425,9 +427,8 @@ class OutOfDateDaysSensor(AutomationConditionSensorDefinition):
         It asks for none that would be made by other code, nor for more while some that it asked for wait in the queue:
         what is out of date by then becomes fewer runs of longer spans. States are compared, so nothing is forgotten.
         """
-        if self.is_outdated():
-            reload = "The dbt project has changed since it was loaded: press `Reload definitions` in the UI."
-            return SensorExecutionData(skip_message=reload, cursor=context.cursor)
+        if hindrance := self.hindrance(context.code_location_origin):
+            return SensorExecutionData(skip_message=hindrance, cursor=context.cursor)
         queue = RunsFilter(tags={SENSOR_NAME_TAG: self.name}, statuses=[DagsterRunStatus.QUEUED])
         if waiting := context.instance.get_runs_count(queue):
             queued = f"Of the runs that were asked for, {waiting} wait in the queue; when they have begun, more are."
@@ -439,8 +440,10 @@ class OutOfDateDaysSensor(AutomationConditionSensorDefinition):
         return copy(data, run_requests=[request for request in requests if request])
 
 
-def build_out_of_date_sensor(is_outdated: Callable[[], bool]) -> AutomationConditionSensorDefinition:
-    """The sensor that asks for the days that are out of date."""
+def build_out_of_date_sensor(
+    hindrance: Callable[[CodeLocationOrigin | None], str | None],
+) -> AutomationConditionSensorDefinition:
+    """The sensor that asks for the days that are out of date, while there is no hindrance."""
     sensor = OutOfDateDaysSensor(
         "out_of_date_days",
         target=AssetSelection.all(),
@@ -450,7 +453,7 @@ def build_out_of_date_sensor(is_outdated: Callable[[], bool]) -> AutomationCondi
         minimum_interval_seconds=5,
         description="Asks for the days that are not made from what there is now.",
     )
-    sensor.is_outdated, sensor.loaded = is_outdated, uuid4().hex
+    sensor.hindrance, sensor.loaded = hindrance, uuid4().hex
     return sensor
 
 

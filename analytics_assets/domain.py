@@ -18,12 +18,14 @@ from analytics_assets.ingest.raw import build_source_assets
 from analytics_assets.ingest.sensor import build_new_files_sensor
 from analytics_assets.ingest.source import Source
 from analytics_assets.operate.daily import build_daily_schedules, build_inventory_asset
-from analytics_assets.operate.notify import build_notifiers
+from analytics_assets.operate.inventory import DBT_PROJECT
+from analytics_assets.operate.notify import Problem, build_notifiers, tell_owner
+from analytics_assets.operate.reload import Reload
 from analytics_assets.partitions import Window, daily_partitions
 from analytics_assets.reports.assets import build_report_assets
 from analytics_assets.reports.report import Report
 from analytics_assets.settings import Settings
-from analytics_assets.warehouse.dbt import fingerprint, load_manifest, project_faults
+from analytics_assets.warehouse.dbt import load_manifest, project_faults
 from analytics_assets.warehouse.manifest import MADE
 from analytics_assets.warehouse.models import build_model_assets
 from analytics_assets.warehouse.publish import build_published_asset, public_models
@@ -131,16 +133,16 @@ def build_definitions(settings: Settings, domains: Iterable[Domain], faults: Seq
             ),
         )
     ]
-    loaded = fingerprint(settings)
 
-    def is_outdated() -> bool:
-        return fingerprint(settings) != loaded
+    def tell(reasons: Sequence[str]) -> None:
+        owner = ", ".join(sorted({domain.owner for domain in domains}))
+        tell_owner([Problem(DBT_PROJECT, "", reason, owner=owner) for reason in reasons], all_assets(), settings)
 
     definitions = Definitions(
         assets=[*assets, build_inventory_asset(sources, settings, all_assets, faults)],
         sensors=[
             build_new_files_sensor(sources, settings),
-            build_out_of_date_sensor(is_outdated),
+            build_out_of_date_sensor(Reload(settings, faults, tell)),
             *build_notifiers(settings),
         ],
         schedules=[

@@ -32,7 +32,7 @@ def selected(text: str, graph: BaseAssetGraph) -> set[str]:
         found = set()
     except Exception as error:  # the parser knows no class of its own
         raise ValueError(
-            f"--select {text!r} is no selection ({error}); it is one like +mart_company_daily, group:NAME or 'a or b'"
+            f"--select {text!r} is no selection ({error}); it is one like +NAME, group:NAME or 'a or b'"
         ) from error
     if not found:
         groups = {f"group:{graph.get(key).group_name}" for key in graph.get_all_asset_keys()}

@@ -21,17 +21,12 @@ ABOVE = {
         (f"1+{MART}", {MART, "mart_consent_breakdown_daily"}),
         (f"{MART}+1", {MART, "published_consent"}),
         (f"{MART} or stg_companies", {MART, "stg_companies"}),
-        (f"+{MART} and not group:consent", set(ABOVE) - ABOVE),
         ("raw_compan*", {"raw_companies"}),
         (f"sinks(+{MART})", {MART}),
     ],
 )
 def test_a_selection_means_what_it_means_in_dagster(text: str, expected: set[str]) -> None:
-    if expected:
-        assert selected(text, GRAPH) == expected
-    else:
-        with pytest.raises(ValueError, match="selects no asset"):
-            selected(text, GRAPH)
+    assert selected(text, GRAPH) == expected
 
 
 def test_all_is_all() -> None:
@@ -44,6 +39,7 @@ def test_all_is_all() -> None:
         ("mart_company_dayli", "did you mean mart_company_daily?"),
         ("group:concent", "did you mean group:consent?"),
         ("zzz", "dagster asset list"),
+        (f"+{MART} and not group:consent", "selects no asset"),
         ("", "is no selection"),
         (f"{MART}, stg_companies", "is no selection"),
         (f"*{MART}", f"write +{MART} for all that it is made from"),

@@ -42,9 +42,11 @@ from analytics_assets.checks import first_finding
 from analytics_assets.failures import reason_of, sentence
 from analytics_assets.files import open_sqlite
 from analytics_assets.partitions import contiguous
-from analytics_assets.plain_text import plain, shortened
+from analytics_assets.plain_text import logger_of, plain, shortened
 from analytics_assets.settings import Settings
 from analytics_assets.versions import digest
+
+logger = logger_of(__name__)
 
 POSTS = 3
 """How often a message is sent before it is given up."""
@@ -82,6 +84,8 @@ class Problem:
     days: str
     reason: str
     is_error: bool = True
+    owner: str = ""
+    """Where it is not the asset's."""
 
 
 def problems_of(instance: DagsterInstance, run: DagsterRun, settings: Settings) -> list[Problem]:
@@ -140,7 +144,7 @@ def messages(problems: Iterable[Problem], graph: BaseAssetGraph, link: str) -> l
     for problem in problems:
         key = AssetKey(problem.asset)
         owners = graph.get(key).owners if graph.has(key) else []
-        of_owner[", ".join(owners) or "nobody"].append(problem)
+        of_owner[problem.owner or ", ".join(owners) or "nobody"].append(problem)
     return [_message(owner, theirs, link) for owner, theirs in of_owner.items()]
 
 
@@ -296,9 +300,21 @@ def tell(context: RunStatusSensorContext, settings: Settings) -> None:
     """Sends a message to each owner of what went wrong in a run."""
     if settings.webhook_url is None or context.repository_def is None:
         return
-    run = context.dagster_run
-    link = f"{settings.ui_url.rstrip('/')}/runs/{run.run_id}"
-    outbox = Outbox(settings.lake_dir)
-    problems = outbox.untold(problems_of(context.instance, run, settings), datetime.now(UTC))
-    outbox.put(messages(problems, context.repository_def.asset_graph, link))
-    outbox.send(settings.webhook_url.get_secret_value())
+    problems = problems_of(context.instance, context.dagster_run, settings)
+    _send(problems, context.repository_def.asset_graph, f"runs/{context.dagster_run.run_id}", settings)
+
+
+def tell_owner(problems: Iterable[Problem], graph: BaseAssetGraph, settings: Settings) -> None:
+    """Sends what was found outside of any run; where that cannot be sent, it goes out before the next message."""
+    try:
+        _send(problems, graph, "deployment", settings)
+    except RuntimeError as error:
+        logger.warning(str(error))
+
+
+def _send(problems: Iterable[Problem], graph: BaseAssetGraph, page: str, settings: Settings) -> None:
+    if settings.webhook_url is not None:
+        outbox = Outbox(settings.lake_dir)
+        untold = outbox.untold(problems, datetime.now(UTC))
+        outbox.put(messages(untold, graph, f"{settings.ui_url.rstrip('/')}/{page}"))
+        outbox.send(settings.webhook_url.get_secret_value())
