@@ -8,14 +8,14 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from dagster import AssetCheckKey, AssetKey, DagsterRun, DagsterRunStatus, RunRequest, build_sensor_context
+from dagster import AssetCheckKey, AssetKey, DagsterRun, DagsterRunStatus, Failure, RunRequest, build_sensor_context
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.storage.tags import SENSOR_NAME_TAG
 
 from analytics_assets.attempts import KILLED, WAITS, Attempts
 from analytics_assets.automation import OutOfDateDaysSensor, one_run_a_span, span_tags, unless_it_died
-from analytics_assets.failures import is_transient, sentence
+from analytics_assets.failures import for_dagster, is_transient, sentence
 from analytics_assets.partitions import Window
 from analytics_assets.runs import Runner
 from analytics_assets.versions import Build
@@ -41,6 +41,22 @@ def test_an_attempt_counts_from_its_beginning_and_a_new_input_counts_anew(tmp_pa
     assert attempts.read("a", WINDOW)[DAY].number == 1
     attempts.end("a", [DAY])
     assert attempts.read("a", WINDOW) == {}
+
+
+def test_a_long_reason_is_kept_in_brief_and_in_full_in_a_file_that_it_names(tmp_path: Path) -> None:
+    attempts, whole = Attempts(tmp_path), "Conversion Error: " + "x" * 400_000 + ". Mend the row"
+    for run in ("run 1", "run 2"):
+        attempts.begin("a", {DAY: Build("one", "code")}, run)
+        attempts.fail("a", [DAY], whole, permanent=True)
+    reason = attempts.read("a", WINDOW)[DAY].reason
+    (file,) = (tmp_path / "reasons").iterdir()
+    assert reason.startswith("Conversion Error: xxx")
+    assert reason.endswith(f". Mend the row (in full: {file})")
+    assert len(reason) < 500 + len(str(file)) + 20
+    assert file.read_text() == whole + "\n"
+    failure = for_dagster(whole, transient=False)
+    assert isinstance(failure, Failure)
+    assert len(failure.description or "") <= 500
 
 
 def test_the_waits_grow_and_come_to_an_end(tmp_path: Path) -> None:
