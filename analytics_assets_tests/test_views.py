@@ -153,7 +153,7 @@ def test_a_model_without_days_that_holds_rows_or_is_read_by_one_with_days_is_lef
     def left_out(change: Callable[[dict], None]) -> list[str]:
         manifest = deepcopy(dict(load_manifest(project.settings)))
         change(manifest["nodes"])
-        usable, said = usable_manifest(manifest)
+        usable, said = usable_manifest(manifest, {})
         assert "model.analytics.mart_company_daily" not in usable["nodes"]
         return said
 

@@ -27,6 +27,7 @@ from analytics_assets.plain_text import logger_of
 from analytics_assets.settings import PROJECT_DIR, Settings
 from analytics_assets.versions import digest
 from analytics_assets.warehouse.manifest import usable_manifest
+from analytics_assets.warehouse.model_meta import meta_faults
 from analytics_assets.warehouse.warehouse import warehouse_of
 
 logger = logger_of(__name__)
@@ -244,7 +245,8 @@ def _loaded(settings: Settings) -> tuple[Mapping[str, Any], Sequence[str]]:
         return nothing, [f"{in_brief(sentence(error))}. No model is made until that is mended"]
     _, *said = _read(_target_dir(settings) / "manifest.fault").splitlines() or [""]
     variables = yaml.safe_load(_read(_target_dir(settings) / "dbt_project.yml")).get("vars", {})
-    usable, left_out = usable_manifest({**manifest, "vars": variables})
+    faults = meta_faults(manifest, {source["name"] for source in manifest["sources"].values()})
+    usable, left_out = usable_manifest({**manifest, "vars": variables}, faults)
     return usable, [*said, *left_out]
 
 

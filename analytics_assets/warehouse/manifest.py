@@ -16,18 +16,22 @@ def has_days(node: Mapping[str, Any]) -> bool:
     return "day" in node["config"]["meta"]
 
 
-def usable_manifest(manifest: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[str]]:
+def usable_manifest(manifest: Mapping[str, Any], faults: Mapping[str, str]) -> tuple[Mapping[str, Any], list[str]]:
     """A manifest without the models of which it is not known what a day of them is, and without what reads those.
 
     Singular tests are attached to a model as generic ones are: to the last made of those that they read.
+
+    Args:
+        faults: what else is wrong with models, by their unique ids.
 
     Returns:
         The manifest, and a sentence for each model or test that is left out.
     """
     nodes = dict(manifest["nodes"])
-    said = {
-        name: f"{node['original_file_path']} {fault}" for name, node in nodes.items() if (fault := _fault(node, nodes))
-    }
+    said = {name: f"{fault}; it is left out" for name, fault in faults.items()}
+    for name, node in nodes.items():
+        if name not in said and (fault := _fault(node, nodes)):
+            said[name] = f"{node['original_file_path']} {fault}"
     for name in _in_order(nodes):
         read = [one for one in nodes[name]["depends_on"].get("nodes", ()) if one in said]
         if read and name not in said and nodes[name]["resource_type"] == "model":

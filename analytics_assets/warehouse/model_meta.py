@@ -1,4 +1,4 @@
-"""What models say of themselves under `meta` in their yml, held to what there is, when the definitions load.
+"""What models say of themselves under `meta` in their yml, held to what there is, when the project is loaded.
 
 A name that is misspelt there would not fail: a window that names no model is the same day, a check that nobody asked
 for is not made. So each must be the name of a key, a model, a source or a column that exists, as far as the project
@@ -21,22 +21,20 @@ _OF_SUMS = (*_UPSTREAM_OF_SUMS, "measures", "counted_on", "where")
 _IN_WINDOW_OF = re.compile(r"in_window\([^()]*\bof\s*=\s*['\"](\w+)['\"]")
 
 
-def check_meta(manifest: Mapping[str, Any], domain: str, sources: Iterable[str]) -> None:
-    """Looks at all models of a domain and at their tests.
+def meta_faults(manifest: Mapping[str, Any], sources: Iterable[str]) -> dict[str, str]:
+    """What is wrong with what models and their tests say, by the unique id of the model; the sentence names the file.
 
     Args:
-        sources: the names of all sources that have a spec.
-
-    Raises:
-        ValueError: a name does not exist, or says nothing; the sentence names the file.
+        sources: the names of all sources.
     """
     models = {node["name"]: node for node in manifest["nodes"].values() if node["resource_type"] == "model"}
     tests = [node for node in manifest["nodes"].values() if node["resource_type"] == "test"]
+    found = {}
     for node in models.values():
-        if node["fqn"][2] == domain:
-            of_model = [test for test in tests if test.get("attached_node") == node["unique_id"]]
-            for fault in _faults(node, models, of_model, set(sources)):
-                raise ValueError(f"{_file(node)}: {node['name']}: {fault}")
+        of_model = [test for test in tests if test.get("attached_node") == node["unique_id"]]
+        if fault := next(_faults(node, models, of_model, set(sources)), None):
+            found[node["unique_id"]] = f"{_file(node)}: {node['name']}: {fault}"
+    return found
 
 
 def _file(node: Node) -> str:

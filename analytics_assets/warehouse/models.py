@@ -54,7 +54,6 @@ from analytics_assets.warehouse.dbt import (
 )
 from analytics_assets.warehouse.halves import Verdict, make_by_halves
 from analytics_assets.warehouse.manifest import has_days
-from analytics_assets.warehouse.model_meta import check_meta
 from analytics_assets.warehouse.publish import public_models, publish_views
 from analytics_assets.warehouse.translator import ModelTranslator
 from analytics_assets.warehouse.warehouse import Reader, Rows, Warehouse, between, warehouse_of
@@ -74,12 +73,8 @@ def build_model_assets(
     """The models below `models/*/<domain>/` and the lookups below `seeds/<domain>/`.
 
     Models with days are one step that can make any of them, views are another, lookups a third.
-
-    Raises:
-        ValueError: what a model says in its meta cannot be.
     """
     manifest = load_manifest(settings)
-    check_meta(manifest, domain, [source.name for source in sources])
     translator = ModelTranslator(owner, domain, automation, code_versions(manifest, sources))
     without_days = models_without_days(manifest, domain)
     found = []
