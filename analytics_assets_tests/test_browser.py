@@ -5,15 +5,30 @@ import io
 import os
 import shutil
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import polars as pl
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from analytics_assets.partitions import Window
+from analytics_assets.reports import dashboard
 from analytics_assets.reports.assets import newest_export
+from analytics_assets.reports.report import (
+    Chart,
+    Dataset,
+    Dimension,
+    Distinct,
+    Format,
+    Measure,
+    Ratio,
+    Report,
+    Sum,
+    Table,
+)
 from analytics_assets.settings import PROJECT_DIR
 from analytics_assets_tests.conftest import FORMULA, HOSTILE, YESTERDAY, Project
 
@@ -46,13 +61,101 @@ def page(browser: Browser, reported: Project) -> Iterator[Page]:
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda message: complaints.append(message.text))
     page.on("dialog", lambda dialog: complaints.append(f"dialog {dialog.message}"))
-    page.on(
-        "request", lambda request: request.url.startswith(("file:", "data:", "blob:")) or complaints.append(request.url)
-    )
+    page.on("request", lambda request: request.url.startswith(LOCAL) or complaints.append(request.url))
     open_report(page, reported)
     yield page
     page.close()
     assert complaints == []
+
+
+NAMES = (
+    "constructor", "__proto__", "toString", "hasOwnProperty", "valueOf", "prototype", "length", "0", "-1", "null",
+    "undefined", "NaN", "true", "2026-01-05", " ", "names[0]", "datum.value", "'+alert(1)+'", "{{7*7}}", "#{alert(1)}",
+    "<img src=x onerror=alert(1)>", "</script><script>alert(1)</script>", "&lt;b&gt;", "a\nb", "a\\nb", "\x00\x1b[31m",
+    "\u202egpj.exe", "=1+1", "https://evil.example", "a" * 5_000,
+)  # fmt: skip
+"""What a company may be called; the first one is the largest."""
+SHORT = {"hasOwnProperty": "hasOwnPr…"}
+"""How identifiers are shown beside bars."""
+
+
+def report_of_names() -> Report:
+    """A chart of each kind and a table, of companies by name."""
+    value = Sum("mart", "number", variance="variance", rows="rows")
+    part = Sum("mart", "number", {"kind": ("a",)}, variance="variance", rows="rows")
+    return Report(
+        name="names",
+        title="Names",
+        days=2,
+        datasets=(Dataset("mart", ("company", "kind", "channel"), ("number", "variance", "rows")),),
+        dimensions=(
+            Dimension("company", "Company", is_filter=True),
+            Dimension("kind", "Kind", values=("a", "b"), is_filter=True),
+            Dimension("channel", "Channel", is_identifier=True),
+        ),
+        measures=(
+            Measure("all", "All", Sum("mart", "number"), Format.COUNT, "."),
+            Measure("estimate", "Estimate", value, Format.COUNT, "."),
+            Measure("share", "Share of a", Ratio(part, value), Format.SHARE, "."),
+            Measure("channels", "Channels", Distinct("mart", "channel"), Format.COUNT, "."),
+        ),
+        key_figures=("all", "channels"),
+        charts=(
+            Chart("Bars", "all", by="company", top=len(NAMES)),
+            Chart("Stacks", "all", by="company", split="kind", top=len(NAMES)),
+            Chart("Points", "share", by="company", top=len(NAMES)),
+            Chart("Colours", "all", by="kind", split="company", as_shares=True),
+            Chart("Colours over time", "all", split="company"),
+            Chart("Identifiers", "estimate", by="channel", top=len(NAMES)),
+        ),
+        tables=(
+            Table("companies", "Companies", ("company",), ("all", "share"), details=("channel",), shares=True),
+            Table("pairs", "Pairs", ("company", "kind"), ("all",)),
+        ),
+    )
+
+
+@pytest.fixture
+def names_page(browser: Browser, tmp_path: Path) -> Iterator[Page]:
+    """The dashboard of companies with hostile names; whatever it complains of or asks for fails the test."""
+    days = [date(2026, 1, 4), date(2026, 1, 5)]
+    rows = [
+        (day, name, kind, name, 100.0 - 3 * place if kind == "a" else 10.0 + 2 * place, 1.0, 50.0)
+        for day in days
+        for place, name in enumerate(NAMES)
+        for kind in ("a", "b")
+    ]
+    schema = ["day", "company", "kind", "channel", "number", "variance", "rows"]
+    frame = pl.DataFrame(rows, schema=schema, orient="row").sort("day", "company", "kind", "channel")
+    file = tmp_path / "names.html"
+    file.write_text(dashboard.render(report_of_names(), {"mart": frame}, Window.of_days(*days), []))
+    page = browser.new_page(viewport=DESKTOP)
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("dialog", lambda dialog: complaints.append(f"dialog {dialog.message}"))
+    page.on("request", lambda request: request.url.startswith(LOCAL) or complaints.append(request.url))
+    page.goto(file.as_uri())
+    page.wait_for_selector("html[data-ready=yes]")
+    page.wait_for_timeout(300)
+    yield page
+    page.close()
+    assert complaints == []
+
+
+def labels(page: Page, chart: int) -> list[str]:
+    """The names beside the bars of a chart, from above: they end where the leftmost label ends."""
+    found = page.locator(f"#chart-{chart} svg .role-axis-label text[text-anchor=end]").evaluate_all(
+        "all => all.map(a => [a.getBoundingClientRect(), a.textContent]).map(([box, text]) => [box.y, box.right, text])"
+    )
+    leftmost = min(right for _, right, _ in found)
+    return [text for _, right, text in sorted(found) if right < leftmost + 2]
+
+
+def said(page: Page, chart: int) -> list[str]:
+    """What a screen reader says of each bar."""
+    marks = f"#chart-{chart} svg [role=graphics-symbol][aria-roledescription=bar]"
+    return page.locator(marks).evaluate_all("all => all.map(one => one.getAttribute('aria-label'))")
 
 
 def open_report(page: Page, project: Project, fragment: str = "", name: str = "consent_dashboard") -> None:
@@ -269,6 +372,76 @@ def test_hostile_names_are_shown_as_they_are_and_do_nothing(page: Page) -> None:
     assert HOSTILE in found
     assert f"'{FORMULA}" in found, "a spreadsheet takes it for a text"
     assert FORMULA not in found
+
+
+def test_every_name_has_its_bars_in_every_kind_of_chart(names_page: Page) -> None:
+    assert len(said(names_page, 0)) == len(NAMES)
+    assert len(said(names_page, 1)) == 2 * len(NAMES)
+    assert names_page.locator("#chart-2 svg [aria-roledescription=point]").count() == len(NAMES)
+    assert len(said(names_page, 3)) == 2 * len(NAMES)
+    assert len(said(names_page, 4)) == 2 * len(NAMES)
+    assert len(said(names_page, 5)) == len(NAMES)
+    for place, name in enumerate(NAMES[:10]):
+        assert said(names_page, 0)[place] == f"{name}: {2 * (110 - place)}"
+        assert f"{name}, a: {2 * (100 - 3 * place)}" in said(names_page, 1)
+        assert f"b, {name}: {2 * (10 + 2 * place) if place < 45 else 0}" in said(names_page, 3)
+    assert labels(names_page, 0)[:10] == list(NAMES[:10])
+    assert labels(names_page, 5)[:10] == [SHORT.get(name, name) for name in NAMES[:10]]
+
+
+def test_every_name_has_its_row_its_choice_and_its_line_in_the_csv(names_page: Page) -> None:
+    names_page.click("#table-companies .more")
+    cells = names_page.locator("#table-companies tbody th").all_text_contents()
+    assert sorted(cells) == sorted(NAMES)
+    assert names_page.locator("#table-companies tbody :is(script, img)").count() == 0
+    assert names_page.locator("#filter-company label").all_text_contents() == sorted(NAMES)
+    with names_page.expect_download() as download:
+        names_page.click("#table-companies .csv")
+    lines = csv.DictReader(io.StringIO(Path(download.value.path()).read_text(encoding="utf-8-sig"), newline=""))
+    formulas = {"=1+1": "'=1+1", "-1": "'-1"}
+    assert [row["company"] for row in lines] == [formulas.get(name, name) for name in NAMES]
+    for name in ("constructor", "__proto__", "</script><script>alert(1)</script>"):
+        names_page.click("#reset")
+        choose(names_page, "company", name)
+        assert figure(names_page, "all") == f"{2 * (110 - NAMES.index(name))}"
+        names_page.wait_for_timeout(200)
+        assert [text.partition(":")[0] for text in said(names_page, 0)] == [name]
+        names_page.locator("#chart-0 svg [role=graphics-symbol][aria-roledescription=bar]").hover(force=True)
+        expect(names_page.locator("#vg-tooltip-element")).to_contain_text(name)
+        assert names_page.locator("#vg-tooltip-element :is(script, img)").count() == 0
+        address = names_page.url
+        names_page.click("#reset")
+        names_page.goto(address)  # the same file: its address changes
+        names_page.wait_for_timeout(200)
+        assert figure(names_page, "all") == f"{2 * (110 - NAMES.index(name))}"
+
+
+def test_bars_are_sorted_anew_after_each_filter(names_page: Page) -> None:
+    """The largest stands above, whatever was the largest before."""
+    names = list(NAMES[:10])
+    choose(names_page, "company", *names)
+    for kinds, expected in ((["a", "b"], names), (["b"], names[::-1]), (["a"], names), (["b"], names[::-1])):
+        choose(names_page, "kind", *kinds)
+        names_page.wait_for_timeout(300)
+        assert [labels(names_page, chart) for chart in (0, 1)] == [expected] * 2, kinds
+        assert labels(names_page, 5) == [SHORT.get(name, name) for name in expected]
+        assert [text.rpartition(":")[0] for text in said(names_page, 0)] == expected
+
+
+def test_a_colour_is_named_in_the_legend_and_stays_with_a_listed_value(names_page: Page) -> None:
+    def colours() -> dict[str, str]:
+        legend = names_page.locator("#chart-1 svg .role-legend-entry")
+        fills = legend.locator(".mark-symbol path").evaluate_all("all => all.map(one => one.getAttribute('fill'))")
+        return dict(zip(legend.locator("text").all_text_contents(), fills, strict=True))
+
+    both = colours()
+    assert list(both) == ["a", "b", "other"]
+    choose(names_page, "kind", "b")
+    names_page.wait_for_timeout(200)
+    assert colours() == both
+    bars = names_page.locator("#chart-1 svg [aria-roledescription=bar]")
+    assert set(bars.evaluate_all("all => all.map(one => one.getAttribute('fill'))")) == {both["b"]}
+    assert "constructor" in names_page.locator("#chart-4 svg .role-legend-entry text").all_text_contents()
 
 
 def test_every_chart_is_drawn_with_a_title_and_an_axis_that_names_its_unit(page: Page) -> None:

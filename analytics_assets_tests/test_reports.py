@@ -3,6 +3,7 @@
 import random
 import re
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from io import BytesIO
@@ -13,6 +14,7 @@ import duckdb
 import polars as pl
 import pytest
 from dagster import AssetKey
+from openpyxl import Workbook
 
 from analytics_assets.attempts import Attempts
 from analytics_assets.automation import reports_of
@@ -364,6 +366,114 @@ def test_a_table_shows_the_largest_first_with_shares() -> None:
     headings, rows = workbook.table_rows(SMALL, SMALL.tables[0], {"mart": ROWS})
     assert headings == ["Place", "All", "Share", "Share of a"]
     assert rows == [["x", 5.0, 0.625, 0.2], ["y", 3.0, 0.375, 0.0], ["unknown", 0.0, 0.0, None]]
+
+
+def small_workbook(places: Sequence[str], concerns: Sequence[Concern] = (), report: Report = SMALL) -> Workbook:
+    """The workbook of SMALL for these places, the first one the largest, read back."""
+    from openpyxl import load_workbook
+
+    at = date(2026, 1, 1)
+    columns = {"day": [at] * len(places), "place": places, "kind": ["a"] * len(places)}
+    frame = pl.DataFrame(columns | {"number": [float(len(places) - number) for number in range(len(places))]})
+    return load_workbook(
+        BytesIO(workbook.render(report, {"mart": frame}, Window.of_days(at, at + timedelta(2)), concerns))
+    )
+
+
+@pytest.fixture
+def low_sheets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sheets of 1,000 rows."""
+    from xlsxwriter.worksheet import Worksheet
+
+    begin = Worksheet.__init__
+
+    def begin_low(self: Worksheet) -> None:
+        begin(self)
+        self.xls_rowmax = 1_000
+
+    monkeypatch.setattr(Worksheet, "__init__", begin_low)
+
+
+def about(book: Workbook) -> dict[str, str]:
+    return {str(name): str(text) for name, text in book["About"].iter_rows(max_col=2, values_only=True) if text}
+
+
+def test_rows_that_a_sheet_has_no_room_for_are_told_in_the_sheet_and_in_about(low_sheets: None) -> None:
+    book = small_workbook([f"place {number}" for number in range(1_500)])
+    said = "Places: the smallest 502 of 1,500 rows are left out, since a sheet has no room for them."
+    sheet = book["Places"]
+    assert sheet.max_row == 1_000
+    assert [sheet.cell(row, 1).value for row in (2, 999, 1_000)] == ["place 0", "place 997", said]
+    assert sheet.cell(2, 3).value == pytest.approx(1500 / (1500 * 1501 / 2)), "shares are of all rows"
+    assert sheet.auto_filter.ref == "A1:D999"
+    assert about(book)["Not whole"] == said
+
+    book = small_workbook([f"place {number}" for number in range(999)])
+    assert (book["Places"].max_row, book["Places"].cell(1_000, 1).value) == (1_000, "place 998"), "so many have room"
+    assert "Not whole" not in about(book)
+
+
+def test_of_days_that_a_sheet_has_no_room_for_the_oldest_are_left_out(low_sheets: None) -> None:
+    by_day = replace(SMALL, tables=(Table("days", "Days", ("day", "place"), ("all",)),))
+    book = small_workbook([f"{number:04}" for number in range(1_500)], report=by_day)
+    assert [book["Days"].cell(row, 2).value for row in (2, 999)] == ["0502", "1499"]
+    assert about(book)["Not whole"].startswith("Days: the oldest 502 of 1,500 rows")
+
+
+def test_texts_that_are_longer_than_a_cell_are_cut_and_counted() -> None:
+    long = "é" * 32_767
+    book = small_workbook([f"{long}1", f"{long}2", long])
+    assert {row[0] for row in book["Places"].iter_rows(min_row=2, values_only=True)} == {long}
+    assert about(book)["Not whole"].startswith(
+        "Places: 2 texts are longer than a cell, and end after 32,767 characters"
+    )
+
+
+HOSTILE_CELLS = (
+    "=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "{=1}", "'=1", '=HYPERLINK("http://evil.example")',
+    "http://evil.example", "<r><t>x</t></r>", "<r></broken></r>", "<r>\x00&</r>", "</t></si>", "]]>", "\ufffe\uffff",
+    "\x00\x01\x1b[2J\x0b", "\u202egpj.exe", " a ", "", "constructor", "é" * 32_767,
+)  # fmt: skip
+
+
+def test_whatever_a_cell_holds_is_a_text_in_the_workbook() -> None:
+    book = small_workbook(HOSTILE_CELLS)
+    cells = [row[0] for row in book["Places"].iter_rows(min_row=2)]
+    read = [re.sub("_x([0-9A-F]{4})_", lambda found: chr(int(found[1], 16)), cell.value or "") for cell in cells]
+    assert read == list(HOSTILE_CELLS)
+    assert {cell.data_type for cell in cells} <= {"s", "n"}, "an empty one counts as a number; no formula"
+    assert not any(cell.hyperlink for cell in cells)
+
+
+def test_a_cell_that_cannot_be_written_is_no_silent_gap() -> None:
+    import xlsxwriter
+
+    sheet = xlsxwriter.Workbook(BytesIO()).add_worksheet("Places")
+    with pytest.raises(ValueError, match=r"sheet Places: row 1048577, column 1 cannot be written \(-1\)"):
+        workbook._write(sheet, sheet.xls_rowmax, 0, "x", None, {})
+
+
+def test_a_concern_is_one_line_that_is_not_as_long_as_the_cell_that_it_quotes() -> None:
+    concern = Concern("mart: \udcff\n\x1b[2J", "x" * 5_000_000, True)
+    window = Window.of_days(date(2026, 1, 1), date(2026, 1, 2))
+    page = dashboard.render(SMALL, {"mart": ROWS}, window, [concern])
+    assert "mart: \\udcff\\n\\x1b[2J: xxx" in page
+    assert len(page) < dashboard.MAX_BYTES
+    said = about(small_workbook(["x"], [concern]))["Failed"]
+    assert said.startswith("mart: \\udcff\\n") and len(said) == dashboard.LONGEST_CONCERN
+
+
+def test_no_name_ends_a_script_or_stands_in_the_page_as_it_is() -> None:
+    names = ["</script><script>alert(1)</script>", "<!--<script>", "{{7*7}}", "datum.value+alert(1)", "'-alert(1)-'"]
+    frame = pl.DataFrame({"day": [date(2026, 1, 1)] * 5, "place": names, "kind": ["a"] * 5, "number": [1.0] * 5})
+    report = replace(SMALL, title="</script>", notes=("</script>", "{{7*7}}"))
+    window = Window.of_days(date(2026, 1, 1), date(2026, 1, 2))
+    page = dashboard.render(report, {"mart": frame}, window, [Concern("</script>", "<img src=x>", True)])
+    plain_page = dashboard.render(SMALL, {"mart": ROWS}, window, [])
+    assert page.count("</script") == plain_page.count("</script") == 4
+    assert [name for name in names if name in page.replace("<p>{{7*7}}</p>", "")] == []
+    assert "<img" not in page.split("<script", 1)[0]
+    assert rows_in(page.encode())["dictionaries"]["place"] == sorted(names)
 
 
 def test_values_that_a_dimension_does_not_list_are_other() -> None:

@@ -1,12 +1,23 @@
-"""A chart of a report as a Vega-Lite specification, without data: the page gives it the rows of what is selected."""
+"""A chart of a report as a Vega-Lite specification, without data: the page gives it the rows of what is selected.
+
+Vega keeps the values of an axis and of a colour as keys of objects, where a company called `constructor` is found
+before it came. So both are numbers here, places in lists of names, and names are texts alone.
+"""
 
 from importlib import import_module
 from typing import Any
 
-from analytics_assets.reports.report import DAY, Chart, Format, Measure, Report
+from analytics_assets.reports.report import DAY, OTHER, Chart, Format, Measure, Report
 
 ROWS = "rows"
-"""The name under which a chart awaits its rows: `by`, `split`, `value`, `low`, `high`, and the texts of its tooltip."""
+"""The name under which a chart awaits its rows.
+
+`by` is a time or a place in NAMES, `place` one in SPLITS; `value`, `low` and `high` are numbers; `full_by`, `split`,
+`written` and `interval` are the texts of the tooltip, and `said` is what a screen reader says.
+"""
+
+NAMES, SPLITS = "names", "splits"
+"""The signals under which it awaits the names of the bars, from the first one on, and those of the colours."""
 
 COLOURS = ("#0b6e99", "#c2571a", "#3f7d3a", "#8a4fa3", "#a3245e", "#6b6b2b", "#2f4b9c", "#6e6e6e")
 """At least 3:1 against white and told apart by people who see few colours; the last one is for `other`."""
@@ -28,7 +39,10 @@ def chart_spec(report: Report, chart: Chart) -> dict[str, Any]:
     value = alt.Axis(
         format=".0%" if chart.as_shares else _TICKS[measure.format], title=_value_title(chart, measure), tickCount=6
     )
-    tooltip = [alt.Tooltip(f"{field}:N", title=title) for field, title in _tooltip(report, chart, measure)]
+    texts = {
+        "tooltip": [alt.Tooltip(f"{field}:N", title=title) for field, title in _tooltip(report, chart, measure)],
+        "description": alt.Description("said:N"),
+    }
     if chart.by == DAY:
         day = alt.X(
             "utcyearmonthdate(by):O",
@@ -37,29 +51,30 @@ def chart_spec(report: Report, chart: Chart) -> dict[str, Any]:
         )
         layers = (
             base.mark_bar(stroke="white", strokeWidth=0.5).encode(
-                day, _y(alt, chart, value), _colour(alt, report, chart), _order(alt), tooltip=tooltip
+                day, _y(alt, chart, value), _colour(alt, report, chart), _order(alt), **texts
             )
             if chart.split
-            else _lines(alt, base, day, value, measure, tooltip)
+            else _lines(alt, base, day, value, measure, texts)
         )
     else:
-        names = alt.Y("by:N", sort=None, title=None, axis=alt.Axis(labelLimit=170, labelPadding=6))
+        label = alt.Axis(labelExpr=f"{NAMES}[datum.value]", labelLimit=170, labelPadding=6)
+        names = alt.Y("by:O", sort="ascending", title=None, axis=label)
         if chart.split:
             stack = "normalize" if chart.as_shares else "zero"
             length = alt.X("value:Q", stack=stack, axis=value)
             layers = base.mark_bar(stroke="white", strokeWidth=0.5).encode(
-                length, names, _colour(alt, report, chart), _order(alt), tooltip=tooltip
+                length, names, _colour(alt, report, chart), _order(alt), **texts
             )
         elif measure.has_interval and measure.format is Format.SHARE:
             points = base.mark_point(filled=True, opacity=1, size=70, color=COLOURS[0])
             rules = base.mark_rule(color=COLOURS[0], strokeWidth=2)
             ends = alt.X("low:Q", axis=value, scale=alt.Scale(zero=False))
             layers = alt.layer(
-                rules.encode(ends, alt.X2("high:Q"), names, tooltip=tooltip),
-                points.encode(alt.X("value:Q", axis=value), names, tooltip=tooltip),
+                rules.encode(ends, alt.X2("high:Q"), names, **texts),
+                points.encode(alt.X("value:Q", axis=value), names, **texts),
             )
         else:
-            layers = base.mark_bar(color=COLOURS[0]).encode(alt.X("value:Q", axis=value), names, tooltip=tooltip)
+            layers = base.mark_bar(color=COLOURS[0]).encode(alt.X("value:Q", axis=value), names, **texts)
     config = {
         "font": "system-ui, sans-serif",
         "axis": {
@@ -78,12 +93,12 @@ def chart_spec(report: Report, chart: Chart) -> dict[str, Any]:
         autosize=alt.AutoSizeParams(type="fit-x", contains="padding", resize=True),
         background="transparent",
     ).configure(**config)
-    return spec.to_dict()
+    return spec.to_dict() | {"params": [{"name": name, "value": []} for name in (NAMES, SPLITS)]}
 
 
-def _lines(alt: Any, base: Any, day: Any, axis: Any, measure: Measure, tooltip: list[Any]) -> Any:
+def _lines(alt: Any, base: Any, day: Any, axis: Any, measure: Measure, texts: dict[str, Any]) -> Any:
     line = base.mark_line(point={"filled": True, "size": 35}, color=COLOURS[0]).encode(
-        day, alt.Y("value:Q", axis=axis, scale=alt.Scale(zero=True)), tooltip=tooltip
+        day, alt.Y("value:Q", axis=axis, scale=alt.Scale(zero=True)), **texts
     )
     if not measure.has_interval:
         return line
@@ -104,9 +119,10 @@ def _colour(alt: Any, report: Report, chart: Chart) -> Any:
     dimension = report.dimension(chart.split)
     scale = alt.Scale(range=list(COLOURS))
     if dimension.values is not None:
-        known = [*dimension.values, "other"]
-        scale = alt.Scale(domain=known, range=[*COLOURS[: len(dimension.values)], COLOURS[-1]])
-    return alt.Color("split:N", title=dimension.title, scale=scale)
+        known = [*dimension.values, OTHER]
+        scale = alt.Scale(domain=list(range(len(known))), range=[*COLOURS[: len(dimension.values)], COLOURS[-1]])
+    legend = alt.Legend(labelExpr=f"{SPLITS}[datum.value]")
+    return alt.Color("place:N", title=dimension.title, scale=scale, legend=legend)
 
 
 def _value_title(chart: Chart, measure: Measure) -> str:

@@ -16,12 +16,16 @@ from typing import Any
 import polars as pl
 
 from analytics_assets.partitions import Window
+from analytics_assets.plain_text import plain, shortened
 from analytics_assets.reports.charts import chart_spec
 from analytics_assets.reports.datasets import Frames, days_with_rows
 from analytics_assets.reports.report import DAY, OTHER, UNITS, Distinct, Measure, Ratio, Report, Sum
 
 MAX_BYTES = 3_000_000
 """What a mail server or a chat takes without complaint. Of a report with more rows, the oldest days are left out."""
+
+LONGEST_CONCERN = 1_000
+"""Characters."""
 
 _PAGE = Path(__file__).parent / "page"
 
@@ -33,6 +37,11 @@ class Concern:
     where: str
     what: str
     is_error: bool
+
+    @property
+    def text(self) -> str:
+        """Both as one line, however long the cell is that it quotes."""
+        return shortened(plain(shortened(f"{self.where}: {self.what}", LONGEST_CONCERN)), LONGEST_CONCERN)
 
 
 def render(report: Report, frames: Frames, window: Window, concerns: Sequence[Concern]) -> str:
@@ -111,7 +120,12 @@ def page_spec(report: Report, window: Window) -> dict[str, Any]:
         "first_day": window.start.isoformat(),
         "as_of": max(window.days()).isoformat(),
         "dimensions": {
-            one.column: {"title": one.title, "is_filter": one.is_filter, "is_identifier": one.is_identifier}
+            one.column: {
+                "title": one.title,
+                "values": None if one.values is None else [*one.values, OTHER],
+                "is_filter": one.is_filter,
+                "is_identifier": one.is_identifier,
+            }
             for one in report.dimensions
         },
         "measures": {measure.name: _measure(measure) for measure in report.measures},

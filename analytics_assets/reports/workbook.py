@@ -1,4 +1,7 @@
-"""The tables of a report as an XLSX workbook: a sheet a table, with formats, frozen headings and filters."""
+"""The tables of a report as an XLSX workbook: a sheet a table, with formats, frozen headings and filters.
+
+What a sheet or a cell has no room for is left out, and the workbook says so.
+"""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
@@ -20,10 +23,15 @@ _NUMBER_FORMATS = {
     Format.MONEY: '#,##0.00 "€"',
 }
 _WIDEST = 42
+_CUT = -2  # what xlsxwriter says of a text that is longer than a cell, and which it has cut
 
 
 def render(report: Report, frames: Frames, window: Window, concerns: Sequence[Concern]) -> bytes:
-    """The workbook over all days of the window; the same rows give the same bytes."""
+    """The workbook over all days of the window; the same rows give the same bytes.
+
+    Raises:
+        ValueError: a cell could not be written.
+    """
     import xlsxwriter
 
     target = BytesIO()
@@ -37,34 +45,43 @@ def render(report: Report, frames: Frames, window: Window, concerns: Sequence[Co
             "heading": {"bold": True, "bottom": 1, "text_wrap": True, "valign": "top", "bg_color": "#E9EEF1"},
             "text": {"text_wrap": True, "valign": "top"},
             "date": {"num_format": "yyyy-mm-dd", "align": "left"},
+            "part": {},
             **{form.value: {"num_format": _NUMBER_FORMATS[form]} for form in Format},
         }.items()
     }
-    _write_about(book.add_worksheet("About"), report, frames, window, concerns, formats)
+    about, missing = book.add_worksheet("About"), []
     for table in report.tables:
-        _write_table(book.add_worksheet(table.title[:31]), report, table, frames, formats)
+        missing += _write_table(book.add_worksheet(table.title[:31]), report, table, frames, formats)
+    _write_about(about, report, frames, window, concerns, missing, formats)
     book.close()
     return target.getvalue()
 
 
 def _write_about(
-    sheet: Any, report: Report, frames: Frames, window: Window, concerns: Sequence[Concern], formats: dict[str, Any]
+    sheet: Any,
+    report: Report,
+    frames: Frames,
+    window: Window,
+    concerns: Sequence[Concern],
+    missing: Sequence[str],
+    formats: dict[str, Any],
 ) -> None:
     days = days_with_rows(frames)
     sheet.set_column(0, 0, 30)
     sheet.set_column(1, 1, 100)
-    sheet.write_string(0, 0, report.title, formats["title"])
+    _write(sheet, 0, 0, report.title, formats["title"], formats)
     lines = [
         ("As of", str(max(window.days()))),
         ("Days", f"{window}; days are UTC days"),
         ("Data until", str(days[-1]) if days else "no day at all"),
-        *(("Failed" if concern.is_error else "Warning", f"{concern.where}: {concern.what}") for concern in concerns),
+        *(("Failed" if concern.is_error else "Warning", concern.text) for concern in concerns),
+        *(("Not whole", sentence) for sentence in missing),
         *((measure.title, measure.note) for measure in report.measures),
         *(("Note", note) for note in report.notes),
     ]
     for row, (name, text) in enumerate(lines, start=2):
-        sheet.write_string(row, 0, name, formats["text"])
-        sheet.write_string(row, 1, text, formats["text"])
+        _write(sheet, row, 0, name, formats["text"], formats)
+        _write(sheet, row, 1, text, formats["text"], formats)
 
 
 Cell = str | float | date | None
@@ -111,25 +128,64 @@ def _columns(table: Table, place: int, measure: Measure) -> list[tuple[str, Form
     return found
 
 
-def _write_table(sheet: Any, report: Report, table: Table, frames: Frames, formats: dict[str, Any]) -> None:
+def _write_table(sheet: Any, report: Report, table: Table, frames: Frames, formats: dict[str, Any]) -> list[str]:
+    """Writes a table, or as much of it as there is room for; gives a sentence for whatever is missing."""
     headings, rows = table_rows(report, table, frames)
     forms: list[Format | None] = [None] * (len(table.by) + len(table.details))
     for place, name in enumerate(table.measures):
         forms += [form for _, form in _columns(table, place, report.measure(name))]
+    rows, missing = _that_fit(sheet, table, rows)
     for column, heading in enumerate(headings):
-        sheet.write_string(0, column, heading, formats["heading"])
+        _write(sheet, 0, column, heading, formats["heading"], formats)
         texts = [str(row[column]) for row in rows if isinstance(row[column], str)]
         sheet.set_column(column, column, min(max([13, *(len(text) + 2 for text in texts)]), _WIDEST))
+    cut = 0
     for number, row in enumerate(rows, start=1):
         for column, (cell, form) in enumerate(zip(row, forms, strict=True)):
-            match cell:
-                case None:
-                    continue
-                case str():
-                    sheet.write_string(number, column, cell)  # as text, whatever it begins with
-                case date():
-                    sheet.write_datetime(number, column, cell, formats["date"])
-                case _:
-                    sheet.write_number(number, column, cell, formats[form.value] if form else None)
+            cut += _write(sheet, number, column, cell, formats[form.value] if form else None, formats)
+    if missing:
+        _write(sheet, len(rows) + 1, 0, missing[0], None, formats)
+    if cut:
+        missing.append(
+            f"{table.title}: {cut:,} texts are longer than a cell, and end after {sheet.xls_strmax:,} characters."
+        )
     sheet.freeze_panes(1, len(table.by))
     sheet.autofilter(0, 0, max(len(rows), 1), len(headings) - 1)
+    return missing
+
+
+def _that_fit(sheet: Any, table: Table, rows: list[list[Cell]]) -> tuple[list[list[Cell]], list[str]]:
+    """The rows that a sheet has room for below its headings, and what is to be said if those are not all."""
+    room = sheet.xls_rowmax - 1
+    if len(rows) <= room:
+        return rows, []
+    kept = room - 1  # the last row is for the sentence
+    by_day = table.by[0] == DAY
+    which, held = ("oldest", rows[-kept:]) if by_day else ("smallest", rows[:kept])
+    sentence = (
+        f"the {which} {len(rows) - kept:,} of {len(rows):,} rows are left out, since a sheet has no room for them"
+    )
+    return held, [f"{table.title}: {sentence}."]
+
+
+def _write(sheet: Any, row: int, column: int, cell: Cell, form: Any, formats: dict[str, Any]) -> bool:
+    """Writes a cell, a text as text whatever it begins with; whether it had to be cut.
+
+    Raises:
+        ValueError: it could not be written.
+    """
+    match cell:
+        case None:
+            return False
+        case str() if cell.startswith("<r>") and cell.endswith("</r>"):
+            # xlsxwriter takes this for markup of its own, and writes it as it is; in two parts it is a text.
+            failed = sheet.write_rich_string(row, column, cell[0], formats["part"], cell[1:])
+        case str():
+            failed = sheet.write_string(row, column, cell, form)
+        case date():
+            failed = sheet.write_datetime(row, column, cell, formats["date"])
+        case _:
+            failed = sheet.write_number(row, column, cell, form)
+    if failed and not (isinstance(cell, str) and failed == _CUT):
+        raise ValueError(f"sheet {sheet.name}: row {row + 1}, column {column + 1} cannot be written ({failed})")
+    return bool(failed)

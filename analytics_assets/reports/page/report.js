@@ -360,18 +360,23 @@
     if (chart.by !== "day") found = found.filter(({ figure }) => figure.value !== null);
     const names = [...new Set(found.map((one) => one.names[0]))];
     const short = chart.by !== "day" && spec.dimensions[chart.by].is_identifier ? shortened(names) : new Map();
+    // Places, not names, are what Vega groups by: it keeps them as keys of objects.
+    const places = new Map(names.map((name, order) => [name, order]));
+    const splits = chart.split ? spec.dimensions[chart.split].values || dictionaries[chart.split] : [];
     const values = found.map(({ names: [name, split], figure }) => ({
-      by: chart.by === "day" ? Date.parse(name) : short.get(name) || name,
+      by: chart.by === "day" ? Date.parse(name) : places.get(name),
       full_by: name,
       split,
-      place: split === undefined ? 0 : dictionaries[chart.split].indexOf(split),
+      place: split === undefined ? 0 : splits.indexOf(split),
       written: written(measure, figure.value),
       interval: interval(measure, figure),
+      said: `${split === undefined ? name : `${name}, ${split}`}: ${written(measure, figure.value)}`,
       ...figure,
     }));
     element(`chart-${place}`).classList.toggle("nothing", !hasAny);
     element(`chart-${place}-rest`).textContent = rest;
     if (chart.by !== "day") views[place].height(names.length * BAR_HEIGHT);
+    views[place].signal("names", names.map((name) => short.get(name) || name)).signal("splits", splits);
     views[place].data("rows", values).runAsync();
   }
 
@@ -447,7 +452,7 @@
         const value = its.cell(row);
         const td = made(place === 0 ? "th" : "td", { textContent: its.measure ? its.write(value) : value });
         if (place === 0) td.scope = "row";
-        if (!its.measure) td.title = value; // a long one is cut
+        if (!its.measure) td.title = value ?? ""; // a long one is cut
         if (its.measure) Object.assign(td, { className: "number" }).dataset.measure = its.measure;
         const range = its.range && its.range(row);
         if (range) td.append(made("span", { className: "range", textContent: range }));
@@ -492,7 +497,7 @@
   // A spreadsheet would take a text that begins like this for a formula.
   function csvCell(value) {
     if (value === null || typeof value === "number") return value ?? "";
-    const text = /^\s*[=+\-@]|^[\t\r\n]/.test(value) ? `'${value}` : value;
+    const text = /^\s*[=+\-@＝＋－＠]|^[\t\r\n]/.test(value) ? `'${value}` : value;
     return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   }
 
