@@ -47,6 +47,7 @@ from analytics_assets.versions import (
     RAW_PREFIX,
     Offsets,
     builds_of,
+    days_without_partition,
     digest,
     input_versions,
     offsets_of,
@@ -81,12 +82,20 @@ class Days:
         self._stuck: dict[str, set[date]] = {}
 
     def inputs(self, name: str, upstream: Mapping[str, Offsets], window: Window) -> Mapping[date, str]:
-        """What each day of an asset should be made from now."""
+        """What each day of an asset should be made from now.
+
+        Of the first day that is different while the asset holds days that have no partition: its run takes them out.
+        """
+        found: Mapping[date, str]
         if name.startswith(RAW_PREFIX):
-            return wanted_versions(
-                Ledger(self._settings.lake_dir), self._sources[name.removeprefix(RAW_PREFIX)], window
-            )
-        return input_versions(upstream, window, recorded_builds(self._settings))
+            source = self._sources[name.removeprefix(RAW_PREFIX)]
+            found = wanted_versions(Ledger(self._settings.lake_dir), source, window)
+        else:
+            found = input_versions(upstream, window, recorded_builds(self._settings))
+        first = self._settings.start_date
+        if first in found and days_without_partition(name, self._settings):
+            return {**found, first: digest([found[first], "days without a partition"])}
+        return found
 
     def out_of_date(self, name: str, upstream: Mapping[str, Offsets], window: Window) -> set[date]:
         """The days that were never made, or were made from other inputs than there are now."""
@@ -148,13 +157,17 @@ class Days:
     def newest(self, graph: BaseAssetGraph, name: str, now: datetime) -> date:
         """The newest day on which any facts landed that an asset is made from; yesterday where there are none."""
         window, ledger = partitioned_days(self._settings, now), Ledger(self._settings.lake_dir)
+        sources = (source for source in self.sources_of(graph, name) if source.kind is Kind.FACTS)
+        days = [ledger.newest_day(source, window) for source in sources]
+        return max((day for day in days if day), default=max(window.days()))
+
+    def sources_of(self, graph: BaseAssetGraph, name: str) -> list[Source]:
+        """The sources that an asset is made from, however far up."""
         above, waiting = set(), {name}
         while waiting:
             above |= waiting
             waiting = {key.path[-1] for one in waiting for key in graph.get(AssetKey(one)).parent_keys} - above
-        sources = (source for source in self._sources.values() if RAW_PREFIX + source.name in above)
-        days = [ledger.newest_day(source, window) for source in sources if source.kind is Kind.FACTS]
-        return max((day for day in days if day), default=max(window.days()))
+        return [source for source in self._sources.values() if RAW_PREFIX + source.name in above]
 
     def resting(
         self, name: str, upstream: Mapping[str, Offsets], code: str, window: Window, now: datetime
@@ -327,6 +340,10 @@ class Automation:
     def newest_day(self, graph: BaseAssetGraph, name: str, now: datetime) -> date:
         """The day that the newest report is as of."""
         return self._days.newest(graph, name, now)
+
+    def sources_of(self, graph: BaseAssetGraph, name: str) -> list[Source]:
+        """The sources that an asset is made from, however far up."""
+        return self._days.sources_of(graph, name)
 
     def raw(self) -> AutomationCondition:
         """Makes each raw day whose pieces are not those that it was made from; quiet days too, as empty ones."""

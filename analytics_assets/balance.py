@@ -1,5 +1,6 @@
 """Where every row of a source is, counted in the files and tables themselves and held against the ledger."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
@@ -73,6 +74,41 @@ def balance_of(source: Source, settings: Settings, now: datetime) -> Balance:
         if not holds:
             found.faults.append(f"{source.name}: {sentence}; are there days that `materialize --new` would make?")
     return found
+
+
+def waiting_rows(source: Source, settings: Settings, now: datetime) -> list[str]:
+    """A sentence for the rows that wait before the first partition, after the last one, and for days to come.
+
+    Rows of today are no matter: they come in when it is over.
+
+    Args:
+        now: an aware UTC time.
+    """
+    waiting = Ledger(settings.lake_dir).waiting(source, partitioned_days(settings, now))
+    first, last = settings.start_date, settings.end_date
+    early = {day: rows for day, rows in waiting.items() if day < first}
+    late = {day: rows for day, rows in waiting.items() if last and day > last}
+    to_come = {day: rows for day, rows in waiting.items() if day > now.date() and day not in late}
+    found = []
+    if early:
+        found.append(
+            f"{_rows_of(early)} wait: the first partition is {first}; "
+            f"set ANALYTICS_START_DATE to {min(early)} to let all of them in"
+        )
+    if late:
+        found.append(
+            f"{_rows_of(late)} wait: the last partition is {last}; "
+            f"set ANALYTICS_END_DATE to {max(late)}, or leave it empty, to let all of them in"
+        )
+    if to_come:
+        found.append(f"{_rows_of(to_come)} wait until these days, which are still to come, are over")
+    return found
+
+
+def _rows_of(days: Mapping[date, int]) -> str:
+    rows = sum(days.values())
+    span = f"{min(days)}" if len(days) == 1 else f"{min(days)} to {max(days)}"
+    return f"{rows:,} row{'s' if rows != 1 else ''} of {span}"
 
 
 def _count(reader: Reader, settings: Settings, model: str, condition: str = "true") -> int:

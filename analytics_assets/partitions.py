@@ -41,6 +41,10 @@ class Window:
         keys = context.partition_key_range
         return cls.of_days(date.fromisoformat(keys.start), date.fromisoformat(keys.end))
 
+    def holds(self, day: date) -> bool:
+        """Whether a day is one of them."""
+        return self.start <= day < self.end
+
     def days(self) -> Iterator[date]:
         """Each day, oldest first."""
         for number in range(len(self)):

@@ -25,6 +25,7 @@ from dagster._core.storage.tags import PRIORITY_TAG
 
 from analytics_assets.attempts import KILLED, Attempts
 from analytics_assets.automation import NO_RETRY, reports_of, span_tags
+from analytics_assets.balance import waiting_rows
 from analytics_assets.checks import first_finding
 from analytics_assets.failures import INTERRUPTS, in_brief, reason_of
 from analytics_assets.ingest.extract import EXTRACT_SUFFIX
@@ -200,6 +201,8 @@ class Runner:
         for path, why in ledger.unreadable(source).items():
             if refused_before.get(path) == why and os.path.lexists(folder / path):
                 told.append(f"{path} still cannot be read: {why}")
+        self.outcome.warnings += [f"{source.name}: {sentence}" for sentence in told]
+        told = waiting_rows(source, self._settings, datetime.now(UTC))
         self.outcome.warnings += [f"{source.name}: {sentence}" for sentence in told]
         self.outcome.failures += [f"{source.name}: {path}: {why}" for path, why in sorted(found.closed.items())]
 

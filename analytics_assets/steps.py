@@ -11,7 +11,15 @@ from analytics_assets.failures import INTERRUPTED, INTERRUPTS, for_dagster, is_t
 from analytics_assets.partitions import Window
 from analytics_assets.plain_text import logger_of
 from analytics_assets.settings import Settings
-from analytics_assets.versions import Build, Offsets, builds_of, input_versions, offsets_of, recorded_builds
+from analytics_assets.versions import (
+    Build,
+    Offsets,
+    builds_of,
+    days_without_partition,
+    input_versions,
+    offsets_of,
+    recorded_builds,
+)
 
 logger = logger_of(__name__)
 
@@ -36,7 +44,7 @@ def made_days(context: AssetExecutionContext, spec: AssetSpec, settings: Setting
         inputs = input_versions(upstream_of(spec), window, recorded_builds(settings))
         plan = {day: Build(inputs[day], spec.code_version or "") for day in window.days()}
         attempts.begin(name, plan, context.run_id)
-        builds.forget(name, plan)
+        builds.forget(name, [*plan, *days_without_partition(name, settings)])
         yield window
     except INTERRUPTS:
         fail(settings, [name], window, INTERRUPTED)

@@ -133,6 +133,17 @@ class Builds:
             )
             connection.execute("commit")
 
+    def outside(self, asset: str, first: date, last: date) -> list[date]:
+        """The recorded days of an asset before or after some span; not WHOLE."""
+        if self._nothing_is_built():
+            return []
+        with open_sqlite(self._file, _SCHEMA) as connection:
+            rows = connection.execute(
+                "select day from builds where asset = ? and (day < ? or day > ?) and day <> ? order by day",
+                (asset, first.isoformat(), last.isoformat(), WHOLE.start.isoformat()),
+            ).fetchall()
+        return [date.fromisoformat(day) for (day,) in rows]
+
     def read(self, asset: str, window: Window) -> dict[date, Build]:
         """The recorded days of a window."""
         if self._nothing_is_built():
@@ -155,6 +166,17 @@ def builds_of(asset: str, settings: Settings) -> Builds:
         return Builds(settings.published_file.parent, guarded=settings.published_file)
     guarded = settings.warehouse_file if settings.warehouse == "duckdb" else None
     return Builds(settings.warehouse_dir, guarded)
+
+
+def days_without_partition(asset: str, settings: Settings) -> list[date]:
+    """The days that an asset holds and that have no partition any more, since the first or the last one was moved.
+
+    The next run of the asset takes them out, and until then its first day is out of date. Reports are as of a day that
+    stays what it was; on BigQuery what is there is left.
+    """
+    if settings.warehouse != "duckdb" or asset.endswith(REPORT_ENDINGS):
+        return []
+    return builds_of(asset, settings).outside(asset, settings.start_date, settings.end_date or date.max)
 
 
 @dataclass(frozen=True)

@@ -308,7 +308,7 @@ def everything(tmp_path: Path) -> Project:
 @pytest.fixture
 def inbox(tmp_path: Path) -> Callable[..., Inbox]:
     def make(source: Source, **changes: object) -> Inbox:
-        return Inbox(test_settings(tmp_path / "data", start_date=date(2025, 1, 1), **changes), source)
+        return Inbox(test_settings(tmp_path / "data", **({"start_date": date(2025, 1, 1)} | changes)), source)
 
     return make
 

@@ -2,7 +2,10 @@
 
 import json
 import os
+import signal
 import sqlite3
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +22,7 @@ from analytics_assets.ingest.inbox import Look, Mark, strangers
 from analytics_assets.ingest.landing import Landing
 from analytics_assets.ingest.ledger import Ledger, Totals
 from analytics_assets.ingest.sensor import build_new_files_sensor
+from analytics_assets.ingest.source import Source
 from analytics_assets.partitions import Window
 from analytics_assets.settings import get_settings
 from analytics_assets.versions import Offsets
@@ -241,6 +245,62 @@ def test_folders_too_deep_to_be_opened_are_named_and_hold_nothing_up(inbox: Make
     report = visits.land()
     assert ids(visits) == ["1"]
     assert ["File name too long" in why for why in report.closed.values()] == [True]
+
+
+# ------------------------------------------------------------------------- files whose reading ends the process
+
+
+DEADLY = """
+import os, signal
+import polars as pl
+from analytics_assets.ingest import landing
+from analytics_assets.ingest.source import Source
+from analytics_assets.settings import Settings
+
+real, columns = landing.read_batches, {"id": pl.String, "at": pl.Datetime, "amount": pl.Float64, "n": pl.Int64}
+
+def read_batches(path, source):
+    if "deadly" in path.read_text():
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(path, source)
+
+landing.read_batches = read_batches
+landing.Landing(Settings(_env_file=None), Source("visits", ("*.csv",), columns, ("id",), time="at")).run()
+"""
+
+
+def test_a_file_that_kills_the_process_is_tried_last_once_more_and_then_left_and_named(inbox: MakeInbox) -> None:
+    visits = inbox(VISITS)
+    for n, name in enumerate(("1", "deadly", "3")):
+        os.utime(visits.drop(f"{name}.csv", HEADER + visit(name)), ns=(n, n))
+    landed = []
+    for _ in range(2):
+        env = os.environ | {"ANALYTICS_DATA_DIR": str(visits.settings.data_dir), "ANALYTICS_INBOX_SETTLE_SECONDS": "0"}
+        ended = subprocess.run([sys.executable, "-c", DEADLY], env=env, capture_output=True)
+        assert ended.returncode == -signal.SIGKILL, ended.stderr
+        landed.append(ids(visits))
+    assert landed == [["1"], ["1", "3"]]
+    assert "was killed, 2 times" in visits.land().unreadable["deadly.csv"]  # though here it would not be
+    assert visits.land().unreadable == {}
+    visits.drop("deadly.csv", HEADER + visit("mended"))
+    assert list(visits.land().landed) == ["deadly.csv"]
+    assert not list(visits.settings.lake_dir.glob(".landing-*.reading"))
+
+
+def test_an_interruption_is_no_fault_of_the_file_that_was_being_read(
+    inbox: MakeInbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visits = inbox(VISITS)
+    visits.drop("a.csv", HEADER + visit("1"))
+    for _ in range(3):
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+            patched.setattr(landing_module, "read_batches", interrupted)
+            visits.land()
+    assert list(visits.land().landed) == ["a.csv"]
+
+
+def interrupted(path: Path, source: Source) -> object:
+    raise KeyboardInterrupt
 
 
 # ----------------------------------------------------------------------------------------------------- the sensor

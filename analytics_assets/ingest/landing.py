@@ -6,6 +6,7 @@ count. What a kill leaves behind before that transaction is never read.
 
 import hashlib
 import io
+import json
 import shutil
 import tempfile
 from collections import Counter
@@ -87,10 +88,13 @@ class Landing:
             self._leftovers = False
             seen = self.look()
             report = LandingReport(unsettled=[f.path for f in seen.unsettled], ignored=seen.ignored, closed=seen.closed)
+            suspects = self._suspects()
+            seen.new.sort(key=lambda file: suspects.tries(file) > 0)  # last what a process ended with
             taken = seen.new[: self._settings.landing_files_per_run]
             report.remaining = len(seen.new) - len(taken)
             for file in taken:
-                self._land(file, report)
+                with suspects.reading(file) as may_be_read:
+                    self._land(file, report, may_be_read)
             if not self._leftovers:
                 unfinished.unlink()
             return report
@@ -106,11 +110,16 @@ class Landing:
             if file.stem.rpartition("-")[0] not in rejects:
                 file.unlink(missing_ok=True)
 
-    def _land(self, file: InboxFile, report: LandingReport) -> None:
+    def _suspects(self) -> "_Suspects":
+        return _Suspects(self._settings.lake_dir / f".landing-{self._source.name}.reading")
+
+    def _land(self, file: InboxFile, report: LandingReport, may_be_read: bool) -> None:
         source, ledger = self._source, self._ledger
         seen = file.seen(source.version)
         name = f"{source.name}/{file.path}"
         try:
+            if not may_be_read:
+                raise UnreadableFile(_ENDS_PROCESSES)
             with _under_a_plain_name(self._folder, file) as plain:
                 with plain.open("rb") as bytes_:
                     digest = hashlib.file_digest(bytes_, "sha256").hexdigest()
@@ -208,6 +217,50 @@ def _rejects_name(identity: str) -> str:
 def piece_file(settings: Settings, source: Source, piece: Piece) -> Path:
     """Where a piece lies."""
     return settings.landed_dir / source.name / piece.day.isoformat() / f"{piece.name}.parquet"
+
+
+TRIES = 2
+"""So often a file is read whose reading ends the process, by a crash or by want of memory."""
+
+_ENDS_PROCESSES = (
+    f"the process that read it was killed, {TRIES} times, as for want of memory; it is left until it changes. "
+    "Split it, or give the machine more memory, and drop it again"
+)
+
+
+class _Suspects:
+    """Files in whose reading a process ended that had no time to say why: an error of any kind is no such end.
+
+    It is written down before a file is read, and struck out after it. That need not outlast the machine: where that
+    stops, no file is to blame.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        try:
+            self._tried: dict[str, list[str | int]] = json.loads(file.read_text())
+        except (FileNotFoundError, ValueError):
+            self._tried = {}
+
+    def tries(self, file: InboxFile) -> int:
+        """How often a process ended with a file as it is now."""
+        tried, times = self._tried.get(file.path, ("", 0))
+        return int(times) if tried == str(file) else 0
+
+    @contextmanager
+    def reading(self, file: InboxFile) -> Iterator[bool]:
+        """Around the reading of a file; gives whether it is to be tried."""
+        tries = self.tries(file)
+        self._tried[file.path] = [str(file), tries + 1]
+        self._file.write_text(json.dumps(self._tried))
+        try:
+            yield tries < TRIES
+        finally:
+            del self._tried[file.path]
+            if self._tried:
+                self._file.write_text(json.dumps(self._tried))
+            else:
+                self._file.unlink()
 
 
 class _Buffer:

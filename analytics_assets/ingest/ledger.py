@@ -334,6 +334,18 @@ class Ledger:
             ).fetchall()
         return {identity for (identity,) in rows}
 
+    def waiting(self, source: Source, partitions: Window) -> dict[date, int]:
+        """The rows that wait, by day: of days before the first partition or after the last one.
+
+        Of a snapshot only later ones wait: what was before the first partition holds on it.
+        """
+        if source.kind is Kind.FACTS:
+            return {day: n for day, n in self._current_rows(source).items() if not partitions.holds(day)}
+        snapshots = self._snapshots(source)[0]
+        used = {_snapshot_of(day, sorted(snapshots)) for day in partitions.days()}
+        late = {day for day in snapshots if day >= partitions.end} - used
+        return {day: sum(piece.rows for piece in snapshots[day]) for day in late}
+
     def _current_rows(self, source: Source) -> dict[date, int]:
         with self._connection() as connection:
             rows = connection.execute(

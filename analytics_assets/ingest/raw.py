@@ -35,8 +35,8 @@ from analytics_assets.ingest.source import UNDATED, Kind, Source
 from analytics_assets.partitions import Window, partitioned_days
 from analytics_assets.settings import Settings
 from analytics_assets.steps import dagster_error, fail
-from analytics_assets.versions import RAW_PREFIX, Build
-from analytics_assets.warehouse.lake import LakeDay
+from analytics_assets.versions import RAW_PREFIX, Build, days_without_partition
+from analytics_assets.warehouse.lake import LakeDay, take_out
 
 CODE_VERSION = "1"
 """Of the raw days: raise it when the same pieces would make other rows."""
@@ -206,6 +206,7 @@ def _raw_asset(
         pieces, rejected = ledger.pieces(source, window), ledger.rejected(source, window)
         builds = {day: Build(version_of(pieces[day]), CODE_VERSION) for day in window.days()}
         Attempts(settings.lake_dir).begin(name, builds, run_id)
+        take_out(settings.raw_dir, name, days_without_partition(name, settings))
         days = {
             day.isoformat(): LakeDay(
                 rows=_scan([piece_file(settings, source, piece) for piece in pieces[day]], source),

@@ -12,6 +12,7 @@ from dagster._core.storage.dagster_run import FINISHED_STATUSES
 
 from analytics_assets.attempts import Attempt, Attempts
 from analytics_assets.automation import Days, reports_of
+from analytics_assets.balance import waiting_rows
 from analytics_assets.checks import failed_checks
 from analytics_assets.ingest.extract_asset import extracts_of
 from analytics_assets.ingest.inbox import strangers
@@ -43,6 +44,7 @@ class State(StrEnum):
     MISSING = "missing"
     STALE = "stale"
     OLD_CODE = "old code"
+    WAITING = "waiting"
     IGNORED = "ignored"
     IN_PROGRESS = "in progress"
 
@@ -110,7 +112,7 @@ def take_inventory(
     findings += [
         finding
         for source in sources
-        for finding in _landing_findings(source, settings, owners[LANDED_PREFIX + source.name])
+        for finding in _landing_findings(source, settings, owners[LANDED_PREFIX + source.name], now)
     ]
     findings += [
         Finding("inbox", "", State.IGNORED, None, stranger) for stranger in strangers(settings.inbox_dir, sources)
@@ -239,7 +241,7 @@ def _pull_findings(name: str, settings: Settings, owner: str, running: Set[str])
             yield Finding(name, owner, State.FAILED, window, attempt.reason, next_try)
 
 
-def _landing_findings(source: Source, settings: Settings, owner: str) -> Iterator[Finding]:
+def _landing_findings(source: Source, settings: Settings, owner: str, now: datetime) -> Iterator[Finding]:
     name, folder = LANDED_PREFIX + source.name, settings.inbox_dir / source.name
     for path, why in sorted(Ledger(settings.lake_dir).unreadable(source).items()):
         if os.path.lexists(folder / path):
@@ -251,3 +253,5 @@ def _landing_findings(source: Source, settings: Settings, owner: str) -> Iterato
         yield Finding(name, owner, State.IGNORED, None, f"{path}: {why}", "when it is renamed")
     if waiting := len(found.new) + len(found.unsettled):
         yield Finding(name, owner, State.MISSING, None, f"{waiting:,} files in the inbox have not landed", "")
+    for sentence in waiting_rows(source, settings, now):
+        yield Finding(name, owner, State.WAITING, None, sentence)

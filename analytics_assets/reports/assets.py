@@ -25,8 +25,10 @@ from dagster import (
 from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
 
 from analytics_assets.automation import REPORT_TAG, Automation
+from analytics_assets.balance import waiting_rows
 from analytics_assets.checks import Findings
 from analytics_assets.files import only_one, replacing, sweep
+from analytics_assets.ingest.raw import LANDED_PREFIX
 from analytics_assets.partitions import Window
 from analytics_assets.reports import dashboard, workbook
 from analytics_assets.reports.dashboard import Concern
@@ -111,6 +113,11 @@ def _build(
                 frames = _read(report, settings, span)
                 concerns = _failed_checks(graph(), settings, context.asset_key, span)
                 concerns += _unmade(report, settings, span)
+                concerns += [
+                    Concern(LANDED_PREFIX + source.name, sentence, False)
+                    for source in automation.sources_of(graph(), name)
+                    for sentence in waiting_rows(source, settings, datetime.now(UTC))
+                ]
                 written = render(report, frames, span, concerns)
                 file = write_export(settings, name, day, ending, written, is_newest=day >= newest_day)
                 if not days_with_rows(frames):

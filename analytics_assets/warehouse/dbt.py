@@ -74,6 +74,8 @@ def project_vars(settings: Settings, sources: Iterable[Source]) -> dict[str, Any
     return {
         **_parse_vars(settings),
         **warehouse_of(settings).variables(),
+        "first_day": settings.start_date.isoformat(),
+        "last_day": settings.end_date.isoformat() if settings.end_date else None,
         "raw_dir": _without_patterns(settings.raw_dir),
         "sources": source_vars(sources),
     }

@@ -1,6 +1,7 @@
 """The lake: an IO manager that keeps every day of an asset as one Parquet file."""
 
-from collections.abc import Iterable, Mapping
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -40,6 +41,19 @@ class NotDelivered(Exception):
         others = f"; so failed {len(by_day) - 1} more" if len(by_day) > 1 else ""
         super().__init__(f"{sentence(first)}{others}")
         self.by_day = by_day
+
+
+def take_out(folder: Path, asset: str, days: Sequence[date]) -> None:
+    """Removes days that have no partition any more; their rows stay in the landed pieces.
+
+    The record goes last: while it is there, the asset is out of date, and a kill in between is made good.
+    """
+    if not days:
+        return
+    with only_one(folder / f".{asset}.lock"):
+        for day in days:
+            shutil.rmtree(folder / asset / f"_day={day}", ignore_errors=True)
+        Builds(folder).forget(asset, days)
 
 
 class ParquetByDay(ConfigurableIOManager):

@@ -41,6 +41,7 @@ from analytics_assets.versions import (
     Offsets,
     ReadBuilds,
     builds_of,
+    days_without_partition,
     input_versions,
     recorded_builds,
 )
@@ -203,7 +204,7 @@ def _build(
         )
         for name, days in plan.items():
             attempts.begin(name, days, context.run_id)
-            builds.forget(name, days)
+            builds.forget(name, [*days, *days_without_partition(name, settings)])
         warehouse.see_that_it_can_be_written()
         forget_dropped_tables(specs, settings)
         for name, part, verdict in make_by_halves(list(specs), upstream, window, make):

@@ -129,7 +129,8 @@ def publish(settings: Settings, models: Sequence[Mapping[str, Any]], window: Win
         hold different numbers of rows.
     """
     with _next_copy(settings) as connection:
-        copied = {node["name"]: _copy_days(connection, node, window) for node in models if _is_table(node)}
+        partitions = settings.start_date, settings.end_date or date.max
+        copied = {node["name"]: _copy_days(connection, node, window, partitions) for node in models if _is_table(node)}
         for node in models:
             if not _is_table(node):
                 _copy_view(connection, node)
@@ -180,9 +181,12 @@ def _quoted(path: Path) -> str:
 
 
 def _copy_days(
-    connection: DuckDBPyConnection, node: Mapping[str, Any], window: Window
+    connection: DuckDBPyConnection, node: Mapping[str, Any], window: Window, partitions: tuple[date, date]
 ) -> tuple[Counter[date], Counter[date]]:
-    """Replaces the days of a table in the copy; gives the rows a day that it then holds, and those of the warehouse."""
+    """Replaces the days of a table in the copy; gives the rows a day that it then holds, and those of the warehouse.
+
+    Days before the first or after the last one that has a partition are taken out.
+    """
     table, day = f'{node["schema"]}."{node["alias"]}"', node["config"]["meta"]["day"]
     connection.execute(f"create schema if not exists {COPY}.{node['schema']}")
     if _columns(connection, COPY, node) != _columns(connection, "warehouse", node):
@@ -195,7 +199,7 @@ def _copy_days(
     where = f"where {day} >= ? and {day} < ?"
     days = [window.start, window.end]
     connection.execute("begin")
-    connection.execute(f"delete from {COPY}.{table} {where}", days)
+    connection.execute(f"delete from {COPY}.{table} {where} or {day} < ? or {day} > ?", [*days, *partitions])
     connection.execute(f"insert into {COPY}.{table} select * from warehouse.{table} {where}", days)
     connection.execute("commit")
     copied, there = (

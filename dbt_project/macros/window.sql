@@ -59,10 +59,18 @@
     {{ return(none) }}
 {%- endmacro %}
 
-{#- What `delete+insert` deletes, in the same transaction as the insert: the window, not the keys that came. -#}
+{#- Days before the first partition and after the last one, which a table holds after either was moved.
+    column: the column that holds the day. -#}
+{% macro without_partition(column) -%}
+    {%- set last = var('last_day', none) -%}
+    ({{ column }} < date '{{ var('first_day', '0001-01-01') }}'{% if last %} or {{ column }} > date '{{ last }}'{% endif %})
+{%- endmacro %}
+
+{#- What `delete+insert` deletes, in the same transaction as the insert: the window, not the keys that came; and the
+    days that have no partition any more. -#}
 {% macro duckdb__get_delete_insert_merge_sql(target, source, unique_key, dest_columns, incremental_predicates) -%}
     {%- set columns = get_quoted_csv(dest_columns | map(attribute='name')) -%}
-    delete from {{ target }} where {{ in_window(model.config.meta.day) }};
+    delete from {{ target }} where ({{ in_window(model.config.meta.day) }}) or {{ without_partition(model.config.meta.day) }};
     insert into {{ target }} ({{ columns }}) (select {{ columns }} from {{ source }})
 {%- endmacro %}
 
