@@ -198,7 +198,7 @@ def test_every_row_that_cannot_be_taken_is_in_the_rejects_with_its_place_and_rea
         ("a.csv", b"id,at,amount\n1,2025-06-01 10:00:00,1\n", "it lacks the column n"),
         ("a.csv", b"id,at,amount,n,n\n", "names n more than once"),
         ("a.csv", b"\xff\xfe\x00", "cannot be read as UTF-8"),
-        ("a.csv.gz", b"this is not gzip", "cannot be read as UTF-8 CSV"),
+        ("a.csv.gz", b"this is not gzip", "cannot be read as CSV"),
         ("a.parquet", b"PAR1 is how it begins", "cannot be read as Parquet"),
         ("a.jsonl.gz", b"this is not gzip", "cannot be read as JSON Lines"),
     ],
@@ -449,7 +449,7 @@ def test_many_files_are_taken_in_bounded_bites_none_twice_none_forgotten(inbox: 
 def test_a_file_larger_than_the_buffer_lands_in_several_pieces_a_day(
     inbox: MakeInbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("analytics_assets.ingest.formats.ROWS_PER_BATCH", 20_000)
+    monkeypatch.setattr("analytics_assets.ingest.csv_files.BYTES_PER_BATCH", 1_000_000)
     visits = inbox(VISITS, landing_buffer_mb=1)
     file = visits.drop("a.csv", "")
     duckdb.sql(

@@ -14,21 +14,25 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 import polars as pl
 
 from analytics_assets.failures import is_transient
 from analytics_assets.files import only_one, replacing
-from analytics_assets.ingest.formats import UnreadableFile, read_batches
+from analytics_assets.ingest.formats import read_batches
 from analytics_assets.ingest.inbox import FileChanged, InboxFile, Look, Mark, folder_of, look, opened, unchanged
 from analytics_assets.ingest.ledger import Content, Ledger, Piece
 from analytics_assets.ingest.parse import empty_landed, parse_batch
+from analytics_assets.ingest.records import UnreadableFile
 from analytics_assets.ingest.source import Kind, Source
 from analytics_assets.plain_text import logger_of
 from analytics_assets.settings import Settings
 
 logger = logger_of(__name__)
+
+_MOST_FINDINGS = 1_000  # unknown columns, or rejects of several lines, that are told of a file
 
 
 @dataclass
@@ -167,6 +171,7 @@ class Landing:
         rows, rejects = _Buffer(limit), _Buffer(limit)
         rejects_name, parts = _rejects_name(identity), 0
         rejected: Counter[object] = Counter()
+        unknown: set[str] = set()
 
         def write_rejects(frame: pl.DataFrame) -> None:
             nonlocal parts
@@ -175,14 +180,16 @@ class Landing:
             parts += 1
 
         for batch in read_batches(plain, source):
-            content.unknown_columns = sorted(set(batch.frame.columns) - set(source.columns))
+            unknown |= batch.unknown | (set(batch.frame.columns) - set(source.columns))
             parsed = parse_batch(batch, source, path, landed_at)
             accepted = parsed.accepted
             if snapshot_day is not None:
                 accepted = accepted.with_columns(_day=pl.lit(snapshot_day))
             if full := rows.add(accepted):
                 content.pieces.extend(self._write_pieces(full))
-            rejected.update(dict(parsed.rejected.group_by("day").len().iter_rows()))
+            rejected.update(dict(parsed.rejected.group_by("day").agg(pl.col("lines").sum()).iter_rows()))
+            long = {broken.row: broken.lines for broken in batch.broken if broken.lines > 1}
+            content.swallowed.update(islice(long.items(), _MOST_FINDINGS - len(content.swallowed)))
             if full := rejects.add(parsed.rejected):
                 write_rejects(pl.concat(full))
         if rest := rows.take():
@@ -192,6 +199,7 @@ class Landing:
             content.pieces.append(self._write_piece(snapshot_day, empty))
         if rest := rejects.take():
             write_rejects(pl.concat(rest))
+        content.unknown_columns = sorted(unknown)[:_MOST_FINDINGS]
         content.rejected = dict(rejected)  # type: ignore[arg-type]
         return content
 

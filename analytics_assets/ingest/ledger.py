@@ -92,7 +92,12 @@ class Seen:
 
 @dataclass
 class Content:
-    """All that is known of a landed file once it has been read to its end."""
+    """All that is known of a landed file once it has been read to its end.
+
+    Attributes:
+        rejected: rows in the rejects by day; what is no record counts as the lines that it spans.
+        swallowed: of rejects that span several lines, the row and the lines. The ledger does not keep it.
+    """
 
     identity: str
     path: str
@@ -101,6 +106,7 @@ class Content:
     pieces: list[Piece] = field(default_factory=list)
     rejected: dict[date | None, int] = field(default_factory=dict)
     unknown_columns: list[str] = field(default_factory=list)
+    swallowed: dict[int, int] = field(default_factory=dict)
 
     @property
     def accepted_rows(self) -> int:

@@ -3,14 +3,16 @@
 Pure functions of a batch and a spec: no file is opened here, and no clock is read.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
 
 import polars as pl
 
-from analytics_assets.ingest.formats import Batch
-from analytics_assets.ingest.source import PolarsType, Source
+from analytics_assets.ingest.json_lines import as_text
+from analytics_assets.ingest.records import Batch, blaming_the_file
+from analytics_assets.ingest.source import EpochUnit, PolarsType, Source
 
 REJECT_SCHEMA = {
     "source": pl.String,
@@ -19,12 +21,21 @@ REJECT_SCHEMA = {
     "day": pl.Date,  # null when the time could not be read
     "column": pl.String,
     "reason": pl.String,
+    "lines": pl.Int64,  # of the file that it spans, where it is no record; 1 for a record
     "text": pl.String,  # the row as it stood in the file; a JSON object where the file was no text
 }
 
-_TIME_FORMATS = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M")
-_TIME_FORMATS_WITH_OFFSET = ("%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%d %H:%M:%S%.f%#z")
+_TIME_FORMATS = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d")
+_TIME_FORMATS_WITH_OFFSET = (
+    "%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%d %H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M%#z", "%Y-%m-%d %H:%M%#z",
+)  # fmt: skip
+_OFFSET_OF_ZERO = r" ?(UTC|[zZ])$"
+_DATE_AT_MIDNIGHT = r"^(\d{4}-\d{1,2}-\d{1,2})[T ]0?0:00(?::00(?:\.0+)?)?(?: ?UTC| ?[zZ]| ?[+-]\d\d(?::?\d\d)?)?$"
+_YEAR_OF_FOUR_DIGITS = r"^\d{4}-"
 _TRUE, _FALSE = ["true", "t", "yes", "y", "1"], ["false", "f", "no", "n", "0"]
+_EPOCH = datetime(1970, 1, 1)
+_MICROSECONDS = {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3}
+_EXACT = 2.0**53  # the largest whole number up to which a float knows each
 
 
 @dataclass(frozen=True)
@@ -42,26 +53,35 @@ def parse_batch(batch: Batch, source: Source, file: str, landed_at: datetime) ->
         file: the path below the source's inbox folder.
         landed_at: when the file landed, as naive UTC.
     """
-    records = batch.frame.with_row_index("_source_row", offset=batch.first_row)
-    known = [c for c in source.columns if c in records.columns]
-    unknown = [c for c in batch.frame.columns if c not in source.columns]
+    with blaming_the_file("its rows cannot be read"):
+        return _parse(batch, source, file, landed_at)
 
-    typed = records.select(
-        pl.col("_source_row").cast(pl.Int64),
-        *(_typed(records[c], source) for c in known),
-        *(pl.lit(None, dtype).alias(c) for c, dtype in source.columns.items() if c not in records.columns),
-        _extra(unknown),
+
+def _parse(batch: Batch, source: Source, file: str, landed_at: datetime) -> Parsed:
+    records = batch.frame.select(_plain(held, source.columns.get(held.name)) for held in batch.frame)
+    known = [c for c in source.columns if c in records.columns]
+
+    typed = pl.DataFrame(
+        [
+            batch.rows.alias("_source_row"),
+            *(_typed(records[c], source) for c in known),
+            _extra(batch, records, source).alias("_extra"),
+        ]
+    ).with_columns(
+        *(pl.lit(None, dtype).alias(c) for c, dtype in source.columns.items() if c not in known),
         pl.lit(file).alias("_source_file"),
         pl.lit(landed_at, pl.Datetime("us")).alias("_landed_at"),
-    ).with_columns((pl.col(source.time).cast(pl.Date) if source.time else pl.lit(None, pl.Date)).alias("_day"))
+        (pl.col(source.time).cast(pl.Date) if source.time in known else pl.lit(None, pl.Date)).alias("_day"),
+    )
 
     faults = _faults(source, known, records.schema)
-    judged = typed.with_columns(records.select(pl.struct(batch.frame.columns).alias("_record")).to_series())
+    judged = typed.with_columns(records.to_struct("_record"))
     is_bad = judged.select(pl.any_horizontal(fault.found for fault in faults).alias("bad")).to_series()
     accepted = typed.filter(~is_bad) if is_bad.any() else typed
     rejected = [_broken_of(batch, source, file)]
     if is_bad.any():
-        rejected.append(_rejects_of(judged.filter(is_bad), faults, source, file))
+        gathered = batch.extra["shown"].filter(is_bad) if batch.extra is not None else None
+        rejected.append(_rejects_of(judged.filter(is_bad), gathered, faults, source, file))
     return Parsed(accepted.select(*source.schema, "_day"), pl.concat(rejected))
 
 
@@ -73,76 +93,243 @@ def empty_landed(source: Source) -> pl.DataFrame:
 # ------------------------------------------------------------------------------------------------------- typing
 
 
-def _typed(held: pl.Series, source: Source) -> pl.Series:
-    """The column in its spec's type; null where it does not parse."""
-    wanted = source.columns[held.name]
-    if wanted == pl.String:
+def _plain(held: pl.Series, wanted: PolarsType | None) -> pl.Series:
+    """A column without the types that only a file format knows, and as text where nothing else is wanted.
+
+    Bytes that are no text stay bytes where a column is wanted, and so reject their rows.
+    """
+    dtype = held.dtype
+    if dtype == pl.String:
+        return held
+    if dtype == pl.Null or dtype in (pl.Categorical, pl.Enum):
         return held.cast(pl.String)
-    if held.dtype == pl.String:
-        text = held.str.strip_chars()
-        if isinstance(wanted, pl.Datetime) or wanted is pl.Datetime:
-            return _parsed_time(text, source.timezone)
-        return text.to_frame().select(_parsed_text(pl.col(held.name), wanted)).to_series()
+    if dtype == pl.Binary:
+        try:
+            return held.cast(pl.String)
+        except pl.exceptions.PolarsError:  # some are no UTF-8
+            return held if wanted is not None else _text_of_each(held)
+    if dtype.is_nested() or dtype == pl.Object:
+        return _text_of_each(held)
+    if wanted is None or wanted == pl.String:
+        return _text(held)
+    return held
+
+
+def _text_of_each(held: pl.Series) -> pl.Series:
+    values = (v.decode(errors="replace") if isinstance(v, bytes) else as_text(v) for v in held.to_list())
+    return pl.Series(held.name, list(values), dtype=pl.String)
+
+
+def _text(held: pl.Series) -> pl.Series:
+    """Simple values as the text that a CSV file would hold: 1000 for a float of 1000.0, nothing for NaN."""
+    dtype, name = held.dtype, held.name
+    if dtype.is_float():
+        is_whole = (held.round() == held) & (held.abs() < _EXACT)
+        whole = held.set(~is_whole.fill_null(False), None).cast(pl.Int64, strict=False).cast(pl.String)
+        return whole.fill_null(held.fill_nan(None).cast(pl.String)).alias(name)
+    if dtype.is_decimal():
+        return held.cast(pl.String).str.replace(r"\.0+$", "")
+    if isinstance(dtype, pl.Datetime):
+        form = "%Y-%m-%d %H:%M:%S%.f" + ("%:z" if dtype.time_zone else "")
+        return _possible(held).dt.to_string(form)
+    if dtype == pl.Date:
+        return _possible(held).dt.to_string("%Y-%m-%d")
+    if dtype == pl.Duration:
+        return held.dt.to_string("iso")
+    return held.cast(pl.String)
+
+
+def _typed(held: pl.Series, source: Source) -> pl.Series:
+    """A plain column in its spec's type; null where it does not parse."""
+    wanted, dtype = source.columns[held.name], held.dtype
+    if dtype == pl.Binary:
+        held, dtype = _strictly_text(held), pl.String()
+    if wanted == pl.String:
+        return held
+    if dtype == pl.String:
+        held = held.str.strip_chars()
     if isinstance(wanted, pl.Datetime) or wanted is pl.Datetime:
-        if isinstance(held.dtype, pl.Datetime) and held.dtype.time_zone:
-            return held.dt.convert_time_zone("UTC").dt.replace_time_zone(None).cast(pl.Datetime("us"))
-        return _in_utc(held.cast(pl.Datetime("us"), strict=False), source.timezone)
-    converted = held.cast(wanted, strict=False)
-    if wanted.is_integer() and held.dtype.is_float():  # 2.5 is no integer, however willing the cast
-        return converted.set(converted.cast(held.dtype) != held, None)
-    return converted
-
-
-def _parsed_text(text: pl.Expr, wanted: PolarsType) -> pl.Expr:
+        return _time_of(held, source.timezone, source.epoch.get(held.name))
     if wanted == pl.Date:
-        return text.str.to_date("%Y-%m-%d", strict=False)
+        return _date_of(held)
+    if wanted.is_integer() and dtype.is_integer():
+        return held.cast(wanted, strict=False)
+    if wanted.is_integer() and dtype.is_float():  # 2.5 is no integer, however willing the cast
+        converted = held.cast(wanted, strict=False)
+        return converted.set(converted.cast(dtype) != held, None)
+    if wanted.is_float() and (dtype.is_integer() or dtype.is_float()):
+        return _finite(held.cast(wanted))
+    return _parsed(held if dtype == pl.String else _text(held), wanted)
+
+
+def _strictly_text(held: pl.Series) -> pl.Series:
+    def read(value: bytes | None) -> str | None:
+        try:
+            return value if value is None else value.decode()
+        except UnicodeDecodeError:
+            return None
+
+    return pl.Series(held.name, [read(value) for value in held.to_list()], dtype=pl.String)
+
+
+def _parsed(text: pl.Series, wanted: PolarsType) -> pl.Series:
     if wanted == pl.Boolean:
-        low = text.str.to_lowercase()
-        return pl.when(low.is_in(_TRUE)).then(True).when(low.is_in(_FALSE)).then(False)
-    if wanted.is_integer():  # 12.0 is one, as some exports write them
-        text = text.str.replace(r"\.0+$", "")
-    number = text.cast(wanted, strict=False)
-    if wanted in (pl.Float32, pl.Float64):  # a column of amounts holds no infinity and no NaN
-        return pl.when(number.is_finite()).then(number)
-    return number
+        low = pl.col(text.name).str.to_lowercase()
+        is_true = pl.when(low.is_in(_TRUE)).then(True).when(low.is_in(_FALSE)).then(False)
+        return text.to_frame().select(is_true.alias(text.name)).to_series()
+    found = text.cast(wanted, strict=False)
+    if wanted.is_integer():  # as some exports write them, 12.0 is one, and 1e+05
+        found = _with_rest(found, text, lambda rest: rest.str.replace(r"\.0*$", "").cast(wanted, strict=False))
+        return _with_rest(found, text, lambda rest: _whole(rest).cast(wanted, strict=False))
+    return _finite(found) if wanted.is_float() else found
 
 
-def _parsed_time(text: pl.Series, timezone: str) -> pl.Series:
-    """Times as `2025-09-05 1:04:00`, with or without fraction, T, seconds and offset; naive ones are of `timezone`.
+def _with_rest(found: pl.Series, text: pl.Series, read: Callable[[pl.Series], pl.Series]) -> pl.Series:
+    """What was found, and of the texts of which nothing was, what a more patient reading finds."""
+    unread = (found.is_null() & text.is_not_null()).arg_true()
+    return found if unread.is_empty() else found.scatter(unread, read(text[unread]))
+
+
+def _whole(text: pl.Series) -> pl.Series:
+    """Whole numbers that are written with an exponent."""
+
+    def read(value: str) -> int | None:
+        try:
+            number = Decimal(value)
+        except InvalidOperation:
+            return None
+        is_whole = number.is_finite() and number.adjusted() < 19 and number == number.to_integral_value()
+        return int(number) if is_whole and abs(number) < 2**63 else None
+
+    with_exponent = text.str.contains(r"^[+-]?\d+(\.\d*)?[eE][+-]?\d{1,3}$").to_list()
+    read_ones = [read(v) if may else None for v, may in zip(text.to_list(), with_exponent, strict=True)]
+    return pl.Series(read_ones, dtype=pl.Int64)
+
+
+def _finite(numbers: pl.Series) -> pl.Series:
+    """A column of amounts holds no infinity and no NaN."""
+    return numbers.set(~numbers.is_finite(), None)
+
+
+# -------------------------------------------------------------------------------------------------------- times
+
+
+def _time_of(held: pl.Series, timezone: str, epoch: EpochUnit | None) -> pl.Series:
+    """Times as naive UTC; those that carry no zone are of `timezone`, and numbers count in the unit of `epoch`."""
+    dtype = held.dtype
+    if dtype == pl.String:
+        return _parsed_time(held, timezone, epoch)
+    if dtype == pl.Date:
+        return _in_utc(_possible(held).cast(pl.Datetime("us")), timezone)
+    if isinstance(dtype, pl.Datetime):
+        if dtype.time_zone:  # of which the file holds UTC
+            return _possible(held.dt.convert_time_zone("UTC").dt.replace_time_zone(None).cast(pl.Datetime("us")))
+        return _in_utc(_possible(held.cast(pl.Datetime("us"))), timezone)
+    if epoch is not None and (dtype.is_integer() or dtype.is_float() or dtype.is_decimal()):
+        return _since_1970(held, epoch)
+    return pl.Series(held.name, [None] * len(held), dtype=pl.Datetime("us"))
+
+
+def _parsed_time(text: pl.Series, timezone: str, epoch: EpochUnit | None) -> pl.Series:
+    """Times as `2025-09-05 1:04:00`, with or without fraction, T, seconds and offset.
 
     One format after the other, each only on what those before it could not read: most files need the first alone.
     """
-    found = _in_utc(text.str.to_datetime(_TIME_FORMATS[0], time_unit="us", strict=False), timezone)
-    for form in (*_TIME_FORMATS[1:], *_TIME_FORMATS_WITH_OFFSET):
-        unread = (found.is_null() & text.is_not_null()).arg_true()
-        if unread.is_empty():
-            break
-        rest = text[unread]
-        if form in _TIME_FORMATS:
-            read = _in_utc(rest.str.to_datetime(form, time_unit="us", strict=False), timezone)
-        else:
-            zoned = rest.str.replace(r"[zZ]$", "+00:00")
-            read = zoned.str.to_datetime(form, time_unit="us", time_zone="UTC", strict=False).dt.replace_time_zone(None)
-        found = found.scatter(unread, read)
+
+    def local(form: str) -> Callable[[pl.Series], pl.Series]:
+        return lambda rest: _in_utc(_possible(rest.str.to_datetime(form, time_unit="us", strict=False)), timezone)
+
+    def with_offset(form: str) -> Callable[[pl.Series], pl.Series]:
+        return lambda rest: _possible(
+            rest.str.replace(_OFFSET_OF_ZERO, "+00:00")
+            .str.to_datetime(form, time_unit="us", time_zone="UTC", strict=False)
+            .dt.replace_time_zone(None)
+        )
+
+    found = local(_TIME_FORMATS[0])(text)
+    for form in _TIME_FORMATS[1:]:
+        found = _with_rest(found, text, local(form))
+    for form in _TIME_FORMATS_WITH_OFFSET:
+        found = _with_rest(found, text, with_offset(form))
+    found = found.set(_is_of_two_digits(found, text), None)
+    if epoch is not None:
+        found = _with_rest(
+            found,
+            text,
+            lambda rest: _since_1970(_parsed(rest, pl.Int64), epoch).fill_null(
+                _since_1970(_parsed(rest, pl.Float64), epoch)
+            ),
+        )
     return found
+
+
+def _date_of(held: pl.Series) -> pl.Series:
+    """Dates, also as times at midnight, wherever that is."""
+    if held.dtype == pl.String:
+        found = held.str.to_date("%Y-%m-%d", strict=False)
+        at_midnight = _with_rest(
+            found, held, lambda rest: rest.str.extract(_DATE_AT_MIDNIGHT, 1).str.to_date("%Y-%m-%d", strict=False)
+        )
+        return _possible(at_midnight.set(_is_of_two_digits(at_midnight, held), None))
+    if held.dtype == pl.Date:
+        return _possible(held)
+    if isinstance(held.dtype, pl.Datetime):
+        local = _possible(held).dt.replace_time_zone(None)
+        return local.set(local != local.dt.truncate("1d"), None).cast(pl.Date)
+    return pl.Series(held.name, [None] * len(held), dtype=pl.Date)
+
+
+def _is_of_two_digits(found: pl.Series, text: pl.Series) -> pl.Series:
+    """Where a time or date was read of a text as `26-01-05`: its year would be 26."""
+    early = (found.dt.year() < 1000).fill_null(False)
+    return early & ~text.str.contains(_YEAR_OF_FOUR_DIGITS).fill_null(True) if early.any() else early
+
+
+def _since_1970(numbers: pl.Series, unit: EpochUnit) -> pl.Series:
+    """Numbers of a unit since 1970 as times; those too far from it are null before they overflow."""
+    factor = _MICROSECONDS[unit]
+    rough = numbers.cast(pl.Float64) * factor
+    near = numbers.set(~(rough.abs() < float(2**62)).fill_null(False), None)
+    if near.dtype.is_integer():
+        counted = near.cast(pl.Int64)
+        counted = counted // 1000 if unit == "ns" else counted * int(factor)
+    else:
+        counted = (near.cast(pl.Float64) * factor).round().cast(pl.Int64)
+    return _possible(counted.cast(pl.Datetime("us")))
+
+
+def _possible(times: pl.Series) -> pl.Series:
+    """Times and dates of the years 1 to 9999, which are all that databases and Python know; others are null."""
+    if times.dtype == pl.Date:
+        days = times.to_physical()
+        return times.set(~days.is_between((date.min - _EPOCH.date()).days, (date.max - _EPOCH.date()).days), None)
+    a_second = {"ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}[times.dtype.time_unit]  # type: ignore[attr-defined]
+    # A day is left at both ends, so that no zone leads out of what can be.
+    first, last = (datetime.min - _EPOCH).days * 86_400, ((datetime.max - _EPOCH).days + 1) * 86_400
+    return times.set(~times.to_physical().is_between(first * a_second, last * a_second - 1), None)
 
 
 def _in_utc(local: pl.Series, timezone: str) -> pl.Series:
     """Naive local times as naive UTC. Of an hour that a clock change repeats, the first; one that it skips is null."""
     if timezone == "UTC":
         return local
-    return (
+    return _possible(
         local.dt.replace_time_zone(timezone, ambiguous="earliest", non_existent="null")
         .dt.convert_time_zone("UTC")
         .dt.replace_time_zone(None)
     )
 
 
-def _extra(unknown: list[str]) -> pl.Expr:
+def _extra(batch: Batch, records: pl.DataFrame, source: Source) -> pl.Series:
+    """The columns that the spec does not know, as a JSON object; null for a row that has none of them."""
+    unknown = [c for c in records.columns if c not in source.columns]
+    if batch.extra is not None:
+        return batch.extra["landed"]
     if not unknown:
-        return pl.lit(None, pl.String).alias("_extra")
+        return pl.Series([None] * records.height, dtype=pl.String)
     present = pl.any_horizontal(pl.col(unknown).is_not_null())
-    return pl.when(present).then(pl.struct(unknown).struct.json_encode()).alias("_extra")
+    extra = pl.when(present).then(pl.struct(unknown).struct.json_encode())
+    return records.select(extra.alias("extra")).to_series()
 
 
 # ------------------------------------------------------------------------------------------------------- faults
@@ -160,13 +347,17 @@ def _faults(source: Source, known: list[str], held: pl.Schema) -> list[_Fault]:
     faults: list[_Fault] = []
     for column in known:
         wanted = source.columns[column]
-        if wanted == held[column]:
+        if wanted == held[column] and wanted in (pl.String, pl.Boolean):
             continue  # nothing was converted
         original = pl.col("_record").struct.field(column)
         written = original.is_not_null()
         if held[column] == pl.String:
             written &= original.str.strip_chars() != ""
         faults.append(_Fault(column, f"not a {_type_name(wanted)}", written & pl.col(column).is_null()))
+    if source.time and source.plausible != (date.min, date.max):
+        first, last = source.plausible
+        out = ~pl.col("_day").is_between(pl.lit(first), pl.lit(last)).fill_null(True)
+        faults.append(_Fault(source.time, f"not a plausible time: before {first} or after {last}", out))
     for column in sorted(source.required):
         empty = pl.col(column).is_null()
         if source.columns[column] == pl.String:
@@ -179,32 +370,57 @@ def _faults(source: Source, known: list[str], held: pl.Schema) -> list[_Fault]:
 def _type_name(dtype: object) -> str:
     if isinstance(dtype, pl.Datetime) or dtype is pl.Datetime:
         return "time"
+    if dtype == pl.String:
+        return "text"
     return str(dtype() if isinstance(dtype, type) else dtype)
 
 
-def _rejects_of(bad: pl.DataFrame, faults: list[_Fault], source: Source, file: str) -> pl.DataFrame:
-    def said(name: str, by_number: Sequence[str | None]) -> pl.Expr:
-        return pl.col("_fault").replace_strict(dict(enumerate(by_number)), return_dtype=pl.String).alias(name)
+def _rejects_of(
+    bad: pl.DataFrame, gathered: pl.Series | None, faults: list[_Fault], source: Source, file: str
+) -> pl.DataFrame:
+    """Rows that have a fault, each with its first one; `gathered` holds what its reader put aside of each."""
+
+    def said(by_number: Sequence[str | None]) -> pl.Expr:
+        return pl.col("_fault").replace_strict(dict(enumerate(by_number)), return_dtype=pl.String)
 
     number = pl.coalesce(pl.when(fault.found).then(pl.lit(n)) for n, fault in enumerate(faults)).alias("_fault")
-    return bad.with_columns(number).select(
+    text = _texts_of(bad["_record"].struct.unnest())
+    if gathered is not None:
+        more = pl.col("extra").str.slice(1)
+        joined = (
+            pl.when(more.is_null())
+            .then("text")
+            .otherwise(pl.concat_str(pl.col("text").str.head(-1), pl.lit(","), more))
+        )
+        text = pl.DataFrame({"text": text, "extra": gathered}).select(joined.alias("text")).to_series()
+    return bad.with_columns(number, text.alias("_text")).select(
         pl.lit(source.name).alias("source"),
         pl.lit(file).alias("file"),
         pl.col("_source_row").alias("row"),
         pl.col("_day").alias("day"),
-        pl.col("_fault")
-        .replace_strict(dict(enumerate(f.column for f in faults)), return_dtype=pl.String)
-        .alias("column"),
-        pl.col("_fault")
-        .replace_strict(dict(enumerate(f.reason for f in faults)), return_dtype=pl.String)
-        .alias("reason"),
-        pl.col("_record").struct.json_encode().alias("text"),
+        said([f.column for f in faults]).alias("column"),
+        said([f.reason for f in faults]).alias("reason"),
+        pl.lit(1, pl.Int64).alias("lines"),
+        pl.col("_text").alias("text"),
     )
+
+
+def _texts_of(records: pl.DataFrame) -> pl.Series:
+    """Records as JSON objects. Only what could not be converted has still a type that needs help."""
+    plain = records.select(_text_of_each(c) if c.dtype == pl.Binary else _shown(c) for c in records)
+    return plain.select(pl.struct(pl.all()).struct.json_encode().alias("text")).to_series()
+
+
+def _shown(held: pl.Series) -> pl.Series:
+    """Times as text that JSON can hold, impossible ones as their number."""
+    if not held.dtype.is_temporal():
+        return held
+    return _text(held).fill_null(held.to_physical().cast(pl.String)) if held.dtype != pl.Time else _text(held)
 
 
 def _broken_of(batch: Batch, source: Source, file: str) -> pl.DataFrame:
     return pl.DataFrame(
-        [(source.name, file, b.row, None, b.column, b.reason, b.text) for b in batch.broken],
+        [(source.name, file, b.row, None, b.column, b.reason, b.lines, b.text) for b in batch.broken],
         schema=REJECT_SCHEMA,
         orient="row",
     )

@@ -86,6 +86,11 @@ def _landed_asset(
             AssetCheckSpec(
                 "rejects_within_limit", asset=name, description="No file has more rejected rows than is allowed."
             ),
+            AssetCheckSpec(
+                "records_end_where_they_should",
+                asset=name,
+                description="No reject spans several lines, as where a quote that is not closed swallowed records.",
+            ),
             AssetCheckSpec("columns_are_known", asset=name, description="No file has columns that the spec lacks."),
             AssetCheckSpec("names_are_expected", asset=name, description="Nothing else lies in the inbox folder."),
             *(
@@ -147,6 +152,15 @@ def _landing_checks(
             {"file": path, "rows": content.all_rows, "rejected": content.rejected_rows}
             for path, content in report.landed.items()
             if content.rejected_rows > settings.reject_ratio * content.all_rows
+        ],
+        _ERROR,
+    )
+    yield _check(
+        "records_end_where_they_should",
+        [
+            {"file": path, "row": row, "lines": lines}
+            for path, content in report.landed.items()
+            for row, lines in content.swallowed.items()
         ],
         _ERROR,
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -21,13 +21,15 @@ from analytics_assets.settings import PLAUSIBLE_YEARS
 
 PolarsType = DataType | DataTypeClass
 
+EpochUnit = Literal["s", "ms", "us", "ns"]
+
 UNDATED = date.min
 """Day under which a snapshot without a date is kept: it holds from the first partition on."""
 
 LINEAGE_COLUMNS: Mapping[str, PolarsType] = {
     "_extra": pl.String,  # columns that the spec does not know, as a JSON object
     "_source_file": pl.String,  # path below the source's inbox folder
-    "_source_row": pl.Int64,  # 1 for the first record that could be read as one
+    "_source_row": pl.Int64,  # 1 for the first record; of JSON Lines, for the first row
     "_landed_at": pl.Datetime("us"),  # UTC
 }
 """What landing adds to every row. `_day`, the partition's day, is the name of the folder that holds it."""
@@ -90,6 +92,9 @@ class Source:
         time: the column whose UTC day is the row's day. A row without it is rejected. A snapshot may do
             without: then the file's name holds its date (`companies-2025-09-10.csv`), or it holds from the start.
         timezone: the zone of times that carry none.
+        epoch: the columns of times that may be written as a number since 1970, and in which unit: `{"at": "ms"}`.
+            A number in any other column of times is no time.
+        plausible: the first and the last UTC day that a row's own time can be of; others are rejected.
         winner: among rows of one day with one key, the order that picks the one that stays (`"updated_at desc"`).
             Rows that tie are told apart by a hash of the row.
         whole: columns that identify what is delivered as a whole: within a day only the rows of its newest version
@@ -109,6 +114,8 @@ class Source:
     kind: Kind = Kind.FACTS
     time: str | None = None
     timezone: str = "UTC"
+    epoch: Mapping[str, EpochUnit] = field(default_factory=dict)
+    plausible: tuple[date, date] = (date.min, date.max)
     winner: tuple[str, ...] = ()
     whole: tuple[str, ...] = ()
     optional: frozenset[str] = frozenset()
@@ -123,12 +130,14 @@ class Source:
             raise ValueError(f"source name {self.name!r} must be lower_snake_case")
         if self.kind is Kind.FACTS and self.time is None:
             raise ValueError(f"source {self.name}: facts need the column that holds their time")
-        named = [*self.key, *(w.column for w in self.winners), *self.whole, *self.optional]
+        named = [*self.key, *(w.column for w in self.winners), *self.whole, *self.optional, *self.epoch]
         named += [self.time] if self.time else []
         if unknown := sorted(set(named) - set(self.columns)):
             raise ValueError(f"source {self.name}: {', '.join(unknown)} is not among its columns")
         if reserved := sorted(c for c in self.columns if c.startswith("_")):
             raise ValueError(f"source {self.name}: {', '.join(reserved)}: names that begin with _ are landing's own")
+        if unread := sorted(set(self.epoch.values()) - set(get_args(EpochUnit))):
+            raise ValueError(f"source {self.name}: an epoch counts in s, ms, us or ns, not in {', '.join(unread)}")
         if not self.key:
             raise ValueError(f"source {self.name}: a source needs a key")
         if self.whole and not self.winner:

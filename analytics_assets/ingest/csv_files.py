@@ -1,0 +1,258 @@
+"""CSV as Python's csv module reads it, in the time that Arrow takes.
+
+A file is cut into pieces at the ends of records, from its start, so that each piece begins outside of quotes. Arrow
+reads a piece; one that holds something odd, as a record with a field too few, is read by Python's csv module instead,
+which tells where each record stands. Both agree on what a quote is: it opens a field only as its first character, and
+amid an unquoted field it is text.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain, pairwise
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from pyarrow import csv as arrow_csv
+
+from analytics_assets.ingest.records import (
+    BYTES_PER_BATCH,
+    LONGEST_RECORD,
+    Batch,
+    BrokenRecord,
+    UnreadableFile,
+    numbered,
+    opened,
+    require_columns,
+)
+from analytics_assets.ingest.source import Source
+
+_BYTE_ORDER_MARK = "\ufeff".encode()
+_BYTES_OF_ODD_PIECE = 500_000  # what Python reads at once, since a broken record of one byte takes hundreds in memory
+_Fault = tuple[str | None, str]  # a column, and what is wrong
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+_LINE_OF_BYTES = re.compile(_LINE.pattern.encode())
+_NO_UTF8 = re.compile("[\ud800-\udfff]")
+
+csv.field_size_limit(LONGEST_RECORD)
+
+
+def read(path: Path, source: Source, piece_bytes: int | None = None) -> Iterator[Batch]:
+    """The records of a CSV file.
+
+    Args:
+        piece_bytes: about how much is read at once, `BYTES_PER_BATCH` if nothing else is said.
+
+    Raises:
+        UnreadableFile: it has no good header, or a record that is longer than can be.
+    """
+    with opened(path) as file:
+        pieces = cut(file, source.delimiter, piece_bytes or BYTES_PER_BATCH)
+        first, is_whole = next(pieces, (b"", True))
+        names, length, line_end = _header(first, source)
+        reader = _Reader(names, source.delimiter, line_end)
+        row = 1
+        for piece, ends in chain([(first[length:], is_whole)], pieces):
+            for batch in reader.batches(piece, ends, row):
+                yield batch
+                row += batch.frame.height + len(batch.broken)
+
+
+# ------------------------------------------------------------------------------------------------------- pieces
+
+
+def cut(file: IO[bytes], delimiter: str, piece_bytes: int) -> Iterator[tuple[bytes, bool]]:
+    """The bytes of a file in pieces that end where a record ends, without a byte order mark.
+
+    With each goes whether it does: the last one may end within a quote that is not closed.
+
+    Raises:
+        UnreadableFile: a record does not end within `LONGEST_RECORD` bytes.
+    """
+    rest, done = file.read(len(_BYTE_ORDER_MARK)).removeprefix(_BYTE_ORDER_MARK), 0
+    while block := file.read(piece_bytes):
+        piece = rest + block
+        end = _end_of_records(piece, delimiter)
+        if end:
+            yield piece[:end], True
+        rest = piece[end:]
+        done += end
+        if len(rest) > LONGEST_RECORD:
+            raise UnreadableFile(
+                f"the record that begins after {done:,} bytes has more than {LONGEST_RECORD:,}; is a quote not closed?"
+                f" It begins with {rest[:60].decode(errors='replace')!r}"
+            )
+    if rest:
+        yield rest, len(_quotes(rest, delimiter)) % 2 == 0
+
+
+def _end_of_records(piece: bytes, delimiter: str) -> int:
+    """Where the last whole record of a piece ends, which begins with one; 0 if none does."""
+    quotes = _quotes(piece, delimiter)
+    # A lone \r ends a record, too, and is looked for where no \n does. The last byte may be half of \r\n.
+    for line_end, within in ((b"\n", len(piece)), (b"\r", len(piece) - 1)):
+        at = piece.rfind(line_end, 0, within)
+        while at >= 0:
+            number = int(np.searchsorted(quotes, at))
+            if number % 2 == 0:
+                return at + 1
+            at = piece.rfind(line_end, 0, int(quotes[number - 1]))
+    return 0
+
+
+def _quotes(piece: bytes, delimiter: str) -> np.ndarray:
+    """The positions of the quotes that open and close fields, in turn; a doubled one closes its field and opens it."""
+    held = np.frombuffer(piece, dtype=np.uint8)
+    quotes = np.flatnonzero(held == ord('"'))
+    begins_field = np.zeros(256, dtype=bool)
+    begins_field[[ord(delimiter), ord("\n"), ord("\r")]] = True
+    begins_again = begins_field.copy()
+    begins_again[ord('"')] = True
+    opening = quotes[::2]
+    if begins_again[held[opening[opening > 0] - 1]].all():
+        return quotes  # none is text
+    found: list[int] = []
+    can_open = begins_field[held[quotes - 1]].tolist()  # of a quote at 0 it says nothing
+    for at, opens in zip(quotes.tolist(), can_open, strict=True):
+        is_open = len(found) % 2 == 1
+        if is_open or opens or at == 0 or (found and at == found[-1] + 1):
+            found.append(at)
+    return np.array(found, dtype=np.int64)
+
+
+def _header(piece: bytes, source: Source) -> tuple[list[str | None], int, bytes]:
+    """The columns' names, None for those without; how many bytes they take; and what ends their line."""
+    line, taken = b"", 0
+
+    def lines() -> Iterator[str]:
+        nonlocal line, taken
+        for found in _LINE_OF_BYTES.finditer(piece):
+            line, taken = found.group(), found.end()
+            yield line.decode()
+
+    try:
+        header = next((fields for fields in csv.reader(lines(), delimiter=source.delimiter) if fields), None)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UnreadableFile(f"its header cannot be read as UTF-8 CSV ({error})") from error
+    if header is None:
+        raise UnreadableFile("it is empty: not even a header")
+    names = [name.strip() for name in header]
+    require_columns(names, source)
+    return [name or None for name in names], taken, line[len(line.rstrip(b"\r\n")) :]
+
+
+# ------------------------------------------------------------------------------------------------------ records
+
+
+@dataclass
+class _Record:
+    fields: list[str]
+    lines: list[str]
+    fault: _Fault | None
+
+
+class _Reader:
+    """Reads the pieces of one file."""
+
+    def __init__(self, names: list[str | None], delimiter: str, line_end: bytes) -> None:
+        self._names, self._delimiter, self._line_end = names, delimiter, line_end.decode()
+        self._numbers = [str(number) for number in range(len(names))]  # names may be empty
+        self._parse = arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
+        self._convert = arrow_csv.ConvertOptions(
+            column_types=dict.fromkeys(self._numbers, pa.string()), strings_can_be_null=True, null_values=[""]
+        )
+
+    def batches(self, piece: bytes, is_whole: bool, row: int) -> Iterator[Batch]:
+        """The records of a piece, of which the first has a number."""
+        if (batch := self._by_arrow(piece, is_whole, row)) is not None:
+            yield batch
+            return
+        for part, ends in cut(io.BytesIO(piece), self._delimiter, _BYTES_OF_ODD_PIECE):
+            batch = self._by_arrow(part, ends, row) or self._by_python(part, ends, row)
+            yield batch
+            row += batch.frame.height + len(batch.broken)
+
+    def _by_arrow(self, piece: bytes, is_whole: bool, row: int) -> Batch | None:
+        """None if the piece holds anything that is no record."""
+        if not is_whole:
+            return None
+        # One byte more, since of a block that fills the piece Arrow cannot tell that it is the last.
+        options = arrow_csv.ReadOptions(column_names=self._numbers, use_threads=False, block_size=len(piece) + 1)
+        try:
+            table = arrow_csv.read_csv(pa.BufferReader(piece + b"\n"), options, self._parse, self._convert)
+        except pa.ArrowInvalid:
+            return None
+        return numbered(self._named(pl.DataFrame(pl.from_arrow(table))), row)
+
+    def _by_python(self, piece: bytes, is_whole: bool, row: int) -> Batch:
+        lines = _LINE.findall(piece.decode(errors="surrogateescape"))
+        records, done = [], 0
+        reader = csv.reader(lines, delimiter=self._delimiter)
+        for fields in reader:
+            held, done = lines[done : reader.line_num], reader.line_num
+            if fields:  # an empty line is no record
+                records.append(_Record(fields, held, self._fault_of(fields)))
+        if not is_whole:
+            records[-1].fault = (None, "open quote: it opens a quote that is closed nowhere in the rest of the file")
+        rows: list[list[str]] = []
+        numbers: list[int] = []
+        broken: list[BrokenRecord] = []
+        for record in self._joined(records):
+            number = row + len(rows) + len(broken)
+            if record.fault is None:
+                rows.append(record.fields[: len(self._names)])
+                numbers.append(number)
+            else:
+                text = "".join(record.lines).rstrip("\r\n").encode(errors="surrogateescape").decode(errors="replace")
+                broken.append(BrokenRecord(number, *record.fault, text, len(record.lines)))
+        columns = zip(*rows, strict=True) if rows else [()] * len(self._names)
+        frame = pl.DataFrame(
+            {
+                name: pl.Series([value or None for value in values], dtype=pl.String)
+                for name, values in zip(self._numbers, columns, strict=True)
+            }
+        )
+        return Batch(self._named(frame), pl.Series(numbers, dtype=pl.Int64), broken)
+
+    def _fault_of(self, fields: list[str]) -> _Fault | None:
+        """Fields without a name are none if they are empty, as behind a comma at the end of a line."""
+        expected = len(self._names)
+        if len(fields) < expected:
+            return self._names[len(fields)], f"missing columns: {len(fields)} of {expected} fields"
+        if any(fields[expected:]):
+            return None, f"too many columns: {len(fields)} fields for {expected} columns"
+        for name, value in zip(self._names, fields, strict=False):
+            if _NO_UTF8.search(value):
+                return name, "invalid encoding: not UTF-8"
+        return None
+
+    def _joined(self, records: list[_Record]) -> Iterator[_Record]:
+        """Where a carriage return cut a record into pieces of which none is one, the whole as one broken record."""
+        if self._line_end == "\r":
+            yield from records
+            return
+        cut_at: list[int] = [
+            number for number, record in enumerate(records, start=1) if not record.lines[-1].endswith("\r")
+        ]
+        for begin, end in pairwise([0, *cut_at, len(records)]):
+            line = records[begin:end]
+            if len(line) > 1 and all(record.fault for record in line):
+                text = "".join(chain.from_iterable(record.lines for record in line))
+                yield _Record([], [text], (None, "carriage return: one stands amid the record, outside of quotes"))
+            else:
+                yield from line
+
+    def _named(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Without the columns that have no name and no value."""
+        held = {}
+        for number, name in zip(self._numbers, self._names, strict=True):
+            if name is None and frame[number].null_count() < frame.height:
+                name = f"column {int(number) + 1}"
+            if name is not None:
+                held[name] = frame[number]
+        return pl.DataFrame(held)

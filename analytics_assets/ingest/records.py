@@ -1,0 +1,123 @@
+"""What every reader of files shares: batches of records, what is no record, and files that cannot be read.
+
+The readers stand in `formats`, `csv_files` and `json_lines`.
+"""
+
+import gzip
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, cast
+
+import polars as pl
+
+from analytics_assets.failures import is_transient
+from analytics_assets.ingest.source import Source
+
+ROWS_PER_BATCH = 100_000
+BYTES_PER_BATCH = 8_000_000
+LONGEST_RECORD = 16_000_000  # bytes; no sane file has longer ones, and one must fit into memory several times
+MOST_COLUMNS = 10_000
+
+
+class UnreadableFile(Exception):
+    """A file that cannot be read at all; the message says why, for the person who dropped it."""
+
+
+@dataclass(frozen=True)
+class BrokenRecord:
+    """A piece of a file that is not a record.
+
+    Attributes:
+        row: its number among the records of the file; of JSON Lines, the number of its line.
+        lines: how many lines of the file it spans. More than one hints at records that it swallowed.
+    """
+
+    row: int
+    column: str | None
+    reason: str
+    text: str
+    lines: int = 1
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Records of one file that follow each other.
+
+    Attributes:
+        frame: the records, one column a field of the file, text or the file's own types.
+        rows: the number of each record, counted from 1 over the records of the file.
+        broken: what stood among them and could not be read as a record.
+        extra: where a reader gathers the columns that the spec does not know: those of each row as a JSON object, all
+            of them as `shown`, and as `landed` only if one of them has a value.
+        unknown: the names in `extra`.
+    """
+
+    frame: pl.DataFrame
+    rows: pl.Series
+    broken: list[BrokenRecord] = field(default_factory=list)
+    extra: pl.DataFrame | None = None
+    unknown: frozenset[str] = frozenset()
+
+
+def numbered(frame: pl.DataFrame, first_row: int) -> Batch:
+    """A batch whose records are numbered without a gap."""
+    return Batch(frame, pl.int_range(first_row, first_row + frame.height, dtype=pl.Int64, eager=True))
+
+
+@contextmanager
+def blaming_the_file(what: str) -> Iterator[None]:
+    """Whatever fails within, for the sake of what a file holds, makes that file unreadable and stops nothing else.
+
+    What may pass by itself, as a full disk, is raised as it is, and so is that the file is gone.
+
+    Args:
+        what: the beginning of the sentence, `it cannot be read as CSV`.
+
+    Raises:
+        UnreadableFile: with the first line of what was said.
+    """
+    try:
+        yield
+    except (UnreadableFile, FileNotFoundError, MemoryError):
+        raise
+    except EOFError as error:
+        raise UnreadableFile("it ends in the middle: was it cut off on its way? Drop it again, whole") from error
+    except (Exception, pl.exceptions.PanicException) as error:  # a panic of Rust is no Exception
+        if isinstance(error, OSError) and is_transient(error):
+            raise
+        said = next(iter(str(error).splitlines()), "")
+        raise UnreadableFile(f"{what} ({said or type(error).__name__})") from error
+
+
+def opened(path: Path) -> IO[bytes]:
+    """The bytes of a file, unpacked: all members of a gzip, up to the checksum of the last, and zeros behind it.
+
+    Reading raises EOFError where the file was cut off, and zlib.error or OSError where it is damaged.
+    """
+    return cast(IO[bytes], gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
+
+
+def require_columns(names: list[str], source: Source) -> None:
+    """Sees that a header names each required column once.
+
+    Raises:
+        UnreadableFile: with the header and what was expected.
+    """
+    faults = []
+    if missing := [c for c in source.columns if c not in names and c not in source.optional]:
+        faults.append(f"lacks the column {', '.join(missing)}")
+    if doubled := sorted({name for name in names if name and names.count(name) > 1}) if not faults else []:
+        faults.append(f"names {_shown(doubled)} more than once")
+    if faults:
+        raise UnreadableFile(
+            f"it {' and '.join(faults)}; its header is: {_shown(names)}; expected is: {', '.join(source.columns)}"
+        )
+
+
+def _shown(names: list[str]) -> str:
+    """Names of a file as they can stand in a sentence: without what a terminal would obey, and not too long."""
+    plain = ["".join(c if c.isprintable() else "�" for c in name[:50]) for name in names[:50]]
+    more = [f"and {len(names) - 50} more"] if len(names) > 50 else []
+    return ", ".join([*plain, *more]) or "nothing"
