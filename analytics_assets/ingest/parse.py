@@ -223,8 +223,9 @@ def _time_of(held: pl.Series, timezone: str, epoch: EpochUnit | None) -> pl.Seri
         return _in_utc(_possible(held).cast(pl.Datetime("us")), timezone)
     if isinstance(dtype, pl.Datetime):
         if dtype.time_zone:  # of which the file holds UTC
-            return _possible(held.dt.convert_time_zone("UTC").dt.replace_time_zone(None).cast(pl.Datetime("us")))
-        return _in_utc(_possible(held.cast(pl.Datetime("us"))), timezone)
+            in_utc = _possible(held).dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+            return in_utc.cast(pl.Datetime("us"))
+        return _in_utc(_possible(held).cast(pl.Datetime("us")), timezone)
     if epoch is not None and (dtype.is_integer() or dtype.is_float() or dtype.is_decimal()):
         return _since_1970(held, epoch)
     return pl.Series(held.name, [None] * len(held), dtype=pl.Datetime("us"))
@@ -303,10 +304,12 @@ def _possible(times: pl.Series) -> pl.Series:
     if times.dtype == pl.Date:
         days = times.to_physical()
         return times.set(~days.is_between((date.min - _EPOCH.date()).days, (date.max - _EPOCH.date()).days), None)
-    a_second = {"ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}[times.dtype.time_unit]  # type: ignore[attr-defined]
-    # A day is left at both ends, so that no zone leads out of what can be.
-    first, last = (datetime.min - _EPOCH).days * 86_400, ((datetime.max - _EPOCH).days + 1) * 86_400
-    return times.set(~times.to_physical().is_between(first * a_second, last * a_second - 1), None)
+    unit = times.dtype.time_unit  # type: ignore[attr-defined]
+    if unit == "ns":
+        return times  # they reach from 1677 to 2262
+    a_day = 86_400 * {"ms": 1_000, "us": 1_000_000}[unit]
+    first, last = (datetime.min - _EPOCH).days * a_day, ((datetime.max - _EPOCH).days + 1) * a_day - 1
+    return times.set(~times.to_physical().is_between(first, last), None)
 
 
 def _in_utc(local: pl.Series, timezone: str) -> pl.Series:
@@ -412,7 +415,9 @@ def _texts_of(records: pl.DataFrame) -> pl.Series:
 
 
 def _shown(held: pl.Series) -> pl.Series:
-    """Times as text that JSON can hold, impossible ones as their number."""
+    """Times as text that JSON can hold, impossible ones as their number; NaN and infinities by their name."""
+    if held.dtype.is_float() and not held.is_finite().all():
+        return held.cast(pl.String)
     if not held.dtype.is_temporal():
         return held
     return _text(held).fill_null(held.to_physical().cast(pl.String)) if held.dtype != pl.Time else _text(held)
