@@ -127,6 +127,8 @@ def transient_cause(error: BaseException) -> BaseException | None:
 
 
 def _may_pass(error: BaseException) -> bool:
+    if (knows := getattr(error, "may_pass", None)) is not None:
+        return bool(knows)
     classes = {f"{one.__module__}.{one.__qualname__}" for one in type(error).__mro__}
     if "google.api_core.exceptions.GoogleAPICallError" in classes:
         first = next(iter(getattr(error, "errors", None) or ()), None)
@@ -172,6 +174,8 @@ def sentence(error: BaseException | str) -> str:
     """What happened, in one line, and what to do about it where that is known."""
     text = error if isinstance(error, str) else f"{error}" or type(error).__name__
     text = " ".join(text.split())
+    if hasattr(error, "may_pass"):  # it speaks of another system, of which no advice here knows anything
+        return text
     text = _SAID_TWICE.sub(r"\g<said> (\g<reason>)", _DUCKDB_ADVICE.sub("", text))
     advice = next((advice for pattern, advice in _ADVICE if pattern.search(text)), None)
     return f"{text.rstrip('.')}. {advice}" if advice and advice not in text else text

@@ -71,6 +71,13 @@ class Api(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True):
         description="So long one page is tried for, with all waits, those that the API asks for among them.",
     )
     timeout_seconds: float = Field(30.0, gt=0, description="So long the API may be silent within an answer.")
+    pull_minutes: float = Field(
+        240.0, gt=0, description="So long one pull lasts at most; the next one goes on from where it stopped."
+    )
+    page_mb: float = Field(100.0, gt=0, description="So many megabytes one page may have, unpacked.")
+    empty_pages: int = Field(
+        100, ge=1, description="So many pages without a record may follow each other and still name a next one."
+    )
     overlap_minutes: int = Field(
         60,
         ge=0,

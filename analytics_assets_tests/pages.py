@@ -1,4 +1,4 @@
-"""A server of prepared pages in a process of its own, which costs next to nothing, and pulls of it.
+"""APIs for tests: prepared pages from a process of its own, which cost next to nothing, and answers one by one.
 
 `python -m analytics_assets_tests.pages pull FOLDER PAGES` pulls in this process and prints the megabytes that it took
 at most.
@@ -6,18 +6,28 @@ at most.
 
 import json
 import resource
+import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from analytics_assets.campaigns.api import Record
 from analytics_assets.campaigns.sources import CAMPAIGNS
 from analytics_assets.ingest.extract import Extract, Pull, Pulled, Span
-from analytics_assets.ingest.rest import Cursor, Endpoint
+from analytics_assets.ingest.pagination import Cursor
+from analytics_assets.ingest.rest import Endpoint
 from analytics_assets.settings import Api
 from analytics_assets_tests.conftest import test_settings
 
@@ -68,6 +78,68 @@ class Pages:
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})  # type: ignore[operator]
         await send({"type": "http.response.body", "body": body.encode()})  # type: ignore[operator]
+
+
+@dataclass
+class Said:
+    """One answer of `Answers`."""
+
+    body: Any = None
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def response(self) -> Response:
+        sent = (
+            self.body if isinstance(self.body, bytes) else b"" if self.body is None else json.dumps(self.body).encode()
+        )
+        return Response(sent, self.status, {"Content-Type": "application/json", **self.headers})
+
+
+@dataclass
+class Answers:
+    """An API that gives one answer after another, whatever is asked, and the last one for ever; `served` serves it.
+
+    Attributes:
+        said: bodies, or answers; a function of the request makes one.
+        requests: what was asked, with its headers.
+    """
+
+    said: Sequence[Any]
+    requests: list[Request] = field(default_factory=list)
+
+    def app(self) -> Starlette:
+        async def page(request: Request) -> Response:
+            self.requests.append(request)
+            said = self.said[min(len(self.requests), len(self.said)) - 1]
+            said = said(request) if callable(said) else said
+            return (said if isinstance(said, Said) else Said(said)).response()
+
+        return Starlette(routes=[Route("/{path:path}", page)])
+
+    @property
+    def asked(self) -> list[dict[str, str]]:
+        """The parameters of each request."""
+        return [dict(request.query_params) for request in self.requests]
+
+
+@contextmanager
+def bytes_served(speak: Callable[[socket.socket], None]) -> Iterator[str]:
+    """Serves what no library would send: a function writes into the connection of each request, which was read."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer(connection: socket.socket) -> None:
+            with connection, suppress(OSError):
+                connection.recv(10_000)
+                speak(connection)
+
+        def accept() -> None:
+            with suppress(OSError):
+                while True:
+                    threading.Thread(target=answer, args=(server.accept()[0],), daemon=True).start()
+
+        threading.Thread(target=accept, daemon=True).start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        server.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager

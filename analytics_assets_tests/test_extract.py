@@ -16,10 +16,12 @@ from pathlib import Path
 import pytest
 
 from analytics_assets.campaigns.api import CampaignsApi, Record, parse_faults, served
+from analytics_assets.campaigns.extracts import CAMPAIGNS_EXTRACT
 from analytics_assets.campaigns.sources import CAMPAIGNS
 from analytics_assets.ingest.extract import Extract, Pull, Pulled, Span
 from analytics_assets.ingest.landing import Landing
-from analytics_assets.ingest.rest import Cursor, Endpoint, PageNumbers, Pagination, RestError, RestRefused
+from analytics_assets.ingest.pagination import Cursor, PageNumbers, Pagination
+from analytics_assets.ingest.rest import Endpoint, RestError, RestRefused, RestUnavailable
 from analytics_assets.settings import Api, Settings
 from analytics_assets_tests.conftest import test_settings
 from analytics_assets_tests.test_rest import ALL_PAGINATIONS, records
@@ -77,10 +79,34 @@ def test_where_nothing_has_changed_no_file_is_dropped(tmp_path: Path) -> None:
     assert (pulled.file, pulled.progress.pages, dropped(settings)) == (None, 1, [])
 
 
+def test_a_rate_limit_in_the_body_is_waited_for_by_the_pull_of_campaigns_and_nothing_new_is_no_file(
+    tmp_path: Path,
+) -> None:
+    settings = test_settings(tmp_path)
+    api = CampaignsApi(records(37), page_size=10, faults=parse_faults(["limit-200@2", "limit-403@3", "nothing@7"]))
+    with served(api) as url:
+        extract = replace(CAMPAIGNS_EXTRACT, endpoint=replace(CAMPAIGNS_EXTRACT.endpoint, parameters={}))
+        first = Pull(extract, api_at(url), settings).run(lambda: EVER)
+        assert (first.progress.records, len(dropped(settings)), len(api.requests)) == (37, 37, 6)
+        second = Pull(extract, api_at(url), settings).run(lambda: EVER)
+    assert (second.progress.records, second.progress.pages, second.file, len(api.requests)) == (0, 1, None, 7)
+
+
+def test_a_pull_that_met_its_limit_is_gone_on_with(tmp_path: Path) -> None:
+    api = CampaignsApi(records(95), faults={4: "slow"})
+    with served(api) as url:
+        with pytest.raises(RestUnavailable, match=r"did not end within 0.01 minutes; what was fetched is kept"):
+            pull(tmp_path, url, pull_minutes=0.01, timeout_seconds=30)
+        assert dropped(test_settings(tmp_path)) == []
+        settings, pulled = pull(tmp_path, url)
+    assert [line["record"] for line in dropped(settings)] == records(95)
+    assert pulled.progress.resumed == 1
+
+
 @pytest.mark.parametrize(
     ("fault", "doubled"),
     [("cut", 0), ("silent", 0), ("500", 0), ("502", 0), ("503", 0), ("429", 0), ("408", 0), ("garbage", 0),
-     ("empty", 0), ("again", 10), ("extra", 0), ("retyped", 0)],
+     ("encoded", 0), ("limit-403", 0), ("empty", 0), ("again", 10), ("extra", 0), ("retyped", 0)],
 )  # fmt: skip
 @ALL_PAGINATIONS
 def test_whatever_goes_wrong_no_record_is_lost(

@@ -4,23 +4,28 @@ import json
 import os
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from random import Random
 
 import pytest
 from dagster import DagsterInstance, RunRequest, SkipReason, build_schedule_context
+from starlette.requests import Request
 
 from analytics_assets.campaigns.api import CampaignsApi, Record, parse_faults, served
 from analytics_assets.campaigns.extracts import CAMPAIGNS_EXTRACT
 from analytics_assets.campaigns.simulator import versions
 from analytics_assets.campaigns.sources import CAMPAIGNS
 from analytics_assets.domain import Domain
+from analytics_assets.ingest.pagination import BodyLink
+from analytics_assets.ingest.rest import Endpoint
 from analytics_assets.ingest.watermark import newest_change
 from analytics_assets.operate.inventory import State, take_inventory
 from analytics_assets.partitions import Window
 from analytics_assets.simulate.files import write_rows
 from analytics_assets_tests.conftest import WITHOUT_REPORTS, YESTERDAY, Project, day
+from analytics_assets_tests.pages import Answers, Said
 
 DOMAIN: tuple[Domain, ...] = tuple(domain for domain in WITHOUT_REPORTS if domain.extracts)
 KEY = "a-key-that-nobody-may-see-8a61"
@@ -34,10 +39,12 @@ def known() -> list[Record]:
     return versions(Window.of_days(day(0), YESTERDAY), 6, Random(7))
 
 
-def project_at(folder: Path, url: str, key: str = KEY, **changes: object) -> Project:
+def project_at(
+    folder: Path, url: str, key: str = KEY, domains: tuple[Domain, ...] = DOMAIN, **changes: object
+) -> Project:
     """A project whose API is at an address; its pages hold 100 records, as those of the demo."""
     api = {"url": url, "key": key, "patience_seconds": 20, "timeout_seconds": 0.5, "requests": 1_000, "seconds": 1}
-    return Project(folder / "data", DOMAIN, {"api": {"campaigns": api | changes}})
+    return Project(folder / "data", domains, {"api": {"campaigns": api | changes}})
 
 
 def pulled(project: Project, *days: date) -> list[str]:
@@ -283,7 +290,7 @@ def test_a_version_that_says_two_things_holds_its_day_back(tmp_path: Path, known
 # ------------------------------------------------------------------------------------------------ what goes wrong
 
 EVERYTHING = ["503@1", "cut@3", "429@4", "silent@6", "again@8", "garbage@10", "empty@11", "500@12", "502@13"]
-EVERYTHING += ["408@14", "extra@15", "malformed@16", "slow@17"]
+EVERYTHING += ["408@14", "extra@15", "malformed@16", "slow@17", "encoded@18", "limit-403@20", "limit-200@22"]
 
 
 def test_after_everything_that_can_go_wrong_staging_holds_what_the_api_holds(tmp_path: Path) -> None:
@@ -404,6 +411,30 @@ def test_the_schedule_asks_for_the_days_pull_until_it_is_made(
 # ----------------------------------------------------------------------------------------------------------- secrets
 
 
+def _pull_of_one_that_repeats_the_key(folder: Path, home: DagsterInstance, spec: dict[str, str]) -> None:
+    """Pulls of an API that writes the key into its links, its headers and its errors, wherever the key is sent."""
+    endpoint = Endpoint("campaigns", BodyLink("paging.next"), **spec)  # type: ignore[arg-type]
+    extract = replace(CAMPAIGNS_EXTRACT, endpoint=endpoint)
+    domains = tuple(replace(domain, extracts=(extract,)) for domain in DOMAIN)
+
+    def linked(request: Request) -> object:
+        link = str(request.url.include_query_params(access_token=KEY, api_key=KEY, page=2))
+        headers = {"X-Debug": f"{KEY}", "Link": f'<{link}>; rel="next"', "Set-Cookie": f"key={KEY}"}
+        return Said({"data": [{"id": "1", "self": link, "key": KEY}], "paging": {"next": link}}, headers=headers)
+
+    def refused(request: Request) -> object:
+        sent = f"{request.url} {request.headers.get('authorization')}"
+        return Said({"error": {"message": f"no right: {sent}", KEY: KEY}, KEY: KEY}, 403, {"X-Debug": KEY})
+
+    last = {"data": [], "paging": {"next": None}}
+    for said in ([linked, last], [linked, refused], [{KEY: [KEY]}], [linked, {"data": [], "paging": KEY}]):
+        with served(Answers(said)) as url:  # type: ignore[arg-type]
+            project = project_at(folder, url, domains=domains, patience_seconds=1)
+            project.instance = home
+            failures = pulled(project)
+            assert len(failures) == (said[-1] is not last), failures
+
+
 def test_the_key_stands_in_nothing_that_a_run_wrote(
     tmp_path: Path,
     known: list[Record],
@@ -427,6 +458,8 @@ def test_the_key_stands_in_nothing_that_a_run_wrote(
         broken.instance = home
         (failure,) = pulled(broken)
         assert "characters that cannot stand in a header" in failure
+        for spec in ({"key_parameter": "access_token"}, {"key_header": "Authorization", "key_prefix": "Bearer "}):
+            _pull_of_one_that_repeats_the_key(tmp_path, home, spec)
     said = capfd.readouterr()
     assert "campaigns" in said.out + said.err + caplog.text
     assert KEY not in said.out + said.err + caplog.text

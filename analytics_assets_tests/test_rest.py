@@ -1,12 +1,23 @@
 """The client of JSON APIs, against a real server on loopback that does what real APIs do."""
 
+import codecs
+import gzip
+import itertools
+import json
 import random
+import re
 import socket
 import threading
+import time
+import tracemalloc
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from html import escape, unescape
+from typing import Any
+from urllib.parse import quote, unquote
 
 import msgspec
 import pytest
@@ -19,20 +30,18 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from analytics_assets.campaigns.api import CampaignsApi, Record, parse_faults, served
+from analytics_assets.ingest.pagination import Answer, BodyLink, Cursor, LinkHeader, PageNumbers, Pagination, Place
 from analytics_assets.ingest.rest import (
-    Answer,
     Budget,
-    Cursor,
     Endpoint,
-    LinkHeader,
-    PageNumbers,
-    Pagination,
-    Place,
+    RateLimit,
     RestClient,
+    RestError,
     RestRefused,
     RestUnavailable,
     retry_after,
 )
+from analytics_assets_tests.pages import Answers, Said, bytes_served
 
 PAGINATIONS: list[Pagination] = [PageNumbers(), Cursor(), LinkHeader()]
 MEASURES = {"impressions": 10, "clicks": 2, "conversions": 1, "revenue": "3.00"}
@@ -66,18 +75,19 @@ def client(
     pagination: Pagination,
     *,
     key: str = "demo",
-    patience_seconds: float = 600.0,
-    timeout_seconds: float = 30.0,
     sleep: Callable[[float], None] | None = None,
+    endpoint: Mapping[str, Any] = {},
+    **limits: float,
 ) -> RestClient:
+    """A client of the stand-in, with settings of its endpoint and limits beside the defaults."""
+    of_endpoint = {"parameters": {"page_size": "10"}} | dict(endpoint)
     return RestClient(
         url,
         SecretStr(key),
-        Endpoint("campaigns", pagination, parameters={"page_size": "10"}),
+        Endpoint("campaigns", pagination, **of_endpoint),
         Budget(10_000, 1),
-        patience_seconds=patience_seconds,
-        timeout_seconds=timeout_seconds,
         sleep=Sleeps() if sleep is None else sleep,
+        **limits,  # type: ignore[arg-type]
     )
 
 
@@ -88,7 +98,7 @@ def id_of(record: msgspec.Raw) -> str:
 def ids(api: CampaignsApi, pagination: Pagination, **parameters: str) -> list[str]:
     """What a client reads of an API."""
     with served(api) as url, client(url, pagination) as reader:
-        return [id_of(record) for page in reader.pages(**parameters) for record in page.records]
+        return [id_of(record) for page in reader.pages(parameters=parameters) for record in page.records]
 
 
 # --------------------------------------------------------------------------------------------------- pagination
@@ -128,7 +138,7 @@ def test_an_empty_page_that_names_the_next_one_is_no_end(pagination: Pagination)
 class OnePage:
     """Serves one body, whatever is asked."""
 
-    body: str = '[{"id": "1"}]'
+    body: str | bytes = '{"data": [{"id": "1"}], "next_cursor": null}'
     link: str = ""
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -143,21 +153,36 @@ class OnePage:
 
 def test_records_come_as_they_were_sent_each_as_one_line() -> None:
     sent = ['{"id": "1",\n\t"cost": 0.10000000000000000000001}', '{ "id" :"\\n é", "cost": 1e400 }', "null", "7"]
-    for body in (f"[{', '.join(sent)}]", f'{{"total": 4,\r\n"data": [{",".join(sent)}]}}'):
-        with served(OnePage(body)) as url, client(url, Cursor()) as reader:  # type: ignore[arg-type]
+    for where, body in (
+        ("", f"[{', '.join(sent)}]"),
+        ("data", f'{{"total": 4,\r\n"data": [{",".join(sent)}]}}'),
+        ("data.list", f'{{"data":{{"list" : [{",".join(sent)}\n] }} }}'),
+    ):
+        with (
+            served(OnePage(body)) as url,  # type: ignore[arg-type]
+            client(url, LinkHeader(), endpoint={"records": where}) as reader,
+        ):
             (page,) = reader.pages()
         assert [bytes(record).decode() for record in page.records] == [sent[0].replace("\n", " "), *sent[1:]]
 
 
 @pytest.mark.parametrize("odd", ['"\\ud800 is half a character"', "NaN", "-Infinity"])
 def test_what_only_some_call_json_costs_no_page(odd: str) -> None:
-    for body in (f'[{{"id": {odd}}}, {{"id": "2"}}]', f'{{"data": [{{"id": {odd}}}, {{"id": "2"}}]}}'):
-        with served(OnePage(body)) as url, client(url, Cursor()) as reader:  # type: ignore[arg-type]
+    records = f'[{{"id": {odd}}}, {{"id": "2"}}]'
+    for where, body in (
+        ("", records),
+        ("data", f'{{"data": {records}, "next_cursor": null}}'),
+        ("data.list", f'{{"data": {{"list": {records}}}, "next_cursor": null}}'),
+    ):
+        with (
+            served(OnePage(body)) as url,  # type: ignore[arg-type]
+            client(url, Cursor() if where else LinkHeader(), endpoint={"records": where}) as reader,
+        ):
             (page,) = reader.pages()
         assert [bytes(record).decode() for record in page.records] == [f'{{"id": {odd}}}', '{"id": "2"}']
 
 
-@pytest.mark.parametrize("body", ['{"data": null}', '{"data": {}}', '{"error": "no"}', '"data"', "7", "null"])
+@pytest.mark.parametrize("body", ['{"data": null}', '{"data": {}}', '{"d": "no"}', "[]", '"data"', "7", "null"])
 def test_an_answer_without_the_list_of_records_is_refused(body: str) -> None:
     with (
         served(OnePage(body)) as url,  # type: ignore[arg-type]
@@ -172,8 +197,11 @@ def test_an_answer_without_the_list_of_records_is_refused(body: str) -> None:
     [
         ("https://elsewhere.example/campaigns?page=2", RestRefused, "another server, elsewhere.example"),
         ("/campaigns?page_size=10", RestRefused, "lead in a circle"),
-        ("/campaigns?page=2&api_key=demo-key", RestRefused, "writes the key into the address"),
-        ("/campaigns?page=2&api_key=demo%2Dkey", RestRefused, "writes the key into the address"),
+        ("/campaigns?page=2&of=a-demo-key", RestRefused, "writes the key into the address"),
+        ("/campaigns/demo%2Dkey?page=2", RestRefused, "writes the key into the address"),
+        ("http://[::1", RestRefused, "leads to what is no address"),
+        ("https://xn--/", RestRefused, "leads to what is no address"),
+        ("javascript:alert(1)", RestRefused, "another server"),
     ],
 )
 def test_a_link_that_leads_astray_is_not_followed(link: str, error: type[Exception], said: str) -> None:
@@ -251,7 +279,7 @@ def test_a_circle_of_pages_is_refused() -> None:
     api = CampaignsApi(records(37))
     with served(api) as url, client(url, _InACircle()) as reader, pytest.raises(RestRefused, match="lead in a circle"):
         list(reader.pages())
-    assert len(api.requests) == 3
+    assert len(api.requests) == 4, "the page that is there again is asked for once more, and holds the same"
 
 
 class _InACircle(Cursor):
@@ -398,6 +426,329 @@ def test_a_budget_is_used_up_and_not_more() -> None:
             list(reader.pages())
     assert len(api.requests) == 100
     assert api.refused == 0
+
+
+# --------------------------------------------------------------------------------------- rate limits of other kinds
+
+OK = {"data": [{"id": "1"}], "next_cursor": None}
+
+
+def answered(*said: object, endpoint: Mapping[str, Any] = {}, **of_client: Any) -> tuple[list[str], Sleeps]:
+    """The ids of what is read of an API that gives some answers, and how long was waited between them."""
+    sleeps, api = Sleeps(), Answers(said)
+    with served(api) as url, client(url, Cursor(), sleep=sleeps, endpoint=endpoint, **of_client) as reader:  # type: ignore[arg-type]
+        return [id_of(record) for page in reader.pages() for record in page.records], sleeps
+
+
+def refused(*said: object, error: type[RestError] = RestRefused, **of_client: Any) -> str:
+    """What is said of an API that gives some answers."""
+    with pytest.raises(error) as raised:
+        answered(*said, **of_client)
+    return str(raised.value)
+
+
+LIMIT = {"message": "You have exceeded a secondary rate limit"}
+
+
+def test_a_403_that_asks_to_wait_is_waited_for() -> None:
+    soon = f"{datetime.now(UTC).timestamp() + 90:.0f}"
+    for headers, least in (
+        ({"Retry-After": "7"}, 7.0),
+        ({"Retry-After": "7", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": soon}, 7.0),
+        ({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": soon}, 80.0),
+        ({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "12"}, 12.0),
+        ({"X-RateLimit-Remaining": "0"}, 0.0),
+    ):
+        ids, sleeps = answered(Said(LIMIT, 403, headers), OK)
+        assert ids == ["1"]
+        assert len(sleeps) == 1 and least <= sleeps[0] <= least + 10
+
+
+def test_a_403_that_is_no_limit_is_refused_and_what_the_api_says_is_shown() -> None:
+    said = refused(Said({"error": {"code": 7, "message": "no right to read ads"}}, 403, {"X-RateLimit-Remaining": "4"}))
+    assert said.endswith(
+        "answered 403 Forbidden: the key is wrong, or may not read this; "
+        "it says error.code: 7, error.message: no right to read ads"
+    )
+    said = refused(Said(LIMIT, 403, {"Retry-After": "1"}), endpoint={"rate_limit": RateLimit(statuses=())})
+    assert "it says message: You have exceeded a secondary rate limit" in said
+
+
+@pytest.mark.parametrize("status", [200, 400, 403])
+def test_a_limit_that_the_body_tells_is_waited_for_where_the_spec_says_so(status: int) -> None:
+    body = {"ok": False, "error": {"type": "limit", "code": 17, "message": "too often"}}
+    spec = {"rate_limit": RateLimit(errors={"error.code": ("4", "17")})}
+    ids, sleeps = answered(Said(body, status, {"Retry-After": "3"}), OK, endpoint=spec)
+    assert (ids, sleeps) == (["1"], [3.0])
+    assert answered({"data": [], "next_cursor": None, **body}, OK, endpoint=spec)[0] == ["1"], "an empty list is no end"
+    said = refused(Said(body, status))
+    assert "it says error.type: limit, error.code: 17, error.message: too often" in said
+
+
+def test_an_error_with_status_200_is_no_page_whatever_stands_beside_it() -> None:
+    for body in ({**OK, "error": "internal"}, {**OK, "errors": [{"message": "half of it"}]}, {"error": "ratelimited"}):
+        assert "answered with an error" in refused(body)
+    assert answered({**OK, "error": None, "errors": []})[0] == ["1"]
+    assert answered({**OK, "errors": ["a warning"]}, endpoint={"errors": ()})[0] == ["1"]
+    code = {"errors": ("code",), "records": "data.list"}
+    body = {"code": 0, "data": {"list": [{"id": "1"}]}, "next_cursor": None}
+    assert answered(body, endpoint=code)[0] == ["1"]
+    assert "it says code: 40002, message: no such account" in refused(
+        {"code": 40002, "message": "no such account", "data": {}}, endpoint=code
+    )
+
+
+def test_what_the_api_says_is_escaped_and_cut_and_never_the_key() -> None:
+    key = "a-key-that-Nobody/may-see"
+    for shown in (key, key.upper(), quote(key, safe=""), escape(f"<{key}>"), f"Bearer {key}"):
+        for status in (200, 403):
+            body = {"error": {"message": f"\x1b[2J\n@channel {shown} is wrong {'x' * 999}", shown: shown}, shown: 1}
+            said = refused(Said(body, status), key=key)
+            assert key.lower() not in unquote(unescape(said)).lower()
+            assert "\x1b" not in said and "\n" not in said and len(said) < 1_000
+    cut = {"error": "y" * (200 - len(key) // 2) + key}
+    assert key[:8] not in refused(cut, key=key), "half of the key is none, either"
+    assert "it says error: [the key] is wrong" in refused({"error": "k is wrong"}, key="k")
+    assert "it says error: ratelimited, keep calm" in refused({"error": "ratelimited, keep calm"}, key="k")
+
+
+def test_a_limit_that_lasts_is_told_as_what_it_is() -> None:
+    said = refused(Said(LIMIT, 403, {"Retry-After": "3600"}), error=RestUnavailable, patience_seconds=60)
+    assert "answered 403 Forbidden; it says message: You have exceeded a secondary rate limit; given up after" in said
+
+
+# -------------------------------------------------------------------------------------------- encodings and charsets
+
+
+def test_what_is_not_encoded_as_it_says_is_asked_for_again() -> None:
+    whole = json.dumps(OK).encode()
+    packed = gzip.compress(whole)
+    for body, encoding in (
+        (whole, "gzip"), (whole, "deflate"), (packed[:-12], "gzip"), (packed[:20] + b"?" + packed[21:], "gzip"),
+        (whole, "br"), (gzip.compress(packed), "gzip, gzip"), (packed, "identity"),
+    ):  # fmt: skip
+        ids, sleeps = answered(Said(body, headers={"Content-Encoding": encoding}), OK)
+        assert (ids, len(sleeps)) == (["1"], 1)
+    for body, encoding in ((packed, "gzip"), (packed, "GZIP"), (zlib.compress(whole), "deflate"), (whole, "utf-8")):
+        assert answered(Said(body, headers={"Content-Encoding": encoding}))[1] == []
+    said = refused(Said(whole, headers={"Content-Encoding": "gzip"}), error=RestUnavailable, patience_seconds=0)
+    assert re.match(
+        r"http://127.0.0.1:\d+/campaigns answered with what is not encoded as it says; given up after", said
+    )
+    assert "401 Unauthorized" in refused(Said(whole, 401, {"Content-Encoding": "gzip"})), "the status says enough"
+
+
+def test_a_byte_order_mark_or_a_declared_charset_costs_nothing() -> None:
+    text = '{"data": [{"id": "é"}], "next_cursor": null}'
+    for body, charset in (
+        (codecs.BOM_UTF8 + text.encode(), "utf-8"), (text.encode("latin-1"), "iso-8859-1"), (text.encode(), "latin-1"),
+        (text.encode("utf-16"), "utf-16"), (text.encode(), "no-such-charset"),
+    ):  # fmt: skip
+        assert answered(Said(body, headers={"Content-Type": f"application/json; charset={charset}"}))[0] == ["é"]
+
+
+# -------------------------------------------------------------------------------------------------- a reading ends
+
+
+def bomb(megabytes: int) -> bytes:
+    """A page that unpacks to so many megabytes, a thousandth of it packed."""
+    packer = zlib.compressobj(wbits=31)
+    parts = [packer.compress(b'{"data": ["')]
+    parts += [packer.compress(b"x" * 1_000_000) for _ in range(megabytes)]
+    return b"".join([*parts, packer.compress(b'"], "next_cursor": null}'), packer.flush()])
+
+
+def test_an_answer_that_unpacks_to_too_much_is_refused_before_it_is_held() -> None:
+    packed = bomb(300)
+    assert len(packed) < 320_000
+    tracemalloc.start()
+    said = refused(Said(packed, headers={"Content-Encoding": "gzip"}), page_mb=20)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert "/campaigns answered with more than 20 MB, unpacked; ask for smaller pages, or allow for more" in said
+    assert most < 200_000_000
+    large = {"data": ["x" * 1_000_000], "next_cursor": None}
+    assert "more than 0.5 MB" in refused(large, page_mb=0.5)
+    assert len(answered({**OK, "note": "x" * 1_000_000})[0]) == 1
+    assert "answered 404 Not Found" in refused(Said(packed, 404, {"Content-Encoding": "gzip"}))
+
+
+def trickled(*parts: bytes) -> Callable[[socket.socket], None]:
+    """Sends all parts at once, and then the last one for ever, a tenth of a second after the other."""
+
+    def speak(connection: socket.socket) -> None:
+        connection.sendall(b"".join(parts))
+        while True:
+            connection.sendall(parts[-1])
+            time.sleep(0.1)
+
+    return speak
+
+
+TRICKLES = {
+    "the body": (b'HTTP/1.1 200 OK\r\nContent-Length: 999999\r\n\r\n{"data": [', b" "),
+    "chunks": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+    "a header": (b"HTTP/1.1 200 OK\r\nX-Long: ", b"x"),
+    "other answers before it": (b"", b"HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n"),
+    "the body of an error": (b"HTTP/1.1 404 Not Found\r\nContent-Length: 999999\r\n\r\n", b" "),
+}
+
+
+@pytest.mark.parametrize("parts", TRICKLES.values(), ids=TRICKLES)
+def test_a_server_that_trickles_meets_the_patience_that_is_had_for_a_page(parts: tuple[bytes, ...]) -> None:
+    with (
+        bytes_served(trickled(*parts)) as url,
+        client(url, Cursor(), patience_seconds=0.6, timeout_seconds=0.5) as reader,
+        pytest.raises(RestUnavailable, match=r"/campaigns began an answer, and had not ended it after 1 s") as raised,
+    ):
+        list(reader.pages())
+    assert raised.value.setting == "patience_seconds"
+
+
+def test_pages_without_end_meet_a_limit_of_the_whole_reading() -> None:
+    count = itertools.count()
+
+    def another(_: Request) -> object:
+        return {"data": [{"id": f"{next(count)}"}], "next_cursor": f"{next(count)}"}
+
+    with (
+        served(Answers([another])) as url,  # type: ignore[arg-type]
+        client(url, Cursor(), pull_minutes=0.5 / 60) as reader,
+        pytest.raises(
+            RestUnavailable, match=r"/campaigns did not end within 0.00833333 minutes; what was fetched"
+        ) as raised,
+    ):
+        list(reader.pages())
+    assert raised.value.setting == "pull_minutes"
+    with (
+        bytes_served(trickled(*TRICKLES["the body"])) as url,
+        client(url, Cursor(), pull_minutes=0.5 / 60) as reader,
+        pytest.raises(RestUnavailable, match="did not end within"),
+    ):
+        list(reader.pages())
+
+
+def test_empty_pages_without_end_are_refused_and_some_are_not() -> None:
+    count = itertools.count()
+
+    def empty(_: Request) -> object:
+        return {"data": [], "next_cursor": f"{next(count)}"}
+
+    some = [{"data": [], "next_cursor": f"a{number}"} for number in range(30)]
+    assert answered(*some, OK)[0] == ["1"]
+    with (
+        served(Answers([empty])) as url,  # type: ignore[arg-type]
+        client(url, Cursor(), empty_pages=30) as reader,
+        pytest.raises(RestRefused, match="gave 30 pages one after the other without a record") as raised,
+    ):
+        list(reader.pages())
+    assert (raised.value.setting, reader.tries) == ("empty_pages", 30)
+
+
+# ------------------------------------------------------------------------------------------------- where the key stands
+
+
+@pytest.mark.parametrize(
+    ("spec", "header", "parameter"),
+    [
+        ({}, ("api_key", "demo-key"), None),
+        ({"key_header": "Authorization", "key_prefix": "Bearer "}, ("authorization", "Bearer demo-key"), None),
+        ({"key_parameter": "access_token"}, None, ("access_token", "demo-key")),
+    ],
+)
+def test_the_key_is_sent_where_the_spec_says_on_every_page(
+    spec: dict[str, str],
+    header: tuple[str, str] | None,
+    parameter: tuple[str, str] | None,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """And a link that repeats it, as Meta's do, is kept without it."""
+
+    def linked(request: Request) -> object:
+        link = f"{request.base_url}campaigns?access_token=demo-key&after=b"
+        return {"data": [{"id": "1"}], "paging": {"next": link}}
+
+    api = Answers([linked, {"data": []}])
+    endpoint = {**spec, "headers": {"X-Version": "7"}}
+    with (
+        caplog.at_level("DEBUG"),
+        served(api) as url,  # type: ignore[arg-type]
+        client(url, BodyLink("paging.next", absent_ends=True), key="demo-key", endpoint=endpoint) as reader,
+    ):
+        first, second = list(reader.pages())
+        assert first.next == {"url": f"{url}/campaigns?after=b"}
+    assert second.next is None
+    for request in api.requests:
+        assert header is None or request.headers[header[0]] == header[1]
+        assert "demo-key" in request.headers.values() or header is None or header[1] != "demo-key"
+        assert request.headers["X-Version"] == "7"
+        assert request.query_params.get("access_token") == (parameter[1] if parameter else None)
+        assert parameter is None or "demo-key" not in str(request.headers)
+    assert "demo-key" not in caplog.text
+
+
+def test_a_link_on_the_own_server_brings_no_other_credentials() -> None:
+    def linked(request: Request) -> object:
+        return {"data": [{"id": "1"}], "next": f"http://user:secret@{request.headers['host']}/campaigns?page=2#part"}
+
+    api = Answers([linked, {"data": [], "next": None}])
+    with served(api) as url, client(url, BodyLink()) as reader:  # type: ignore[arg-type]
+        assert [page.next for page in reader.pages()] == [{"url": f"{url}/campaigns?page=2"}, None]
+    assert "authorization" not in api.requests[1].headers
+
+
+# ------------------------------------------------------------------------------------------------ a hostile server
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n5\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 40_000 + b"\r\n",
+        b"HTTP/1.1 20 OK\r\n\r\n",
+        b"HTTP/9.9 200 OK\r\n\r\n",
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"\0" * 1_000,
+        b"",
+    ],
+)
+def test_what_is_no_http_is_asked_for_again_and_told(sent: bytes) -> None:
+    with (
+        bytes_served(lambda connection: connection.sendall(sent)) as url,
+        client(url, Cursor(), patience_seconds=0, timeout_seconds=2) as reader,
+        pytest.raises(RestUnavailable, match="given up after 1 try"),
+    ):
+        list(reader.pages())
+
+
+@pytest.mark.parametrize(
+    "said", ["9" * 400, "-1", "nan", "Tue, 06 Jan 99999 12:00:30 GMT", "Tue, 99 Foo", "\u0663", "1e9"]
+)
+def test_a_wait_that_cannot_be_is_no_error_of_its_own(said: str) -> None:
+    headers = {"Retry-After": said.encode().decode("latin-1"), "X-RateLimit-Reset": said.encode().decode("latin-1")}
+    ids, sleeps = answered(Said({}, 429, headers), OK, patience_seconds=1e12) if len(said) < 100 else (["1"], [0])
+    assert (ids, len(sleeps)) == (["1"], 1)
+    if len(said) > 100:
+        assert "given up after 1 try" in refused(Said({}, 429, headers), error=RestUnavailable)
+
+
+def test_records_of_any_kind_and_depth_are_lines_or_a_sentence() -> None:
+    for record in ("[" * 400 + "]" * 400, '"' + "x" * 1_000_000 + '"', "9" * 5_000, '{"a": 1, "a": 2}', '"\\u0000"'):
+        body = f'{{"data": [{record}], "next_cursor": null}}'.encode()
+        with served(Answers([body])) as url, client(url, Cursor()) as reader:  # type: ignore[arg-type]
+            (page,) = reader.pages()
+        assert [bytes(one).decode() for one in page.records] == [record]
+    for deep in (
+        "[" * 100_000,
+        '{"data": [' + "[" * 100_000,
+        '{"x": ' + '{"y": ' * 100_000,
+        '{"error": ' + "[" * 9_999,
+    ):
+        with served(Answers([deep.encode()])) as url, pytest.raises(RestError):  # type: ignore[arg-type]
+            list(client(url, Cursor(), patience_seconds=0).pages())
 
 
 @pytest.fixture(autouse=True)

@@ -36,6 +36,10 @@ FAULTS: Mapping[str, str] = {
     "silent": "says nothing for longer than a client waits",
     "slow": "takes a second",
     "garbage": "answers with what is no JSON",
+    "encoded": "answers with what is not encoded as its header says",
+    "limit-403": "says that it was asked too often by 403 and Retry-After",
+    "limit-200": "says that it was asked too often by an error in the body, and the status 200",
+    "nothing": "answers with 204, and no body, as if nothing had changed",
     "empty": "answers with a page without records, and names the next one",
     "again": "sends the page before once more, and goes on from there",
     "malformed": "puts records between the others that are none",
@@ -111,6 +115,12 @@ class CampaignsApi:
             await asyncio.sleep(1.0 if fault == "slow" else self.silence_seconds)
         if fault == "garbage":
             return Response("<html>Bad gateway</html>", media_type="text/html")
+        if fault == "limit-403":
+            return JSONResponse({"error": "secondary limit"}, 403, headers=self._come_again(0.0, "429"))
+        if fault == "limit-200":
+            return JSONResponse({"ok": False, "error": "ratelimited"})
+        if fault == "nothing":
+            return Response(status_code=204)
         try:
             body, headers = self._page(request, fault)
         except ValueError:
@@ -118,6 +128,8 @@ class CampaignsApi:
         if fault == "cut":
             text = json.dumps(body).encode()
             return Response(text[: len(text) // 2], headers={"Content-Length": str(len(text))})
+        if fault == "encoded":
+            headers |= {"Content-Encoding": "gzip"}
         self._commit(fault)
         return JSONResponse(body, headers=headers)
 
@@ -172,7 +184,7 @@ class CampaignsApi:
         data: list[Any] = [] if fault == "empty" else [_spoiled(r, fault) for r in found[start : start + size]]
         if fault == "malformed":
             data[1:1] = [None, "a text", {"id": "campaign-x", "metrics": "none"}, {"id": None, "metrics": [7]}]
-        body: dict[str, Any] = {"data": data, "total": len(found)}
+        body: dict[str, Any] = {"data": data, "total": len(found), "next_cursor": None}
         headers = {}
         following = start if fault == "empty" else start + size
         if following < len(found):

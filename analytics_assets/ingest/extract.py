@@ -23,8 +23,9 @@ from analytics_assets.files import replacing
 from analytics_assets.ingest.formats import read_batches
 from analytics_assets.ingest.known import KnownRecords
 from analytics_assets.ingest.ledger import Ledger
+from analytics_assets.ingest.pagination import Place
 from analytics_assets.ingest.parse import parse_batch
-from analytics_assets.ingest.rest import Budget, Endpoint, Page, Place, RestClient, RestRefused
+from analytics_assets.ingest.rest import Budget, Endpoint, Page, RestClient, RestRefused
 from analytics_assets.ingest.source import Source
 from analytics_assets.plain_text import logger_of
 from analytics_assets.settings import Api, Settings
@@ -54,10 +55,12 @@ class Extract:
     Attributes:
         source: whose files the pulls are; the asset is `<source>_extract`.
         endpoint: what is asked for.
-        since: the parameter that asks for records that changed at that time or later.
+        since: the parameter that asks for records that changed at that time or later; empty where the API knows none,
+            and gives everything with each pull.
         changed: the source's column that says when a record was last changed.
         pulled: the source's column that says when the pull began that brought it.
         page: the source's column for the number of its page in that pull: of versions of one time, the last is newest.
+        since_is_unix: whether that time is asked for in seconds since 1970, and not as 2026-01-05T00:00:00Z.
     """
 
     source: Source
@@ -66,6 +69,14 @@ class Extract:
     changed: str
     pulled: str = "pulled_at"
     page: str = "page"
+    since_is_unix: bool = False
+
+    def asks_since(self, since: str) -> dict[str, str]:
+        """The parameter for a time, which is kept as 2026-01-05T00:00:00Z."""
+        if not self.since:
+            return {}
+        spelled = str(int(datetime.fromisoformat(since).timestamp())) if self.since_is_unix else since
+        return {self.since: spelled}
 
     @property
     def asset(self) -> str:
@@ -254,12 +265,15 @@ class Pull:
             budget,
             patience_seconds=api.patience_seconds,
             timeout_seconds=api.timeout_seconds,
+            pull_minutes=api.pull_minutes,
+            page_mb=api.page_mb,
+            empty_pages=api.empty_pages,
         )
         with client, self._known() as known:
             if progress.place is not None:
                 self._fetched.touch()
                 with self._fetched.open("ab") as file:
-                    for page in client.pages(progress.place, **{self._extract.since: progress.since}):
+                    for page in client.pages(progress.place, self._extract.asks_since(progress.since)):
                         progress = self._add(progress, page, known.new(page.records), file)
                         self._say(progress, client.tries, budget.left)
             late = self._committed_late(progress)

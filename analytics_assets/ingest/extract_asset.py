@@ -99,8 +99,9 @@ def build_extract_asset(extract: Extract, settings: Settings, group: str, owner:
         except Exception as error:
             fail(settings, [name], window, error)
             if isinstance(error, RestError):  # it was asked as often as that can help; the schedule asks again
-                where = f"address and key are {variable(extract.source.name)}URL and {variable(extract.source.name)}KEY"
-                raise for_dagster(f"{sentence(error)}; {where}", transient=False) from error
+                raise for_dagster(
+                    f"{sentence(error)}; {_where(extract.source.name, error)}", transient=False
+                ) from error
             raise dagster_error(context, settings, error) from error
         Attempts(settings.lake_dir).wake([name])  # what pulls before it did not bring, it did
         yield Output(None, metadata=_metadata(pulled))
@@ -129,6 +130,13 @@ def _window(context: OpExecutionContext) -> Window:
 def variable(source: str) -> str:
     """How the variables of a source's API begin."""
     return f"ANALYTICS_API__{source.upper()}__"
+
+
+def _where(source: str, error: RestError) -> str:
+    """Where is set what an error is about."""
+    if error.setting:
+        return f"the limit is {variable(source)}{error.setting.upper()}"
+    return f"address and key are {variable(source)}URL and {variable(source)}KEY"
 
 
 def no_address(source: str) -> str:
