@@ -13,6 +13,8 @@ from typing import Protocol
 import httpx
 import msgspec
 
+from analytics_assets.plain_text import plain, shortened
+
 Place = Mapping[str, str]
 """Where a page is: the parameters that its request adds, or `{"url": …}`. It can be kept, and gone on from."""
 
@@ -74,8 +76,7 @@ _ZERO = re.compile(rb"-?0(\.0*)?([eE][+-]?\d+)?")
 
 def shown(text: str, longest: int = 200) -> str:
     """A text of the API's in one line that a terminal can do nothing with, cut."""
-    plain = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    return plain if len(plain) <= longest else f"{plain[:longest]}…"
+    return shortened(plain(text), longest)
 
 
 @dataclass(frozen=True)
