@@ -426,8 +426,8 @@ def _pull_of_one_that_repeats_the_key(folder: Path, home: DagsterInstance, spec:
         sent = f"{request.url} {request.headers.get('authorization')}"
         return Said({"error": {"message": f"no right: {sent}", KEY: KEY}, KEY: KEY}, 403, {"X-Debug": KEY})
 
-    last = {"data": [], "paging": {"next": None}}
-    for said in ([linked, last], [linked, refused], [{KEY: [KEY]}], [linked, {"data": [], "paging": KEY}]):
+    last, astray = {"data": [], "paging": {"next": None}}, {"data": [], "paging": {"next": f"/{KEY}/2"}}
+    for said in ([linked, last], [linked, refused], [{KEY: [KEY]}], [linked, astray]):
         with served(Answers(said)) as url:  # type: ignore[arg-type]
             project = project_at(folder, url, domains=domains, patience_seconds=1)
             project.instance = home
