@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import date
 
 from dagster import AssetExecutionContext, AssetSpec, OpExecutionContext
 
@@ -13,6 +14,7 @@ from analytics_assets.plain_text import logger_of
 from analytics_assets.settings import Settings
 from analytics_assets.versions import (
     Build,
+    Inputs,
     Offsets,
     builds_of,
     days_without_partition,
@@ -41,19 +43,28 @@ def made_days(context: AssetExecutionContext, spec: AssetSpec, settings: Setting
     try:
         builds.forget_what_is_gone()
         # Before the work: what changes upstream meanwhile must show as a difference after it.
+        read = Inputs([(name, upstream_of(spec))], window, settings)
         inputs = input_versions(upstream_of(spec), window, recorded_builds(settings))
         plan = {day: Build(inputs[day], spec.code_version or "") for day in window.days()}
         attempts.begin(name, plan, context.run_id)
         builds.forget(name, [*plan, *days_without_partition(name, settings)])
         yield window
+        rewritten = read.rewritten()[name]
     except INTERRUPTS:
         fail(settings, [name], window, INTERRUPTED)
         raise
     except Exception as error:
         fail(settings, [name], window, error)
         raise dagster_error(context, settings, error) from error
-    builds.record(name, plan)
+    if rewritten:
+        context.log.info(f"{name}: to be made again, since what it reads was written meanwhile: {shown(rewritten)}")
+    builds.record(name, {day: build for day, build in plan.items() if day not in rewritten})
     attempts.end(name, plan)
+
+
+def shown(days: Iterable[date]) -> str:
+    """Some days, as a text."""
+    return ", ".join(map(str, sorted(days)))
 
 
 def fail(settings: Settings, names: Iterable[str], window: Window, error: Exception | str) -> None:

@@ -124,7 +124,7 @@ class Builds:
 
     def record(self, asset: str, built: Mapping[date, Build]) -> None:
         """Records days after they were written; a kill in between only means that they are built once more."""
-        now = datetime.now(UTC).isoformat(timespec="seconds")
+        now = datetime.now(UTC).isoformat(timespec="microseconds")
         with open_sqlite(self._file, _SCHEMA) as connection:
             connection.execute("begin immediate")
             connection.executemany(
@@ -154,6 +154,17 @@ class Builds:
                 (asset, window.start.isoformat(), window.end.isoformat()),
             ).fetchall()
         return {date.fromisoformat(day): Build(inputs, code) for day, inputs, code in rows}
+
+    def written(self, asset: str, window: Window) -> dict[date, str]:
+        """When the recorded days of a window were written: another text after each write, also of the same rows."""
+        if self._nothing_is_built():
+            return {}
+        with open_sqlite(self._file, _SCHEMA) as connection:
+            rows = connection.execute(
+                "select day, built_at from builds where asset = ? and day >= ? and day < ?",
+                (asset, window.start.isoformat(), window.end.isoformat()),
+            ).fetchall()
+        return {date.fromisoformat(day): built_at for day, built_at in rows}
 
 
 def builds_of(asset: str, settings: Settings) -> Builds:
@@ -270,3 +281,53 @@ def input_versions(upstream: Mapping[str, Offsets], window: Window, read: ReadBu
         )
         for day in window.days()
     }
+
+
+class Inputs:
+    """The upstream days that a run reads, as they were when it began: were they written while it worked?
+
+    What is recorded of a day is what was there before. Rows that changed meanwhile and changed back would look the same
+    at the end, and the day would pass for one that was made from them for ever.
+    """
+
+    def __init__(self, assets: Iterable[tuple[str, Mapping[str, Offsets]]], window: Window, settings: Settings) -> None:
+        """To be made before anything is read.
+
+        Args:
+            assets: what the run makes, each with what it reads and every one after those that it reads.
+        """
+        self._assets, self._window, self._settings = dict(assets), window, settings
+        self._before = self._written()
+
+    def _written(self) -> dict[tuple[str, date], str]:
+        """By asset and day, of what the run reads and does not make. A day that is being written has no record."""
+        if self._window == WHOLE:  # made from no rows
+            return {}
+        spans: dict[str, list[Window]] = {}
+        for upstream in self._assets.values():
+            for name, offsets in upstream.items():
+                if name not in self._assets:
+                    spans.setdefault(name, []).append(offsets.upstream_of(self._window))
+        return {
+            (name, day): written_at
+            for name, windows in spans.items()
+            for day, written_at in builds_of(name, self._settings)
+            .written(name, Window(min(w.start for w in windows), max(w.end for w in windows)))
+            .items()
+        }
+
+    def rewritten(self) -> dict[str, set[date]]:
+        """By asset, the days of the run of which an upstream day was written since, however far up."""
+        after, found = self._written(), {name: set[date]() for name in self._assets}
+        changed = {where for where in self._before.keys() | after.keys() if self._before.get(where) != after.get(where)}
+        if not changed:
+            return found
+        for asset, upstream in self._assets.items():
+            for day in self._window.days():
+                if any(
+                    (name, above) in changed or above in found.get(name, ())
+                    for name, offsets in upstream.items()
+                    for above in offsets.upstream_of(Window.of_days(day, day)).days()
+                ):
+                    found[asset].add(day)
+        return found

@@ -272,19 +272,25 @@ def test_another_api_is_pulled_whole(tmp_path: Path, known: list[Record]) -> Non
 
 
 def test_a_version_that_says_two_things_holds_its_day_back(tmp_path: Path, known: list[Record]) -> None:
-    """The API begins to tell devices apart, which the source does not know."""
-    record = next(one for one in known if one["metrics"][0]["date"] == str(day(1)))
-    lines = [
-        {**line, "device": name, "cost": cost} for line in record["metrics"] for name, cost in (("a", "1"), ("b", "9"))
-    ]
-    with served(CampaignsApi([*known, {**record, "id": "by-device", "metrics": lines}], key=KEY)) as url:
+    """The API begins to tell devices apart, which the source does not know; on one day they cost the same."""
+    by_device = []
+    for at, costs in ((day(1), ("1", "9")), (day(2), ("5", "5"))):
+        record = next(one for one in known if one["metrics"][0]["date"] == str(at))
+        lines = [
+            {**line, "device": name, "cost": cost}
+            for line in record["metrics"]
+            for name, cost in zip("ab", costs, strict=True)
+        ]
+        by_device.append({**record, "id": "by-device", "metrics": lines})
+    with served(CampaignsApi([*known, *by_device], key=KEY)) as url:
         project = project_at(tmp_path, url)
         runner = project.runner()
         runner.pull({EXTRACT})
         runner.land({"landed_campaigns"})
         runner.settle(set(project.assets) | {"lookup_regions", "lookup_currency_rates"})
-    assert any("versions_say_one_thing" in failure and str(day(1)) in failure for failure in runner.outcome.failures)
-    assert set(project.frame("daily_campaign_summary")["date"]) == set(project.window.days()) - {day(1)}
+    said = [failure for failure in runner.outcome.failures if "versions_say_one_thing" in failure]
+    assert all(any(str(at) in failure for failure in said) for at in (day(1), day(2))), runner.outcome.failures
+    assert set(project.frame("daily_campaign_summary")["date"]) == set(project.window.days()) - {day(1), day(2)}
 
 
 # ------------------------------------------------------------------------------------------------ what goes wrong

@@ -1,19 +1,26 @@
 """What every dbt model relies on: the window, the checks that look only at it, the mapping from its `meta`."""
 
+from pathlib import Path
+from typing import Any
+
 import duckdb
 import polars as pl
 import pytest
 
 from analytics_assets.automation import Automation
+from analytics_assets.campaigns.sources import CAMPAIGNS
 from analytics_assets.consent.sources import CONSENT_EVENTS
+from analytics_assets.ingest.source import PolarsType, Source
 from analytics_assets.partitions import Window
+from analytics_assets.runs import PlannedRun
 from analytics_assets.simulate.defects import Row
 from analytics_assets.simulate.files import write_rows
-from analytics_assets.versions import Build, Offsets, digest, offsets_of
-from analytics_assets.warehouse.dbt import run_dbt, window_vars
+from analytics_assets.versions import Build, Offsets, builds_of, digest, offsets_of
+from analytics_assets.warehouse import models
+from analytics_assets.warehouse.dbt import DbtRun, run_dbt, window_vars
 from analytics_assets.warehouse.models import planned_builds
 from analytics_assets.warehouse.translator import ModelTranslator
-from analytics_assets_tests.conftest import Project, day
+from analytics_assets_tests.conftest import WITHOUT_REPORTS, Project, day
 from analytics_assets_tests.test_automation import HEADER, event
 
 
@@ -131,6 +138,95 @@ def test_no_row_is_lost_however_odd_it_is(project: Project) -> None:
     by_country = project.frame("mart_consent_answers_daily")
     assert project.frame("int_consent_answers").height == 13
     assert consent["answers"].sum() == by_country["answers"].sum() == 13
+
+
+PLAIN = (
+    (
+        CONSENT_EVENTS,
+        {
+            "TYPE": "pageview",
+            "EVENT_TIME": f"{day(1)} 12:00:00",
+            "RATE": "0.000001",
+            "APIKEY": "shop",
+            "CONSENT": "empty",
+            "COUNT": "1000000000",
+        },
+    ),
+    (
+        CAMPAIGNS,
+        {
+            "date": str(day(1)),
+            "country": "DE",
+            "currency": "GBP",
+            "platform": "search",
+            "last_updated_at": f"{day(1)} 12:00:00",
+            **dict.fromkeys(("impressions", "clicks", "conversions"), "1000000000000"),
+            **dict.fromkeys(("cost", "revenue"), "999999999999.999999"),
+        },
+    ),
+)
+"""Rows of the sources that hold numbers, each as large as it may be."""
+
+
+def hostile(dtype: PolarsType) -> tuple[str, ...]:
+    """Numbers that a type can hold and no sum can."""
+    if dtype.is_float():
+        return ("1e308", "-1e308", "1e-300", "4e-7", "0.000001")
+    return ("999999999999.999999",) if dtype.is_decimal() else (str(2**63 - 1), str(10**18))
+
+
+def test_the_largest_number_of_any_column_fails_no_day(tmp_path: Path) -> None:
+    """It is rejected, or its sums can hold it."""
+    domains = [domain for domain in WITHOUT_REPORTS if any(map(has_numbers, domain.sources))]
+    project = Project(tmp_path / "data", domains)
+    assert [source.name for source in project.sources if has_numbers(source)] == [source.name for source, _ in PLAIN]
+    for source, plain in PLAIN:
+        odd = [
+            {name: value} for name, dtype in source.columns.items() if dtype.is_numeric() for value in hostile(dtype)
+        ]
+        rows: list[Row] = [{**plain, **what, source.key[0]: str(number)} for number, what in enumerate([{}, *odd])]
+        name = source.patterns[0].replace("*", "odd").replace(".jsonl", ".csv")
+        write_rows(project.settings.inbox_dir / source.name / name, rows, source.columns)
+    project.settle()
+    assert project.frame("mart_consent_daily").filter(pl.col("the_day") == day(1)).height == 1
+    assert project.frame("daily_campaign_summary").filter(pl.col("the_day") == day(1)).height == 1
+    assert project.frame("raw_consent_events")["COUNT"].max() == 10**9
+    assert project.frame("raw_campaigns")["clicks"].max() == 10**12
+
+
+def has_numbers(source: Source) -> bool:
+    return any(dtype.is_numeric() for dtype in source.columns.values())
+
+
+def test_a_day_that_was_rewritten_and_put_back_while_a_run_read_it_is_made_again(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rows that the run read are those of neither before nor after it."""
+
+    def tell(of: Project, count: int) -> None:
+        of.drop("consent_events", "events-1.csv", HEADER + event("a", day(1), count=count) + event("b", day(2)))
+        of.land()
+        assert of.runner().make([PlannedRun(("raw_consent_events",), of.window)])
+
+    tell(project, 1)
+    other, runs = Project(project.folder, project.domains), []
+
+    def while_others_write(*arguments: Any) -> DbtRun:
+        runs.append(arguments)
+        if len(runs) > 1:
+            return run_dbt(*arguments)
+        tell(other, 5)
+        run = run_dbt(*arguments)
+        tell(other, 1)
+        return run
+
+    monkeypatch.setattr(models, "run_dbt", while_others_write)
+    made = ("src_consent_events", "stg_consent_events")
+    assert project.runner().make([PlannedRun(made, project.window)])
+    assert set(project.frame("stg_consent_events")["sampled_count"]) == {1, 5}, "it read what was there for a while"
+    assert builds_of(made[1], project.settings).read(made[1], project.window) == {}
+    project.settle()
+    assert set(project.frame("stg_consent_events")["sampled_count"]) == {1}
 
 
 def test_a_developers_schema_has_days_of_its_own(project: Project) -> None:

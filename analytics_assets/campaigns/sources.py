@@ -5,13 +5,14 @@ from typing import Any
 
 import polars as pl
 
-from analytics_assets.ingest.source import Source
+from analytics_assets.ingest.source import Source, at_most
 
 Record = dict[str, Any]
 
 _OF_RECORD = frozenset({"id", "name", "platform", "budget", "targeting", "metrics", "last_updated_at"})
 _OF_BUDGET = frozenset({"amount", "currency", "period"})
 _MEASURES = ("impressions", "clicks", "conversions", "cost", "revenue")
+_COUNTS = _MEASURES[:3]
 _OF_METRICS = frozenset({"date", "country", "platform", "currency", *_MEASURES})
 
 
@@ -124,6 +125,7 @@ CAMPAIGNS = Source(
     rules={
         "last_updated_at must not be empty": pl.col("last_updated_at").is_not_null(),
         **{f"{name} must not be empty or negative": (pl.col(name) >= 0).fill_null(False) for name in _MEASURES},
+        **{rule: holds for name in _COUNTS for rule, holds in at_most(name, 10**12).items()},
     },
     explode=flattened,
 )

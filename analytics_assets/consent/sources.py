@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from analytics_assets.ingest.source import Kind, Source
+from analytics_assets.ingest.source import Kind, Source, at_most
 
 CONSENT_EVENTS = Source(
     name="consent_events",
@@ -33,7 +33,10 @@ CONSENT_EVENTS = Source(
     timezone="UTC",
     key=("EVENT_ID",),
     winner=("WINDOW_START desc",),
-    rules={"COUNT is empty or negative": pl.col("COUNT").is_not_null() & (pl.col("COUNT") >= 0)},
+    rules={
+        "COUNT is empty or negative": pl.col("COUNT").is_not_null() & (pl.col("COUNT") >= 0),
+        **at_most("COUNT", 10**9),  # of an hour; times 1e12 for the smallest RATE, a variance still fits its type
+    },
 )
 
 COMPANIES = Source(

@@ -212,6 +212,14 @@ def _days_in(pattern: re.Pattern[str], text: str) -> list[date]:
     return [day for day in days if day.year in PLAUSIBLE_YEARS]
 
 
+def at_most(column: str, most: int) -> dict[str, pl.Expr]:
+    """A rule of a spec: what no column of counts can hold, such as the largest number of its type, rejects its row.
+
+    One such number would overflow the sums of its day.
+    """
+    return {f"{column} is above {most:,}, which cannot be": (pl.col(column) <= most).fill_null(True)}
+
+
 def file_format(path: str) -> str:
     """`csv`, `parquet` or `json lines`, by the file's ending.
 

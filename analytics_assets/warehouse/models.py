@@ -35,9 +35,10 @@ from analytics_assets.failures import INTERRUPTED, INTERRUPTS, blames_no_row, fo
 from analytics_assets.ingest.source import Source
 from analytics_assets.partitions import WHOLE, Window, contiguous
 from analytics_assets.settings import Settings
-from analytics_assets.steps import dagster_error, fail, upstream_of
+from analytics_assets.steps import dagster_error, fail, shown, upstream_of
 from analytics_assets.versions import (
     Build,
+    Inputs,
     Offsets,
     ReadBuilds,
     builds_of,
@@ -197,6 +198,7 @@ def _build(
         builds.forget_what_is_gone()
         _see_that_lookups_are_loaded(specs.values(), nodes, translator, settings)
         # Before the run: what changes upstream while it works must show as a difference after it.
+        read = Inputs(upstream.items(), window, settings)
         plan = planned_builds(
             [(name, upstream[name], spec.code_version or "") for name, spec in specs.items()],
             window,
@@ -210,7 +212,10 @@ def _build(
         for name, part, verdict in make_by_halves(list(specs), upstream, window, make):
             # At once: a kill, or an error of a later part, costs none of the days that were made.
             good = [day for day in part.days() if day not in verdict.failed]
-            builds.record(name, {day: plan[name][day] for day in good})
+            rewritten = read.rewritten()[name]
+            builds.record(name, {day: plan[name][day] for day in good if day not in rewritten})
+            if again := rewritten & set(good):
+                context.log.info(f"{name}: made again, since what it reads was written meanwhile: {shown(again)}")
             attempts.end(name, good)
             for day, reason in verdict.failed.items():
                 attempts.fail(name, [day], sentence(reason), permanent=not is_transient(reason))

@@ -157,7 +157,8 @@
     {%- endif -%}
 {% endtest %}
 
-{#- Rows that are the same in some columns (`by`) are the same in others (`columns`), too; those that are not, by day. -#}
+{#- Rows that are the same in some columns (`by`) are the same in others (`columns`), too; those that are not, by day.
+    by: the first of them is never null; only rows that share it with another are compared, which are few. -#}
 {% test rows_agree(model, by, columns) %}
     {%- if not execute -%}
         select 1 as placeholder
@@ -168,6 +169,10 @@
             {{ by | join(', ') }},
             count(distinct {{ row_hash(columns) }}) as different_rows
         from {{ model }}
+        where
+            {{ by[0] }} in (
+                select {{ by[0] }} from {{ model }} group by {{ day }}, {{ by | join(', ') }} having count(*) > 1
+            )
         group by {{ day }}, {{ by | join(', ') }}
         having count(distinct {{ row_hash(columns) }}) > 1
     {%- endif -%}
