@@ -36,6 +36,8 @@ create table if not exists attempts (
 ) without rowid
 """
 
+_IF_DAMAGED = "delete it; whatever failed is then tried again at once"
+
 _SELECT = "select asset, day, inputs, code, run_id, number, tried_at, reason, permanent from attempts"
 
 
@@ -66,7 +68,7 @@ class Attempts:
     def begin(self, asset: str, builds: Mapping[date, Build], run_id: str) -> None:
         """Writes down that a run begins to make some days."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        with open_sqlite(self._file, _SCHEMA) as connection:
+        with open_sqlite(self._file, _SCHEMA, _IF_DAMAGED) as connection:
             connection.execute("begin immediate")
             connection.executemany(
                 "insert into attempts values (?, ?, ?, ?, ?, 1, ?, null, 0) on conflict do update set"
@@ -80,7 +82,7 @@ class Attempts:
 
     def end(self, asset: str, days: Iterable[date]) -> None:
         """Crosses out the days that succeeded, or were not reached."""
-        with open_sqlite(self._file, _SCHEMA) as connection:
+        with open_sqlite(self._file, _SCHEMA, _IF_DAMAGED) as connection:
             connection.execute("begin immediate")
             connection.executemany(
                 "delete from attempts where asset = ? and day = ?", [(asset, day.isoformat()) for day in days]
@@ -94,7 +96,7 @@ class Attempts:
             with replacing(file) as temporary:
                 temporary.write_text(reason + "\n", encoding="utf-8", errors="backslashreplace")
             reason = f"{brief} (in full: {file})"
-        with open_sqlite(self._file, _SCHEMA) as connection:
+        with open_sqlite(self._file, _SCHEMA, _IF_DAMAGED) as connection:
             connection.execute("begin immediate")
             connection.executemany(
                 "update attempts set reason = ?, permanent = ? where asset = ? and day = ?",
@@ -104,7 +106,7 @@ class Attempts:
 
     def wake(self, assets: Iterable[str]) -> None:
         """Lets everything be tried again at once, as a person who has mended the cause wants it."""
-        with open_sqlite(self._file, _SCHEMA) as connection:
+        with open_sqlite(self._file, _SCHEMA, _IF_DAMAGED) as connection:
             connection.execute("begin immediate")
             connection.executemany("delete from attempts where asset = ?", [(asset,) for asset in assets])
             connection.execute("commit")
@@ -119,9 +121,7 @@ class Attempts:
         return self._read("run_id = ?", (run_id,))
 
     def _read(self, where: str, values: tuple[str, ...]) -> dict[tuple[str, date], Attempt]:
-        if not self._file.exists():
-            return {}
-        with open_sqlite(self._file, _SCHEMA) as connection:
+        with open_sqlite(self._file, _SCHEMA, _IF_DAMAGED, writes=False) as connection:
             rows = connection.execute(f"{_SELECT} where {where} order by asset, day", values).fetchall()
         return {
             (asset, date.fromisoformat(day)): Attempt(

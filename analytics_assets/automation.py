@@ -98,8 +98,9 @@ class Days:
         return found
 
     def out_of_date(self, name: str, upstream: Mapping[str, Offsets], window: Window) -> set[date]:
-        """The days that were never made, or were made from other inputs than there are now."""
-        inputs, built = self.inputs(name, upstream, window), builds_of(name, self._settings).read(name, window)
+        """The days that were never made, are gone, or were made from other inputs than there are now."""
+        inputs, builds = self.inputs(name, upstream, window), builds_of(name, self._settings)
+        built = builds.read_what_is_there(name, window)
         return {day for day in window.days() if day not in built or built[day].inputs != inputs[day]}
 
     def of_older_code(self, name: str, code: str, window: Window) -> set[date]:

@@ -25,6 +25,8 @@ create table if not exists findings (
 ) without rowid
 """
 
+_IF_DAMAGED = "delete it; it fills again as days are made"
+
 
 @dataclass(frozen=True)
 class FailedCheck:
@@ -65,7 +67,7 @@ class Findings:
             for one in evaluations
             for day in window.days()
         ]
-        with open_sqlite(self._file, _SCHEMA) as connection:
+        with open_sqlite(self._file, _SCHEMA, _IF_DAMAGED) as connection:
             connection.execute("begin immediate")
             connection.executemany(
                 "insert or replace into findings (asset, name, day, finding, is_error) values (?, ?, ?, ?, ?)", rows
@@ -74,9 +76,7 @@ class Findings:
 
     def read(self, window: Window) -> dict[tuple[str, str], FailedCheck | None]:
         """By asset and name, every check that was evaluated for a day of the window; None where no day failed."""
-        if not self._file.exists():
-            return {}
-        with open_sqlite(self._file, _SCHEMA) as connection:
+        with open_sqlite(self._file, _SCHEMA, _IF_DAMAGED, writes=False) as connection:
             rows = connection.execute(
                 "select asset, name, day, finding, is_error from findings where day >= ? and day < ? order by day",
                 (window.start.isoformat(), window.end.isoformat()),

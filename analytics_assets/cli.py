@@ -3,6 +3,8 @@
 Modules that take seconds to import are imported inside the commands, so that `--help` answers at once.
 """
 
+import codecs
+import locale
 import logging
 import os
 import sys
@@ -38,10 +40,19 @@ WIDEST = 10_000  # characters of a line
 INTERRUPTED_CODE = 130  # as shells have it: 128 and the number of SIGINT
 
 
+@app.callback()
+def _in_utf8() -> None:
+    """Raw files in, daily analytics out."""
+    # Libraries read and write text as the locale says: where that is not UTF-8, Python begins again with it.
+    if codecs.lookup(locale.getpreferredencoding(False)).name != "utf-8" and not sys.flags.utf8_mode:
+        os.execve(sys.executable, sys.orig_argv, os.environ | {"PYTHONUTF8": "1"})
+
+
 @contextmanager
 def _told_plainly() -> Iterator[None]:
     """Turns the errors that a user can do something about into one sentence and exit code 1."""
-    from analytics_assets.failures import INTERRUPTS, in_brief, sentence, transient_cause
+    from analytics_assets.failures import INTERRUPTS, damage_in, in_brief, sentence, transient_cause
+    from analytics_assets.files import Damaged
     from analytics_assets.warehouse.dbt import DbtError
     from analytics_assets.warehouse.warehouse import CannotRead
 
@@ -58,11 +69,11 @@ def _told_plainly() -> Iterator[None]:
     except SettingsError as error:
         _say_error(f"{sentence(error)}; see analytics_assets/settings.py")
         raise typer.Exit(1) from error
-    except (ValueError, DbtError, CannotRead, OSError) as error:
+    except (ValueError, Damaged, DbtError, CannotRead, OSError) as error:
         _say_error(in_brief(sentence(error)))
         raise typer.Exit(1) from error
     except Exception as error:
-        cause = transient_cause(error)  # a full disk, say, under Dagster's own files
+        cause = transient_cause(error) or damage_in(error)  # a full disk, say, under Dagster's own files
         if cause is None:
             raise
         _say_error(in_brief(sentence(cause)))
@@ -390,12 +401,16 @@ def _query(settings: Settings, statement: str) -> tuple[list[str], list[tuple[An
     """Names and first rows of what a statement gives, and how many rows come after them."""
     import duckdb
 
+    from analytics_assets.warehouse.on_duckdb import opened
+    from analytics_assets.warehouse.publish import IF_DAMAGED
+
     if settings.warehouse == "bigquery":
         raise ValueError("the warehouse is BigQuery, which is asked with `bq query` or in its console")
     if not settings.published_file.exists():
         raise ValueError("there is no published copy yet; `analytics-assets materialize --new` makes it")
-    with duckdb.connect(
-        str(settings.published_file),
+    with opened(
+        settings.published_file,
+        IF_DAMAGED,
         read_only=True,
         config={"enable_external_access": "false", "memory_limit": settings.duckdb_memory_limit},
     ) as connection:
@@ -582,7 +597,7 @@ def _write_env_once(first_day: date) -> None:
         for name, field in of.model_fields.items():
             default = "" if field.is_required() or field.default is None else field.default
             lines += [f"# {field.description}", f"#ANALYTICS_{begin}__{name.upper()}={default}"]
-    file.write_text("\n".join(lines) + "\n")
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
     console.print(f"wrote {file.name}: the first day is {first_day}")
 
 
@@ -653,6 +668,23 @@ def serve_campaigns_api(
 
 
 # --------------------------------------------------------------------------------------------------------- other
+
+
+@app.command()
+def repair() -> None:
+    """Make the ledger again from the journals beside the landed pieces, after it was lost or damaged."""
+    with _told_plainly():
+        from analytics_assets.ingest.ledger import Ledger
+
+        rebuilt = Ledger(get_settings().lake_dir).rebuild()
+    if rebuilt is None:
+        console.print("The ledger is whole: nothing was repaired.")
+        return
+    console.print(f"The ledger is there again: {rebuilt.contents:,} contents of files, {rebuilt.rows:,} rows.")
+    for file in rebuilt.gone:
+        console.print(line(("gone:", "red"), f" {file}; restore it from a backup"), soft_wrap=True)
+    if rebuilt.gone:
+        raise typer.Exit(1)
 
 
 @app.command()

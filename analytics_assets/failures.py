@@ -11,6 +11,8 @@ from collections.abc import Iterator
 
 from dagster import DagsterExecutionInterruptedError, Failure, RetryRequested
 
+from analytics_assets.files import Damaged
+
 STEP_RETRIES = 2
 
 INTERRUPTS = (KeyboardInterrupt, SystemExit, DagsterExecutionInterruptedError)
@@ -124,6 +126,11 @@ def transient_cause(error: BaseException) -> BaseException | None:
         if _may_pass(one):
             found = one
     return found
+
+
+def damage_in(error: BaseException) -> Damaged | None:
+    """What says that a file of state is damaged, among an error and its causes."""
+    return next((one for one in _with_causes(error) if isinstance(one, Damaged)), None)
 
 
 def _may_pass(error: BaseException) -> bool:

@@ -43,6 +43,23 @@ def _from_project_dir(path: Path) -> Path:
 ProjectPath = Annotated[Path, AfterValidator(_from_project_dir)]
 
 
+def _searchable(path: Path) -> Path:
+    """DuckDB finds raw days along a list of folders, which commas separate, and takes a ? for the end of a path."""
+    return _without(",?", path)
+
+
+def _in_an_address(path: Path) -> Path:
+    """Dagster names its databases by addresses, in which these mean something."""
+    return _without("?%", path)
+
+
+def _without(characters: str, path: Path) -> Path:
+    if found := sorted({one for one in str(path) if one in characters or not one.isprintable()}):
+        shown = " or ".join(one if one.isprintable() else repr(one) for one in found)
+        raise ValueError(f"the path of this folder cannot hold {shown}; choose another one")
+    return path
+
+
 def _http(secret: SecretStr) -> SecretStr:
     if not secret.get_secret_value().startswith(("http://", "https://")):
         raise ValueError("it should begin with https://")
@@ -133,12 +150,12 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,  # what is wrong may be a secret
     )
 
-    dagster_home: ProjectPath = Field(
+    dagster_home: Annotated[ProjectPath, AfterValidator(_in_an_address)] = Field(
         Path(".dagster"),
         validation_alias="DAGSTER_HOME",
         description="Folder of Dagster's own state: runs, events, logs.",
     )
-    data_dir: ProjectPath = Field(
+    data_dir: Annotated[ProjectPath, AfterValidator(_searchable)] = Field(
         Path("data"), description="Folder of everything that is data: inbox/, lake/, warehouse/, published/, exports/."
     )
     start_date: PlausibleDate = Field(

@@ -13,7 +13,7 @@ Records lie beside what they describe, so that whoever deletes the one deletes t
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -33,10 +33,12 @@ create table if not exists builds (
     inputs text not null,
     code text not null,
     built_at text not null,
+    bytes integer,  -- of its files; null for what is no file of its own
     primary key (asset, day)
 ) without rowid
 """
 
+_IF_DAMAGED = "delete it; the days that it knew are then made once more"
 
 RAW_PREFIX = "raw_"
 """Begins the names of the raw assets, whose records lie in the lake, from where DuckDB reads them.
@@ -51,7 +53,10 @@ Those of all other assets lie beside the warehouse.
 """
 
 
-REPORT_ENDINGS = ("_dashboard", "_workbook")
+FILE_ENDINGS = {"_dashboard": "html", "_workbook": "xlsx"}
+"""How the files of reports end, by how their names do."""
+
+REPORT_ENDINGS = tuple(FILE_ENDINGS)
 """End the names of the reports, whose records lie beside the exports."""
 
 EMPTY_DATABASE_BYTES = 12_288
@@ -76,11 +81,28 @@ def digest(parts: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
-class Builds:
-    """The record of what is built in one folder; `guarded`, when given, is the file without which nothing is."""
+FilesOf = Callable[[str, date], Sequence[Path]]
+"""Gives the files that a day of an asset is, all of which must be there as they were written."""
 
-    def __init__(self, folder: Path, guarded: Path | None = None) -> None:
+
+class Builds:
+    """The record of what is built in one folder.
+
+    Args:
+        guarded: the file without which nothing is built.
+        files_of: where the days are files of their own, gives those of a day.
+        newest_of: gives the file that an asset's newest day is, too, where there is one.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        guarded: Path | None = None,
+        files_of: FilesOf | None = None,
+        newest_of: Callable[[str], Path] | None = None,
+    ) -> None:
         self._file, self._guarded = folder / "builds.sqlite", guarded
+        self._files_of, self._newest_of = files_of, newest_of
 
     def _nothing_is_built(self) -> bool:
         return not self._file.exists() or self._guarded_is_gone()
@@ -101,14 +123,14 @@ class Builds:
         folder = self._guarded.parent
         for file in (folder / self._file.name, *folder.glob(f"{DEVELOPER_PREFIX}*/{self._file.name}")):
             if file.exists():
-                with open_sqlite(file, _SCHEMA) as connection:
+                with open_sqlite(file, _SCHEMA, _IF_DAMAGED) as connection:
                     connection.execute("delete from builds")
 
     def forget(self, asset: str, days: Iterable[date]) -> None:
         """Drops the records of days that are about to be written: what they hold is unknown until it is recorded."""
         if self._nothing_is_built():
             return
-        with open_sqlite(self._file, _SCHEMA) as connection:
+        with open_sqlite(self._file, _SCHEMA, _IF_DAMAGED) as connection:
             connection.execute("begin immediate")
             connection.executemany(
                 "delete from builds where asset = ? and day = ?", [(asset, day.isoformat()) for day in days]
@@ -119,17 +141,21 @@ class Builds:
         """Drops all records of an asset, whose table is gone."""
         if self._nothing_is_built():
             return
-        with open_sqlite(self._file, _SCHEMA) as connection:
+        with open_sqlite(self._file, _SCHEMA, _IF_DAMAGED) as connection:
             connection.execute("delete from builds where asset = ?", (asset,))
 
     def record(self, asset: str, built: Mapping[date, Build]) -> None:
         """Records days after they were written; a kill in between only means that they are built once more."""
         now = datetime.now(UTC).isoformat(timespec="microseconds")
-        with open_sqlite(self._file, _SCHEMA) as connection:
+        with open_sqlite(self._file, _SCHEMA, _IF_DAMAGED) as connection:
             connection.execute("begin immediate")
             connection.executemany(
-                "insert or replace into builds (asset, day, version, inputs, code, built_at) values (?, ?, ?, ?, ?, ?)",
-                [(asset, day.isoformat(), b.version, b.inputs, b.code, now) for day, b in built.items()],
+                "insert or replace into builds (asset, day, version, inputs, code, built_at, bytes)"
+                " values (?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (asset, day.isoformat(), b.version, b.inputs, b.code, now, self._bytes(asset, day))
+                    for day, b in built.items()
+                ],
             )
             connection.execute("commit")
 
@@ -137,18 +163,43 @@ class Builds:
         """The recorded days of an asset before or after some span; not WHOLE."""
         if self._nothing_is_built():
             return []
-        with open_sqlite(self._file, _SCHEMA) as connection:
+        with open_sqlite(self._file, _SCHEMA, _IF_DAMAGED, writes=False) as connection:
             rows = connection.execute(
                 "select day from builds where asset = ? and (day < ? or day > ?) and day <> ? order by day",
                 (asset, first.isoformat(), last.isoformat(), WHOLE.start.isoformat()),
             ).fetchall()
         return [date.fromisoformat(day) for (day,) in rows]
 
+    def _bytes(self, asset: str, day: date) -> int | None:
+        """The size of a day's files together; None where it has none, or one of them is not there."""
+        try:
+            files = self._files_of(asset, day) if self._files_of else ()
+            return sum(file.stat().st_size for file in files) if files else None
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def read_what_is_there(self, asset: str, window: Window) -> dict[date, Build]:
+        """The recorded days of a window, less those whose files somebody deleted or cut short."""
+        found = self.read(asset, window)
+        if not found or self._files_of is None:
+            return found
+        with open_sqlite(self._file, _SCHEMA, _IF_DAMAGED, writes=False) as connection:
+            rows = connection.execute("select day, bytes from builds where asset = ?", (asset,)).fetchall()
+        written = {date.fromisoformat(day): size for day, size in rows}
+        sizes = {day: self._bytes(asset, day) for day in found}
+        if self._newest_of and not self._newest_of(asset).is_file():
+            sizes[max(written)] = None
+        return {
+            day: build
+            for day, build in found.items()
+            if sizes[day] is not None and written.get(day) in (None, sizes[day])  # older records know no size
+        }
+
     def read(self, asset: str, window: Window) -> dict[date, Build]:
         """The recorded days of a window."""
         if self._nothing_is_built():
             return {}
-        with open_sqlite(self._file, _SCHEMA) as connection:
+        with open_sqlite(self._file, _SCHEMA, _IF_DAMAGED, writes=False) as connection:
             rows = connection.execute(
                 "select day, inputs, code from builds where asset = ? and day >= ? and day < ?",
                 (asset, window.start.isoformat(), window.end.isoformat()),
@@ -159,7 +210,7 @@ class Builds:
         """When the recorded days of a window were written: another text after each write, also of the same rows."""
         if self._nothing_is_built():
             return {}
-        with open_sqlite(self._file, _SCHEMA) as connection:
+        with open_sqlite(self._file, _SCHEMA, _IF_DAMAGED, writes=False) as connection:
             rows = connection.execute(
                 "select day, built_at from builds where asset = ? and day >= ? and day < ?",
                 (asset, window.start.isoformat(), window.end.isoformat()),
@@ -167,12 +218,37 @@ class Builds:
         return {date.fromisoformat(day): built_at for day, built_at in rows}
 
 
+def raw_file(raw_dir: Path, asset: str, day: date) -> Path:
+    """Where a raw day lies."""
+    return raw_dir / asset / f"_day={day}" / "data.parquet"
+
+
+def builds_of_raw(raw_dir: Path) -> Builds:
+    """The record of the raw days of a lake."""
+    return Builds(raw_dir, files_of=lambda name, day: [raw_file(raw_dir, name, day)])
+
+
+def export_of(settings: Settings, name: str, day: date, ending: str) -> Path:
+    """Where the report of a day lies."""
+    return settings.exports_dir / name / f"{name}-{day}.{ending}"
+
+
+def newest_export(settings: Settings, name: str, ending: str) -> Path:
+    """A copy of the newest report, under a name that stays."""
+    return settings.exports_dir / f"{name}.{ending}"
+
+
 def builds_of(asset: str, settings: Settings) -> Builds:
     """The record that an asset's days are kept in."""
     if asset.startswith(RAW_PREFIX) and settings.warehouse == "duckdb":
-        return Builds(settings.raw_dir)
+        return builds_of_raw(settings.raw_dir)
     if asset.endswith(REPORT_ENDINGS):
-        return Builds(settings.exports_dir)
+        ending = next(file for end, file in FILE_ENDINGS.items() if asset.endswith(end))
+        return Builds(
+            settings.exports_dir,
+            files_of=lambda name, day: [export_of(settings, name, day, ending)],
+            newest_of=lambda name: newest_export(settings, name, ending),
+        )
     if asset.startswith(PUBLISHED_PREFIX):
         return Builds(settings.published_file.parent, guarded=settings.published_file)
     guarded = settings.warehouse_file if settings.warehouse == "duckdb" else None

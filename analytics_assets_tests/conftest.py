@@ -27,6 +27,7 @@ from analytics_assets.simulate.files import write_rows
 from analytics_assets.versions import PUBLISHED_PREFIX, RAW_PREFIX, Offsets
 from analytics_assets.warehouse.dbt import load_manifest
 from analytics_assets.warehouse.manifest import HOLDS_NO_ROWS
+from analytics_assets.warehouse.on_duckdb import DuckDBWarehouse
 from analytics_assets.warehouse.publish import public_models
 
 settings.register_profile(
@@ -79,12 +80,13 @@ def day(number: int, days: int = 5) -> date:
 def test_settings(folder: Path, **changes: object) -> Settings:
     """Settings of a project in a folder, whatever the shell's environment and `.env` say."""
     defaults: dict[str, object] = {
+        "dagster_home": folder / "home",
         "start_date": day(0),
         "end_date": YESTERDAY,  # no day is added at a midnight within the tests
         "inbox_settle_seconds": 0.0,
         "retry_wait_seconds": 0.0,
     }
-    return Settings(_env_file=None, data_dir=folder, dagster_home=folder / "home", **(defaults | changes))  # type: ignore[call-arg]
+    return Settings(_env_file=None, data_dir=folder, **(defaults | changes))  # type: ignore[call-arg]
 
 
 test_settings.__test__ = False  # type: ignore[attr-defined]
@@ -209,17 +211,17 @@ class Project:
         if asset.startswith(RAW_PREFIX):
             files = sorted((self.settings.raw_dir / asset).glob("_day=*/data.parquet"))
             frames = [
-                pl.read_parquet(file).with_columns(the_day=date.fromisoformat(file.parent.name.removeprefix("_day=")))
+                pl.read_parquet(file, glob=False).with_columns(
+                    the_day=date.fromisoformat(file.parent.name.removeprefix("_day="))
+                )
                 for file in files
             ]
             return pl.concat(frames, how="diagonal_relaxed")
         if asset.startswith(PUBLISHED_PREFIX):
             return self.published_frame(asset.removeprefix(PUBLISHED_PREFIX))
         node = self.node(asset)
-        with duckdb.connect(str(self.settings.warehouse_file), read_only=True) as connection:
-            return connection.execute(
-                f"select *, {node['config']['meta']['day']} as the_day from {node['schema']}.{asset}"
-            ).pl()
+        with DuckDBWarehouse(self.settings).reading() as reader:
+            return reader.frame(f"select *, {node['config']['meta']['day']} as the_day from {node['schema']}.{asset}")
 
     def published_frame(self, domain: str) -> pl.DataFrame:
         """All rows of a domain in the published copy, each as one text, with the table and the day."""

@@ -214,7 +214,7 @@ def test_a_write_that_was_not_recorded_is_made_again_even_if_its_inputs_return_t
 
     project.drop("consent_events", "events-1.csv", old + event("b", day(1)))
     with monkeypatch.context() as failing:
-        failing.setattr("analytics_assets.warehouse.lake.Builds.record", crash)
+        failing.setattr("analytics_assets.versions.Builds.record", crash)
         runner = project.runner()
         runner.land({"landed_consent_events"})
         runner.settle(set(project.assets))

@@ -26,7 +26,7 @@ def test_a_raw_day_in_memory(project: Project) -> None:
 
     result = materialize_to_memory([raw], partition_key=str(day(1)))
 
-    rows = result.output_for_node("raw_consent_events")[str(day(1))].rows.collect()
+    rows = result.output_for_node("raw_consent_events")[str(day(1))].rows().collect()
     assert rows.select("EVENT_ID", "COUNT").rows() == [("a", 3)]
 
 
@@ -49,9 +49,7 @@ def test_a_models_days_by_real_runs(project: Project) -> None:
 
 def lake_day(rows: dict[str, list], expected: int | None = None) -> LakeDay:
     frame = pl.DataFrame(rows)
-    return LakeDay(
-        frame.lazy(), frame.height if expected is None else expected, Build("inputs", "code"), CONSENT_EVENTS
-    )
+    return LakeDay(frame.lazy, frame.height if expected is None else expected, Build("inputs", "code"), CONSENT_EVENTS)
 
 
 def test_the_lake_keeps_several_days_of_one_run_and_hands_them_on_as_one_frame(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from analytics_assets.attempts import Attempts
 from analytics_assets.automation import reports_of
 from analytics_assets.partitions import Window
 from analytics_assets.reports import dashboard, workbook
-from analytics_assets.reports.assets import export_of, newest_export, write_export
+from analytics_assets.reports.assets import write_export
 from analytics_assets.reports.dashboard import Concern, pack, unpack
 from analytics_assets.reports.datasets import Frames, read_datasets
 from analytics_assets.reports.figures import figures, interval_of_ratio, interval_of_share, interval_of_sum
@@ -38,7 +38,7 @@ from analytics_assets.reports.report import (
 )
 from analytics_assets.runs import PlannedRun
 from analytics_assets.sessions import SESSIONS
-from analytics_assets.versions import recorded_builds
+from analytics_assets.versions import export_of, newest_export, recorded_builds
 from analytics_assets.warehouse.dbt import load_manifest
 from analytics_assets.warehouse.models import planned_builds
 from analytics_assets.warehouse.warehouse import warehouse_of

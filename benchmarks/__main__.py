@@ -367,7 +367,44 @@ def bench_load(runs: int) -> list[Figure]:
     return [Figure("loading the definitions / import dagster, dagster_dbt", median(ours), median(theirs), "s", 1.5)]
 
 
-WHICH = ["load", "landing", "step", "late", "settle", "sessions", "session_day", "session_late", "extract"]
+# ---------------------------------------------------------------------------------------------------------- raw
+
+_PIECES = """
+from pathlib import Path
+import polars as pl
+from analytics_assets.consent.sources import CONSENT_EVENTS
+from analytics_assets.ingest.raw import rows_of_pieces
+pieces = sorted(Path(sys.argv[1], "lake", "landed", "consent_events").glob("*/*.parquet"))
+target = Path(sys.argv[1], "raw.parquet")
+assert pieces
+t = time.perf_counter()
+for piece in pieces:
+    {rows}.sink_parquet(target, compression="zstd", compression_level=1)
+seconds = time.perf_counter() - t
+"""
+
+
+def bench_raw(runs: int) -> list[Figure]:
+    """Raw days from pieces that are held against the hash in their names, against Polars' copy of the same pieces."""
+    import duckdb
+
+    with tempfile.TemporaryDirectory() as folder:
+        inbox = Path(folder, "inbox", "consent_events")
+        inbox.mkdir(parents=True)
+        for name, rows in (("events-0.csv", 1000), ("events-1.csv", 500_000)):
+            duckdb.connect().execute(_MAKE_CSV.format(rows=rows, file=inbox / name))
+            child(_LAND.replace("assert land(sys.argv[2]).landed", ""), folder)
+        ours, theirs = in_turn(
+            runs,
+            lambda: child(_PIECES.format(rows="rows_of_pieces([piece], CONSENT_EVENTS)"), folder),
+            lambda: child(_PIECES.format(rows="pl.scan_parquet(piece, glob=False)"), folder),
+        )
+    return [
+        Figure("raw days from pieces that are checked / Polars' copy of them", median(ours), median(theirs), "s", 1.15)
+    ]
+
+
+WHICH = ["load", "landing", "raw", "step", "late", "settle", "sessions", "session_day", "session_late", "extract"]
 
 
 def main() -> None:
@@ -381,6 +418,7 @@ def main() -> None:
     benches: dict[str, Callable[[], list[Figure]]] = {
         "load": lambda: bench_load(chosen.runs),
         "landing": lambda: bench_landing(min(chosen.runs, 3), chosen.gigabytes),
+        "raw": lambda: bench_raw(chosen.runs),
         "step": lambda: bench_step(chosen.runs),
         "late": lambda: bench_late(chosen.runs),
         "settle": lambda: bench_settle(chosen.runs),

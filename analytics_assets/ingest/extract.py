@@ -337,10 +337,16 @@ class Pull:
         if not progress.size:
             return 0
         source, before = self._extract.source, _read_time(progress.usual).replace(tzinfo=None)
-        landed = sorted(map(str, (self._settings.landed_dir / self._name).glob("*/*.parquet")))
+        pieces = sorted((self._settings.landed_dir / self._name).glob("*/*.parquet"))
+        landed = [str(piece.relative_to(self._settings.landed_dir)) for piece in pieces]
         key = ", ".join(f'"{c}"' for c in (*source.key, source.time, self._extract.changed))
         found = 0
-        with duckdb.connect(config={"memory_limit": self._settings.duckdb_memory_limit}) as connection:
+        with duckdb.connect(
+            config={
+                "memory_limit": self._settings.duckdb_memory_limit,
+                "file_search_path": str(self._settings.landed_dir),  # whose characters all mean themselves
+            }
+        ) as connection:
             for batch in read_batches(self._fetched, source):
                 rows = parse_batch(batch, source, "", datetime.now()).accepted
                 connection.register("rows", rows)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from msgspec import Raw
 
-from analytics_assets.files import open_sqlite
+from analytics_assets.files import Damaged, open_sqlite
 from analytics_assets.ingest.ledger import Ledger
 from analytics_assets.ingest.source import Source
 from analytics_assets.plain_text import logger_of
@@ -26,6 +26,8 @@ create table if not exists records (
     primary key (hash, content)
 ) without rowid
 """
+
+_IF_DAMAGED = "delete it; what the API holds is then dropped once more"
 
 _AT_ONCE = 10_000  # below the number of values that SQLite takes in a statement
 
@@ -43,7 +45,7 @@ class KnownRecords:
     def opened(cls, file: Path, source: Source, ledger: Ledger) -> Iterator["KnownRecords"]:
         """The records that a store holds, as long as the block lasts; one that is damaged begins anew."""
         _see_that_it_is_whole(file)
-        with open_sqlite(file, _SCHEMA) as connection:
+        with open_sqlite(file, _SCHEMA, _IF_DAMAGED) as connection:
             connection.execute("create temp table landed (content text primary key) without rowid")
             identities = sorted(ledger.current_identities(source))
             as_now = [(identity,) for identity in identities if identity.endswith(f":v{source.version}")]
@@ -78,11 +80,9 @@ class KnownRecords:
 
 def _see_that_it_is_whole(file: Path) -> None:
     try:
-        with open_sqlite(file, _SCHEMA):
+        with open_sqlite(file, _SCHEMA, _IF_DAMAGED):
             pass
-    except sqlite3.OperationalError:
-        raise
-    except sqlite3.DatabaseError:
+    except Damaged:
         logger.warning(f"{file} was damaged, and begins anew: what the API holds is dropped once more")
         for part in file.parent.glob(f"{file.name}*"):
             part.unlink()

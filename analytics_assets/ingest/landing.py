@@ -1,7 +1,7 @@
 """Landing: the bytes of a file become immutable Parquet pieces by day, its bad rows go to the rejects, once.
 
 The order of the writes is what makes a kill harmless: pieces, rejects, then the ledger's transaction that makes them
-count. What a kill leaves behind before that transaction is never read.
+count, then its journal. What a kill leaves behind before that transaction is never read.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from analytics_assets.failures import is_transient
 from analytics_assets.files import only_one, replacing
 from analytics_assets.ingest.formats import read_batches
 from analytics_assets.ingest.inbox import FileChanged, InboxFile, Look, Mark, folder_of, look, opened, unchanged
-from analytics_assets.ingest.ledger import Content, Ledger, Piece
+from analytics_assets.ingest.ledger import Content, Ledger, Piece, is_leftover, unfinished_mark
 from analytics_assets.ingest.parse import empty_landed, parse_batch
 from analytics_assets.ingest.records import UnreadableFile
 from analytics_assets.ingest.source import Kind, Source
@@ -84,7 +84,7 @@ class Landing:
     def run(self) -> LandingReport:
         """Lands the oldest new files, at most `landing_files_per_run` of them; logs a sentence a file."""
         lake_dir, name = self._settings.lake_dir, self._source.name
-        unfinished = lake_dir / f".landing-{name}.unfinished"
+        unfinished = unfinished_mark(lake_dir, name)
         with only_one(lake_dir / f".landing-{name}.lock"):
             if unfinished.exists():
                 self._sweep()
@@ -105,13 +105,19 @@ class Landing:
 
     def _sweep(self) -> None:
         """Removes what landing wrote before it was killed: pieces and rejects that the ledger does not know."""
+        mark = unfinished_mark(self._settings.lake_dir, self._source.name)
         identities, names = self._ledger.identities_and_pieces(self._source)
         rejects = {_rejects_name(identity) for identity in identities}
-        for file in (self._settings.landed_dir / self._source.name).glob("*/*"):
-            if file.stem not in names:
-                file.unlink(missing_ok=True)
-        for file in (self._settings.rejects_dir / self._source.name).glob("*"):
-            if file.stem.rpartition("-")[0] not in rejects:
+        unknown = [
+            file for file in (self._settings.landed_dir / self._source.name).glob("*/*") if file.stem not in names
+        ]
+        unknown += [
+            file
+            for file in (self._settings.rejects_dir / self._source.name).glob("*")
+            if file.stem.rpartition("-")[0] not in rejects
+        ]
+        for file in unknown:
+            if is_leftover(file, mark):
                 file.unlink(missing_ok=True)
 
     def _suspects(self) -> "_Suspects":
@@ -149,13 +155,13 @@ class Landing:
             report.unsettled.append(file.path)
             return
         if content is None:
+            ledger.point(source, file.path, seen, identity)
             report.known.append(file.path)
             logger.info(f"{name}: its bytes were landed before")
         else:
-            ledger.add(source, content)
+            ledger.add(source, content, seen)
             report.landed[file.path] = content
             logger.info(f"{name}: {content.accepted_rows:,} rows, {content.rejected_rows:,} rejected")
-        ledger.point(source, file.path, seen, identity)
 
     def _identity(self, path: str, digest: str) -> str:
         """What makes two files one: their bytes, and for a snapshot the name too, since that holds its day."""

@@ -3,6 +3,10 @@
 SQLite, because many processes may read and write it at once and a kill at any moment leaves it whole. It holds no
 rows of data, only where they are. A *content* is the bytes of a file, landed once; a *path* is a name in the inbox
 and points to the content that was last dropped there.
+
+Nothing is landed, made or told without it: an empty ledger would say that no row ever came. Each write is also a line
+of the source's journal, from which `rebuild` makes it again. The ledger is written first, so that it never knows less
+than a journal holds, unless it is another one than it was.
 """
 
 import hashlib
@@ -10,13 +14,16 @@ import json
 import sqlite3
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import astuple, dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
-from analytics_assets.files import open_sqlite
+from analytics_assets.files import Damaged, only_one, open_sqlite, replacing
+from analytics_assets.ingest import journal
+from analytics_assets.ingest.journal import Entry, Journal, line_of
 from analytics_assets.ingest.source import Kind, Source
 from analytics_assets.partitions import Window
 
@@ -41,6 +48,7 @@ create table if not exists pieces (
     rows integer not null
 );
 create index if not exists pieces_by_day on pieces (source, day);
+create index if not exists pieces_by_content on pieces (content_id);
 create table if not exists rejected (
     content_id integer not null references contents,
     source text not null,
@@ -48,6 +56,7 @@ create table if not exists rejected (
     rows integer not null
 );
 create index if not exists rejected_by_day on rejected (source, day);
+create index if not exists rejected_by_content on rejected (content_id);
 create table if not exists paths (
     source text not null,
     path text not null,
@@ -63,7 +72,13 @@ create table if not exists paths (
 );
 create index if not exists paths_by_content on paths (source, content_id);
 create index if not exists paths_by_turn on paths (source, turn);
+create table if not exists journals (
+    source text primary key,
+    bytes integer not null          -- so many at most does the source's journal hold
+);
 """
+
+_REPAIR = "run `analytics-assets repair`, which makes it again from the journals beside the landed pieces"
 
 
 @dataclass(frozen=True)
@@ -139,14 +154,135 @@ class Totals:
     rejected: int
 
 
+@dataclass(frozen=True)
+class Rebuilt:
+    """What a ledger that was made again knows: contents, their accepted rows, and pieces that should be there."""
+
+    contents: int
+    rows: int
+    gone: list[Path]
+
+
 class Ledger:
     """Reads and writes of the ledger; each write is one transaction."""
 
     def __init__(self, lake_dir: Path) -> None:
-        self._path = lake_dir / "ledger.sqlite"
+        self._lake_dir, self._path = lake_dir, lake_dir / "ledger.sqlite"
+        self._landed_dir = lake_dir / "landed"
 
-    def _connection(self) -> AbstractContextManager[sqlite3.Connection]:
-        return open_sqlite(self._path, _SCHEMA)
+    @contextmanager
+    def _connection(self, *, writes: bool = False) -> Iterator[sqlite3.Connection]:
+        """A connection to a ledger that knows whatever the journals hold."""
+        held = journal.sizes(self._landed_dir)  # before the ledger is asked, which is written first
+        with open_sqlite(self._path, _SCHEMA, _REPAIR, writes=writes) as connection:
+            known = dict(connection.execute("select source, bytes from journals").fetchall())
+            lacking = [name for name, size in held.items() if size > known.get(name, 0)]
+            lacking += [name for name, size in held.items() if not size and self._is_unknown(connection, name)]
+            if self._is_emptied(connection):
+                lacking += known
+            if lacking:
+                raise Damaged(
+                    f"{self._path} is gone, was emptied, or is older than the landed pieces of "
+                    f"{', '.join(sorted(set(lacking)))}: {_REPAIR}"
+                )
+            yield connection
+
+    def _is_unknown(self, connection: sqlite3.Connection, name: str) -> bool:
+        """Whether there are pieces of a source, but nothing was ever landed, and no first landing was killed either."""
+        if connection.execute("select 1 from contents where source = ? limit 1", (name,)).fetchone():
+            return False
+        mark = unfinished_mark(self._lake_dir, name)
+        return not all(is_leftover(file, mark) for file in self._landed(name).values())
+
+    def _is_emptied(self, connection: sqlite3.Connection) -> bool:
+        """Whether somebody took the rows out of a ledger that had some."""
+        journals, contents, pieces, paths = connection.execute(
+            "select exists(select 1 from journals), exists(select 1 from contents where accepted > 0),"
+            " exists(select 1 from pieces), exists(select 1 from paths)"
+        ).fetchone()
+        return (contents and not pieces) or (journals and not paths)
+
+    def _landed(self, name: str) -> dict[str, Path]:
+        """The pieces of a source that there are, by their names."""
+        return {file.stem: file for file in (self._landed_dir / name).glob("*/*.parquet")}
+
+    @contextmanager
+    def _writing(self, source: Source) -> Iterator[tuple[sqlite3.Connection, list[Entry]]]:
+        """A transaction, and a list for what it will have written; that is added to the journal after it."""
+        kept, entries = Journal(self._landed_dir, source.name), list[Entry]()
+        with self._connection(writes=True) as connection:
+            connection.execute("begin immediate")
+            yield connection, entries
+            known = connection.execute("select bytes from journals where source = ?", (source.name,)).fetchone()
+            is_whole = known is not None and known[0] == kept.size()
+            lines = [line_of(entry) for entry in (entries if is_whole else _entries(connection, source.name))]
+            # What a kill or a power cut kept out of the journal is in the ledger: then it is written anew from that.
+            size = sum(map(len, lines)) + (known[0] if is_whole else 0)
+            connection.execute(
+                "insert into journals values (?, ?) on conflict do update set bytes = max(bytes, excluded.bytes)",
+                (source.name, size),
+            )
+            connection.execute("commit")
+            if is_whole:
+                kept.append(b"".join(lines))
+            else:
+                kept.replace(lines)
+                connection.execute("update journals set bytes = ? where source = ?", (size, source.name))
+
+    def rebuild(self) -> Rebuilt | None:
+        """Makes a ledger that was lost again from the journals; None, where there is a whole one.
+
+        Raises:
+            Damaged: a journal is damaged, or there are pieces of which none knows.
+        """
+        with only_one(self._lake_dir / ".repair.lock"):
+            try:
+                with self._connection() as connection:
+                    connection.execute("pragma integrity_check").fetchall()
+                return None
+            except Damaged:
+                pass
+            names = sorted(journal.sizes(self._landed_dir))
+            entries = {name: Journal(self._landed_dir, name).read() for name in names}
+            gone = self._see_that_journals_know_all_pieces(entries)
+            with replacing(self._path) as temporary:
+                with open_sqlite(temporary, _SCHEMA, _REPAIR) as connection:
+                    connection.execute("begin immediate")
+                    for name in names:
+                        for entry in entries[name]:
+                            _take_over(connection, name, entry)
+                        size = Journal(self._landed_dir, name).size()
+                        connection.execute("insert into journals values (?, ?)", (name, size))
+                    connection.execute("commit")
+                    connection.execute("pragma journal_mode = delete")  # all of it in the one file
+                    contents, rows = connection.execute("select count(*), sum(accepted) from contents").fetchone()
+                self._put_aside()
+            return Rebuilt(contents, rows or 0, gone)
+
+    def _see_that_journals_know_all_pieces(self, entries: Mapping[str, Sequence[Entry]]) -> list[Path]:
+        """Gives where pieces should be that are not there."""
+        gone = []
+        for name, of_source in entries.items():
+            known = {piece["name"]: piece["day"] for entry in of_source for piece in entry.get("pieces", ())}
+            landed = self._landed(name)
+            gone += [self._landed_dir / name / known[lost] / f"{lost}.parquet" for lost in known.keys() - landed.keys()]
+            # Of a landing that was killed there are pieces that were never recorded.
+            mark = unfinished_mark(self._lake_dir, name)
+            unknown = {lost for lost in landed.keys() - known.keys() if not is_leftover(landed[lost], mark)}
+            if unknown:
+                raise Damaged(
+                    f"{Journal(self._landed_dir, name).file} knows nothing of {len(unknown):,} landed pieces, as "
+                    f"{landed[min(unknown)]}: restore it or the ledger from a backup, or move them out of the folder "
+                    "to go on without their rows"
+                )
+        return sorted(gone)
+
+    def _put_aside(self) -> None:
+        """Keeps what is in the ledger's place, and takes away what SQLite would take for its log."""
+        if self._path.exists():
+            self._path.rename(self._path.with_name(f"{self._path.name}.{datetime.now(UTC):%Y%m%dT%H%M%S%f}.damaged"))
+        for ending in ("-wal", "-shm"):
+            self._path.with_name(self._path.name + ending).unlink(missing_ok=True)
 
     # ------------------------------------------------------------------------------------------------- landing
 
@@ -174,10 +310,9 @@ class Ledger:
             ).fetchone()
         return found is not None
 
-    def add(self, source: Source, content: Content) -> None:
-        """Records a landed content. It is not current before a path points to it."""
-        with self._connection() as connection:
-            connection.execute("begin immediate")
+    def add(self, source: Source, content: Content, seen: Seen) -> None:
+        """Records a landed content, and makes it the current one under its path."""
+        with self._writing(source) as (connection, entries):
             content_id = connection.execute(
                 "insert into contents (source, identity, path, hash, landed_at, accepted, rejected, unknown_columns)"
                 " values (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -200,26 +335,19 @@ class Ledger:
                 "insert into rejected values (?, ?, ?, ?)",
                 [(content_id, source.name, day and day.isoformat(), n) for day, n in content.rejected.items()],
             )
-            connection.execute("commit")
+            _point(connection, source, content.path, seen, content.identity)
+            entries += _contents(connection, source.name, content.identity)
+            entries += _paths(connection, source.name, content.path)
 
     def point(self, source: Source, path: str, seen: Seen, identity: str) -> None:
         """Makes a landed content the current one under a path."""
-        with self._connection() as connection:
-            connection.execute(
-                "insert into paths"
-                " (source, path, size, mtime_ns, ctime_ns, inode, version, content_id, error, turn)"
-                " select ?, ?, ?, ?, ?, ?, ?, (select id from contents where source = ? and identity = ?), null,"
-                " (select coalesce(max(turn), 0) + 1 from paths where source = ?) where true"
-                " on conflict do update set size = excluded.size, mtime_ns = excluded.mtime_ns,"
-                " ctime_ns = excluded.ctime_ns, inode = excluded.inode,"
-                " turn = case when content_id is excluded.content_id then turn else excluded.turn end,"
-                " version = excluded.version, content_id = excluded.content_id, error = null",
-                (source.name, path, *astuple(seen), source.name, identity, source.name),
-            )
+        with self._writing(source) as (connection, entries):
+            _point(connection, source, path, seen, identity)
+            entries += _paths(connection, source.name, path)
 
     def refuse(self, source: Source, path: str, seen: Seen, error: str) -> None:
         """Records that a path's newest bytes cannot be read. What was current under it before stays so."""
-        with self._connection() as connection:
+        with self._writing(source) as (connection, entries):
             connection.execute(
                 "insert into paths (source, path, size, mtime_ns, ctime_ns, inode, version, content_id, error)"
                 " values (?, ?, ?, ?, ?, ?, ?, null, ?)"
@@ -228,6 +356,7 @@ class Ledger:
                 " version = excluded.version, error = excluded.error",
                 (source.name, path, *astuple(seen), error),
             )
+            entries += _paths(connection, source.name, path)
 
     def identities_and_pieces(self, source: Source) -> tuple[set[str], set[str]]:
         """The identities of all contents of a source, and the names of all their pieces."""
@@ -379,6 +508,91 @@ class Ledger:
             waiting = {day for day in current if day >= partitions.end} - used
         in_days, waits = sum(current[d] for d in used), sum(current[d] for d in waiting)
         return Totals(accepted, in_days, waits, accepted - in_days - waits, rejected)
+
+
+def unfinished_mark(lake_dir: Path, source: str) -> Path:
+    """The file that is there while a landing of a source writes, and after one that was killed; as old as that."""
+    return lake_dir / f".landing-{source}.unfinished"
+
+
+def is_leftover(file: Path, mark: Path) -> bool:
+    """Whether a piece that the ledger does not know may be of the landing that left its mark, and of no other."""
+    return mark.exists() and file.stat().st_mtime_ns >= mark.stat().st_mtime_ns
+
+
+def _point(connection: sqlite3.Connection, source: Source, path: str, seen: Seen, identity: str) -> None:
+    connection.execute(
+        "insert into paths"
+        " (source, path, size, mtime_ns, ctime_ns, inode, version, content_id, error, turn)"
+        " select ?, ?, ?, ?, ?, ?, ?, (select id from contents where source = ? and identity = ?), null,"
+        " (select coalesce(max(turn), 0) + 1 from paths where source = ?) where true"
+        " on conflict do update set size = excluded.size, mtime_ns = excluded.mtime_ns,"
+        " ctime_ns = excluded.ctime_ns, inode = excluded.inode,"
+        " turn = case when content_id is excluded.content_id then turn else excluded.turn end,"
+        " version = excluded.version, content_id = excluded.content_id, error = null",
+        (source.name, path, *astuple(seen), source.name, identity, source.name),
+    )
+
+
+# --------------------------------------------------------------------------------------------- as the journal has it
+
+
+def _entries(connection: sqlite3.Connection, source: str) -> Iterator[Entry]:
+    """All that the ledger knows of a source."""
+    identities = connection.execute("select identity from contents where source = ? order by id", (source,)).fetchall()
+    for (identity,) in identities:
+        yield from _contents(connection, source, identity)
+    for (path,) in connection.execute("select path from paths where source = ? order by path", (source,)).fetchall():
+        yield from _paths(connection, source, path)
+
+
+def _contents(connection: sqlite3.Connection, source: str, identity: str) -> Iterator[Entry]:
+    found = _dicts(connection, "select * from contents where source = ? and identity = ?", source, identity)
+    for content in found:
+        number = content["id"]
+        parts = {table: _dicts(connection, f"select * from {table} where content_id = ?", number) for table in _PARTS}
+        yield {"content": content, **parts}
+
+
+def _paths(connection: sqlite3.Connection, source: str, path: str) -> Iterator[Entry]:
+    for found in _dicts(connection, "select * from paths where source = ? and path = ?", source, path):
+        current = connection.execute("select identity from contents where id = ?", (found["content_id"],)).fetchone()
+        yield {"path": found, "identity": current and current[0]}
+
+
+_PARTS = ("pieces", "rejected")
+"""The tables that belong to a content."""
+
+
+def _take_over(connection: sqlite3.Connection, source: str, entry: Entry) -> None:
+    """Writes an entry into a ledger; a newer one about the same takes the place of an older one."""
+    if path := entry.get("path"):
+        found = connection.execute(
+            "select id from contents where source = ? and identity = ?", (source, entry["identity"])
+        ).fetchone()
+        _insert(connection, "paths", path | {"source": source, "content_id": found and found[0]})
+        return
+    content = entry["content"] | {"source": source, "id": None}
+    where = "(select id from contents where source = ? and identity = ?)"
+    for table in _PARTS:
+        connection.execute(f"delete from {table} where content_id = {where}", (source, content["identity"]))
+    content_id = _insert(connection, "contents", content)
+    for table in _PARTS:
+        for row in entry[table]:
+            _insert(connection, table, row | {"source": source, "content_id": content_id})
+
+
+def _insert(connection: sqlite3.Connection, table: str, row: Mapping[str, Any]) -> int | None:
+    held = {name for _, name, *_ in connection.execute(f"pragma table_info({table})")}
+    known = {name: value for name, value in row.items() if name in held}
+    names, values = ", ".join(known), ", ".join(f":{name}" for name in known)
+    return connection.execute(f"insert or replace into {table} ({names}) values ({values})", known).lastrowid
+
+
+def _dicts(connection: sqlite3.Connection, sql: str, *values: object) -> list[dict[str, Any]]:
+    found = connection.execute(sql, values)
+    names = [column[0] for column in found.description]
+    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
 
 def _snapshot_of(day: date, snapshot_days: list[date]) -> date | None:

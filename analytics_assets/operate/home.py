@@ -20,7 +20,9 @@ def prepare_dagster_home(settings: Settings) -> Path:
     os.environ["DAGSTER_HOME"] = str(home)
     with only_one(home / ".prepare.lock"):
         config = home / "dagster.yaml"
-        if config.exists() and config.read_text() != (PROJECT_DIR / "dagster.yaml").read_text():
+        if config.is_symlink() and not config.exists():  # the folder was moved
+            config.unlink()
+        if config.exists() and config.read_bytes() != (PROJECT_DIR / "dagster.yaml").read_bytes():
             raise ValueError(
                 f"DAGSTER_HOME {home} has a dagster.yaml of its own, without what this project needs (its pool, its "
                 "launcher); set DAGSTER_HOME to another folder, or link the project's dagster.yaml there"

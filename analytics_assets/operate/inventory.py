@@ -127,7 +127,7 @@ def take_inventory(
         judge = _judge(
             codes[name],
             days.inputs(name, parents, window),
-            builds_of(name, settings).read(name, window),
+            builds_of(name, settings).read_what_is_there(name, window),
             Attempts(settings.lake_dir).read(name, window),
             running,
             _waits_for(parents, unwell),

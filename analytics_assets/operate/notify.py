@@ -65,6 +65,8 @@ create table if not exists waiting (id integer primary key, body text not null);
 create table if not exists refused (id integer primary key, refused_at text not null)
 """
 
+_IF_DAMAGED = "delete it; what goes on failing is then told again"
+
 _REFUSED_ITSELF = frozenset({400, 413, 415, 422})
 """The statuses that are about one message; 401, 403 or 404 are about the webhook, and any other would get them, too."""
 
@@ -227,7 +229,7 @@ class Outbox:
     def untold(self, problems: Iterable[Problem], now: datetime) -> list[Problem]:
         """Those of some problems that were not told lately; from now on they count as told."""
         found = []
-        with open_sqlite(self._file, _SCHEMA) as connection:
+        with open_sqlite(self._file, _SCHEMA, _IF_DAMAGED) as connection:
             connection.execute("begin immediate")
             connection.execute("delete from told where told_at < ?", [(now - TOLD_ONCE_IN).isoformat()])
             for problem in problems:
@@ -240,7 +242,7 @@ class Outbox:
 
     def put(self, bodies: Iterable[dict[str, object]]) -> None:
         """Keeps messages until they are sent."""
-        with open_sqlite(self._file, _SCHEMA) as connection:
+        with open_sqlite(self._file, _SCHEMA, _IF_DAMAGED) as connection:
             connection.executemany("insert into waiting (body) values (?)", [[json.dumps(body)] for body in bodies])
 
     def send(self, url: str) -> None:
@@ -254,7 +256,7 @@ class Outbox:
         """
         now = datetime.now(UTC)
         refusals = []
-        with open_sqlite(self._file, _SCHEMA) as connection:
+        with open_sqlite(self._file, _SCHEMA, _IF_DAMAGED) as connection:
             waiting = connection.execute(
                 "select id, body from waiting where id not in (select id from refused where refused_at > ?)"
                 " order by id",

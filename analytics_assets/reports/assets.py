@@ -36,17 +36,17 @@ from analytics_assets.reports.datasets import Frames, days_with_rows, read_datas
 from analytics_assets.reports.report import Report
 from analytics_assets.settings import Settings
 from analytics_assets.steps import made_days
-from analytics_assets.versions import REPORT_ENDINGS, builds_of, digest
+from analytics_assets.versions import FILE_ENDINGS, REPORT_ENDINGS, builds_of, digest, export_of, newest_export
 from analytics_assets.warehouse.dbt import load_manifest
 from analytics_assets.warehouse.warehouse import warehouse_of
 
 Render = Callable[[Report, Frames, Window, Sequence[Concern]], bytes]
 
-_KINDS: Mapping[str, tuple[str, str, Render]] = {
-    "_dashboard": ("html", "One HTML file that needs no network", lambda *of: dashboard.render(*of).encode()),
-    "_workbook": ("xlsx", "The tables of the dashboard as a workbook", workbook.render),
+_KINDS: Mapping[str, tuple[str, Render]] = {
+    "_dashboard": ("One HTML file that needs no network", lambda *of: dashboard.render(*of).encode()),
+    "_workbook": ("The tables of the dashboard as a workbook", workbook.render),
 }
-"""By the end of the asset's name: the file's ending, what it is, and what makes it."""
+"""By the end of the asset's name: what it is, and what makes it."""
 
 
 def build_report_assets(
@@ -76,7 +76,7 @@ def _build(
     owner: str,
     graph: Callable[[], BaseAssetGraph],
 ) -> AssetsDefinition:
-    ending, what, render = _KINDS[kind]
+    ending, (what, render) = FILE_ENDINGS[kind], _KINDS[kind]
     name, code = f"{report.name}{kind}", digest([kind, json.dumps(asdict(report)), *_own_code()])
     back = TimeWindowPartitionMapping(start_offset=1 - report.days, allow_nonexistent_upstream_partitions=True)
     deps = [AssetDep(dataset.model, partition_mapping=back) for dataset in report.datasets]
@@ -149,7 +149,9 @@ def _build(
 
 def _own_code() -> list[str]:
     """What files are made from beside a spec and rows: this room's own code."""
-    return [file.read_text() for file in sorted(Path(__file__).parent.rglob("*.*")) if file.suffix != ".pyc"]
+    return [
+        file.read_text(encoding="utf-8") for file in sorted(Path(__file__).parent.rglob("*.*")) if file.suffix != ".pyc"
+    ]
 
 
 def _read(report: Report, settings: Settings, window: Window) -> Frames:
@@ -157,16 +159,6 @@ def _read(report: Report, settings: Settings, window: Window) -> Frames:
 
 
 # ------------------------------------------------------------------------------------------------------- the files
-
-
-def export_of(settings: Settings, name: str, day: date, ending: str) -> Path:
-    """Where the file of a day lies."""
-    return settings.exports_dir / name / f"{name}-{day}.{ending}"
-
-
-def newest_export(settings: Settings, name: str, ending: str) -> Path:
-    """A copy of the newest file, under a name that stays."""
-    return settings.exports_dir / f"{name}.{ending}"
 
 
 def write_export(settings: Settings, name: str, day: date, ending: str, content: bytes, *, is_newest: bool) -> Path:

@@ -76,14 +76,9 @@ def project_vars(settings: Settings, sources: Iterable[Source]) -> dict[str, Any
         **warehouse_of(settings).variables(),
         "first_day": settings.start_date.isoformat(),
         "last_day": settings.end_date.isoformat() if settings.end_date else None,
-        "raw_dir": _without_patterns(settings.raw_dir),
+        "raw_dir": str(settings.raw_dir),
         "sources": source_vars(sources),
     }
-
-
-def _without_patterns(path: Path) -> str:
-    """A path whose characters all mean themselves to a globbing reader."""
-    return "".join(f"[{c}]" if c in "*?[" else c for c in str(path))
 
 
 # ------------------------------------------------------------------------------------------------------ manifest
@@ -130,9 +125,12 @@ def prepare_manifest(settings: Settings) -> Path:
     manifest, known, fault = (folder / name for name in ("manifest.json", "manifest.fingerprint", "manifest.fault"))
     with only_one(folder / ".parse.lock"):
         current = fingerprint(settings)
-        is_kept = all((folder / name).exists() for name in _KEPT)
+        is_kept = _read(folder / "manifest.seal") == _seal(folder)
         if is_kept and current in (_read(known), _read(fault).partition("\n")[0]):
             return manifest
+        for place in (folder / name for name in (*_KEPT, "manifest.seal", known.name, fault.name)):
+            if place.is_dir():
+                shutil.rmtree(place)
         said: list[str] = []
         try:
             parsed = _parse(settings, DBT_PROJECT_DIR, folder / "parse")
@@ -161,10 +159,23 @@ def _keep(parsed: Path, folder: Path) -> None:
     for name in _KEPT:
         with replacing(folder / name) as temporary:
             temporary.write_bytes((parsed / name).read_bytes())
+    with replacing(folder / "manifest.seal") as temporary:
+        temporary.write_text(_seal(folder))
+
+
+def _seal(folder: Path) -> str:
+    """A hash of what is kept, byte for byte; what was damaged since is parsed again."""
+    return digest(
+        hashlib.sha256((folder / name).read_bytes() if (folder / name).is_file() else b"").hexdigest() for name in _KEPT
+    )
 
 
 def _read(file: Path) -> str:
-    return file.read_text() if file.exists() else ""
+    """The text of a file; none where it is not there, or is no text."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def _parse(settings: Settings, project: Path, target: Path) -> Path:

@@ -1,7 +1,7 @@
 """The lake: an IO manager that keeps every day of an asset as one Parquet file."""
 
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -11,9 +11,9 @@ from dagster import ConfigurableIOManager, InputContext, MetadataValue, OutputCo
 
 from analytics_assets.attempts import Attempts
 from analytics_assets.failures import for_dagster, is_transient, sentence
-from analytics_assets.files import only_one, replacing, sweep
+from analytics_assets.files import Damaged, only_one, replacing, sweep
 from analytics_assets.ingest.source import Source
-from analytics_assets.versions import Build, Builds
+from analytics_assets.versions import Build, builds_of_raw, raw_file
 
 
 @dataclass(frozen=True)
@@ -21,20 +21,20 @@ class LakeDay:
     """One day of rows on their way into the lake.
 
     Attributes:
-        rows: the rows, read only when they are written.
+        rows: gives the rows, once they are to be written; it raises Damaged where what holds them is not as it was.
         expected_rows: how many there must be.
         build: what the day was built from.
         source: whose rows they are.
     """
 
-    rows: pl.LazyFrame
+    rows: Callable[[], pl.LazyFrame]
     expected_rows: int
     build: Build
     source: Source
 
 
 class NotDelivered(Exception):
-    """Some days of a run were not brought to where models read them; `by_day` says why, by partition key."""
+    """Some days of a run were not written, or not brought to where models read them; `by_day` says why of each."""
 
     def __init__(self, by_day: Mapping[str, Exception]) -> None:
         first = next((error for error in by_day.values() if not is_transient(error)), next(iter(by_day.values())))
@@ -53,7 +53,7 @@ def take_out(folder: Path, asset: str, days: Sequence[date]) -> None:
     with only_one(folder / f".{asset}.lock"):
         for day in days:
             shutil.rmtree(folder / asset / f"_day={day}", ignore_errors=True)
-        Builds(folder).forget(asset, days)
+        builds_of_raw(folder).forget(asset, days)
 
 
 class ParquetByDay(ConfigurableIOManager):
@@ -68,7 +68,7 @@ class ParquetByDay(ConfigurableIOManager):
 
     def file(self, asset: str, day: str) -> Path:
         """Where a day lies."""
-        return Path(self.folder) / asset / f"_day={day}" / "data.parquet"
+        return raw_file(Path(self.folder), asset, date.fromisoformat(day))
 
     def handle_output(self, context: OutputContext, obj: Mapping[str, LakeDay]) -> None:
         """Replaces the days of the run.
@@ -102,14 +102,25 @@ class ParquetByDay(ConfigurableIOManager):
 
     def _replace(self, context: OutputContext, asset: str, days: Mapping[str, LakeDay]) -> None:
         builds = {date.fromisoformat(day): lake_day.build for day, lake_day in days.items()}
-        held = Builds(Path(self.folder))
+        held = builds_of_raw(Path(self.folder))
         # Written and recorded as one: of two runs at once, the record must not be the one's and the file the other's.
         with only_one(Path(self.folder) / f".{asset}.lock"):
             held.forget(asset, builds)
+            damaged: dict[str, Exception] = {}
             for day, lake_day in days.items():
-                self._write(asset, day, lake_day)
-            held.record(asset, builds)
-            self.deliver(context, asset, days)
+                try:
+                    self._write(asset, day, lake_day)
+                except Damaged as error:
+                    damaged[day] = error
+            whole = {day: lake_day for day, lake_day in days.items() if day not in damaged}
+            held.record(asset, {date.fromisoformat(day): lake_day.build for day, lake_day in whole.items()})
+            try:
+                if whole:
+                    self.deliver(context, asset, whole)
+            except NotDelivered as error:
+                damaged |= error.by_day
+            if damaged:
+                raise NotDelivered(damaged)
 
     def _write(self, asset: str, day: str, lake_day: LakeDay) -> None:
         from pyarrow import parquet  # takes long to import, and is not needed to load the definitions
@@ -117,10 +128,10 @@ class ParquetByDay(ConfigurableIOManager):
         target = self.file(asset, day)
         sweep(target.parent)
         with replacing(target) as temporary:
-            lake_day.rows.sink_parquet(temporary, compression="zstd", compression_level=1)
+            lake_day.rows().sink_parquet(temporary, compression="zstd", compression_level=1)
             written = parquet.read_metadata(temporary).num_rows
             if written != lake_day.expected_rows:
-                raise RuntimeError(
+                raise Damaged(
                     f"{asset} {day}: its pieces hold {written} rows, but {lake_day.expected_rows} were landed. "
                     "Is a file below lake/landed damaged? Restore it from a backup."
                 )

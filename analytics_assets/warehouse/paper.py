@@ -25,6 +25,7 @@ from analytics_assets.reports.report import Report
 from analytics_assets.settings import Settings
 from analytics_assets.versions import RAW_PREFIX
 from analytics_assets.warehouse.manifest import HOLDS_NO_ROWS, has_days
+from analytics_assets.warehouse.on_duckdb import IF_DAMAGED, opened
 
 MINIMUM = 10 * 2**20
 """Bytes that are billed at least for each table that a query names, and for a query as a whole."""
@@ -110,13 +111,12 @@ def measure(settings: Settings, manifest: Mapping[str, Any], sources: Iterable[S
         raise ValueError(
             "nothing is made in DuckDB; `analytics-assets materialize --new` does that, with ANALYTICS_WAREHOUSE=duckdb"
         )
-    with duckdb.connect(str(settings.warehouse_file), read_only=True) as connection:
+    config = {"file_search_path": str(settings.raw_dir)}  # whose characters all mean themselves
+    with opened(settings.warehouse_file, IF_DAMAGED, read_only=True, config=config) as connection:
         for source in sources:
             name = RAW_PREFIX + source.name
-            if files := sorted(map(str, (settings.raw_dir / name).glob("_day=*/data.parquet"))):
-                relation = connection.read_parquet(
-                    [_without_patterns(file) for file in files], hive_partitioning=True, union_by_name=True
-                )
+            if any((settings.raw_dir / name).glob("*/data.parquet")):
+                relation = connection.read_parquet(f"{name}/*/data.parquet", hive_partitioning=True, union_by_name=True)
                 found[name] = _measured(relation, DAY_OF_RAW)
         for node in _made(manifest):
             schemas = connection.execute(
@@ -127,10 +127,6 @@ def measure(settings: Settings, manifest: Mapping[str, Any], sources: Iterable[S
                 relation = connection.table(f'"{schemas[0][0]}"."{node["alias"]}"')
                 found[node["name"]] = _measured(relation, node["config"]["meta"].get("day"))
     return found
-
-
-def _without_patterns(file: str) -> str:
-    return "".join(f"[{character}]" if character in "*?[" else character for character in file)
 
 
 def _measured(relation: duckdb.DuckDBPyRelation, day: str | None) -> Table:

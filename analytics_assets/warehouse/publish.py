@@ -37,12 +37,15 @@ from analytics_assets.steps import made_days
 from analytics_assets.versions import PUBLISHED_PREFIX
 from analytics_assets.warehouse.dbt import load_manifest
 from analytics_assets.warehouse.manifest import HOLDS_NO_ROWS
-from analytics_assets.warehouse.on_duckdb import ONE_WRITER
+from analytics_assets.warehouse.on_duckdb import IF_DAMAGED as IF_WAREHOUSE_IS_DAMAGED
+from analytics_assets.warehouse.on_duckdb import ONE_WRITER, naming
 
 logger = logger_of(__name__)
 
 CODE_VERSION = "1"
 PUBLIC_LAYERS = ("marts", "reporting")
+
+IF_DAMAGED = "delete it; it is made again from the warehouse"
 
 COPY = "analytics"
 """The copy's name as a database: that of the warehouse, since the SQL of views holds it."""
@@ -164,16 +167,17 @@ def _next_copy(settings: Settings) -> Iterator[DuckDBPyConnection]:
             if target.exists():
                 shutil.copyfile(target, temporary)
             with duckdb.connect() as connection:
-                _attach(connection, settings, temporary)
+                connection.execute(f"set memory_limit = '{settings.duckdb_memory_limit}'")
+                connection.execute("set TimeZone = 'UTC'")
+                with naming(settings.warehouse_file, IF_WAREHOUSE_IS_DAMAGED):
+                    connection.execute(f"attach {_quoted(settings.warehouse_file)} as warehouse (read_only)")
+                with naming(target, IF_DAMAGED):
+                    connection.execute(f"attach {_quoted(temporary)} as {COPY}")
                 yield connection
                 connection.execute(f"checkpoint {COPY}")
                 connection.execute(f"detach {COPY}")
-
-
-def _attach(connection: DuckDBPyConnection, settings: Settings, temporary: Path) -> None:
-    connection.execute(f"set memory_limit = '{settings.duckdb_memory_limit}'")
-    connection.execute(f"attach {_quoted(settings.warehouse_file)} as warehouse (read_only)")
-    connection.execute(f"attach {_quoted(temporary)} as {COPY}")
+            # Whoever opened the copy to write may have left a log, which DuckDB would take for one of the next copy.
+            target.with_name(f"{target.name}.wal").unlink(missing_ok=True)
 
 
 def _quoted(path: Path) -> str:

@@ -18,7 +18,8 @@
 
 {% macro duckdb__raw(name) -%}
     {%- do source('raw', name) -%}
-    {%- set files = var('raw_dir', '') ~ '/raw_' ~ name ~ '/*/data.parquet' -%}
+    {#- Relative to file_search_path, which whoever connects sets: the data folder may be moved, or copied. -#}
+    {%- set files = 'raw_' ~ name ~ '/*/data.parquet' -%}
     read_parquet({{ dbt.string_literal(dbt.escape_single_quotes(files)) }}, hive_partitioning = true, hive_types = {'_day': date}, union_by_name = true)
 {%- endmacro %}
 
