@@ -50,6 +50,7 @@ from analytics_assets.versions import (
     days_without_partition,
     digest,
     input_versions,
+    linked_assets,
     offsets_of,
     recorded_builds,
     upstream_by_asset,
@@ -80,6 +81,7 @@ class Days:
         self._tick: tuple[object, ...] = ()
         self._unsettled: dict[str, set[date]] = {}
         self._stuck: dict[str, set[date]] = {}
+        self._off: set[str] | None = None
 
     def inputs(self, name: str, upstream: Mapping[str, Offsets], window: Window) -> Mapping[date, str]:
         """What each day of an asset should be made from now.
@@ -106,6 +108,24 @@ class Days:
     def of_older_code(self, name: str, code: str, window: Window) -> set[date]:
         """The days that were made by other code than there is now."""
         return {day for day, build in builds_of(name, self._settings).read(name, window).items() if build.code != code}
+
+    def off(self, graph: BaseAssetGraph, now: datetime) -> Set[str]:
+        """The assets for which nothing ever landed, nor for any that they are linked with.
+
+        They would be made of empty days, if a domain is there that nobody uses. The first file turns them on.
+        """
+        self._begin_tick(graph, now)
+        if self._off is None:
+            ledger, linked = Ledger(self._settings.lake_dir), linked_assets(graph)
+            on, off = set[str](), set[str]()
+            for source in self._sources.values():
+                (on if ledger.has_landed(source) else off).update(linked[RAW_PREFIX + source.name])
+            self._off = off - on
+        return self._off
+
+    def made(self, name: str, window: Window) -> set[date]:
+        """The days that are recorded as made."""
+        return set(builds_of(name, self._settings).read(name, window))
 
     def is_made(self, name: str) -> bool:
         """Whether any day of an asset was made: then its table is there."""
@@ -153,7 +173,7 @@ class Days:
 
     def _begin_tick(self, graph: BaseAssetGraph, now: datetime) -> None:
         if self._tick != (id(graph), now):
-            self._tick, self._unsettled, self._stuck = (id(graph), now), {}, {}
+            self._tick, self._unsettled, self._stuck, self._off = (id(graph), now), {}, {}, None
 
     def newest(self, graph: BaseAssetGraph, name: str, now: datetime) -> date:
         """The newest day on which any facts landed that an asset is made from; yesterday where there are none."""
@@ -315,6 +335,34 @@ class OfOlderCode(_OfDays):
         return self._days.of_older_code(name, graph.get(AssetKey(name)).code_version or "", window)
 
 
+class Made(_OfDays):
+    """True for the days that are recorded as made, from whatever inputs."""
+
+    @property
+    def name(self) -> str:
+        """How the condition is called in the UI."""
+        return "made"
+
+    def _true_days(
+        self, graph: BaseAssetGraph, name: str, upstream: Mapping[str, Offsets], window: Window, now: datetime
+    ) -> Set[date]:
+        return self._days.made(name, window)
+
+
+class On(_OfDays):
+    """True for all days of an asset, unless nothing ever landed for it."""
+
+    @property
+    def name(self) -> str:
+        """How the condition is called in the UI."""
+        return "anything_ever_landed"
+
+    def _true_days(
+        self, graph: BaseAssetGraph, name: str, upstream: Mapping[str, Offsets], window: Window, now: datetime
+    ) -> Set[date]:
+        return set() if name in self._days.off(graph, now) else set(window.days())
+
+
 class NeverMade(_OfDays):
     """True for all days of an asset while none of them was made, so that its table is not there."""
 
@@ -335,8 +383,8 @@ class Automation:
     def __init__(self, settings: Settings, sources: Iterable[Source]) -> None:
         self._days = days = Days(settings, sources)
         self._out_of_date, self._unsettled, self._resting = OutOfDate(days), Unsettled(days), Resting(days)
-        self._pending, self._newest = Pending(days), Newest(days)
-        self._of_older_code, self._never_made = OfOlderCode(days), NeverMade(days)
+        self._pending, self._newest, self._made = Pending(days), Newest(days), Made(days)
+        self._of_older_code, self._never_made, self._on = OfOlderCode(days), NeverMade(days), On(days)
 
     def newest_day(self, graph: BaseAssetGraph, name: str, now: datetime) -> date:
         """The day that the newest report is as of."""
@@ -347,9 +395,15 @@ class Automation:
         return self._days.sources_of(graph, name)
 
     def raw(self) -> AutomationCondition:
-        """Makes each raw day whose pieces are not those that it was made from; quiet days too, as empty ones."""
+        """Makes each raw day whose pieces are not those that it was made from; quiet days too, as empty ones.
+
+        Of a domain that is off it makes none, and so nothing is made of what reads them.
+        """
         return (
-            (self._out_of_date | AutomationCondition.missing()) & ~AutomationCondition.in_progress() & ~self._resting
+            (self._out_of_date | AutomationCondition.missing())
+            & ~AutomationCondition.in_progress()
+            & ~self._resting
+            & self._on
         ).with_label("landed rows differ")
 
     def with_its_asset(self) -> AutomationCondition:
@@ -373,15 +427,28 @@ class Automation:
         Args:
             elsewhere: the upstream assets that are made in another run.
         """
+        return self._made_with_upstream(self._unsettled, elsewhere)
+
+    def published(self) -> AutomationCondition:
+        """Copies each day whose tables are not those that it was copied from, in one run with them.
+
+        It does not wait for a table of which the day failed: the others are copied, and that one is left as it was.
+        """
+        there = AutomationCondition.any_deps_match(self._made | AutomationCondition.will_be_requested())
+        return (self._made_with_upstream(self._pending) & there).with_label("tables differ")
+
+    def _made_with_upstream(
+        self, will_change: AutomationCondition, elsewhere: Sequence[AssetKey] = ()
+    ) -> AutomationCondition:
         requested = AutomationCondition.any_deps_match(AutomationCondition.will_be_requested())
         late: AutomationCondition = AutomationCondition.any_deps_match(
-            (self._unsettled & ~AutomationCondition.will_be_requested()) | AutomationCondition.in_progress()
+            (will_change & ~AutomationCondition.will_be_requested()) | AutomationCondition.in_progress()
         )
         if elsewhere:
             others = AssetSelection.assets(*elsewhere)
             requested = requested.ignore(others)
             late = late | AutomationCondition.any_deps_match(
-                self._unsettled | AutomationCondition.will_be_requested()
+                will_change | AutomationCondition.will_be_requested()
             ).allow(others)
         return (
             (self._out_of_date | AutomationCondition.missing() | requested)
@@ -420,6 +487,7 @@ class Automation:
             & ~AutomationCondition.in_progress()
             & ~not_ready
             & ~self._resting
+            & self._on
         ).with_label("not there as its code says")
 
 

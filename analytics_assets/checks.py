@@ -1,15 +1,28 @@
 """What the checks found, by day where they know of days.
 
-Dagster keeps one newest evaluation of a check. Those of raw days and models are evaluated for the days of a run only,
-so that a day that failed would be forgotten as soon as another one passes: what they say of each day is kept here.
+Dagster judges an asset by the newest evaluation of each check. Those of raw days, models and the published copy are
+evaluated for the days of a run, so that a day that failed would be forgotten as soon as another one passes. What they
+say of each day is kept here, and the evaluation that Dagster gets is of all days.
+
+`AssetCheckSpec.partitions_def` does not help: in a run of several days a result is recorded for none of them, a second
+result is an error, and where evaluations are logged day by day the last day's is the newest, whatever the others say.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from dagster import AssetCheckKey, AssetCheckSeverity, DagsterEventType, DagsterInstance
+from dagster import (
+    AssetCheckEvaluation,
+    AssetCheckKey,
+    AssetCheckResult,
+    AssetCheckSeverity,
+    DagsterEventType,
+    DagsterInstance,
+    MetadataValue,
+    TableRecord,
+)
 
 from analytics_assets.files import open_sqlite
 from analytics_assets.partitions import Window
@@ -34,14 +47,20 @@ class FailedCheck:
 
     Attributes:
         finding: what it objects to, to be put behind its name.
-        days: for which days; empty for a check that knows of none, of which this is the newest evaluation.
+        objections: why, for each day that fails, the oldest first; empty for a check that knows of no days, of which
+            this is the newest evaluation.
     """
 
     asset: str
     name: str
     finding: str
     is_error: bool
-    days: tuple[date, ...] = ()
+    objections: Mapping[date, str] = field(default_factory=dict)
+
+    @property
+    def days(self) -> tuple[date, ...]:
+        """The days that fail, the oldest first."""
+        return tuple(self.objections)
 
 
 @dataclass(frozen=True)
@@ -85,9 +104,49 @@ class Findings:
         for asset, name, day, finding, is_error in rows:
             before = found.setdefault((asset, name), None)
             if finding is not None:
-                days = (*(before.days if before else ()), date.fromisoformat(day))
-                found[asset, name] = FailedCheck(asset, name, f": {finding}", bool(is_error), days)
+                objections = {**(before.objections if before else {}), date.fromisoformat(day): finding}
+                error = bool(is_error) or (before is not None and before.is_error)
+                found[asset, name] = FailedCheck(asset, name, f": {finding}", error, objections)
         return found
+
+
+FAILING_HERE = "failing_days_of_this_run"
+SHOWN_DAYS = 100
+
+
+def over_all_days(result: AssetCheckResult, failed: FailedCheck | None, window: Window) -> AssetCheckResult:
+    """The result of a check for the days of a run as one of all days: it fails for as long as any day does.
+
+    Args:
+        failed: what the check says of all days.
+        window: the days of the run.
+    """
+    if failed is None:
+        return result
+    others = [day for day in failed.days if not window.start <= day < window.end]
+    severity = AssetCheckSeverity.ERROR if failed.is_error else AssetCheckSeverity.WARN
+    shown = [{"day": str(day), "why": failed.objections[day]} for day in sorted(failed.days, reverse=True)[:SHOWN_DAYS]]
+    return AssetCheckResult(
+        passed=False,
+        asset_key=result.asset_key,
+        check_name=result.check_name,
+        severity=result.severity if not result.passed else severity,
+        description=f"days of other runs that still fail: {len(others):,}, the newest {max(others)}"
+        if others
+        else None,
+        metadata={
+            **result.metadata,
+            "failing_days": len(failed.days),
+            FAILING_HERE: len(failed.days) - len(others),
+            "days_that_fail": MetadataValue.table([TableRecord(row) for row in shown]),
+        },
+    )
+
+
+def failed_in_its_run(check: AssetCheckEvaluation) -> bool:
+    """Whether a check failed for a day of the run that evaluated it, and not only for days of other runs."""
+    failing = check.metadata.get(FAILING_HERE)
+    return not check.passed and (failing is None or failing.value != 0)
 
 
 def failed_checks(

@@ -7,6 +7,7 @@ import codecs
 import locale
 import logging
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -150,7 +151,10 @@ def materialize(
         bool, typer.Option("--dry-run", help="Only say what would be made and, on BigQuery, the bytes it would read.")
     ] = False,
 ) -> None:
-    """Pull the APIs that have an address, land the inbox, and make days of assets, all in this process."""
+    """Pull the APIs that have an address, land the inbox, and make days of assets, all in this process.
+
+    Exit code 1 if anything failed, be it a check; 0 if there are only warnings.
+    """
     with _told_plainly():
         if new == bool(from_ or to) or bool(from_) != bool(to):
             raise ValueError("say which days: either --from DATE --to DATE, or --new for whatever is out of date")
@@ -189,6 +193,8 @@ def _window_of(settings: Settings, first: date, last: date) -> "Window":
 
 
 def _materialize(settings: Settings, window: "Window | None", select: str | None) -> "Outcome":
+    from analytics_assets.versions import PUBLISHED_PREFIX
+
     with _runner(settings) as runner:
         names = _selected(select)
         runner.pull(names)
@@ -196,8 +202,10 @@ def _materialize(settings: Settings, window: "Window | None", select: str | None
         if window is None:
             runner.settle(names)
         else:
-            runner.make(runner.plan_of_range(names, window))
-            runner.settle(names & (set(runner.views) | (runner.reports if names - runner.reports else set())))
+            after = set(runner.views) | (runner.reports if names - runner.reports else set())
+            if not runner.make(runner.plan_of_range(names if select else runner.on(names), window)):
+                after |= {name for name in names if name.startswith(PUBLISHED_PREFIX)}  # of the days that did not fail
+            runner.settle(names & after)
         return runner.outcome
 
 
@@ -216,7 +224,11 @@ def _show_plan(settings: Settings, window: "Window | None", select: str | None) 
     estimates: list[Estimate] = []
     with _runner(settings) as runner, console.status("asking what would be read") as status:
         names = _selected(select)
-        plan = runner.plan_of_range(names, window) if window else runner.plan_of_changes(names)
+        plan = (
+            runner.plan_of_range(names if select else runner.on(names), window)
+            if window
+            else runner.plan_of_changes(names)
+        )
         models = {node["name"] for node in load_manifest(settings)["nodes"].values()}
         for run in plan:
             found: dict[str, Estimate] = {}
@@ -353,27 +365,45 @@ def _show_outcome(outcome: "Outcome", nothing: str = "Nothing was out of date.")
 
 @app.command()
 def balance() -> None:
-    """Show where every row is: accepted = raw + waiting + superseded, src = raw, stg = src less duplicates."""
+    """Show where every row is: records = accepted + rejected, and so on down to the staging models.
+
+    Exit code 1 if something does not add up, or nothing has landed; 0 if it adds up as far as it is made.
+    """
     with _told_plainly():
         from analytics_assets.balance import balance_of
         from analytics_assets.definitions import SOURCES
+        from analytics_assets.ingest.ledger import Ledger
 
         settings = get_settings()
-        table = Table("source", title="Rows of each source", title_justify="left", header_style="bold")
-        headings = ("accepted", "raw", "waiting", "superseded", "rejected", "src", "stg", "duplicates")
+        landed = [source for source in SOURCES if Ledger(settings.lake_dir).has_landed(source)]
+        if not landed:
+            raise ValueError(
+                f"nothing has landed yet: drop files into {_shown(settings.inbox_dir)}/<source>/, "
+                "then run `analytics-assets materialize --new`"
+            )
+        narrow = (0, 1, 0, 0)
+        table = Table("source", title="Rows of each source", title_justify="left", header_style="bold", padding=narrow)
+        headings = ("records", "rejected", "accepted", "waiting", "superseded", "raw", "src", "stg", "duplicates")
         for heading in headings:
             table.add_column(heading, justify="right")
         table.add_column("adds up")
-        faults = []
-        for source in SOURCES:
-            found = balance_of(source, settings, datetime.now(UTC))
-            faults += found.faults
-            table.add_row(source.name, *(f"{getattr(found, h):,}" for h in headings), "no" if found.faults else "yes")
-        console.print(table)
-        for fault in faults:
+        balances = {source.name: balance_of(source, settings, datetime.now(UTC)) for source in landed}
+    for name, found in balances.items():
+        counts = [getattr(found, heading) for heading in headings]
+        adds_up = "no" if found.faults else "not made yet" if found.unmade else "yes"
+        table.add_row(name, *("" if count is None else f"{count:,}" for count in counts), adds_up)
+    console.print(table)
+    for name, found in balances.items():
+        if found.unmade:
+            told = f" {name}: {'; '.join(found.unmade)}. `analytics-assets materialize --new` makes them."
+            console.print(line(("not made yet:", "yellow"), told))
+    if off := [source.name for source in SOURCES if source not in landed]:
+        console.print(f"Nothing ever came of: {', '.join(off)}.")
+    for found in balances.values():
+        for fault in found.faults:
             console.print(line(("failed:", "red"), f" {fault}"))
-        if faults:
-            raise typer.Exit(1)
+    if any(found.faults for found in balances.values()):
+        raise typer.Exit(1)
 
 
 # ----------------------------------------------------------------------------------------------------------- sql
@@ -383,7 +413,9 @@ def balance() -> None:
 def sql(statement: Annotated[str, typer.Argument(help="One SQL statement, in quotes.")]) -> None:
     """Run one SQL statement on the published copy: analytics-assets sql "select * from marts.mart_company_daily"."""
     with _told_plainly():
-        names, rows, others = _query(get_settings(), statement)
+        settings = get_settings()
+        names, rows, others = _query(settings, statement)
+        behind = _behind(settings, statement)
     table = Table(header_style="bold")
     for name, values in zip(names, zip(*rows, strict=True) if rows else [()] * len(names), strict=True):
         is_number = all(isinstance(value, Number | None) and not isinstance(value, bool) for value in values)
@@ -395,14 +427,31 @@ def sql(statement: Annotated[str, typer.Argument(help="One SQL statement, in quo
         console.print(f"{others:,} more rows are not shown; say `limit` or `where` to see others.")
     elif not rows:
         console.print("No rows.")
+    for name, days in behind.items():
+        said = (
+            f" {name}: of the days up to {max(days)}, {len(days):,} failed or are being made; the copy holds what "
+            "passed last of each, if anything did. `analytics-assets status` says why."
+        )
+        console.print(line(("warning:", "yellow"), said))
+
+
+def _behind(settings: Settings, statement: str) -> dict[str, set[date]]:
+    """The days on which the copy holds less than there is, by the public models that a statement names."""
+    from analytics_assets.partitions import partitioned_days
+    from analytics_assets.warehouse.dbt import last_manifest
+    from analytics_assets.warehouse.publish import days_behind, is_public
+
+    manifest, days = last_manifest(settings), partitioned_days(settings, datetime.now(UTC))
+    words = set(re.findall(r"\w+", statement.lower()))
+    names = [node["name"] for node in manifest["nodes"].values() if is_public(node) and node["alias"].lower() in words]
+    return {name: found for name in names if (found := days_behind(manifest, name, settings, days))}
 
 
 def _query(settings: Settings, statement: str) -> tuple[list[str], list[tuple[Any, ...]], int]:
     """Names and first rows of what a statement gives, and how many rows come after them."""
     import duckdb
 
-    from analytics_assets.warehouse.on_duckdb import opened
-    from analytics_assets.warehouse.publish import IF_DAMAGED
+    from analytics_assets.warehouse.on_duckdb import IF_COPY_IS_DAMAGED, opened
 
     if settings.warehouse == "bigquery":
         raise ValueError("the warehouse is BigQuery, which is asked with `bq query` or in its console")
@@ -410,7 +459,7 @@ def _query(settings: Settings, statement: str) -> tuple[list[str], list[tuple[An
         raise ValueError("there is no published copy yet; `analytics-assets materialize --new` makes it")
     with opened(
         settings.published_file,
-        IF_DAMAGED,
+        IF_COPY_IS_DAMAGED,
         read_only=True,
         config={"enable_external_access": "false", "memory_limit": settings.duckdb_memory_limit},
     ) as connection:
@@ -515,7 +564,10 @@ def _tables_and_queries(settings: Settings) -> "tuple[Tables, list[Query]]":
 
 @app.command()
 def status() -> None:
-    """Show the days that failed, are missing, out of date, or made by older code; exit code 1 if any failed."""
+    """Show the days that failed, are missing, out of date, or made by older code, and what checks object to.
+
+    Exit code 1 if a day, a file, a pull or a check failed; 0 if there are only warnings, or days that wait to be made.
+    """
     with _told_plainly():
         from dagster import DagsterInstance
 
@@ -527,6 +579,8 @@ def status() -> None:
         prepare_dagster_home(settings)
         with DagsterInstance.get() as instance:
             found = take_inventory(defs.resolve_asset_graph(), SOURCES, settings, instance, datetime.now(UTC), FAULTS)
+    if found.off:
+        console.print(f"Off, since nothing of them ever came: {', '.join(found.off)}. The first file turns them on.")
     when = f"{found.taken_at:%Y-%m-%d %H:%M:%S} UTC"
     if not found.findings:
         console.print(f"All is well at {when}: {found.assets} assets with {found.days:,} days each are up to date.")
@@ -536,14 +590,14 @@ def status() -> None:
         table.add_column(heading, no_wrap=True)
     table.add_column("count", justify="right", no_wrap=True)
     table.add_column("why, and when it is tried again", overflow="fold")
-    colours = {State.FAILED: "red", State.CHECK_FAILED: "yellow"}
+    colours = {State.FAILED: "red", State.CHECK_FAILED: "red", State.WARNING: "yellow"}
     for finding in found.findings:
         colour = colours.get(finding.state, "default")
-        count = f"{len(finding.days):,}" if finding.days else ""
+        count = f"{finding.count:,}" if finding.count else ""
         why = "; ".join(filter(None, (finding.why, finding.next_try)))
         table.add_row(finding.asset, line((finding.state, colour)), str(finding.days or ""), count, why)
     console.print(table)
-    if any(finding.state is State.FAILED for finding in found.findings):
+    if found.failed:
         raise typer.Exit(1)
 
 

@@ -24,9 +24,9 @@ from dagster import (
 from dagster._core.storage.tags import PRIORITY_TAG
 
 from analytics_assets.attempts import KILLED, Attempts
-from analytics_assets.automation import NO_RETRY, reports_of, span_tags
+from analytics_assets.automation import NO_RETRY, Days, reports_of, span_tags
 from analytics_assets.balance import waiting_rows
-from analytics_assets.checks import first_finding
+from analytics_assets.checks import failed_in_its_run, first_finding
 from analytics_assets.failures import INTERRUPTS, in_brief, reason_of
 from analytics_assets.ingest.extract import EXTRACT_SUFFIX
 from analytics_assets.ingest.extract_asset import extracts_of, no_address
@@ -205,6 +205,10 @@ class Runner:
         told = waiting_rows(source, self._settings, datetime.now(UTC))
         self.outcome.warnings += [f"{source.name}: {sentence}" for sentence in told]
         self.outcome.failures += [f"{source.name}: {path}: {why}" for path, why in sorted(found.closed.items())]
+
+    def on(self, names: Set[str]) -> Set[str]:
+        """Those of some assets that are not off, as all of a domain are of which nothing ever came."""
+        return names - Days(self._settings, self._sources).off(self._graph, datetime.now(UTC))
 
     def not_landed(self, names: Set[str]) -> dict[str, int]:
         """How many files lie in the inbox and have not landed, by source, for some landing assets."""
@@ -392,7 +396,7 @@ class Runner:
                 error = event.step_failure_data.error
                 self.outcome.failures.append(f"{event.step_key}{span}: {in_brief(reason_of(error))}")
         for check in result.get_asset_check_evaluations():
-            if not check.passed:
+            if failed_in_its_run(check):
                 sentence = (
                     f"check {check.check_name} of {check.asset_key.path[-1]}{span}{first_finding(check.metadata)}"
                 )

@@ -330,6 +330,22 @@ def lookups_by_asset(graph: BaseAssetGraph) -> dict[str, set[str]]:
     return {name: found for name, found in read.items() if found}
 
 
+def linked_assets(graph: BaseAssetGraph) -> dict[str, frozenset[str]]:
+    """For each asset, itself and all that it is linked with, up or down and however far: its domain, or several."""
+    found: dict[str, frozenset[str]] = {}
+    for key in graph.toposorted_asset_keys:
+        if key.path[-1] in found:
+            continue
+        linked, waiting = set(), {key}
+        while waiting:
+            linked |= waiting
+            waiting = {other for one in waiting for other in graph.get(one).parent_keys | graph.get(one).child_keys}
+            waiting -= linked
+        names = frozenset(one.path[-1] for one in linked)
+        found |= dict.fromkeys(names, names)
+    return found
+
+
 ReadBuilds = Callable[[str, Window], Mapping[date, Build]]
 """Gives the builds of an asset, by its name, for the days of a window."""
 

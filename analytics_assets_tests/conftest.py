@@ -19,6 +19,7 @@ from analytics_assets.consent.sources import CONSENT_EVENTS
 from analytics_assets.definitions import DOMAINS
 from analytics_assets.domain import Domain, build_definitions
 from analytics_assets.ingest.landing import Landing, LandingReport
+from analytics_assets.ingest.ledger import Content, Ledger, Seen
 from analytics_assets.ingest.source import Source
 from analytics_assets.partitions import Window, partitioned_days
 from analytics_assets.runs import Runner
@@ -106,17 +107,23 @@ WHEN_LANDED = ("_landed_at", "landed_at")
 
 @dataclass
 class Project:
-    """A whole project in a folder of its own."""
+    """A whole project in a folder of its own; its domains are on, unless a test wants to see them turned on."""
 
     folder: Path
     domains: Sequence[Domain] = WITHOUT_REPORTS
     changes: dict[str, object] = field(default_factory=dict)
+    on: bool = True
 
     def __post_init__(self) -> None:
         self.settings = test_settings(self.folder, **self.changes)
         self.definitions = build_definitions(self.settings, self.domains)
         self.sources: list[Source] = [source for domain in self.domains for source in domain.sources]
         self.instance = DagsterInstance.ephemeral()
+        ledger = Ledger(self.settings.lake_dir)
+        for source in self.sources if self.on else ():
+            if not ledger.has_landed(source):
+                content = Content("nothing", "nothing", "nothing", datetime.now(UTC))
+                ledger.add(source, content, Seen(0, 0, 0, "", source.version))
 
     def runner(self) -> Runner:
         return Runner(self.definitions, self.sources, self.settings, self.instance)

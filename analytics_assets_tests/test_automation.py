@@ -25,6 +25,7 @@ from analytics_assets.ingest import sensor as sensor_module
 from analytics_assets.ingest.landing import Landing
 from analytics_assets.ingest.ledger import Ledger
 from analytics_assets.ingest.sensor import build_new_files_sensor
+from analytics_assets.operate.inventory import Inventory, take_inventory
 from analytics_assets.partitions import ONE_DAY
 from analytics_assets.warehouse import models
 from analytics_assets.warehouse.dbt import DbtError
@@ -49,6 +50,30 @@ def test_quiet_days_are_made_as_empty_ones_so_that_nothing_waits_for_ever(projec
     assert {asset: len(days) for asset, days in runner.outcome.made.items()} == dict.fromkeys(project.assets, 5)
     assert sum(sum(days.values()) for days in runner.outcome.made.values()) == 0
     assert project.requested() == {}
+
+
+def test_a_domain_of_which_nothing_ever_came_is_off_until_its_first_file(tmp_path: Path) -> None:
+    project = Project(tmp_path / "data", on=False)
+    assert project.requested() == {}
+    inventory = inventory_of(project)
+    assert (inventory.findings, inventory.off, inventory.assets) == ([], ["campaigns", "consent", "sessions"], 0)
+    assert project.runner().on(set(project.assets) | set(project.lookups)) == set()
+
+    project.drop("consent_events", "events-1.csv", HEADER)
+    project.land()
+    asked = project.requested()
+    assert asked["raw_consent_events"] == asked["raw_companies"] == {str(day) for day in project.window.days()}
+    assert not any("clickstream" in name or "campaigns" in name or "lookup" in name for name in asked)
+    inventory = inventory_of(project)
+    assert inventory.off == ["campaigns", "sessions"]
+    assert not {"raw_clickstream", "raw_campaigns", "lookup_regions"} & {
+        finding.asset for finding in inventory.findings
+    }
+
+
+def inventory_of(project: Project) -> Inventory:
+    graph = project.definitions.resolve_asset_graph()
+    return take_inventory(graph, project.sources, project.settings, project.instance, datetime.now(UTC))
 
 
 def test_a_late_file_is_asked_for_through_the_whole_chain_and_nothing_else_is(project: Project) -> None:

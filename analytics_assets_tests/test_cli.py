@@ -3,20 +3,26 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
+import polars as pl
 import pytest
+from click.testing import Result
 from typer.testing import CliRunner
 
 from analytics_assets import cli
+from analytics_assets.balance import balance_of
+from analytics_assets.checks import Evaluation, Findings
 from analytics_assets.cli import app
+from analytics_assets.consent.sources import CONSENT_EVENTS
+from analytics_assets.partitions import Window
 from analytics_assets.plain_text import logger_of, plain, shortened
-from analytics_assets.runs import Outcome
+from analytics_assets.runs import Outcome, PlannedRun
 from analytics_assets.settings import PROJECT_DIR, get_settings
-from analytics_assets_tests.conftest import YESTERDAY, day
+from analytics_assets_tests.conftest import ONE_DOMAIN, YESTERDAY, Project, day
 from analytics_assets_tests.test_automation import HEADER, event
 
 PROGRAM = [sys.executable, "-m", "analytics_assets.cli"]
@@ -66,6 +72,90 @@ def test_a_mistake_is_answered_with_one_sentence_that_says_what_to_do(
     text = " ".join(result.output.split())
     assert said in text
     assert "Traceback" not in text
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Result]]:
+    """Runs a command in this process, on the project in `tmp_path / "data"`."""
+    for name, value in (("DATA_DIR", tmp_path / "data"), ("START_DATE", day(0)), ("END_DATE", YESTERDAY)):
+        monkeypatch.setenv(f"ANALYTICS_{name}", str(value))
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
+    get_settings.cache_clear()
+    yield lambda *arguments: CliRunner().invoke(app, arguments)
+    get_settings.cache_clear()
+
+
+@pytest.mark.parametrize("name", ["status", "balance", "materialize"])
+def test_the_help_says_the_exit_code(command: Callable[..., Result], name: str) -> None:
+    assert "Exit code 1 if" in " ".join(command(name, "--help").output.split())
+
+
+def test_the_exit_codes_are_those_of_the_help(command: Callable[..., Result], tmp_path: Path) -> None:
+    project = Project(tmp_path / "data", ONE_DOMAIN, on=False)
+    raw = "raw_consent_events"
+
+    def codes() -> tuple[int, int]:
+        return command("status").exit_code, command("balance").exit_code
+
+    assert codes() == (0, 1), "nothing has landed"
+    project.drop("consent_events", "events-1.csv", HEADER + event("a", day(1)) + event("b", day(2)))
+    project.drop("consent_events", "strange.csv", HEADER)
+    project.land()
+    assert codes() == (0, 0), "nothing failed, though days are missing"
+    project.drop("consent_events", "events-2.csv", b"")
+    project.land()
+    assert codes() == (1, 0), "a file was refused"
+    project.drop("consent_events", "events-2.csv", HEADER)
+    project.land()
+    Findings(project.settings.lake_dir).record(
+        project.window, [Evaluation("stg_consent_events", "of_some_days", {day(1): "odd", day(3): "odd"}, False)]
+    )
+    assert codes() == (0, 0)
+    assert project.runner().make([PlannedRun((raw,), project.window)])
+    assert codes() == (0, 0)
+    file = project.settings.raw_dir / raw / f"_day={day(1)}" / "data.parquet"
+    pl.read_parquet(file).clear().write_parquet(file)
+    assert codes() == (0, 1), "a row is lost"
+    Findings(project.settings.lake_dir).record(
+        project.window, [Evaluation(raw, "rejects_within_limit", {day(1): "rejected 9"}, True)]
+    )
+    assert codes() == (1, 1), "a check failed"
+
+
+def test_status_has_a_row_for_each_check_and_a_line_for_domains_that_are_off(
+    command: Callable[..., Result], tmp_path: Path
+) -> None:
+    project = Project(tmp_path / "data", ONE_DOMAIN, on=False)
+    project.drop("consent_events", "events-1.csv", HEADER)
+    project.land()
+    names = ("sampling_rates_are_valid", "counts_are_of_the_sample")
+    Findings(project.settings.lake_dir).record(
+        project.window,
+        [Evaluation("stg_consent_events", name, {day(1): "odd", day(3): "odd"}, False) for name in names],
+    )
+    told = command("status").output
+    rows = [row for row in told.splitlines() if "stg_consent_events" in row and "warning" in row]
+    assert [row.split("│")[3:5] for row in rows] == [[f" {day(1)} to {day(3)} ", "     2 "]] * 2
+    assert "Off, since nothing of them ever came: campaigns, sessions." in told
+    assert "clickstream" not in told
+
+
+def test_balance_shows_what_there_is_before_all_of_it_is_made(command: Callable[..., Result], tmp_path: Path) -> None:
+    project = Project(tmp_path / "data", ONE_DOMAIN, on=False)
+    rows = event("a", day(1)) + event("b", day(2)) + event("early", day(0) - timedelta(400)) + "no record\n"
+    project.drop("consent_events", "events-1.csv", HEADER + rows)
+    project.land()
+    found = balance_of(CONSENT_EVENTS, project.settings, datetime.now(UTC))
+    assert (found.records, found.accepted, found.rejected, found.waiting) == (4, 3, 1, 1)
+    assert (found.raw, found.src, found.stg, found.faults) == (None, None, None, [])
+    assert found.unmade[1:] == [
+        f"5 of 5 days of {name} are not made" for name in ("raw_consent_events", "stg_consent_events")
+    ]
+
+    assert project.runner().make([PlannedRun(("raw_consent_events",), Window.of_days(day(1), day(1)))])
+    told = " ".join(command("balance").output.split())
+    assert "src_consent_events is not made; 4 of 5 days of raw_consent_events are not made" in told
+    assert "Nothing ever came of: companies, clickstream, campaigns." in told
 
 
 def test_a_closed_history_has_no_days_after_its_end(env: dict[str, str]) -> None:

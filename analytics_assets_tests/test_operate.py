@@ -19,6 +19,9 @@ from pathlib import Path
 import pytest
 import time_machine
 from dagster import (
+    AssetCheckEvaluation,
+    AssetCheckKey,
+    AssetCheckSeverity,
     AssetKey,
     DagsterEvent,
     DagsterEventType,
@@ -52,13 +55,13 @@ def findings(project: Project, later: timedelta = timedelta(0)) -> list[Finding]
     graph = project.definitions.resolve_asset_graph()
     now = datetime.now(UTC) + later
     found = take_inventory(graph, project.sources, project.settings, project.instance, now).findings
-    return [finding for finding in found if finding.state is not State.CHECK_FAILED]
+    return [finding for finding in found if finding.state not in (State.CHECK_FAILED, State.WARNING)]
 
 
 def checks(project: Project) -> list[Finding]:
     graph = project.definitions.resolve_asset_graph()
     found = take_inventory(graph, project.sources, project.settings, project.instance, datetime.now(UTC)).findings
-    return [finding for finding in found if finding.state is State.CHECK_FAILED]
+    return [finding for finding in found if finding.state in (State.CHECK_FAILED, State.WARNING)]
 
 
 def states(project: Project) -> dict[str, tuple[State, Window | None]]:
@@ -765,7 +768,7 @@ def test_a_check_blames_just_the_days_of_its_rows(project: Project) -> None:
     project.drop("consent_events", "events-1.csv", HEADER + without + event("also", day(3)))
     project.settle()
     found = [finding for finding in checks(project) if "not_null_stg_consent_events_company_id" in finding.why]
-    assert [finding.days for finding in found] == [Window.of_days(day(n), day(n)) for n in (1, 3)]
+    assert [(finding.days, finding.count) for finding in found] == [(Window.of_days(day(1), day(3)), 2)], "one row"
     assert found[0].why.endswith(": rows_without_it 1")
 
 
@@ -774,11 +777,37 @@ def test_a_check_that_failed_for_a_day_stays_listed_when_another_day_passes(proj
     project.drop("consent_events", "events-1.csv", HEADER + odd + event("good", day(3)))
     project.settle()
     project.drop("consent_events", "events-2.csv", HEADER + event("better", day(3)))
-    project.settle()  # the newest evaluation, which is of day 3, passed
+    outcome = project.settle().outcome  # of day 3, which passes
     (failed,) = (finding for finding in checks(project) if "sampling_rates" in finding.why)
     assert (failed.asset, failed.days) == ("stg_consent_events", Window.of_days(day(1), day(1)))
+    assert failed.state is State.WARNING, "as severe as the test is"
+    newest = newest_evaluation(project, "stg_consent_events", "sampling_rates_are_valid")
+    assert (newest.passed, newest.severity) == (False, AssetCheckSeverity.WARN), "the UI, too, says that a day fails"
+    assert newest.description == f"days of other runs that still fail: 1, the newest {day(1)}"
+    assert newest.metadata["days_that_fail"].records[0].data == {"day": str(day(1)), "why": "rows_that_differ 1"}
+    assert not any("sampling_rates" in warning for warning in outcome.warnings), "that was another run"
     assert failed.why == "sampling_rates_are_valid: rows_that_differ 1"
 
     project.drop("consent_events", "events-1.csv", HEADER + event("odd", day(1)) + event("good", day(3)))
     project.settle()
     assert not any("sampling_rates" in finding.why for finding in checks(project))
+    assert newest_evaluation(project, "stg_consent_events", "sampling_rates_are_valid").passed
+
+
+def newest_evaluation(project: Project, asset: str, name: str) -> AssetCheckEvaluation:
+    key = AssetCheckKey(AssetKey(asset), name)
+    record = project.instance.event_log_storage.get_latest_asset_check_execution_by_key([key])[key]
+    assert record.evaluation is not None
+    return record.evaluation
+
+
+def test_a_day_that_has_too_many_rejects_stays_an_error_and_fails_no_other_run(project: Project) -> None:
+    project.drop("consent_events", "events-1.csv", HEADER + event("bad", day(1)).replace(",0.5,", ",x,"))
+    assert any("rejects_within_limit of raw_" in failure for failure in project.settle().outcome.failures)
+    project.drop("consent_events", "events-2.csv", HEADER + event("good", day(3)))
+    outcome = project.settle().outcome
+    assert outcome.failures == []
+    newest = newest_evaluation(project, "raw_consent_events", "rejects_within_limit")
+    assert (newest.passed, newest.severity) == (False, AssetCheckSeverity.ERROR)
+    (failed,) = (finding for finding in checks(project) if finding.asset == "raw_consent_events")
+    assert (failed.state, failed.days, failed.count) == (State.CHECK_FAILED, Window.of_days(day(1), day(1)), 1)

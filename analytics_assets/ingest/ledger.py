@@ -310,6 +310,12 @@ class Ledger:
             ).fetchone()
         return found is not None
 
+    def has_landed(self, source: Source) -> bool:
+        """Whether anything of a source ever landed, if only a file without rows."""
+        with self._connection() as connection:
+            found = connection.execute("select 1 from contents where source = ? limit 1", (source.name,)).fetchone()
+        return found is not None
+
     def add(self, source: Source, content: Content, seen: Seen) -> None:
         """Records a landed content, and makes it the current one under its path."""
         with self._writing(source) as (connection, entries):

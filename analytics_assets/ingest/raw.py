@@ -30,7 +30,7 @@ from dagster import (
 
 from analytics_assets.attempts import Attempts
 from analytics_assets.automation import Automation
-from analytics_assets.checks import Evaluation, Findings
+from analytics_assets.checks import Evaluation, FailedCheck, Findings, over_all_days
 from analytics_assets.files import Damaged
 from analytics_assets.ingest.landing import Landing, LandingReport, piece_file
 from analytics_assets.ingest.ledger import Ledger, Piece, Totals, version_of
@@ -283,14 +283,20 @@ def _raw_asset(
         }
         objections = {day: f"rows {rows}, rejected {rejected[day]}" for day, rows in too_many.items()}
         evaluation = Evaluation(name, "rejects_within_limit", objections, is_error=True)
-        Findings(settings.lake_dir).record(window, [evaluation])
-        yield _check(
-            "rejects_within_limit",
+        result = _check(
+            evaluation.name,
             [{"day": str(day), "rows": rows, "rejected": rejected[day]} for day, rows in too_many.items()],
             _ERROR,
         )
+        yield over_all_days(result, _recorded(settings, window, evaluation), window)
 
     return raw
+
+
+def _recorded(settings: Settings, window: Window, evaluation: Evaluation) -> FailedCheck | None:
+    findings = Findings(settings.lake_dir)
+    findings.record(window, [evaluation])
+    return findings.read(partitioned_days(settings, datetime.now(UTC))).get((evaluation.asset, evaluation.name))
 
 
 def rows_of_pieces(files: list[Path], source: Source) -> pl.LazyFrame:

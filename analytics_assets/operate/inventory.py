@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
-from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
+from dagster import AssetKey, DagsterInstance, DagsterRunStatus, RunsFilter
 from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
 from dagster._core.storage.dagster_run import FINISHED_STATUSES
 
@@ -43,6 +43,7 @@ class State(StrEnum):
     CHECK_FAILED = "check failed"
     MISSING = "missing"
     STALE = "stale"
+    WARNING = "warning"
     OLD_CODE = "old code"
     WAITING = "waiting"
     IGNORED = "ignored"
@@ -53,7 +54,8 @@ class State(StrEnum):
 class Finding:
     """A span of days of an asset that are not as they should be.
 
-    Of a landing asset some files, and of a view the whole of it: then `days` is None.
+    Of a landing asset some files, and of a view the whole of it: then `days` is None. Of a check the days that it
+    objects to, which need not follow each other: `objected` says how many there are.
     """
 
     asset: str
@@ -62,24 +64,41 @@ class Finding:
     days: Window | None
     why: str
     next_try: str = ""
+    objected: int | None = None
+
+    @property
+    def count(self) -> int:
+        """How many days it is about; 0 where it is not about days."""
+        return len(self.days) if self.objected is None and self.days else self.objected or 0
 
 
 @dataclass(frozen=True)
 class Inventory:
-    """Everything that is not as it should be, in the order of the assets."""
+    """Everything that is not as it should be, in the order of the assets.
+
+    Attributes:
+        assets: how many there are that have days, of domains that are on.
+        off: the domains of which nothing ever came, so that nothing of them is made.
+    """
 
     findings: Sequence[Finding]
     taken_at: datetime
     assets: int
     days: int
+    off: Sequence[str] = ()
 
     @property
     def counts(self) -> dict[State, int]:
         """How many days are in each state, or files for what has no days."""
         found = dict.fromkeys(State, 0)
         for finding in self.findings:
-            found[finding.state] += len(finding.days) if finding.days else 1
+            found[finding.state] += finding.count or 1
         return found
+
+    @property
+    def failed(self) -> list[Finding]:
+        """What did not come right by itself, and whatever a check calls an error: days, files, pulls."""
+        return [finding for finding in self.findings if finding.state in (State.FAILED, State.CHECK_FAILED)]
 
     @property
     def amiss(self) -> list[Finding]:
@@ -121,6 +140,8 @@ def take_inventory(
         findings += _pull_findings(name, settings, owners[name], running)
     unwell: dict[str, Set[date]] = {}
     reports = reports_of(graph)
+    off = days.off(graph, now)
+    upstream = {name: parents for name, parents in upstream.items() if name not in off}
     for name, parents in upstream.items():
         newest = days.newest(graph, name, now)
         window = Window.of_days(newest, newest) if name in reports else partitions  # older ones are made on demand
@@ -140,6 +161,8 @@ def take_inventory(
             for span in contiguous(day for day, its_verdict in verdicts.items() if its_verdict == verdict):
                 findings.append(Finding(name, owners[name], state, span, why, next_try))
     for name, parents in views_by_asset(graph).items():
+        if name in off:
+            continue
         judge = _judge(
             codes[name],
             days.inputs(name, parents, WHOLE),
@@ -153,8 +176,13 @@ def take_inventory(
             state, why, next_try = verdict
             by_itself = "at the next tick" if state is State.OLD_CODE else next_try  # no row is made anew by that
             findings.append(Finding(name, owners[name], state, None, why, by_itself))
-    findings += _failed_checks(graph, instance, settings, owners, partitions)
-    return Inventory(findings, now, len(upstream), len(partitions))
+    findings += [
+        finding
+        for finding in _failed_checks(graph, instance, settings, owners, partitions)
+        if finding.asset not in off or finding.asset.startswith(LANDED_PREFIX)
+    ]
+    domains = {graph.get(AssetKey(name)).group_name or "" for name in off}
+    return Inventory(findings, now, len(upstream), len(partitions), sorted(domains))
 
 
 def _running(instance: DagsterInstance) -> set[str]:
@@ -223,10 +251,10 @@ def _failed_checks(
 ) -> Iterator[Finding]:
     for check in failed_checks(instance, settings.lake_dir, graph.asset_check_keys, window):
         if check.name not in LISTED_THEMSELVES:
-            spans: list[Window | None] = [*contiguous(check.days)] or [None]
-            for span in spans:
-                why = f"{check.name}{check.finding}"
-                yield Finding(check.asset, owners[check.asset], State.CHECK_FAILED, span, why)
+            state = State.CHECK_FAILED if check.is_error else State.WARNING
+            span = Window.of_days(min(check.days), max(check.days)) if check.days else None
+            why = f"{check.name}{check.finding}"
+            yield Finding(check.asset, owners[check.asset], state, span, why, objected=len(check.days))
 
 
 def _pull_findings(name: str, settings: Settings, owner: str, running: Set[str]) -> Iterator[Finding]:

@@ -38,7 +38,7 @@ from dagster._core.storage.tags import (
 
 from analytics_assets.attempts import Attempts
 from analytics_assets.automation import ATTEMPT_TAG
-from analytics_assets.checks import first_finding
+from analytics_assets.checks import failed_in_its_run, first_finding
 from analytics_assets.failures import reason_of, sentence
 from analytics_assets.files import open_sqlite
 from analytics_assets.partitions import contiguous
@@ -104,10 +104,12 @@ def problems_of(instance: DagsterInstance, run: DagsterRun, settings: Settings) 
     tried = {asset for asset, _ in attempts}
     for entry in instance.all_logs(run.run_id, of_type=DagsterEventType.ASSET_CHECK_EVALUATION):
         check = entry.dagster_event.asset_check_evaluation_data if entry.dagster_event else None
-        if check is None or check.passed or (check.blocking and check.asset_key.path[-1] in tried):
+        if check is None or not failed_in_its_run(check):
             continue
-        reason = f"check {check.check_name} failed{first_finding(check.metadata)}"
         is_error = check.severity is AssetCheckSeverity.ERROR
+        if is_error and check.asset_key.path[-1] in tried:
+            continue  # it is why the days failed
+        reason = f"check {check.check_name} failed{first_finding(check.metadata)}"
         found.append(Problem(check.asset_key.path[-1], _days_of(run), reason, is_error))
     return found
 

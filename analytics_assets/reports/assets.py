@@ -1,7 +1,7 @@
 """The dashboard and the workbook of a report as assets: a file for each day that they are as of."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -36,8 +36,9 @@ from analytics_assets.reports.datasets import Frames, days_with_rows, read_datas
 from analytics_assets.reports.report import Report
 from analytics_assets.settings import Settings
 from analytics_assets.steps import made_days
-from analytics_assets.versions import FILE_ENDINGS, REPORT_ENDINGS, builds_of, digest, export_of, newest_export
+from analytics_assets.versions import FILE_ENDINGS, REPORT_ENDINGS, digest, export_of, newest_export
 from analytics_assets.warehouse.dbt import load_manifest
+from analytics_assets.warehouse.publish import days_behind, is_public, published_with
 from analytics_assets.warehouse.warehouse import warehouse_of
 
 Render = Callable[[Report, Frames, Window, Sequence[Concern]], bytes]
@@ -79,7 +80,8 @@ def _build(
     ending, (what, render) = FILE_ENDINGS[kind], _KINDS[kind]
     name, code = f"{report.name}{kind}", digest([kind, json.dumps(asdict(report)), *_own_code()])
     back = TimeWindowPartitionMapping(start_offset=1 - report.days, allow_nonexistent_upstream_partitions=True)
-    deps = [AssetDep(dataset.model, partition_mapping=back) for dataset in report.datasets]
+    models = [dataset.model for dataset in report.datasets]
+    deps = [AssetDep(read, partition_mapping=back) for read in (*models, *_published_with(report, settings))]
 
     @asset(
         name=name,
@@ -112,7 +114,7 @@ def _build(
                 span = Window.of_days(max(day - timedelta(report.days - 1), settings.start_date), day)
                 frames = _read(report, settings, span)
                 concerns = _failed_checks(graph(), settings, context.asset_key, span)
-                concerns += _unmade(report, settings, span)
+                concerns += _behind(models, settings, span)
                 concerns += [
                     Concern(LANDED_PREFIX + source.name, sentence, False)
                     for source in automation.sources_of(graph(), name)
@@ -145,6 +147,23 @@ def _build(
         )
 
     return file_of_report
+
+
+def _published_with(report: Report, settings: Settings) -> list[str]:
+    """The parts of the published copy in which a report reads its models; none where there is no copy.
+
+    A model that is left out, since it is broken, is in none.
+
+    Raises:
+        ValueError: a model is not one that is published.
+    """
+    nodes = {node["name"]: node for node in load_manifest(settings)["nodes"].values()}
+    read = [dataset.model for dataset in report.datasets if dataset.model in nodes]
+    for model in read:
+        if not is_public(nodes[model]):
+            raise ValueError(f"report {report.name} reads {model}, which is no public model: give it `access: public`")
+    blocked = warehouse_of(settings).blocks_readers
+    return sorted({published_with(nodes[model]) for model in read}) if blocked else []
 
 
 def _own_code() -> list[str]:
@@ -207,11 +226,11 @@ def _days(days: Sequence[date]) -> str:
     return f" for {len(days)} days, the newest is {max(days)}"
 
 
-def _unmade(report: Report, settings: Settings, window: Window) -> list[Concern]:
-    """The days of which a model is not made, as they fail or have not been asked for yet."""
-    found = []
-    for model in [dataset.model for dataset in report.datasets]:
-        built = builds_of(model, settings).read(model, window)
-        if lacking := [day for day in window.days() if day not in built]:
-            found.append(Concern(model, f"not made yet{_days(lacking)}", True))
+def _behind(models: Iterable[str], settings: Settings, window: Window) -> list[Concern]:
+    """The days of which a model is not made from what there is: it failed, or what it is made from did."""
+    manifest, found = load_manifest(settings), []
+    for model in models:
+        if behind := sorted(days_behind(manifest, model, settings, window)):
+            shown = "shown is what passed last, if anything did"
+            found.append(Concern(model, f"not made yet{_days(behind)}; {shown}", True))
     return found

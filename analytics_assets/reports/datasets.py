@@ -1,4 +1,8 @@
-"""The rows of a report: read from its models for a span of days, already summed up to what the report tells apart."""
+"""The rows of a report: read from its models for a span of days, already summed up to what the report tells apart.
+
+They are read from what is published, so that a report shows what people see who ask there: of a day that failed, the
+rows with which it last passed, or none.
+"""
 
 from collections.abc import Mapping
 from datetime import date
@@ -8,7 +12,7 @@ import polars as pl
 
 from analytics_assets.partitions import Window
 from analytics_assets.reports.report import DAY, NONE, OTHER, Dataset, Report
-from analytics_assets.warehouse.warehouse import Warehouse, between
+from analytics_assets.warehouse.warehouse import Warehouse, between, on_days
 
 Frames = Mapping[str, pl.DataFrame]
 """For each model of a report: `day`, its dimensions as texts, its numbers as 64-bit floats; sorted by all of them."""
@@ -21,7 +25,7 @@ def read_datasets(warehouse: Warehouse, report: Report, manifest: Mapping[str, A
         NotMade: a model was never made.
     """
     nodes = {node["name"]: node for node in manifest["nodes"].values() if node["resource_type"] == "model"}
-    with warehouse.reading() as reader:
+    with warehouse.reading_published() as reader:
         return {
             dataset.model: reader.frame(query(warehouse, report, dataset, nodes[dataset.model], window)).sort(
                 DAY, *dataset.dimensions
@@ -40,7 +44,8 @@ def query(warehouse: Warehouse, report: Report, dataset: Dataset, node: Mapping[
     ]
     return (
         f"select {', '.join(columns)} from {node['relation_name']}"
-        f" where {between(day, window)} group by {', '.join(map(str, range(1, len(keys) + 1)))}"
+        f" where {between(day, window)} and ({on_days(day, warehouse.published_days(dataset.model, window))})"
+        f" group by {', '.join(map(str, range(1, len(keys) + 1)))}"
     )
 
 

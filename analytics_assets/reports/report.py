@@ -63,7 +63,7 @@ class Dataset:
     """The rows of a model, summed up to some dimensions and the day.
 
     Attributes:
-        model: a public dbt model with a day.
+        model: a dbt model with a day and `access: public`.
         dimensions: columns of `Dimension`s.
         numbers: columns that add up.
     """

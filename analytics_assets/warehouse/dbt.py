@@ -270,6 +270,12 @@ _PARTS = (
 """What dagster-dbt looks for in a manifest."""
 
 
+def last_manifest(settings: Settings) -> Mapping[str, Any]:
+    """The manifest as it was last parsed, for who only looks: nothing is written; one without nodes if it never was."""
+    file = _target_dir(settings) / "manifest.json"
+    return json.loads(file.read_bytes()) if file.exists() else {"nodes": {}}
+
+
 @cache
 def _parsed_manifest(settings: Settings) -> Any:
     """The manifest as dbt's own object, read once a process from what the parse left for the next parse."""

@@ -6,7 +6,7 @@ lookups, since Dagster's partitions are those of a step.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from datetime import date
+from datetime import UTC, date, datetime
 from graphlib import TopologicalSorter
 from typing import Any
 
@@ -30,10 +30,10 @@ from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
 from analytics_assets.attempts import Attempts
 from analytics_assets.automation import Automation
-from analytics_assets.checks import Evaluation, Findings
+from analytics_assets.checks import Evaluation, FailedCheck, Findings, over_all_days
 from analytics_assets.failures import INTERRUPTED, INTERRUPTS, blames_no_row, for_dagster, is_transient, sentence
 from analytics_assets.ingest.source import Source
-from analytics_assets.partitions import WHOLE, Window, contiguous
+from analytics_assets.partitions import WHOLE, Window, contiguous, partitioned_days
 from analytics_assets.settings import Settings
 from analytics_assets.steps import dagster_error, fail, shown, upstream_of
 from analytics_assets.versions import (
@@ -230,7 +230,8 @@ def _build(
         fail(settings, specs, window, error)
         raise dagster_error(context, settings, error) from error
 
-    yield from made.events(context, manifest, translator, window)
+    said = Findings(settings.lake_dir).read(partitioned_days(settings, datetime.now(UTC)))
+    yield from made.events(context, manifest, translator, window, said)
     if made.failures:
         raise for_dagster(
             made.reason(window),
@@ -286,7 +287,12 @@ class _Made:
         return self._metadata[name].keys() | self._failed[name]
 
     def events(
-        self, context: AssetExecutionContext, manifest: Mapping[str, Any], translator: ModelTranslator, window: Window
+        self,
+        context: AssetExecutionContext,
+        manifest: Mapping[str, Any],
+        translator: ModelTranslator,
+        window: Window,
+        said: "Said",
     ) -> Iterator[Any]:
         """What Dagster is told: each model once, with its days, and each check once, as the worst that it said."""
         for name, events in self._events.items():
@@ -306,7 +312,7 @@ class _Made:
             if name in outputs:
                 yield from self._of_days(name, outputs[name], context, window)
             for check in checks.values():
-                yield _with_failing_rows(check, self._samples)
+                yield _of_all_days(check, name, self._samples, said, window)
 
     def _of_days(
         self, name: str, output: "Output[Any]", context: AssetExecutionContext, window: Window
@@ -413,6 +419,9 @@ def _costs(run: DbtRun, node: Mapping[str, Any], window: Window) -> dict[str, An
     }
 
 
+Said = Mapping[tuple[str, str], FailedCheck | None]
+"""By the names of a model and a test, what the test objects to on all days; None where it passes."""
+
 Failing = Mapping[str, Rows]
 """By the name of a test that failed or warned, the rows that it objects to."""
 
@@ -516,13 +525,11 @@ def _sample(objections: Rows) -> MetadataValue:
     return MetadataValue.table([TableRecord({name: str(value) for name, value in row.items()}) for row in shown])
 
 
-def _with_failing_rows(check: AssetCheckResult, samples: Mapping[str, MetadataValue]) -> AssetCheckResult:
-    if check.check_name is None or check.check_name not in samples:
-        return check
-    return AssetCheckResult(
-        passed=check.passed,
-        asset_key=check.asset_key,
-        check_name=check.check_name,
-        severity=check.severity,
-        metadata={**check.metadata, "failing_rows": samples[check.check_name]},
-    )
+def _of_all_days(
+    check: AssetCheckResult, name: str, samples: Mapping[str, MetadataValue], said: Said, window: Window
+) -> AssetCheckResult:
+    """The result of a test of a model with rows that it objects to, and as of all days."""
+    test = check.check_name or ""
+    if test in samples:
+        check = check.with_metadata({**check.metadata, "failing_rows": samples[test]})
+    return over_all_days(check, said.get((name, test)), window)

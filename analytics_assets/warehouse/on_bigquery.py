@@ -5,7 +5,7 @@ Raw days lie in the lake as with DuckDB, and are loaded from there into native t
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import polars as pl
@@ -18,8 +18,9 @@ from google.cloud import bigquery
 from google.oauth2.service_account import Credentials
 
 from analytics_assets.failures import said_by_google, sentence
+from analytics_assets.partitions import Window, contiguous
 from analytics_assets.settings import DEVELOPER_PREFIX, BigQuery, Settings
-from analytics_assets.versions import RAW_PREFIX
+from analytics_assets.versions import RAW_PREFIX, builds_of
 from analytics_assets.warehouse.dbt import load_manifest
 from analytics_assets.warehouse.warehouse import CannotRead, NotMade, Reader, Rows, Warehouse
 
@@ -146,6 +147,12 @@ class BigQueryWarehouse(Warehouse):
     def reading(self) -> Iterator[BigQueryReader]:
         with api_of(self.settings).get_client() as client:
             yield BigQueryReader(client, place_of(self.settings).maximum_bytes_billed)
+
+    def reading_published(self) -> AbstractContextManager[Reader]:
+        return self.reading()
+
+    def published_days(self, name: str, window: Window) -> list[Window]:
+        return contiguous(builds_of(name, self.settings).read(name, window))
 
     def see_that_it_can_be_written(self) -> None:
         with api_of(self.settings).get_client():

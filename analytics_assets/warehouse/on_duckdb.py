@@ -13,6 +13,7 @@ from dagster_duckdb import DuckDBResource
 
 from analytics_assets.failures import is_transient
 from analytics_assets.files import Damaged
+from analytics_assets.partitions import Window
 from analytics_assets.warehouse.dbt import load_manifest
 from analytics_assets.warehouse.lake import ParquetByDay
 from analytics_assets.warehouse.warehouse import CannotRead, NotMade, Reader, Rows, Warehouse
@@ -22,6 +23,7 @@ ONE_WRITER = "warehouse"
 
 
 IF_DAMAGED = "delete it, with its .wal; everything in it is made again from the lake"
+IF_COPY_IS_DAMAGED = "delete it; it is made again from the warehouse"
 
 
 class DuckDBReader(Reader):
@@ -113,6 +115,18 @@ class DuckDBWarehouse(Warehouse):
         with opened(file, IF_DAMAGED, read_only=True, config={"memory_limit": limit}) as connection:
             connection.execute(f"set file_search_path = {self.text(str(self.settings.raw_dir))}")
             yield DuckDBReader(connection)
+
+    @contextmanager
+    def reading_published(self) -> Iterator[Reader]:
+        file = self.settings.published_file
+        if not file.exists():
+            raise NotMade(f"there is no published copy yet, {file}")
+        limit = self.settings.duckdb_memory_limit
+        with opened(file, IF_COPY_IS_DAMAGED, read_only=True, config={"memory_limit": limit}) as connection:
+            yield DuckDBReader(connection)
+
+    def published_days(self, name: str, window: Window) -> list[Window]:
+        return [window]
 
     def see_that_it_can_be_written(self) -> None:
         if self.settings.warehouse_file.exists():

@@ -2,13 +2,17 @@
 
 DuckDB lets nobody read a file that another process writes. So what is public is copied into a file of its own, day by
 day, and the new file takes the old one's name at once: whoever reads meanwhile goes on reading the old one.
+
+A day of a table is copied once it is recorded as made, which it is when its blocking checks passed. A day that failed
+stays in the copy as it last passed; where it never did, the copy has no rows of it.
 """
 
 import shutil
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
-from datetime import date
+from datetime import UTC, date, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,24 +32,23 @@ from dagster import (
 )
 from duckdb import DuckDBPyConnection
 
+from analytics_assets.attempts import Attempts
 from analytics_assets.automation import Automation
+from analytics_assets.checks import Evaluation, Findings, over_all_days
 from analytics_assets.files import only_one, replacing, sweep
-from analytics_assets.partitions import Window
+from analytics_assets.partitions import EVER, WHOLE, Window, partitioned_days
 from analytics_assets.plain_text import logger_of
 from analytics_assets.settings import Settings
 from analytics_assets.steps import made_days
-from analytics_assets.versions import PUBLISHED_PREFIX
+from analytics_assets.versions import PUBLISHED_PREFIX, RAW_PREFIX, Offsets, builds_of
 from analytics_assets.warehouse.dbt import load_manifest
 from analytics_assets.warehouse.manifest import HOLDS_NO_ROWS
+from analytics_assets.warehouse.on_duckdb import IF_COPY_IS_DAMAGED, ONE_WRITER, naming
 from analytics_assets.warehouse.on_duckdb import IF_DAMAGED as IF_WAREHOUSE_IS_DAMAGED
-from analytics_assets.warehouse.on_duckdb import ONE_WRITER, naming
 
 logger = logger_of(__name__)
 
 CODE_VERSION = "1"
-PUBLIC_LAYERS = ("marts", "reporting")
-
-IF_DAMAGED = "delete it; it is made again from the warehouse"
 
 COPY = "analytics"
 """The copy's name as a database: that of the warehouse, since the SQL of views holds it."""
@@ -70,13 +73,13 @@ def build_published_asset(
         partitions_def=partitions,
         backfill_policy=BackfillPolicy.single_run(),
         code_version=CODE_VERSION,
-        automation_condition=automation.model(),
+        automation_condition=automation.published(),
         pool=ONE_WRITER,
         check_specs=[
             AssetCheckSpec(
                 "same_rows_as_warehouse",
                 asset=name,
-                description="Each day holds as many rows as in the warehouse.",
+                description="Each day that did not fail holds as many rows as in the warehouse.",
                 automation_condition=automation.with_its_asset(),
             )
         ],
@@ -85,6 +88,11 @@ def build_published_asset(
         spec = AssetSpec(name, deps=deps, code_version=CODE_VERSION)
         with made_days(context, spec, settings) as window:
             rows, differing = publish(settings, models, window)
+            objections = {day: "; ".join(sentences) for day, sentences in differing.items()}
+            check = Evaluation(name, "same_rows_as_warehouse", objections, is_error=True)
+            findings = Findings(settings.lake_dir)
+            findings.record(window, [check])
+            failed = findings.read(partitioned_days(settings, datetime.now(UTC)))[name, check.name]
         for day in window.days():
             context.add_asset_metadata(
                 asset_key=context.asset_key,
@@ -94,13 +102,52 @@ def build_published_asset(
         return MaterializeResult(
             metadata={"path": MetadataValue.path(str(settings.published_file))},
             check_results=[
-                AssetCheckResult(
-                    check_name="same_rows_as_warehouse", passed=not differing, metadata={"differing": differing}
+                over_all_days(
+                    AssetCheckResult(
+                        check_name=check.name,
+                        passed=not differing,
+                        metadata={"differing": [one for day in differing.values() for one in day]},
+                    ),
+                    failed,
+                    window,
                 )
             ],
         )
 
     return published
+
+
+def days_behind(manifest: Mapping[str, Any], name: str, settings: Settings, window: Window) -> set[date]:
+    """The days of a window on which people are shown less than there is of a model.
+
+    They are not made, or were tried without success since they were; or a day that they are made from, however far up.
+    """
+    nodes = {node["name"]: node for node in manifest["nodes"].values() if node["resource_type"] == "model"}
+    attempts = Attempts(settings.lake_dir)
+    partitions = set(partitioned_days(settings, datetime.now(UTC)).days())
+
+    @cache
+    def behind(unique_id: str) -> frozenset[date]:
+        kind, _, rest = unique_id.partition(".")
+        name = rest.rpartition(".")[2]
+        if kind == "source":
+            return frozenset(attempts.read(RAW_PREFIX + name, EVER))
+        if kind != "model":
+            return frozenset()
+        if name not in nodes:
+            return frozenset(partitions)  # it is left out, since it is broken
+        node = nodes[name]
+        found = set(attempts.read(name, EVER)) & partitions
+        if "day" in node["config"]["meta"]:
+            found |= partitions - set(builds_of(name, settings).read(name, EVER))
+        for parent in node["depends_on"]["nodes"]:
+            offsets = Offsets(*node["config"]["meta"].get("window", {}).get(parent.rpartition(".")[2], (0, 0)))
+            for day in behind(parent):
+                found.update(offsets.downstream_of(Window.of_days(day, day)).days())
+        return frozenset(found & partitions)
+
+    unique_id = nodes[name]["unique_id"] if name in nodes else f"model.{name}"
+    return set(behind(unique_id)) & set(window.days())
 
 
 def public_models(manifest: Mapping[str, Any], domain: str) -> list[Mapping[str, Any]]:
@@ -109,9 +156,7 @@ def public_models(manifest: Mapping[str, Any], domain: str) -> list[Mapping[str,
     Table functions go as views.
     """
     models = {
-        unique_id: node
-        for unique_id, node in manifest["nodes"].items()
-        if node["resource_type"] == "model" and node["fqn"][1] in PUBLIC_LAYERS and node["fqn"][2] == domain
+        unique_id: node for unique_id, node in manifest["nodes"].items() if is_public(node) and node["fqn"][2] == domain
     }
     found = {unique_id: node for unique_id, node in models.items() if _is_table(node)}
     views = {unique_id: node for unique_id, node in models.items() if unique_id not in found}
@@ -120,32 +165,52 @@ def public_models(manifest: Mapping[str, Any], domain: str) -> list[Mapping[str,
     return list(found.values())
 
 
+def is_public(node: Mapping[str, Any]) -> bool:
+    """Whether a node of the manifest is a model that dbt calls public: all marts are, for example."""
+    return node["resource_type"] == "model" and node["config"]["access"] == "public"
+
+
+def published_with(node: Mapping[str, Any]) -> str:
+    """The asset that copies a public model."""
+    return f"{PUBLISHED_PREFIX}{node['fqn'][2]}"
+
+
 def _is_table(node: Mapping[str, Any]) -> bool:
     return node["config"]["materialized"] not in HOLDS_NO_ROWS
 
 
-def publish(settings: Settings, models: Sequence[Mapping[str, Any]], window: Window) -> tuple[Counter[date], list[str]]:
-    """Copies the days of a window of some models.
+def publish(
+    settings: Settings, models: Sequence[Mapping[str, Any]], window: Window
+) -> tuple[Counter[date], dict[date, list[str]]]:
+    """Copies those days of a window that are recorded as made, of some models.
 
     Returns:
-        The rows of each day in all tables, and a sentence for each table and day of which the copy and the warehouse
-        hold different numbers of rows.
+        The rows of each day in all tables; and for each copied day of which the copy and the warehouse hold different
+        numbers of rows, a sentence for each such table.
     """
-    with _next_copy(settings) as connection:
-        partitions = settings.start_date, settings.end_date or date.max
-        copied = {node["name"]: _copy_days(connection, node, window, partitions) for node in models if _is_table(node)}
-        for node in models:
-            if not _is_table(node):
-                _copy_view(connection, node)
+    first, last = settings.start_date, settings.end_date or date.max
+    made = {
+        node["name"]: {
+            day
+            for day in builds_of(node["name"], settings).read(node["name"], EVER)
+            if first <= day <= last or day == WHOLE.start
+        }
+        for node in models
+    }
     rows: Counter[date] = Counter()
-    differing = []
-    for name, (here, there) in copied.items():
-        rows.update(here)
-        differing += [
-            f"{name} {day}: {here[day]} rows, but {there[day]} in the warehouse"
-            for day in window.days()
-            if here[day] != there[day]
-        ]
+    differing = defaultdict(list)
+    with _next_copy(settings) as connection:
+        for node in models:
+            name = node["name"]
+            if _is_table(node) and made[name]:
+                here, there = _copy_days(connection, node, window, made[name], (first, last))
+                rows.update(here)
+                for day in window.days():
+                    if day in made[name] and here[day] != there[day]:
+                        differing[day].append(f"{name}: {here[day]} rows, but {there[day]} in the warehouse")
+        for node in models:
+            if not _is_table(node) and WHOLE.start in made[node["name"]]:
+                _copy_view(connection, node)
     return rows, differing
 
 
@@ -171,7 +236,7 @@ def _next_copy(settings: Settings) -> Iterator[DuckDBPyConnection]:
                 connection.execute("set TimeZone = 'UTC'")
                 with naming(settings.warehouse_file, IF_WAREHOUSE_IS_DAMAGED):
                     connection.execute(f"attach {_quoted(settings.warehouse_file)} as warehouse (read_only)")
-                with naming(target, IF_DAMAGED):
+                with naming(target, IF_COPY_IS_DAMAGED):
                     connection.execute(f"attach {_quoted(temporary)} as {COPY}")
                 yield connection
                 connection.execute(f"checkpoint {COPY}")
@@ -185,26 +250,31 @@ def _quoted(path: Path) -> str:
 
 
 def _copy_days(
-    connection: DuckDBPyConnection, node: Mapping[str, Any], window: Window, partitions: tuple[date, date]
+    connection: DuckDBPyConnection,
+    node: Mapping[str, Any],
+    window: Window,
+    made: Set[date],
+    partitions: tuple[date, date],
 ) -> tuple[Counter[date], Counter[date]]:
-    """Replaces the days of a table in the copy; gives the rows a day that it then holds, and those of the warehouse.
+    """Replaces the days of a table in the copy that are in a window and made.
 
     Days before the first or after the last one that has a partition are taken out.
+
+    Returns:
+        The rows that the copy then holds on each day of the window, and those of the warehouse.
     """
-    table, day = f'{node["schema"]}."{node["alias"]}"', node["config"]["meta"]["day"]
+    table, day = _table(node), node["config"]["meta"]["day"]
     connection.execute(f"create schema if not exists {COPY}.{node['schema']}")
-    if _columns(connection, COPY, node) != _columns(connection, "warehouse", node):
-        connection.execute("begin")
-        is_new = not _columns(connection, COPY, node)
-        connection.execute(f"drop table if exists {COPY}.{table}")
-        rows = "where false" if is_new else ""
-        connection.execute(f"create table {COPY}.{table} as select * from warehouse.{table} {rows}")
-        connection.execute("commit")
-    where = f"where {day} >= ? and {day} < ?"
-    days = [window.start, window.end]
+    if not _columns(connection, COPY, node):
+        connection.execute(f"create table {COPY}.{table} as select * from warehouse.{table} where false")
+    elif _columns(connection, COPY, node) != _columns(connection, "warehouse", node):
+        _make_anew(connection, node, made)
+    where, days = f"where {day} >= ? and {day} < ?", [window.start, window.end]
+    replaced, those = f"{where} and {_is_one_of(day)}", [*days, list(made)]
     connection.execute("begin")
-    connection.execute(f"delete from {COPY}.{table} {where} or {day} < ? or {day} > ?", [*days, *partitions])
-    connection.execute(f"insert into {COPY}.{table} select * from warehouse.{table} {where}", days)
+    connection.execute(f"delete from {COPY}.{table} {replaced}", those)
+    connection.execute(f"delete from {COPY}.{table} where {day} < ? or {day} > ?", [*partitions])
+    connection.execute(f"insert into {COPY}.{table} select * from warehouse.{table} {replaced}", those)
     connection.execute("commit")
     copied, there = (
         Counter(
@@ -217,6 +287,34 @@ def _copy_days(
         for database in (COPY, "warehouse")
     )
     return copied, there
+
+
+def _make_anew(connection: DuckDBPyConnection, node: Mapping[str, Any], made: Set[date]) -> None:
+    """Makes a table of the copy as its columns are now, with all of its days that are made.
+
+    The others keep their rows in the columns that are still there, or lose them where values no longer fit a column.
+    """
+    table, day = _table(node), _is_one_of(node["config"]["meta"]["day"])
+    before = dict(_columns(connection, COPY, node))
+    connection.execute(f"create temp table before as select * from {COPY}.{table} where not {day}", [list(made)])
+    connection.execute(f"drop table {COPY}.{table}")
+    connection.execute(f"create table {COPY}.{table} as select * from warehouse.{table} where {day}", [list(made)])
+    common = [name for name, _ in _columns(connection, COPY, node) if name in before]
+    columns = ", ".join('"' + name.replace('"', '""') + '"' for name in common)
+    try:
+        connection.execute(f"insert into {COPY}.{table} ({columns}) select {columns} from before")
+    except duckdb.ConversionException as error:
+        logger.warning(f"{node['name']}: days that failed are no longer in the published copy: {error}")
+    connection.execute("drop table before")
+
+
+def _is_one_of(day: str) -> str:
+    """Whether a column holds one of some days, which are bound as a list."""
+    return f"{day} in (select unnest(cast(? as date[])))"
+
+
+def _table(node: Mapping[str, Any]) -> str:
+    return f'{node["schema"]}."{node["alias"]}"'
 
 
 def _columns(connection: DuckDBPyConnection, database: str, node: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -94,6 +94,22 @@ class Warehouse(ABC):
         """
 
     @abstractmethod
+    def reading_published(self) -> AbstractContextManager[Reader]:
+        """A connection to what people read, for as long as the block lasts: the published copy, where there is one.
+
+        Raises:
+            NotMade: nothing was published yet.
+            CannotRead: who asks is not known to it.
+        """
+
+    @abstractmethod
+    def published_days(self, name: str, window: Window) -> list[Window]:
+        """Those days of a table that people may see in what `reading_published` reads.
+
+        A copy holds a day that failed as it last passed. Where there is none, the table may hold it as it failed.
+        """
+
+    @abstractmethod
     def see_that_it_can_be_written(self) -> None:
         """Fails at once, and says why, where dbt would try for minutes, or say less: a lock, a key that is none."""
 
