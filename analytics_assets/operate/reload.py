@@ -14,7 +14,7 @@ from dagster._core.remote_origin import CodeLocationOrigin, GrpcServerCodeLocati
 from analytics_assets.failures import in_brief
 from analytics_assets.plain_text import logger_of
 from analytics_assets.settings import Settings
-from analytics_assets.warehouse.dbt import fingerprint
+from analytics_assets.warehouse.dbt import fingerprint, loaded_fingerprint
 
 logger = logger_of(__name__)
 
@@ -34,7 +34,7 @@ class Reload:
 
     def __init__(self, settings: Settings, faults: Sequence[str], tell: Callable[[Sequence[str]], None]) -> None:
         self._settings, self._faults, self._tell = settings, faults, tell
-        self._loaded = self._seen = fingerprint(settings)
+        self._loaded = self._seen = loaded_fingerprint(settings)
         self._thread: Thread | None = None
         self._why_not = ""
 

@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 import shutil
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -101,73 +102,144 @@ def _parse_vars(settings: Settings) -> dict[str, Any]:
     return {"target": settings.dbt_target, "user": settings.user, **warehouse_of(settings).naming()}
 
 
+_PROJECT_FILES = ("dbt_project.yml", "profiles.yml")
+
+
+def _files() -> list[Path]:
+    """What dbt reads of the project."""
+    found = [DBT_PROJECT_DIR / name for name in _PROJECT_FILES]
+    found += [file for folder in PROJECT_FOLDERS for file in (DBT_PROJECT_DIR / folder).rglob("*") if file.is_file()]
+    return sorted(found)
+
+
+def _states() -> list[tuple[Path, int, int, int]]:
+    """What of each file changes with every write, also where it is put back as it was."""
+    return [(file, stat.st_ino, stat.st_ctime_ns, stat.st_size) for file in _files() if (stat := file.stat())]
+
+
 def fingerprint(settings: Settings) -> str:
     """Changes when any file does that dbt parses, or what it is parsed with."""
-    files = [DBT_PROJECT_DIR / "dbt_project.yml", DBT_PROJECT_DIR / "profiles.yml"]
-    files += [file for folder in PROJECT_FOLDERS for file in (DBT_PROJECT_DIR / folder).rglob("*") if file.is_file()]
     sha = hashlib.sha256(json.dumps([settings.warehouse, _parse_vars(settings)]).encode())
-    for file in sorted(files):
+    for file in _files():
         sha.update(f"{file.relative_to(DBT_PROJECT_DIR)}\0".encode())
         sha.update(file.read_bytes())
     return sha.hexdigest()
 
 
-def prepare_manifest(settings: Settings) -> Path:
-    """The manifest of the project as it is now, parsed again only if a file of the project changed.
+@dataclass(frozen=True)
+class Parsed:
+    """The project as it was when it was parsed: all that runs are made by, whatever becomes of its files meanwhile.
+
+    Attributes:
+        fingerprint: of the files that were looked at.
+        folder: copies of what dbt reads anew in each run: the project's variables, its profile, and the seeds.
+        manifest: as JSON.
+        own_manifest: as dbt keeps it for itself.
+        faults: what is the matter with the files, where the manifest is not what they say.
+    """
+
+    fingerprint: str
+    folder: Path
+    manifest: bytes
+    own_manifest: bytes
+    faults: Sequence[str]
+
+
+def prepare_manifest(settings: Settings) -> Parsed:
+    """The project as it is now, parsed again only if one of its files changed.
 
     Where the project does not parse, the manifest is that of the last one that did; where there is none, that of the
-    files which can be parsed without the others. What is the matter is kept beside it: `project_faults` gives it.
+    files which can be parsed without the others.
 
     Raises:
         DbtError: the project does not parse, and neither does any part of it.
     """
     folder = _target_dir(settings)
-    manifest, known, fault = (folder / name for name in ("manifest.json", "manifest.fingerprint", "manifest.fault"))
+    known, fault = folder / "manifest.fingerprint", folder / "manifest.fault"
     with only_one(folder / ".parse.lock"):
-        current = fingerprint(settings)
-        is_kept = _read(folder / "manifest.seal") == _seal(folder)
-        if is_kept and current in (_read(known), _read(fault).partition("\n")[0]):
-            return manifest
-        for place in (folder / name for name in (*_KEPT, "manifest.seal", known.name, fault.name)):
-            if place.is_dir():
-                shutil.rmtree(place)
-        said: list[str] = []
-        try:
-            parsed = _parse(settings, DBT_PROJECT_DIR, folder / "parse")
-        except DbtError as error:
-            if is_kept and known.exists():
-                at = datetime.fromtimestamp(known.stat().st_mtime, UTC)
-                why = in_brief(sentence(error))
-                said = [f"{why}. Until that is mended, models are made as they were at {at:%F %H:%M} UTC"]
-            else:
-                parsed, said = _parse_without_broken_files(settings, folder)
-                _keep(parsed, folder)
-        else:
-            _keep(parsed, folder)
-        with replacing(fault if said else known) as temporary:
-            temporary.write_text("\n".join([current, *said]) if said else current)
-        if not said:
-            fault.unlink(missing_ok=True)
-    return manifest
+        while True:
+            before, current, is_kept = _states(), fingerprint(settings), _is_whole(folder)
+            at_fault, *why_at_fault = _read(fault).splitlines() or [""]
+            if is_kept and current in (_read(known), at_fault):
+                return _kept(folder, current, why_at_fault if current == at_fault else ())
+            for place in (folder / name for name in (_NEWEST, "parses", known.name, fault.name)):
+                if place.is_dir() != (place.name == "parses"):  # damaged
+                    shutil.rmtree(place) if place.is_dir() else place.unlink(missing_ok=True)
+            said, new = [], None
+            try:
+                new = _parse(settings, DBT_PROJECT_DIR, folder / "parse")
+            except DbtError as error:
+                if is_kept and known.exists():
+                    at = datetime.fromtimestamp(known.stat().st_mtime, UTC)
+                    why = in_brief(sentence(error))
+                    said = [f"{why}. Until that is mended, models are made as they were at {at:%F %H:%M} UTC"]
+                else:
+                    new, said = _parse_without_broken_files(settings, folder)
+            if _states() != before:
+                continue  # somebody edits the files: nobody knows what was parsed
+            if new:
+                _keep(new, folder)
+            with replacing(fault if said else known) as temporary:
+                temporary.write_text("\n".join([current, *said]) if said else current)
+            if not said:
+                fault.unlink(missing_ok=True)
 
 
-_KEPT = ("manifest.json", "partial_parse.msgpack", "dbt_project.yml")
-"""What is kept of the project that was parsed last."""
+_NEWEST = "newest_parse"
+"""Holds the name of the folder, among those of the parses that are kept, of the newest one."""
+
+_KEPT = ("manifest.json", "partial_parse.msgpack", *_PROJECT_FILES)
+"""What is kept of a parse, beside the seeds."""
+
+KEPT_SECONDS = 30 * 86_400.0
+"""So long older parses are kept; a process may work with one for some days."""
 
 
 def _keep(parsed: Path, folder: Path) -> None:
-    for name in _KEPT:
-        with replacing(folder / name) as temporary:
-            temporary.write_bytes((parsed / name).read_bytes())
-    with replacing(folder / "manifest.seal") as temporary:
-        temporary.write_text(_seal(folder))
+    """Copies what a parse left to a folder of its own, where no other one touches it."""
+    for old in (folder / "parses").glob("*"):
+        if time.time() - old.stat().st_mtime > KEPT_SECONDS:
+            shutil.rmtree(old)
+    copy = folder / "parses" / "new"
+    shutil.rmtree(copy, ignore_errors=True)
+    copy.mkdir(parents=True)
+    for file in _KEPT:
+        shutil.copyfile(parsed / file, copy / file)
+    if (parsed / "seeds").exists():
+        shutil.copytree(parsed / "seeds", copy / "seeds")
+    name = _seal(copy)
+    shutil.rmtree(folder / "parses" / name, ignore_errors=True)  # the same, but damaged
+    copy.rename(folder / "parses" / name)
+    with replacing(folder / _NEWEST) as temporary:
+        temporary.write_text(name)
 
 
-def _seal(folder: Path) -> str:
-    """A hash of what is kept, byte for byte; what was damaged since is parsed again."""
-    return digest(
-        hashlib.sha256((folder / name).read_bytes() if (folder / name).is_file() else b"").hexdigest() for name in _KEPT
-    )
+def _seal(parse: Path) -> str:
+    """A hash of what is kept of a parse, byte for byte, which is its name; what was damaged since is parsed again."""
+    files = sorted(file for file in parse.rglob("*") if file.is_file())
+    return digest(f"{file.relative_to(parse)} {hashlib.sha256(file.read_bytes()).hexdigest()}" for file in files)
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether the newest parse is there as it was kept."""
+    name = _read(folder / _NEWEST)
+    return name.isalnum() and _seal(folder / "parses" / name) == name
+
+
+def _kept(folder: Path, current: str, faults: Sequence[str]) -> Parsed:
+    copy = folder / "parses" / _read(folder / _NEWEST)
+    manifest, own = (copy / "manifest.json").read_bytes(), (copy / "partial_parse.msgpack").read_bytes()
+    return Parsed(current, copy, manifest, own, faults)
+
+
+@cache
+def parsed(settings: Settings) -> Parsed:
+    """The project as this process works on it, from its first look until it ends.
+
+    Raises:
+        DbtError: it does not parse, and neither does any part of it.
+    """
+    return prepare_manifest(settings)
 
 
 def _read(file: Path) -> str:
@@ -185,7 +257,11 @@ def _parse(settings: Settings, project: Path, target: Path) -> Path:
         DbtError: it does not parse.
     """
     _invoke(["parse", "--target-path", str(target)], _parse_vars(settings), settings, write_json=True, project=project)
-    shutil.copy(project / "dbt_project.yml", target)
+    shutil.rmtree(target / "seeds", ignore_errors=True)
+    for name in _PROJECT_FILES:
+        shutil.copyfile(project / name, target / name)
+    if (project / "seeds").exists():
+        shutil.copytree(project / "seeds", target / "seeds")
     return target
 
 
@@ -210,7 +286,7 @@ def _parse_without_broken_files(settings: Settings, folder: Path) -> tuple[Path,
     tried: set[Path] = set()
     shutil.rmtree(copy, ignore_errors=True)
     copy.mkdir(parents=True)
-    for name in ("dbt_project.yml", "profiles.yml"):
+    for name in _PROJECT_FILES:
         shutil.copy(DBT_PROJECT_DIR / name, copy)
     for name in PROJECT_FOLDERS:
         if (DBT_PROJECT_DIR / name).exists():
@@ -249,18 +325,26 @@ def project_faults(settings: Settings) -> Sequence[str]:
     return _loaded(settings)[1]
 
 
+def loaded_fingerprint(settings: Settings) -> str:
+    """The fingerprint of the files that this process loaded."""
+    try:
+        return parsed(settings).fingerprint
+    except DbtError:
+        return fingerprint(settings)
+
+
 @cache
 def _loaded(settings: Settings) -> tuple[Mapping[str, Any], Sequence[str]]:
     try:
-        manifest = json.loads(prepare_manifest(settings).read_bytes())
+        found = parsed(settings)
     except DbtError as error:
         nothing: dict[str, Any] = {"metadata": {}, **{part: {} for part in _PARTS}}
         return nothing, [f"{in_brief(sentence(error))}. No model is made until that is mended"]
-    _, *said = _read(_target_dir(settings) / "manifest.fault").splitlines() or [""]
-    variables = yaml.safe_load(_read(_target_dir(settings) / "dbt_project.yml")).get("vars", {})
+    manifest = json.loads(found.manifest)
+    variables = yaml.safe_load(_read(found.folder / "dbt_project.yml")).get("vars", {})
     faults = meta_faults(manifest, {source["name"] for source in manifest["sources"].values()})
     usable, left_out = usable_manifest({**manifest, "vars": variables}, faults)
-    return usable, [*said, *left_out]
+    return usable, [*found.faults, *left_out]
 
 
 _PARTS = (
@@ -278,11 +362,13 @@ def last_manifest(settings: Settings) -> Mapping[str, Any]:
 
 @cache
 def _parsed_manifest(settings: Settings) -> Any:
-    """The manifest as dbt's own object, read once a process from what the parse left for the next parse."""
+    """The manifest as dbt's own object, of the same parse."""
     from dbt.contracts.graph.manifest import Manifest
 
-    prepare_manifest(settings)
-    manifest = Manifest.from_msgpack((_target_dir(settings) / "partial_parse.msgpack").read_bytes())
+    manifest = Manifest.from_msgpack(parsed(settings).own_manifest)
+    for node in manifest.nodes.values():
+        if node.resource_type == "seed":
+            node.root_path = str(parsed(settings).folder)  # from where dbt-duckdb reads it
     manifest.build_flat_graph()  # what macros see as `graph`
     manifest.build_group_map()
     return manifest
@@ -416,6 +502,7 @@ def run_dbt(
         variables,
         settings,
         manifest=_parsed_manifest(settings),
+        project=parsed(settings).folder,
         attached={name: node["attached_node"] for name, node in tests.items()},
         quiet=quiet,
     )
@@ -426,9 +513,9 @@ def _invoke(
     variables: Mapping[str, Any],
     settings: Settings,
     *,
+    project: Path,
     manifest: Any = None,
     attached: Mapping[str, str | None] | None = None,
-    project: Path = DBT_PROJECT_DIR,
     write_json: bool = False,
     quiet: bool = True,
 ) -> DbtRun:
