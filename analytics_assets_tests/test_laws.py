@@ -189,29 +189,33 @@ def reads_beyond_its_mapping(project: Project, at: date, folder: Path) -> list[s
                 f"create or replace view {node['database']}.{name} as select * from {rows} as shown where {where}"
             )
 
-        def rows_of(model: str, text: str) -> list[tuple]:
+        def rows_of(model: str, raw_dir: Path) -> list[tuple]:
+            connection.execute(f"set file_search_path = '{raw_dir}'")
             day = project.node(model)["config"]["meta"]["day"]
-            return sorted(connection.execute(f"select * from ({text}) where {day} = date '{at}'").fetchall(), key=repr)
+            rows = connection.execute(f"select * from ({sql[model]}) where {day} = date '{at}'").fetchall()
+            return sorted(rows, key=repr)
+
+        raw_dir = project.settings.raw_dir
+        connection.execute(f"set file_search_path = '{raw_dir}'")
 
         for node in nodes:
             if node["resource_type"] == "seed":
                 show(node)
         for model in project.models:
             for parent, offsets in project.upstream[model].items():
-                days, text = offsets.upstream_of(Window.of_days(at, at)), sql[model]
+                days, shown = offsets.upstream_of(Window.of_days(at, at)), raw_dir
                 if parent.startswith("raw_"):
-                    alone = folder / model / parent
-                    for the_day in days.days():
-                        of_day = project.settings.raw_dir / parent / f"_day={the_day}"
-                        if of_day.exists():
-                            shutil.copytree(of_day, alone / of_day.name)
-                    text = text.replace(str(project.settings.raw_dir), str(folder / model))
+                    shown = folder / model / parent
+                    named = {f"_day={the_day}" for the_day in days.days()}
+                    for of_day in raw_dir.glob("raw_*/_day=*"):
+                        if of_day.parent.name != parent or of_day.name in named:
+                            shutil.copytree(of_day, shown / of_day.relative_to(raw_dir))
                 else:
                     show(project.node(parent), between(project.node(parent)["config"]["meta"]["day"], days))
-                seen = rows_of(model, text)
+                seen = rows_of(model, shown)
                 if not parent.startswith("raw_"):
                     show(project.node(parent))
-                if seen != rows_of(model, sql[model]):
+                if seen != rows_of(model, raw_dir):
                     found.append(f"{model} reads more days of {parent} than its meta names")
             show(project.node(model))
     return found
