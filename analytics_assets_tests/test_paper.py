@@ -256,6 +256,7 @@ def test_a_query_needs_no_other_column_than_those_that_it_reads_on_paper(made: P
         with duckdb.connect() as connection:
             connection.execute(f"attach '{made.settings.warehouse_file}' as there (read_only)")
             connection.execute("attach ':memory:' as analytics")
+            connection.execute(f"set file_search_path = '{made.settings.raw_dir}'")
             views = connection.execute("select view_name, sql from duckdb_views() where not internal")
             sql_by_view = dict(views.fetchall())
             for read in query.reads:
