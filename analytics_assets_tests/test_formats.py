@@ -224,6 +224,7 @@ def test_lines_within_quotes_that_look_like_records_are_none_in_a_file_of_many_p
         ("1,2025-06-01 10:00:00,1,1,x", "its header is: 1, 2025-06-01 10:00:00, 1, 1, x; expected is: id, at,"),
         ("ID,At,Amount,N,Note", "it lacks the column id, at, amount, n; its header is: ID, At, Amount, N, Note;"),
         ("id,at,amount,n,n", "it names n more than once; its header is: id, at, amount, n, n; expected is: id, at,"),
+        ("id,at,amount,n" + "," * 20_000, "its header has 20,004 columns, more than 10,000: id, at, amount, n"),
         ("id\x1b[2J,at", "its header is: id�[2J, at;"),
     ],
 )

@@ -4,6 +4,7 @@ The readers stand in `formats`, `csv_files` and `json_lines`.
 """
 
 import gzip
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -105,10 +106,12 @@ def require_columns(names: list[str], source: Source) -> None:
     Raises:
         UnreadableFile: with the header and what was expected.
     """
+    if len(names) > MOST_COLUMNS:
+        raise UnreadableFile(f"its header has {len(names):,} columns, more than {MOST_COLUMNS:,}: {_shown(names)}")
     faults = []
     if missing := [c for c in source.columns if c not in names and c not in source.optional]:
         faults.append(f"lacks the column {', '.join(missing)}")
-    if doubled := sorted({name for name in names if name and names.count(name) > 1}) if not faults else []:
+    if doubled := sorted(name for name, times in Counter(names).items() if name and times > 1) if not faults else []:
         faults.append(f"names {_shown(doubled)} more than once")
     if faults:
         raise UnreadableFile(
