@@ -42,10 +42,11 @@ def filled_in(texts: Sequence[str], settings: Settings, window: Window) -> list[
 
 @contextmanager
 def reading(settings: Settings) -> Iterator[Reader]:
-    """A reader, on DuckDB of an empty warehouse with the time zone that profiles.yml gives it."""
+    """A reader, on DuckDB of an empty warehouse with what profiles.yml sets."""
     if settings.warehouse == "duckdb":
         with duckdb.connect() as connection:
             connection.execute("set TimeZone = 'UTC'")
+            connection.execute(f"set file_search_path = '{settings.raw_dir}'")
             yield DuckDBReader(connection)
         return
     with warehouse_of(settings).reading() as reader:
