@@ -56,7 +56,7 @@ def wait_until_settled(project: Project, seconds: float = 400) -> None:
         if is_busy(project.instance):
             return False
         found = take_inventory(graph, project.sources, project.settings, project.instance, datetime.now(UTC))
-        return not [finding for finding in found.findings if finding.state is not State.CHECK_FAILED]
+        return not [finding for finding in found.findings if finding.state not in (State.CHECK_FAILED, State.WARNING)]
 
     until(is_settled, seconds, "everything is made")
 
