@@ -287,6 +287,16 @@ def test_a_file_that_kills_the_process_is_tried_last_once_more_and_then_left_and
     assert not list(visits.settings.lake_dir.glob(".landing-*.reading"))
 
 
+@pytest.mark.parametrize("held", ["", "half", "[1, 2]", '{"a.csv": 3}', '{"a.csv": ["x", "y", "z"]}', "\0\0"])
+def test_a_damaged_record_of_what_was_being_read_blames_no_file(inbox: MakeInbox, held: str) -> None:
+    visits = inbox(VISITS)
+    visits.drop("a.csv", HEADER + visit("1"))
+    record = visits.settings.lake_dir / ".landing-visits.reading"
+    record.parent.mkdir(parents=True)
+    record.write_text(held)
+    assert list(visits.land().landed) == ["a.csv"]
+
+
 def test_an_interruption_is_no_fault_of_the_file_that_was_being_read(
     inbox: MakeInbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -350,6 +360,13 @@ def test_a_cursor_of_an_earlier_version_is_read(inbox: MakeInbox) -> None:
     del mark["clock_ns"]
     visits.drop("a.csv", HEADER + visit("1"))
     assert tick(visits, cursor=json.dumps({"visits": mark})).run_requests
+
+
+@pytest.mark.parametrize("cursor", ["half a cur", "[1]", '{"visits": 1}', '{"visits": {"from": "tomorrow"}}'])
+def test_a_cursor_that_says_nothing_hides_no_file(inbox: MakeInbox, cursor: str) -> None:
+    visits = inbox(VISITS)
+    visits.drop("a.csv", HEADER + visit("1"))
+    assert tick(visits, cursor=cursor).run_requests
 
 
 # ------------------------------------------------------------------------------------------ a snapshot's day

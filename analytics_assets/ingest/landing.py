@@ -252,14 +252,17 @@ class _Suspects:
     def __init__(self, file: Path) -> None:
         self._file = file
         try:
-            self._tried: dict[str, list[str | int]] = json.loads(file.read_text())
+            held = json.loads(file.read_text())
         except (FileNotFoundError, ValueError):
-            self._tried = {}
+            held = None  # what is damaged blames no file
+        self._tried: dict[str, object] = held if isinstance(held, dict) else {}
 
     def tries(self, file: InboxFile) -> int:
         """How often a process ended with a file as it is now."""
-        tried, times = self._tried.get(file.path, ("", 0))
-        return int(times) if tried == str(file) else 0
+        match self._tried.get(file.path):
+            case [tried, int(times)] if tried == str(file):
+                return times
+        return 0
 
     @contextmanager
     def reading(self, file: InboxFile) -> Iterator[bool]:

@@ -48,7 +48,7 @@ def build_new_files_sensor(sources: Sequence[Source], settings: Settings) -> Sen
         description="Asks for a landing run when files lie in the inbox that are new or have changed.",
     )
     def new_files(context: SensorEvaluationContext) -> SensorResult:
-        marks = {name: Mark(**mark) for name, mark in json.loads(context.cursor or "{}").items()}
+        marks = _marks(context.cursor)
         requests: list[RunRequest] = []
         waiting: list[str] = []
         failed: list[Exception] = []
@@ -77,6 +77,14 @@ def build_new_files_sensor(sources: Sequence[Source], settings: Settings) -> Sen
         )
 
     return new_files
+
+
+def _marks(cursor: str | None) -> dict[str, Mark]:
+    """The mark of each source; none where the cursor is another version's: then everything is looked at."""
+    try:
+        return {name: Mark(**mark) for name, mark in json.loads(cursor or "{}").items()}
+    except (ValueError, TypeError, AttributeError):
+        return {}
 
 
 def request_landing(instance: DagsterInstance, source: Source, new: Iterable[InboxFile]) -> RunRequest | str:
