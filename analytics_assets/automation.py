@@ -433,9 +433,14 @@ class Automation:
         """Copies each day whose tables are not those that it was copied from, in one run with them.
 
         It does not wait for a table of which the day failed: the others are copied, and that one is left as it was.
+        While some tables of the day are asked for it does, since these may be what the others failed for the lack of.
         """
-        there = AutomationCondition.any_deps_match(self._made | AutomationCondition.will_be_requested())
-        return (self._made_with_upstream(self._pending) & there).with_label("tables differ")
+        asked = AutomationCondition.will_be_requested()
+        there = AutomationCondition.any_deps_match(self._made | asked)
+        not_all_asked = AutomationCondition.any_deps_match(asked) & AutomationCondition.any_deps_match(
+            self._unsettled & ~asked
+        )
+        return (self._made_with_upstream(self._pending) & there & ~not_all_asked).with_label("tables differ")
 
     def _made_with_upstream(
         self, will_change: AutomationCondition, elsewhere: Sequence[AssetKey] = ()
