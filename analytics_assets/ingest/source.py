@@ -35,8 +35,9 @@ LINEAGE_COLUMNS: Mapping[str, PolarsType] = {
 """What landing adds to every row. `_day`, the partition's day, is the name of the folder that holds it."""
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-_CLOCK = r"(?:[01]\d|2[0-3])[0-5]\d(?:[0-5]\d(?:\d{3})?)?"
+_CLOCK = r"(?:[01]\d|2[0-3])(?:[0-5]\d(?:[0-5]\d(?:\d{3}){0,3})?)?"
 _DATE_IN_NAME = re.compile(rf"(?<!\d)(\d{{4}})([-_.]?)(\d{{2}})\2(\d{{2}})(?:{_CLOCK})?(?!\d)")
+_MONTH, _DAY = r"(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12]\d|3[01])"
 _BETWEEN = r"(/(?:\w+=)?|[-_.]?)"
 _DATE_IN_FOLDERS = re.compile(rf"(?<!\d)(\d{{4}}){_BETWEEN}(\d{{2}}){_BETWEEN}(\d{{2}})(?:{_CLOCK})?(?!\d)")
 _LIKE_A_DATE = re.compile(
@@ -46,6 +47,8 @@ _LIKE_A_DATE = re.compile(
     r"|\d{2}[-_.]\d{2}[-_.]\d{2}"  # 05-01-26
     r"|(?:19|20|21)\d{2}(?:[-_.][wW]?\d{1,3}){0,2}"  # 2026, 2026-01, 2026-1-5, 2026-W02
     r"|(?:19|20|21)\d{2}(?:0[1-9]|1[0-2])(?:\d{6,8})?"  # 202601
+    r"|(?:19|20|21)\d{2}(?:[0-2]\d\d|3[0-6]\d)"  # 2026005
+    rf"|[23]\d{_MONTH}{_DAY}|{_DAY}{_MONTH}[23]\d|{_MONTH}{_DAY}[23]\d"  # 260105, 050126, 010526
     r"|\d{8}"  # 05012026
     r")(?!\d)"
 )
