@@ -1,5 +1,6 @@
 """What the bytes of a file become: each record a row or a reject, whatever the format and whatever is odd about it."""
 
+import codecs
 import csv
 import gzip
 import io
@@ -8,11 +9,13 @@ import resource
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
@@ -88,6 +91,25 @@ def test_members_of_a_gzip_and_zeros_behind_them_are_read(inbox: MakeInbox, name
     visits.drop(name, b"".join(gzip.compress(part.encode()) for part in parts) + b"\0" * 1000)
     visits.land()
     assert ids(visits) == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.csv", codecs.BOM_UTF16_LE + (HEADER + GOOD).encode("utf-16-le"), "save it as UTF-8"),
+        ("a.jsonl", codecs.BOM_UTF16_BE + "{}".encode("utf-16-be"), "save it as UTF-8"),
+        ("a.csv", gzip.compress((HEADER + GOOD).encode()), "let its name end in .gz"),
+        ("a.jsonl.gz", gzip.compress(gzip.compress(b"{}")), "unpack it once more"),
+        ("a.csv", b"PK\x03\x04...", "a ZIP archive or a workbook"),
+        ("a.csv.gz", b"", "it is empty"),
+    ],
+)
+def test_what_is_no_utf8_text_is_refused_with_what_to_do(
+    inbox: MakeInbox, name: str, content: bytes, said: str
+) -> None:
+    visits = inbox(VISITS)
+    visits.drop(name, content)
+    assert said in visits.land().unreadable[name]
 
 
 # ------------------------------------------------------------------------------------------- CSV: broken records
@@ -315,6 +337,28 @@ def test_numbers_in_json_keep_their_value_and_whole_ones_have_no_fraction(inbox:
     assert found == [("1E+999999", 1e-05, 1, note), ("1001", 1e-05, 15, note), ("1000", 1e-05, 1000, note)]
 
 
+@pytest.mark.parametrize("number", [f"1e{10**20}", f"0e{10**20}", f"1e-{10**20}", "9" * 5000, "1e5000"])
+@pytest.mark.parametrize("form", ["{}\n{}\n", "[{},\n{}]\n"])
+def test_a_number_that_nothing_can_hold_costs_its_row(inbox: MakeInbox, number: str, form: str) -> None:
+    visits = inbox(VISITS)
+    line = '{{"id": "{}", "at": "2025-06-01 10:00:00", "amount": 1, "n": {}}}'
+    visits.drop("a.jsonl", form.format(line.format(1, number), line.format(2, 7)))
+    if form.startswith("[") and number.isdigit():
+        assert "its record 1 is no JSON" in visits.land().unreadable["a.jsonl"]
+        return
+    content = visits.land().landed["a.jsonl"]
+    assert (ids(visits), content.rejected_rows) == (["2"], 1)
+
+
+def test_nan_where_text_is_meant_is_an_empty_cell_in_json_as_in_parquet(inbox: MakeInbox) -> None:
+    nan = float("nan")
+    json_rejects = land_json(inbox(VISITS), FACT | {"id": nan}, FACT | {"id": "1", "note": nan, "new": nan})[1]
+    found, rejects = land_parquet(inbox(VISITS), id=["0", "2"], note=[nan, nan], new=[nan, nan])
+    assert json_rejects["reason"].to_list() == ["empty, but every row needs one"]
+    assert found.sort("id").select("id", "note", "_extra").rows() == [(n, None, None) for n in "012"]
+    assert rejects.height == 1
+
+
 # ------------------------------------------------------------------- one conversion, whatever the format
 
 
@@ -345,6 +389,9 @@ def test_a_count_in_parquet_is_what_it_would_be_as_text(
     [
         (pl.Series([1000.0, 12345678900.0, 0.5, None]), ["1000", "12345678900", "0.5", None]),
         (pl.Series([Decimal("1000.00"), Decimal("2.50")]), ["1000", "2.50"]),
+        (pl.Series([1e16, 1e-7, 1.7e300, float("inf")]), ["10000000000000000", "1E-7", "1.7E+300", "Infinity"]),
+        (pl.Series([0.1, 16777216.0, None], dtype=pl.Float32), ["0.1", "16777216", None]),
+        (pl.Series([time(1, 2, 3, 5), time(1, 2)]), ["01:02:03.000005", "01:02:00"]),
         (pl.Series([True, False]), ["true", "false"]),
         (pl.Series([date(2025, 6, 1)]), ["2025-06-01"]),
         (pl.Series([datetime(2025, 6, 1, 10)]), ["2025-06-01 10:00:00"]),
@@ -363,6 +410,33 @@ def test_text_in_parquet_is_spelled_as_in_json_lines(inbox: MakeInbox, values: p
     assert found.sort("id")["note"].to_list() == texts
     extra = [None if text is None else json.loads(text)["colour"] for text in found.sort("id")["_extra"]]
     assert extra == texts
+
+
+def test_an_amount_of_few_digits_in_parquet_is_the_one_that_a_csv_would_hold(inbox: MakeInbox) -> None:
+    found, rejects = land_parquet(inbox(VISITS), amount=pl.Series([0.1, float("nan"), 2.5], dtype=pl.Float32))
+    assert found.sort("id")["amount"].to_list() == [0.1, 2.5]
+    assert rejects.height == 1
+
+
+def test_a_flag_is_read_as_programs_write_it_in_every_format(inbox: MakeInbox) -> None:
+    visits = inbox(Source(**{**VISITS.__dict__, "columns": VISITS.columns | {"n": pl.Boolean}, "rules": {}}))
+    visits.drop("a.csv", HEADER + "".join(f"c{x},2025-06-01 10:00:00,1,{x},\n" for x in ("1.0", "0.0", "10.0", "1.5")))
+    visits.drop("a.jsonl", json.dumps(FACT | {"id": "j1", "n": 1.0}) + json.dumps(FACT | {"id": "j2", "n": "1.0"}))
+    found, rejects = land_parquet(visits, id=["p1", "p2", "p3"], n=[1.0, 0.0, 2.0])
+    expected = {"c1.0": True, "c0.0": False, "j1": True, "j2": True, "p1": True, "p2": False}
+    assert dict(found.select("id", "n").rows()) == expected
+    assert rejects.height == 3
+
+
+def test_times_of_a_zone_that_is_an_offset_are_the_instants_that_they_are(inbox: MakeInbox) -> None:
+    at = pa.array([1_748_772_000_000, 2**62], pa.timestamp("ms", tz="+05:30"))
+    buffer = io.BytesIO()
+    pq.write_table(pa.table({"id": ["1", "2"], "at": at, "amount": [1.0, 1.0], "n": [1, 1], "note": at}), buffer)
+    visits = inbox(VISITS)
+    visits.drop("a.parquet", buffer.getvalue())
+    visits.land()
+    assert rows_of(visits).select("at", "note").rows() == [(datetime(2025, 6, 1, 10), "2025-06-01 10:00:00+00:00")]
+    assert visits.rejects()["reason"].to_list() == ["not a time"]
 
 
 def test_one_cell_that_is_no_text_costs_its_row(inbox: MakeInbox) -> None:

@@ -5,9 +5,11 @@ and every record of it comes out, as a row of a frame or as a broken record. Mem
 the size of the file.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import polars as pl
 
@@ -21,6 +23,8 @@ from analytics_assets.ingest.records import (
     require_columns,
 )
 from analytics_assets.ingest.source import Source, file_format
+
+os.environ.setdefault("POLARS_IGNORE_TIMEZONE_PARSE_ERROR", "1")  # of +05:30, which to Arrow is a zone
 
 
 def read_batches(path: Path, source: Source) -> Iterator[Batch]:
@@ -62,5 +66,21 @@ def _read_parquet(path: Path, source: Source) -> Iterator[Batch]:
     scan = pl.scan_parquet(path, glob=False)
     require_columns(scan.collect_schema().names(), source)
     for frame in scan.collect_batches(chunk_size=ROWS_PER_BATCH, maintain_order=True):
-        yield numbered(frame, row)
+        yield numbered(frame.with_columns(_in_known_zone(c) for c in frame if _is_of_unknown_zone(c.dtype)), row)
         row += frame.height
+
+
+def _is_of_unknown_zone(dtype: pl.DataType) -> bool:
+    if not isinstance(dtype, pl.Datetime) or dtype.time_zone is None:
+        return False
+    try:
+        ZoneInfo(dtype.time_zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        return True
+    return False
+
+
+def _in_known_zone(times: pl.Series) -> pl.Series:
+    """The same instants in UTC, which is what the file holds whatever its zone."""
+    unit = times.dtype.time_unit  # type: ignore[attr-defined]
+    return times.to_physical().cast(pl.Datetime(unit, "UTC"))

@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,9 +26,18 @@ from analytics_assets.ingest.records import (
     numbered,
     opened,
 )
-from analytics_assets.ingest.source import Source
+from analytics_assets.ingest.source import PolarsType, Source
 
-_DECODER = json.JSONDecoder(parse_float=Decimal)
+
+def _number(text: str) -> Decimal | str:
+    """A number with a fraction or an exponent; as its text if the exponent is beyond what a decimal can have."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return text
+
+
+_DECODER = json.JSONDecoder(parse_float=_number)
 _BETWEEN_VALUES = re.compile(r"[\s,]*")
 _AROUND_RECORDS = re.compile(r"[\s,\[\]]*")
 _MOST_DIGITS = 19  # of whole numbers that are written out, however they were spelled
@@ -45,7 +54,7 @@ class _Value:
     value: Any
     text: str | None  # as it stood in the file, None for an element of a list
     size: int  # in characters
-    may_hold_halves: bool  # of characters, which JSON can hold as \ud83d and no text of Polars can
+    may_be_odd: bool  # hold NaN, or halves of characters, which JSON can hold as \ud83d and no text of Polars can
 
 
 def read(path: Path, source: Source) -> Iterator[Batch]:
@@ -87,7 +96,7 @@ def _values_of_line(line: bytes, number: int) -> Iterator[_Value]:
     except UnicodeDecodeError as error:
         yield _Value(number, error, line.decode(errors="replace").rstrip("\r\n"), len(line), False)
         return
-    at, halves = 0, "\\u" in text
+    at, is_odd = 0, "\\u" in text or "NaN" in text
     while at < len(text):
         try:
             value, end = _DECODER.raw_decode(text, at)
@@ -95,9 +104,9 @@ def _values_of_line(line: bytes, number: int) -> Iterator[_Value]:
             yield _Value(number, error, text[at:], len(text) - at, False)
             return
         if isinstance(value, list):
-            yield from (_Value(number, one, None, (end - at) // len(value), halves) for one in value)
+            yield from (_Value(number, one, None, (end - at) // len(value), is_odd) for one in value)
         else:
-            yield _Value(number, value, text[at:end], end - at, halves)
+            yield _Value(number, value, text[at:end], end - at, is_odd)
         at = _BETWEEN_VALUES.match(text, end).end()  # type: ignore[union-attr]
 
 
@@ -163,9 +172,16 @@ def _rows_of(one: _Value, source: Source) -> list[dict[str, str | None]]:
         raise TypeError(f"a record is a JSON object, this is {type(one.value).__name__}; {_ADVICE}")
     records = [one.value] if source.explode is None else list(source.explode(one.value))
     texts = [{name: as_text(value) for name, value in record.items()} for record in records]
-    if one.may_hold_halves:
+    if one.may_be_odd:
+        for record, text in zip(records, texts, strict=True):
+            text.update((name, None) for name, value in record.items() if _is_no_text(value, source.columns.get(name)))
         json.dumps(texts, ensure_ascii=False).encode()
     return texts
+
+
+def _is_no_text(value: Any, wanted: PolarsType | None) -> bool:
+    """Whether it is NaN where text is meant: what Python's programs write of a cell that is empty."""
+    return isinstance(value, float) and math.isnan(value) and wanted in (None, pl.String)
 
 
 def _batch(rows: list[dict[str, str | None]], first_row: int, broken: list[BrokenRecord], source: Source) -> Batch:

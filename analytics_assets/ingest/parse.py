@@ -103,6 +103,8 @@ def _plain(held: pl.Series, wanted: PolarsType | None) -> pl.Series:
         return held
     if dtype == pl.Null or dtype in (pl.Categorical, pl.Enum):
         return held.cast(pl.String)
+    if dtype in (pl.Float16, pl.Float32):  # 0.1 in the fewest digits, and not 0.10000000149
+        held = held.cast(pl.String).cast(pl.Float64)
     if dtype == pl.Binary:
         try:
             return held.cast(pl.String)
@@ -126,7 +128,9 @@ def _text(held: pl.Series) -> pl.Series:
     if dtype.is_float():
         is_whole = (held.round() == held) & (held.abs() < _EXACT)
         whole = held.set(~is_whole.fill_null(False), None).cast(pl.Int64, strict=False).cast(pl.String)
-        return whole.fill_null(held.fill_nan(None).cast(pl.String)).alias(name)
+        text = whole.fill_null(held.fill_nan(None).cast(pl.String))
+        odd = text.str.contains("e|inf").fill_null(False).arg_true()  # to which each library has its own spelling
+        return text.scatter(odd, [as_text(value) for value in held[odd]]).alias(name)
     if dtype.is_decimal():
         return held.cast(pl.String).str.replace(r"\.0+$", "")
     if isinstance(dtype, pl.Datetime):
@@ -134,6 +138,8 @@ def _text(held: pl.Series) -> pl.Series:
         return _possible(held).dt.to_string(form)
     if dtype == pl.Date:
         return _possible(held).dt.to_string("%Y-%m-%d")
+    if dtype == pl.Time:
+        return held.dt.to_string("%H:%M:%S%.f")
     if dtype == pl.Duration:
         return held.dt.to_string("iso")
     return held.cast(pl.String)
@@ -174,7 +180,7 @@ def _strictly_text(held: pl.Series) -> pl.Series:
 
 def _parsed(text: pl.Series, wanted: PolarsType) -> pl.Series:
     if wanted == pl.Boolean:
-        low = pl.col(text.name).str.to_lowercase()
+        low = pl.col(text.name).str.to_lowercase().str.replace(r"^([01])\.0+$", "$1")
         is_true = pl.when(low.is_in(_TRUE)).then(True).when(low.is_in(_FALSE)).then(False)
         return text.to_frame().select(is_true.alias(text.name)).to_series()
     found = text.cast(wanted, strict=False)

@@ -3,7 +3,9 @@
 The readers stand in `formats`, `csv_files` and `json_lines`.
 """
 
+import codecs
 import gzip
+import io
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -92,12 +94,29 @@ def blaming_the_file(what: str) -> Iterator[None]:
         raise UnreadableFile(f"{what} ({said or type(error).__name__})") from error
 
 
-def opened(path: Path) -> IO[bytes]:
-    """The bytes of a file, unpacked: all members of a gzip, up to the checksum of the last, and zeros behind it.
+_NO_UTF8_TEXT = {
+    codecs.BOM_UTF16_LE: "UTF-16 or UTF-32: save it as UTF-8",
+    codecs.BOM_UTF16_BE: "UTF-16: save it as UTF-8",
+    b"\x1f\x8b": "packed by gzip: let its name end in .gz, or unpack it once more if it does",
+    b"PK\x03\x04": "a ZIP archive or a workbook: drop the CSV or JSON Lines that it holds",
+}
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[IO[bytes]]:
+    """The bytes of a file of text, unpacked: all members of a gzip, up to the checksum of the last, zeros behind it.
 
     Reading raises EOFError where the file was cut off, and zlib.error or OSError where it is damaged.
+
+    Raises:
+        UnreadableFile: it begins as what is no UTF-8 text.
     """
-    return cast(IO[bytes], gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        start = cast(io.BufferedReader, file).peek(4)
+        for begins, sentence in _NO_UTF8_TEXT.items():
+            if start.startswith(begins):
+                raise UnreadableFile(f"it is {sentence}")
+        yield cast(IO[bytes], file)
 
 
 def require_columns(names: list[str], source: Source) -> None:
