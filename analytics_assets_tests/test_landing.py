@@ -197,7 +197,7 @@ def test_every_row_that_cannot_be_taken_is_in_the_rejects_with_its_place_and_rea
         ("a.csv", b"", "it is empty"),
         ("a.csv", b"id,at,amount\n1,2025-06-01 10:00:00,1\n", "it lacks the column n"),
         ("a.csv", b"id,at,amount,n,n\n", "names n more than once"),
-        ("a.csv", b"\xff\xfe\x00", "cannot be read as UTF-8"),
+        ("a.csv", b"\xff\x00", "cannot be read as UTF-8"),
         ("a.csv.gz", b"this is not gzip", "cannot be read as CSV"),
         ("a.parquet", b"PAR1 is how it begins", "cannot be read as Parquet"),
         ("a.jsonl.gz", b"this is not gzip", "cannot be read as JSON Lines"),
