@@ -17,7 +17,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -195,8 +195,10 @@ def test_a_valid_csv_is_read_as_python_reads_it_wherever_its_pieces_end(
 
 
 @given(
-    lines=st.lists(st.text(alphabet='a,"x \n', min_size=1, max_size=30), max_size=30), piece_bytes=st.integers(1, 200)
+    lines=st.lists(st.text(alphabet='a,"x \n\ufeff', min_size=1, max_size=30), max_size=30),
+    piece_bytes=st.integers(1, 200),
 )
+@example(lines=["\ufeffx,y,z"] * 2, piece_bytes=1)  # a byte order mark that is none, where a piece begins
 @hypothesis_settings(max_examples=200)
 def test_so_is_one_with_quotes_that_are_text_and_records_that_are_none(
     tmp_path_factory: pytest.TempPathFactory, lines: list[str], piece_bytes: int

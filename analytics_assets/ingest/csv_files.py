@@ -52,7 +52,8 @@ def read(path: Path, source: Source, piece_bytes: int | None = None) -> Iterator
         UnreadableFile: it has no good header, or a record that is longer than can be.
     """
     with opened(path) as file:
-        pieces = cut(file, source.delimiter, piece_bytes or BYTES_PER_BATCH)
+        start = file.read(len(_BYTE_ORDER_MARK)).removeprefix(_BYTE_ORDER_MARK)
+        pieces = cut(file, source.delimiter, piece_bytes or BYTES_PER_BATCH, start)
         first, is_whole = next(pieces, (b"", True))
         names, length, line_end = _header(first, source)
         reader = _Reader(names, source.delimiter, line_end)
@@ -66,15 +67,15 @@ def read(path: Path, source: Source, piece_bytes: int | None = None) -> Iterator
 # ------------------------------------------------------------------------------------------------------- pieces
 
 
-def cut(file: IO[bytes], delimiter: str, piece_bytes: int) -> Iterator[tuple[bytes, bool]]:
-    """The bytes of a file in pieces that end where a record ends, without a byte order mark.
+def cut(file: IO[bytes], delimiter: str, piece_bytes: int, start: bytes = b"") -> Iterator[tuple[bytes, bool]]:
+    """The bytes of a file, and before them those of a start, in pieces that end where a record ends.
 
     With each goes whether it does: the last one may end within a quote that is not closed.
 
     Raises:
         UnreadableFile: a record does not end within `LONGEST_RECORD` bytes.
     """
-    rest, done = file.read(len(_BYTE_ORDER_MARK)).removeprefix(_BYTE_ORDER_MARK), 0
+    rest, done = start, 0
     while block := file.read(piece_bytes):
         piece = rest + block
         end = _end_of_records(piece, delimiter)
@@ -179,7 +180,7 @@ class _Reader:
 
     def _by_arrow(self, piece: bytes, is_whole: bool, row: int) -> Batch | None:
         """None if the piece holds anything that is no record."""
-        if not is_whole:
+        if not is_whole or piece.startswith(_BYTE_ORDER_MARK):  # which Arrow would leave out, wherever it stands
             return None
         # One byte more, since of a block that fills the piece Arrow cannot tell that it is the last.
         options = arrow_csv.ReadOptions(column_names=self._numbers, use_threads=False, block_size=len(piece) + 1)
