@@ -102,6 +102,7 @@ def test_members_of_a_gzip_and_zeros_behind_them_are_read(inbox: MakeInbox, name
         ("a.jsonl.gz", gzip.compress(gzip.compress(b"{}")), "unpack it once more"),
         ("a.csv", b"PK\x03\x04...", "a ZIP archive or a workbook"),
         ("a.csv.gz", b"", "it is empty"),
+        ("a.jsonl.gz", b"", "it is empty, as no gzip is"),
     ],
 )
 def test_what_is_no_utf8_text_is_refused_with_what_to_do(

@@ -109,8 +109,10 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
     Reading raises EOFError where the file was cut off, and zlib.error or OSError where it is damaged.
 
     Raises:
-        UnreadableFile: it begins as what is no UTF-8 text.
+        UnreadableFile: it begins as what is no UTF-8 text, or is a gzip without a byte.
     """
+    if path.suffix == ".gz" and not path.stat().st_size:
+        raise UnreadableFile("it is empty, as no gzip is: was it cut off on its way? Drop it again, whole")
     with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
         start = cast(io.BufferedReader, file).peek(4)
         for begins, sentence in _NO_UTF8_TEXT.items():
