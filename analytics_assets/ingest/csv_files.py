@@ -10,7 +10,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import IO
@@ -54,12 +54,12 @@ def read(path: Path, source: Source, piece_bytes: int | None = None) -> Iterator
     with opened(path) as file:
         start = file.read(len(_BYTE_ORDER_MARK)).removeprefix(_BYTE_ORDER_MARK)
         pieces = cut(file, source.delimiter, piece_bytes or BYTES_PER_BATCH, start)
-        first, is_whole = next(pieces, (b"", True))
-        names, length, line_end = _header(first, source)
+        first = next(pieces, Piece(b"", True, True))
+        names, length, line_end = _header(first.held, source)
         reader = _Reader(names, source.delimiter, line_end)
         row = 1
-        for piece, ends in chain([(first[length:], is_whole)], pieces):
-            for batch in reader.batches(piece, ends, row):
+        for piece in chain([replace(first, held=first.held[length:])], pieces):
+            for batch in reader.batches(piece, row):
                 yield batch
                 row += batch.frame.height + len(batch.broken)
 
@@ -67,10 +67,22 @@ def read(path: Path, source: Source, piece_bytes: int | None = None) -> Iterator
 # ------------------------------------------------------------------------------------------------------- pieces
 
 
-def cut(file: IO[bytes], delimiter: str, piece_bytes: int, start: bytes = b"") -> Iterator[tuple[bytes, bool]]:
-    """The bytes of a file, and before them those of a start, in pieces that end where a record ends.
+@dataclass(frozen=True)
+class Piece:
+    """Bytes of a file that begin with a record.
 
-    With each goes whether it does: the last one may end within a quote that is not closed.
+    Attributes:
+        is_whole: whether they end with one, too: the last piece may end within a quote that is not closed.
+        is_strict: whether each quote that closes stands at the end of its field, so that none is misplaced.
+    """
+
+    held: bytes
+    is_whole: bool
+    is_strict: bool
+
+
+def cut(file: IO[bytes], delimiter: str, piece_bytes: int, start: bytes = b"") -> Iterator[Piece]:
+    """The bytes of a file, and before them those of a start, in pieces that end where a record ends.
 
     Raises:
         UnreadableFile: a record does not end within `LONGEST_RECORD` bytes.
@@ -78,9 +90,10 @@ def cut(file: IO[bytes], delimiter: str, piece_bytes: int, start: bytes = b"") -
     rest, done = start, 0
     while block := file.read(piece_bytes):
         piece = rest + block
-        end = _end_of_records(piece, delimiter)
+        quotes = _quotes(piece, delimiter)
+        end = _end_of_records(piece, quotes)
         if end:
-            yield piece[:end], True
+            yield Piece(piece[:end], True, _close_fields(piece, quotes, delimiter))
         rest = piece[end:]
         done += end
         if len(rest) > LONGEST_RECORD:
@@ -89,12 +102,12 @@ def cut(file: IO[bytes], delimiter: str, piece_bytes: int, start: bytes = b"") -
                 f" It begins with {rest[:60].decode(errors='replace')!r}"
             )
     if rest:
-        yield rest, len(_quotes(rest, delimiter)) % 2 == 0
+        quotes = _quotes(rest, delimiter)
+        yield Piece(rest, len(quotes) % 2 == 0, _close_fields(rest, quotes, delimiter))
 
 
-def _end_of_records(piece: bytes, delimiter: str) -> int:
+def _end_of_records(piece: bytes, quotes: np.ndarray) -> int:
     """Where the last whole record of a piece ends, which begins with one; 0 if none does."""
-    quotes = _quotes(piece, delimiter)
     # A lone \r ends a record, too, and is looked for where no \n does. The last byte may be half of \r\n.
     for line_end, within in ((b"\n", len(piece)), (b"\r", len(piece) - 1)):
         at = piece.rfind(line_end, 0, within)
@@ -126,6 +139,16 @@ def _quotes(piece: bytes, delimiter: str) -> np.ndarray:
     return np.array(found, dtype=np.int64)
 
 
+def _close_fields(piece: bytes, quotes: np.ndarray, delimiter: str) -> bool:
+    """Whether behind each quote that closes its field ends, or the quote was a doubled one."""
+    ends_field = np.zeros(256, dtype=bool)
+    ends_field[[ord(delimiter), ord("\n"), ord("\r"), ord('"')]] = True
+    closing = quotes[1::2]
+    if len(closing) and closing[-1] == len(piece) - 1:
+        closing = closing[:-1]
+    return bool(ends_field[np.frombuffer(piece, dtype=np.uint8)[closing + 1]].all())
+
+
 def _header(piece: bytes, source: Source) -> tuple[list[str | None], int, bytes]:
     """The columns' names, None for those without; how many bytes they take; and what ends their line."""
     line, taken = b"", 0
@@ -143,6 +166,9 @@ def _header(piece: bytes, source: Source) -> tuple[list[str | None], int, bytes]
     if header is None:
         raise UnreadableFile("it is empty: not even a header")
     names = [name.strip() for name in header]
+    for name in names:
+        if source.delimiter in name and len(name.splitlines()) > 1:
+            raise UnreadableFile(f"its header opens a quote that it does not close, before {name[:60]!r}")
     require_columns(names, source)
     return [name or None for name in names], taken, line[len(line.rstrip(b"\r\n")) :]
 
@@ -168,19 +194,22 @@ class _Reader:
             column_types=dict.fromkeys(self._numbers, pa.string()), strings_can_be_null=True, null_values=[""]
         )
 
-    def batches(self, piece: bytes, is_whole: bool, row: int) -> Iterator[Batch]:
+    def batches(self, piece: Piece, row: int) -> Iterator[Batch]:
         """The records of a piece, of which the first has a number."""
-        if (batch := self._by_arrow(piece, is_whole, row)) is not None:
+        if (batch := self._by_arrow(piece, row)) is not None:
             yield batch
             return
-        for part, ends in cut(io.BytesIO(piece), self._delimiter, _BYTES_OF_ODD_PIECE):
-            batch = self._by_arrow(part, ends, row) or self._by_python(part, ends, row)
+        for part in cut(io.BytesIO(piece.held), self._delimiter, _BYTES_OF_ODD_PIECE):
+            batch = self._by_arrow(part, row) or self._by_python(part, row)
             yield batch
             row += batch.frame.height + len(batch.broken)
 
-    def _by_arrow(self, piece: bytes, is_whole: bool, row: int) -> Batch | None:
-        """None if the piece holds anything that is no record."""
-        if not is_whole or piece.startswith(_BYTE_ORDER_MARK):  # which Arrow would leave out, wherever it stands
+    def _by_arrow(self, whole: Piece, row: int) -> Batch | None:
+        """None if the piece holds anything that is no record, or may not be one."""
+        piece = whole.held
+        if not whole.is_whole or not whole.is_strict:
+            return None
+        if piece.startswith(_BYTE_ORDER_MARK):  # which Arrow would leave out, wherever it stands
             return None
         # One byte more, since of a block that fills the piece Arrow cannot tell that it is the last.
         options = arrow_csv.ReadOptions(column_names=self._numbers, use_threads=False, block_size=len(piece) + 1)
@@ -190,15 +219,15 @@ class _Reader:
             return None
         return numbered(self._named(pl.DataFrame(pl.from_arrow(table))), row)
 
-    def _by_python(self, piece: bytes, is_whole: bool, row: int) -> Batch:
-        lines = _LINE.findall(piece.decode(errors="surrogateescape"))
+    def _by_python(self, piece: Piece, row: int) -> Batch:
+        lines = _LINE.findall(piece.held.decode(errors="surrogateescape"))
         records, done = [], 0
         reader = csv.reader(lines, delimiter=self._delimiter)
         for fields in reader:
             held, done = lines[done : reader.line_num], reader.line_num
             if fields:  # an empty line is no record
-                records.append(_Record(fields, held, self._fault_of(fields)))
-        if not is_whole:
+                records.append(_Record(fields, held, self._fault_of(fields) or self._stray_quote(held)))
+        if not piece.is_whole:
             records[-1].fault = (None, "open quote: it opens a quote that is closed nowhere in the rest of the file")
         rows: list[list[str]] = []
         numbers: list[int] = []
@@ -230,6 +259,15 @@ class _Reader:
         for name, value in zip(self._names, fields, strict=False):
             if _NO_UTF8.search(value):
                 return name, "invalid encoding: not UTF-8"
+        return None
+
+    def _stray_quote(self, lines: list[str]) -> _Fault | None:
+        """Of several lines with a quote amid a field the first may have opened one that it did not close."""
+        if len(lines) > 1:
+            try:
+                list(csv.reader(lines, delimiter=self._delimiter, strict=True))
+            except csv.Error:
+                return None, "stray quote: it spans lines, and a quote stands amid a field; was one not closed?"
         return None
 
     def _joined(self, records: list[_Record]) -> Iterator[_Record]:
