@@ -399,12 +399,8 @@ class Automation:
 
         Of a domain that is off it makes none, and so nothing is made of what reads them.
         """
-        return (
-            (self._out_of_date | AutomationCondition.missing())
-            & ~AutomationCondition.in_progress()
-            & ~self._resting
-            & self._on
-        ).with_label("landed rows differ")
+        differs = self._out_of_date | AutomationCondition.missing()
+        return (_and_no_run_makes_it(differs) & ~self._resting & self._on).with_label("landed rows differ")
 
     def with_its_asset(self) -> AutomationCondition:
         """Of a check: never asks by itself, since the check is made with its asset.
@@ -455,12 +451,8 @@ class Automation:
             late = late | AutomationCondition.any_deps_match(
                 will_change | AutomationCondition.will_be_requested()
             ).allow(others)
-        return (
-            (self._out_of_date | AutomationCondition.missing() | requested)
-            & ~AutomationCondition.in_progress()
-            & ~late
-            & ~(self._resting & ~requested)
-        ).with_label("inputs differ")
+        differs = self._out_of_date | AutomationCondition.missing() | requested
+        return (_and_no_run_makes_it(differs) & ~late & ~(self._resting & ~requested)).with_label("inputs differ")
 
     def report(self) -> AutomationCondition:
         """Makes the newest day when what it shows has changed, or how: that takes a second, and needs no rollout.
@@ -470,13 +462,10 @@ class Automation:
         late = AutomationCondition.any_deps_match(
             self._pending | AutomationCondition.will_be_requested() | AutomationCondition.in_progress()
         )
-        return (
-            self._newest
-            & (self._out_of_date | self._of_older_code | AutomationCondition.missing())
-            & ~AutomationCondition.in_progress()
-            & ~late
-            & ~self._resting
-        ).with_label("newest report differs")
+        differs = self._out_of_date | self._of_older_code | AutomationCondition.missing()
+        return (self._newest & _and_no_run_makes_it(differs) & ~late & ~self._resting).with_label(
+            "newest report differs"
+        )
 
     def view(self) -> AutomationCondition:
         """Makes a model without days when it is not there as its code says, once every table that it reads is there.
@@ -487,13 +476,17 @@ class Automation:
         not_ready: AutomationCondition = AutomationCondition.any_deps_match(
             self._never_made | AutomationCondition.in_progress()
         )
-        return (
-            (self._out_of_date | self._of_older_code | AutomationCondition.missing())
-            & ~AutomationCondition.in_progress()
-            & ~not_ready
-            & ~self._resting
-            & self._on
-        ).with_label("not there as its code says")
+        differs = self._out_of_date | self._of_older_code | AutomationCondition.missing()
+        return (_and_no_run_makes_it(differs) & ~not_ready & ~self._resting & self._on).with_label(
+            "not there as its code says"
+        )
+
+
+def _and_no_run_makes_it(differs: AutomationCondition) -> AutomationCondition:
+    """Asks twice whether days differ: a run that made them may have ended after the first look, and be no more in
+    progress when that is asked.
+    """
+    return differs & ~AutomationCondition.in_progress() & differs
 
 
 # ---------------------------------------------------------------------------------------------------- the sensor

@@ -16,6 +16,7 @@ from dagster import (
     build_sensor_context,
     evaluate_automation_conditions,
 )
+from dagster._core.asset_graph_view.asset_graph_view import AssetGraphView
 from dagster._core.definitions.automation_tick_evaluation_context import build_run_requests
 
 from analytics_assets.balance import balance_of
@@ -26,7 +27,8 @@ from analytics_assets.ingest.landing import Landing
 from analytics_assets.ingest.ledger import Ledger
 from analytics_assets.ingest.sensor import build_new_files_sensor
 from analytics_assets.operate.inventory import Inventory, take_inventory
-from analytics_assets.partitions import ONE_DAY
+from analytics_assets.partitions import ONE_DAY, Window
+from analytics_assets.runs import PlannedRun
 from analytics_assets.warehouse import models
 from analytics_assets.warehouse.dbt import DbtError
 from analytics_assets_tests.conftest import ONE_DOMAIN, YESTERDAY, Project, day
@@ -86,6 +88,23 @@ def test_a_late_file_is_asked_for_through_the_whole_chain_and_nothing_else_is(pr
     runner = project.settle()
     assert {asset: set(days) for asset, days in runner.outcome.made.items()} == project.tied_to(day(1))
     assert len(project.instance.get_runs()) == 3 + 1 + 2, "two layers and the views; the landing; two layers again"
+
+
+def test_a_run_that_ends_while_the_automation_looks_is_not_asked_for_again(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.settle()
+    project.drop("consent_events", "events-late.csv", HEADER + event("a", day(1)))
+    project.land()
+    in_progress, the_day = AssetGraphView.compute_run_in_progress_subset, Window.of_days(day(1), day(1))
+
+    async def after_a_run_has_ended(self: AssetGraphView, **named: object) -> object:
+        monkeypatch.setattr(AssetGraphView, "compute_run_in_progress_subset", in_progress)
+        assert project.runner().make([PlannedRun(("raw_consent_events",), the_day)])
+        return await in_progress(self, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(AssetGraphView, "compute_run_in_progress_subset", after_a_run_has_ended)
+    assert "raw_consent_events" not in project.requested()
 
 
 def test_every_check_of_the_assets_that_are_asked_for_is_made_with_them(project: Project) -> None:
