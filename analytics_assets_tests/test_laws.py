@@ -17,7 +17,7 @@ from analytics_assets.partitions import Window
 from analytics_assets.runs import PlannedRun, group_into_runs, tied_windows
 from analytics_assets.simulate.files import write_rows
 from analytics_assets.warehouse.dbt import load_manifest, run_dbt
-from analytics_assets.warehouse.warehouse import between
+from analytics_assets.warehouse.warehouse import between, warehouse_of
 from analytics_assets_tests.conftest import YESTERDAY, Project, day
 from analytics_assets_tests.shop import HEADER, MODELS, SHOP, model, written
 
@@ -379,6 +379,6 @@ def test_law_5_a_lost_row_is_named_with_its_day(settled: Project, tmp_path: Path
 
     run = run_dbt(["test", "--select", f"adds_up_{model}_"], project.settings, project.sources, project.window)
     assert list(run.failures) == [f"adds_up_{model}_"]
-    with duckdb.connect(str(project.settings.warehouse_file)) as connection:
-        rows = connection.execute(run.failing_tests[f"adds_up_{model}_"]).fetchall()
+    with warehouse_of(project.settings).reading() as reader:
+        rows = reader.rows(run.failing_tests[f"adds_up_{model}_"]).rows
     assert [row[0] for row in rows] == [SOME_DAY]
