@@ -108,6 +108,9 @@ _ADVICE = (
 _DUCKDB_ADVICE = re.compile(r"\. (However, you would be able to open|See also https://duckdb).*", re.IGNORECASE)
 """What DuckDB says about a lock to people at its own prompt."""
 
+_DBT_CALLS = re.compile(r" > in macro .*", re.IGNORECASE)
+"""By which of its macros dbt came to an error."""
+
 _SAID_TWICE = re.compile(r"\b\d{3} (?P<said>.+); reason: (?P<reason>\w+)(, location: \S+)?, message: (?P=said)")
 """How Google's client, and with it dbt, says with what a job ended."""
 
@@ -183,7 +186,7 @@ def sentence(error: BaseException | str) -> str:
     text = " ".join(text.split())
     if hasattr(error, "may_pass"):  # it speaks of another system, of which no advice here knows anything
         return text
-    text = _SAID_TWICE.sub(r"\g<said> (\g<reason>)", _DUCKDB_ADVICE.sub("", text))
+    text = _SAID_TWICE.sub(r"\g<said> (\g<reason>)", _DBT_CALLS.sub("", _DUCKDB_ADVICE.sub("", text)))
     advice = next((advice for pattern, advice in _ADVICE if pattern.search(text)), None)
     return f"{text.rstrip('.')}. {advice}" if advice and advice not in text else text
 
