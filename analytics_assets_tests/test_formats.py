@@ -461,6 +461,21 @@ def test_a_flag_is_read_as_programs_write_it_in_every_format(inbox: MakeInbox) -
     assert rejects.height == 3
 
 
+def test_parquet_files_that_were_joined_to_one_are_refused(inbox: MakeInbox) -> None:
+    """The footer of the last one tells where its rows lie in itself, which is where those of the first one lie."""
+    parts = []
+    for ids_ in (["1", "2"], ["3", "4"]):
+        buffer = io.BytesIO()
+        pl.DataFrame([FACT | {"id": n} for n in ids_]).write_parquet(buffer)
+        parts.append(buffer.getvalue())
+    visits = inbox(VISITS)
+    visits.drop("a.parquet", b"".join(parts))
+    visits.drop("empty.parquet", b"")
+    refused = visits.land().unreadable
+    assert "several Parquet files in one" in refused["a.parquet"]
+    assert "cannot be read as Parquet" in refused["empty.parquet"]
+
+
 def test_times_of_a_zone_that_is_an_offset_are_the_instants_that_they_are(inbox: MakeInbox) -> None:
     at = pa.array([1_748_772_000_000, 2**62], pa.timestamp("ms", tz="+05:30"))
     buffer = io.BytesIO()

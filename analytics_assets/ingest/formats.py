@@ -24,6 +24,9 @@ from analytics_assets.ingest.records import (
 )
 from analytics_assets.ingest.source import Source, file_format
 
+_BYTES_AT_ONCE = 1_000_000
+_END_AND_BEGINNING = b"PAR1PAR1"  # of Parquet files, one behind the other
+
 os.environ.setdefault("POLARS_IGNORE_TIMEZONE_PARSE_ERROR", "1")  # of +05:30, which to Arrow is a zone
 
 
@@ -62,12 +65,26 @@ def _read_ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
 def _read_parquet(path: Path, source: Source) -> Iterator[Batch]:
     if source.explode is not None:
         raise UnreadableFile("records to explode are read from JSON Lines only")
+    _require_one_parquet(path)
     row = 1
     scan = pl.scan_parquet(path, glob=False)
     require_columns(scan.collect_schema().names(), source)
     for frame in scan.collect_batches(chunk_size=ROWS_PER_BATCH, maintain_order=True):
         yield numbered(frame.with_columns(_in_known_zone(c) for c in frame if _is_of_unknown_zone(c.dtype)), row)
         row += frame.height
+
+
+def _require_one_parquet(path: Path) -> None:
+    """Sees that a file is not several, one behind the other, of which readers look at the end of the last one alone.
+
+    It tells where in itself its pages lie. There lie those of the first one, and its rows would be read in their place.
+    """
+    with path.open("rb") as file:
+        end = b""
+        while block := file.read(_BYTES_AT_ONCE):
+            if _END_AND_BEGINNING in block or _END_AND_BEGINNING in end + block[:8]:
+                raise UnreadableFile("it is several Parquet files in one: drop each of them by itself")
+            end = block[-8:]
 
 
 def _is_of_unknown_zone(dtype: pl.DataType) -> bool:
