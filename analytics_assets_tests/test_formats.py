@@ -461,6 +461,25 @@ def test_a_flag_is_read_as_programs_write_it_in_every_format(inbox: MakeInbox) -
     assert rejects.height == 3
 
 
+@pytest.mark.parametrize(
+    ("values", "number"),
+    [
+        (pl.Series([[2**31 - 1], [20_454]], dtype=pl.List(pl.Int32)).cast(pl.List(pl.Date)), [2**31 - 1]),
+        (pl.Series([[2**62], [0]]).cast(pl.List(pl.Datetime("us"))), [2**62]),
+        (pl.Series([{"t": 2**62}, {"t": 0}]).cast(pl.Struct({"t": pl.Datetime("us")})), {"t": 2**62}),
+    ],
+    ids=["dates", "times", "struct"],
+)
+def test_an_impossible_time_within_a_list_or_a_struct_is_kept_as_its_number(
+    inbox: MakeInbox, values: pl.Series, number: object
+) -> None:
+    found, rejects = land_parquet(inbox(VISITS), note=values)
+    impossible, possible = found.sort("id")["note"]
+    assert json.loads(impossible) == number
+    assert "-01" in possible
+    assert rejects.is_empty()
+
+
 def test_parquet_files_that_were_joined_to_one_are_refused(inbox: MakeInbox) -> None:
     """The footer of the last one tells where its rows lie in itself, which is where those of the first one lie."""
     parts = []

@@ -118,8 +118,18 @@ def _plain(held: pl.Series, wanted: PolarsType | None) -> pl.Series:
 
 
 def _text_of_each(held: pl.Series) -> pl.Series:
-    values = (v.decode(errors="replace") if isinstance(v, bytes) else as_text(v) for v in held.to_list())
+    values = (v.decode(errors="replace") if isinstance(v, bytes) else as_text(v) for v in _values_of(held))
     return pl.Series(held.name, list(values), dtype=pl.String)
+
+
+def _values_of(held: pl.Series) -> list[object]:
+    """A column as Python holds it; those of its values that hold an impossible time, with the times as numbers."""
+    try:
+        return held.to_list()
+    except (ValueError, OverflowError, pl.exceptions.PanicException):
+        if len(held) == 1:
+            return held.to_physical().to_list()
+        return [value for number in range(len(held)) for value in _values_of(held.slice(number, 1))]
 
 
 def _text(held: pl.Series) -> pl.Series:
