@@ -550,6 +550,12 @@ def test_a_number_is_a_time_in_the_unit_of_the_spec_in_every_format(inbox: MakeI
     assert (found.height, rejects.height) == (4, 1)
 
 
+@pytest.mark.parametrize("delimiter", ["", "||", "§", '"', "\n"])
+def test_a_delimiter_that_cannot_be_one_is_refused_with_the_spec(delimiter: str) -> None:
+    with pytest.raises(ValueError, match="cannot delimit"):
+        Source(**{**VISITS.__dict__, "delimiter": delimiter})
+
+
 def test_an_epoch_in_a_unit_that_is_none_is_refused_with_the_spec() -> None:
     with pytest.raises(ValueError, match="s, ms, us or ns"):
         Source(**{**VISITS.__dict__, "epoch": {"at": "minutes"}})

@@ -141,6 +141,8 @@ class Source:
             raise ValueError(f"source {self.name}: {', '.join(reserved)}: names that begin with _ are landing's own")
         if unread := sorted(set(self.epoch.values()) - set(get_args(EpochUnit))):
             raise ValueError(f"source {self.name}: an epoch counts in s, ms, us or ns, not in {', '.join(unread)}")
+        if len(self.delimiter) != 1 or not self.delimiter.isascii() or self.delimiter in '"\r\n':
+            raise ValueError(f"source {self.name}: {self.delimiter!r} cannot delimit the fields of a CSV file")
         if not self.key:
             raise ValueError(f"source {self.name}: a source needs a key")
         if self.whole and not self.winner:
