@@ -11,6 +11,7 @@ import io
 import json
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -184,7 +185,7 @@ def seeds() -> Iterator[int]:
 
 
 def land_or_say_the_seed(folder: Path, seed: int) -> None:
-    faulthandler.dump_traceback_later(HANGS_AFTER, exit=True)
+    faulthandler.dump_traceback_later(HANGS_AFTER, exit=True, file=sys.__stderr__)
     try:
         land_beside_a_good_file(folder, seed)
     except BaseException:
