@@ -165,6 +165,7 @@ def test_without_credentials_it_is_said_how_to_get_some(
     for failure in failure_of_raw_and_models(project):
         assert wanted in failure
     monkeypatch.setattr(definitions, "defs", project.definitions)
+    monkeypatch.setattr(definitions, "SOURCES", project.sources)
     for arguments in (["balance"], ["materialize", "--dry-run", "--from", str(day(1)), "--to", str(day(1))]):
         result = prompt(A_PROJECT, *arguments)
         assert result.exit_code == 1
@@ -285,7 +286,7 @@ def pools(project: Project) -> dict[str, str | None]:
     ("arguments", "said"),
     [
         (["sql", "select 1"], "the warehouse is BigQuery, which is asked with `bq query` or in its console"),
-        (["balance"], "nothing of consent_events is made yet; run `analytics-assets materialize --new` first"),
+        (["balance"], "nothing has landed yet: drop files into"),
         (["bytes"], "`analytics-assets materialize --new` does that, with ANALYTICS_WAREHOUSE=duckdb"),
     ],
 )

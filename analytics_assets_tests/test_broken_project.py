@@ -41,6 +41,7 @@ def _restored(folder: Path, tmp_path: Path) -> Iterator[None]:
 
 
 def forget_what_was_loaded() -> None:
+    dbt.parsed.cache_clear()
     dbt._loaded.cache_clear()
     dbt._parsed_manifest.cache_clear()
 

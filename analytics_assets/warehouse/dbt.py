@@ -356,8 +356,8 @@ _PARTS = (
 
 def last_manifest(settings: Settings) -> Mapping[str, Any]:
     """The manifest as it was last parsed, for who only looks: nothing is written; one without nodes if it never was."""
-    file = _target_dir(settings) / "manifest.json"
-    return json.loads(file.read_bytes()) if file.exists() else {"nodes": {}}
+    folder = _target_dir(settings)
+    return json.loads(_kept(folder, "", ()).manifest) if _is_whole(folder) else {"nodes": {}}
 
 
 @cache
