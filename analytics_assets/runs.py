@@ -233,9 +233,12 @@ class Runner:
         failed = self._load_lookups({name for run in runs for name in run.assets})
         failed_days: set[tuple[str, date]] = set()
         for run in runs:
-            reads = {name: {*self.upstream[name], *self.lookups.get(name, ())} for name in run.assets}
-            assets = [name for name in run.assets if not failed & reads[name]]
-            failed |= set(run.assets) - set(assets)
+            assets = []
+            for name in run.assets:  # each after those that it reads
+                if failed & {*self.upstream[name], *self.lookups.get(name, ())}:
+                    failed.add(name)
+                else:
+                    assets.append(name)
             if assets and not self._execute(assets, run.window, tags):
                 failed |= set(assets)
                 failed_days |= self._failed_days(PlannedRun(tuple(assets), run.window))
