@@ -187,7 +187,7 @@ def test_one_that_cannot_be_loaded_holds_up_what_reads_it_and_nothing_else(
 @pytest.mark.slow
 def test_another_file_really_gives_other_rows(tmp_path: Path) -> None:
     """With a project of its own, whose file a person edits, by the commands that a person gives."""
-    copy = tmp_path / "it's [1] %20 ü"  # tools take parts of such a name for SQL, a pattern or an address
+    copy = tmp_path / "it's [1] ü"  # tools take parts of such a name for SQL, a pattern or an address
     shutil.copytree(
         PROJECT_DIR, copy, ignore=shutil.ignore_patterns(".*", "data", "target", "logs", "__pycache__", "docs")
     )
