@@ -38,7 +38,9 @@ def settled(tmp_path_factory: pytest.TempPathFactory) -> Project:
 @pytest.fixture
 def copied(settled: Project, tmp_path: Path) -> Project:
     """The same in a folder of its own, under a Dagster that knows of it."""
-    return settled.copy_to(tmp_path / "data", with_state=True)
+    project = settled.copy_to(tmp_path / "data", with_state=True)
+    project.land()  # a file that was copied is another one until it was read
+    return project
 
 
 def published(project: Project, query: str) -> list[tuple]:
