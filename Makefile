@@ -28,7 +28,7 @@ dev: install ## the UI, the sensors and the automation, at http://127.0.0.1:3000
 	@echo "the UI comes up at http://127.0.0.1:3000; Ctrl-C ends it"
 	@# From another folder, since Dagster would put the .env of this one before what is exported.
 	@DAGSTER_HOME=$$($(BIN)/analytics-assets prepare) && export DAGSTER_HOME && cd "$$DAGSTER_HOME" \
-		&& "$(CURDIR)/$(BIN)/python" -m analytics_assets.operate.web dev --log-level warning -w "$(CURDIR)/workspace.yaml"
+		&& exec "$(CURDIR)/$(BIN)/python" -m analytics_assets.operate.web dev --log-level warning -w "$(CURDIR)/workspace.yaml"
 
 test: install ## run the tests, on all cores
 	@$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
