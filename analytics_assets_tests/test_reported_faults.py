@@ -19,6 +19,7 @@ from pyarrow import parquet
 
 from analytics_assets.balance import balance_of
 from analytics_assets.campaigns.sources import CAMPAIGNS
+from analytics_assets.checks import Findings
 from analytics_assets.consent.sources import COMPANIES, CONSENT_EVENTS
 from analytics_assets.ingest.ledger import Ledger
 from analytics_assets.ingest.source import Source
@@ -224,9 +225,9 @@ CASES: dict[str, Case] = {
     "ids as fractions": Case(
         CLICKSTREAM,
         {
-            "a.csv": csv([click(f"{n}", customer_id=12345678900 + n) for n in (1000, 1001, 1002)]),
+            "a.csv": csv([click(f"{n}", customer_id=12345678900 + n, event_details="same") for n in range(1000, 1003)]),
             "b.parquet": packed_rows(
-                [click(float(n), customer_id=12345678900.0 + n) for n in (1000, 1001, 1002)],
+                [click(float(n), customer_id=12345678900.0 + n, event_details="same") for n in range(1000, 1003)],
                 event_id=pa.float64(),
                 customer_id=pa.float64(),
             ),
@@ -327,6 +328,9 @@ CASES: dict[str, Case] = {
         accepted=2,
         rejected=1,
     ),
+    "one event told in two ways": Case(
+        CLICKSTREAM, {"a.csv": csv([click("twice", device="phone"), click("twice", device="tablet")])}, accepted=2
+    ),
     "a good file": Case(CLICKSTREAM, {"a.csv": csv([click("good-1"), click("good-2")])}, accepted=2),
     "snapshots in folders": Case(
         COMPANIES,
@@ -398,6 +402,13 @@ def test_ids_as_fractions_are_the_same_events(landed: Project) -> None:
     """Delivered twice, in two spellings: three events, of three customers."""
     staged = landed.frame("stg_clickstream").filter(pl.col("event_id").str.contains(r"^100\d"))
     assert sorted(staged["event_id"]) == ["1000", "1001", "1002"]
+
+
+def test_duplicates_that_differ_are_named_with_their_day(landed: Project) -> None:
+    found = Findings(landed.settings.lake_dir).read(landed.window)
+    (failed,) = [check for (_, name), check in found.items() if name == "duplicate_clicks_agree" and check]
+    assert (failed.days, failed.is_error) == ((NOON.date(),), False)
+    assert "event_id twice" in failed.finding
 
 
 def test_a_structure_says_where_a_visit_came_from(landed: Project) -> None:
