@@ -69,6 +69,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: names.get(item.path.stem, len(names)))
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Names a test by its argument where that is bytes: those may differ by worker, as a gzip's time does."""
+    return argname if isinstance(val, bytes) else None
+
+
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)
 
