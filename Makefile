@@ -44,10 +44,11 @@ proof: install ## run what takes long in full size: 10,000 files, all kills, bac
 	@$(BIN)/pytest -m proof
 	@HYPOTHESIS_PROFILE=full $(BIN)/pytest analytics_assets_tests/test_property.py analytics_assets_tests/test_sessions.py
 
-lint: install ## ruff, sqlfluff and mypy
+lint: install ## ruff, mypy, yamllint and sqlfluff
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/yamllint --strict .
 	@$(BIN)/sqlfluff lint dbt_project/models
 
 format: install ## let ruff and sqlfluff mend what they can

@@ -28,7 +28,7 @@
     spec says what is delivered as a whole, it is 1 only for rows of the newest version of that.
     name: the source, as its spec names it. -#}
 {% macro duplicate_rank(name) -%}
-    {%- set spec = var('sources', {}).get(name, {'key': ['_source_row'], 'winner': [], 'columns': ['_source_row'], 'kinds': {}}) -%}
+    {%- set spec = spec_of(name) -%}
     row_number() over (
         partition by _day, {{ quoted(spec.key) }}
         order by
@@ -36,6 +36,18 @@
             {{ row_hash(spec.columns, spec.kinds) }}, _landed_at, _source_file, _source_row
     )
     {%- if spec.whole %} + {{ version_rank(spec) }} - 1{% endif %}
+{%- endmacro %}
+
+{#- The spec of a source, as far as SQL needs it: key, winner, columns, kinds, whole. When dbt parses, nobody has said it,
+    and any will do.
+    Raises: it is not known when it is needed. -#}
+{% macro spec_of(name) -%}
+    {%- set specs = given('sources') -%}
+    {%- if execute and not specs -%}
+        {{ exceptions.raise_compiler_error(
+            "The keys of the sources come with the project's own runs. Type `analytics-assets dbt --from DATE --to DATE -- <dbt's own arguments>`.") }}
+    {%- endif -%}
+    {{ return((specs or {}).get(name, {'key': ['_source_row'], 'winner': [], 'columns': ['_source_row'], 'kinds': {}})) }}
 {%- endmacro %}
 
 {#- 1 for the rows of the newest version of what is delivered as a whole, within its day; the versions before it count

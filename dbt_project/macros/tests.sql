@@ -18,7 +18,7 @@
         {%- set source_name = rule.get('rows_of_raw') or rule.get('keys_of_raw') -%}
         {%- if source_name -%}
             {%- set upstream, upstream_day = raw(source_name), '_day' -%}
-            {%- set spec = var('sources')[source_name] -%}
+            {%- set spec = spec_of(source_name) -%}
             {%- if rule.get('keys_of_raw') and spec.whole -%}
                 {%- set upstream -%}
                 (

@@ -4,6 +4,21 @@
   window fails it.
 -#}
 
+{#- What comes with every run that the project starts: the window, the keys of the sources. A dbt that was started by
+    hand asks its connection, to which analytics_assets/plain_dbt.py has said it: there the newest day is the window. None
+    where nobody says, as on BigQuery, or when dbt parses.
+    name: of the variable. -#}
+{% macro given(name) -%}
+    {%- if var(name, none) is not none -%}
+        {{ return(var(name)) }}
+    {%- endif -%}
+    {%- set values = none -%}
+    {%- if execute and target.type == 'duckdb' -%}
+        {%- set values = run_query("select getvariable('project_values')").columns[0].values()[0] -%}
+    {%- endif -%}
+    {{ return(fromjson(values).get(name) if values else none) }}
+{%- endmacro %}
+
 {#- Days of the window as a filter.
     column: the column that holds the day (a date).
     of: the upstream model that is filtered, when the model's meta names a wider window for it. -#}
@@ -14,14 +29,15 @@
 
 {#- One edge of the window, moved by a number of days, as a date literal. -#}
 {% macro window_edge(name, offset=0) -%}
-    {%- if not var(name, none) -%}
+    {%- set edge = given(name) -%}
+    {%- if not edge -%}
         {%- if execute -%}
             {{ exceptions.raise_compiler_error(
                 "This model makes the days of a window, and no window was given. Run it with `analytics-assets materialize`, or with `analytics-assets dbt --from DATE --to DATE -- <dbt's own arguments>`.") }}
         {%- endif -%}
         date '1970-01-01'
     {%- else -%}
-        {%- set day = modules.datetime.date.fromisoformat(var(name)) + modules.datetime.timedelta(days=offset) -%}
+        {%- set day = modules.datetime.date.fromisoformat(edge) + modules.datetime.timedelta(days=offset) -%}
         date '{{ day.isoformat() }}'
     {%- endif -%}
 {%- endmacro %}
@@ -117,7 +133,7 @@
 {% macro get_where_subquery(relation) -%}
     {%- set filters = [] -%}
     {%- set day = day_column(relation) -%}
-    {%- if day and var('window_start', none) -%}
+    {%- if day and given('window_start') -%}
         {%- do filters.append(in_window(day)) -%}
     {%- endif -%}
     {%- if config.get('where') -%}

@@ -1,0 +1,142 @@
+"""What dbt is told where somebody starts it by its own name: the plugin that dbt_project/profiles.yml names.
+
+dbt runs that the project starts bring their values along, and this adds nothing to them. `dbt show` and the like, typed
+in dbt_project/, bring none: they read the warehouse and the raw days of the settings, on the newest day, and write
+nothing to production.
+"""
+
+import json
+import pkgutil
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+from dbt.adapters.duckdb.plugins import BasePlugin
+from dbt.flags import get_flags
+from dbt_common.exceptions import DbtRuntimeError
+from pydantic import ValidationError
+
+import analytics_assets
+from analytics_assets.settings import Settings, get_settings
+
+WRITING = ("build", "run", "seed", "snapshot", "clone", "retry", "run-operation")
+"""The commands of dbt that write tables, as dbt calls them."""
+
+WITHOUT_ROWS = ("compile", "generate", "debug")
+"""Those that need a database, but no rows in it."""
+
+
+class Plugin(BasePlugin):
+    """Of dbt-duckdb: sees each database before it is opened, and each connection to it."""
+
+    def initialize(self, plugin_config: dict[str, Any]) -> None:
+        """Chooses the warehouse and the raw days, unless the run named them.
+
+        Args:
+            plugin_config: what profiles.yml says; `warehouse_file` and `sources` are empty where the run did not say.
+
+        Raises:
+            DbtRuntimeError: the command cannot work like this; the message says what to type instead.
+        """
+        self._reads_only = self._is_made_up = False
+        self._lacks_values = not plugin_config["sources"]
+        if not plugin_config["warehouse_file"]:
+            self._choose(_settings(), str(get_flags().WHICH))
+
+    def _choose(self, settings: Settings, command: str) -> None:
+        if self.creds is None:
+            raise DbtRuntimeError("dbt-duckdb no longer tells its plugins of the profile")
+        is_production = self.creds.schema == "main"
+        if reason := why_not(command, settings, is_production=is_production):
+            raise DbtRuntimeError(reason)
+        self._is_made_up = not settings.warehouse_file.exists()
+        self._reads_only = is_production and not self._is_made_up
+        self.creds.path = ":memory:" if self._is_made_up else str(settings.warehouse_file)
+        self.creds.settings = {
+            **(self.creds.settings or {}),
+            "memory_limit": settings.duckdb_memory_limit,
+            "file_search_path": str(settings.raw_dir),
+        }
+
+    def update_connection_config(self, creds: Any, config: dict[str, Any]) -> None:
+        """Opens production so that nothing can write it."""
+        if self._reads_only:
+            config["access_mode"] = "read_only"
+
+    def configure_connection(self, conn: Any) -> None:
+        """Gives a database that holds nothing the name of the warehouse, by which compiled SQL calls it."""
+        if self._is_made_up and self.creds is not None:
+            conn.execute(f"attach ':memory:' as \"{self.creds.database}\"")
+
+    def configure_cursor(self, cursor: Any) -> None:
+        """Tells the macros what the run did not: see `given` in macros/window.sql."""
+        if self._lacks_values:
+            cursor.execute("set variable project_values = ?", [json.dumps(values())])
+
+
+def why_not(command: str, settings: Settings, *, is_production: bool) -> str | None:
+    """One sentence on what to type instead of a command of dbt; None where it can be done."""
+    if settings.warehouse != "duckdb":
+        return (
+            f"The warehouse is {settings.warehouse}, and dbt alone is not told where that is:"
+            f" type `analytics-assets dbt -- {'docs generate' if command == 'generate' else command} …` instead."
+        )
+    if command in WRITING and is_production:
+        return (
+            f"`dbt {command}` would write rows that no record of days knows of: type `analytics-assets materialize"
+            " --select MODEL --from DATE --to DATE` to make days of production, or add `--target dev` to write a"
+            " schema of your own."
+        )
+    if command not in WITHOUT_ROWS and not settings.warehouse_file.exists():
+        return (
+            f"`dbt {command}` reads the warehouse, and there is none yet: type `make demo`, or drop files into the"
+            " inbox and type `analytics-assets materialize --new`."
+        )
+    return None
+
+
+@cache
+def values() -> Mapping[str, Any]:
+    """The variables that a run of the project's own would bring, with the newest raw day as its window."""
+    from analytics_assets.partitions import Window
+    from analytics_assets.warehouse.dbt import project_vars, window_vars
+
+    settings = _settings()
+    newest = newest_raw_day(settings)
+    window = Window(newest, newest + timedelta(days=1))
+    return {**project_vars(settings, _sources()), **window_vars(window)}
+
+
+def newest_raw_day(settings: Settings) -> date:
+    """The newest day of which there is a raw day; the last one that has a partition where there is none at all."""
+    last = settings.end_date or datetime.now(UTC).date() - timedelta(days=1)
+    names = (folder.name.rpartition("=")[2] for folder in settings.raw_dir.glob("raw_*/*"))
+    found = [day for name in names if (day := _date(name)) and settings.start_date <= day <= last]
+    return max(found, default=last)
+
+
+def _date(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _settings() -> Settings:
+    try:
+        return get_settings()
+    except ValidationError as error:
+        raise DbtRuntimeError(f"A setting is wrong; `analytics-assets status` says more: {error}") from error
+
+
+def _sources() -> list[Any]:
+    """The sources of all domains. Not those of the code location: to load it, dbt would have to run."""
+    from analytics_assets.domain import Domain
+
+    found = {}
+    for module in pkgutil.iter_modules(analytics_assets.__path__, "analytics_assets."):
+        if module.ispkg:
+            found.update({name: one for name, one in vars(import_module(module.name)).items()})
+    return [source for one in found.values() if isinstance(one, Domain) for source in one.sources]
