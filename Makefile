@@ -28,7 +28,7 @@ dev: install ## the UI, the sensors and the automation, at http://127.0.0.1:3000
 	@echo "the UI comes up at http://127.0.0.1:3000; Ctrl-C ends it"
 	@# From another folder, since Dagster would put the .env of this one before what is exported.
 	@DAGSTER_HOME=$$($(BIN)/analytics-assets prepare) && export DAGSTER_HOME && cd "$$DAGSTER_HOME" \
-		&& exec "$(CURDIR)/$(BIN)/python" -m analytics_assets.operate.web dev --log-level warning -w "$(CURDIR)/workspace.yaml"
+		&& exec "$(CURDIR)/$(BIN)/python" -m analytics_assets.operations.web dev --log-level warning -w "$(CURDIR)/workspace.yaml"
 
 test: install ## run the tests, on all cores
 	@$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
@@ -44,10 +44,11 @@ proof: install ## run what takes long in full size: 10,000 files, all kills, bac
 	@$(BIN)/pytest -m proof
 	@HYPOTHESIS_PROFILE=full $(BIN)/pytest analytics_assets_tests/test_property.py analytics_assets_tests/test_sessions.py
 
-lint: install ## ruff, mypy, yamllint and sqlfluff
+lint: install ## ruff, mypy, yamllint, sqlfluff, and the rooms: each imports only those below it
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache | tail -n +2
 	@$(BIN)/yamllint --strict .
 	@$(BIN)/sqlfluff lint dbt_project/models
 
@@ -68,5 +69,5 @@ lock: install ## resolve the dependencies anew
 		--upgrade pyproject.toml -o requirements.lock
 
 clean: ## delete what the project made: data, Dagster's state, dbt's artifacts (the inbox, too)
-	@[ ! -x $(BIN)/python ] || $(BIN)/python -m analytics_assets.operate.processes "$(CURDIR)"
+	@[ ! -x $(BIN)/python ] || $(BIN)/python -m analytics_assets.operations.processes "$(CURDIR)"
 	@rm -rf data/inbox data/lake data/warehouse data/published data/exports .dagster dbt_project/target dbt_project/logs .env

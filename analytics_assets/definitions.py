@@ -1,16 +1,11 @@
-"""The Dagster code location: all domains, gathered. What they are made of is in `domain.py`."""
+"""The Dagster code location: all domains that lie below `defs/`, gathered. What they are made of is in `build.py`."""
 
 from dagster import Definitions
 
-from analytics_assets.campaigns import CAMPAIGNS
-from analytics_assets.consent import CONSENT
-from analytics_assets.domain import Domain, build_definitions, faults_of
-from analytics_assets.sessions import SESSIONS
+from analytics_assets.build import build_definitions, open_project
+from analytics_assets.defs import find_domains
 from analytics_assets.settings import get_settings
 
-DOMAINS: tuple[Domain, ...] = (CONSENT, SESSIONS, CAMPAIGNS)
-SOURCES = [source for domain in DOMAINS for source in domain.sources]
+project = open_project(get_settings(), find_domains())
 
-FAULTS = faults_of(get_settings(), DOMAINS)
-
-defs: Definitions = build_definitions(get_settings(), DOMAINS, FAULTS)
+defs: Definitions = build_definitions(project)

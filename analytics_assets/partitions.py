@@ -1,10 +1,16 @@
-"""The daily partitions, and Window: the half-open span of days that one run works on."""
+"""The daily partitions; Window, the half-open span of days that one run works on; Offsets, how days read days."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from dagster import AssetExecutionContext, DailyPartitionsDefinition
+from dagster import (
+    AssetExecutionContext,
+    DailyPartitionsDefinition,
+    IdentityPartitionMapping,
+    PartitionMapping,
+    TimeWindowPartitionMapping,
+)
 
 from analytics_assets.settings import Settings
 
@@ -82,3 +88,33 @@ def contiguous(days: Iterable[date]) -> list[Window]:
         else:
             spans.append(Window.of_days(day, day))
     return spans
+
+
+@dataclass(frozen=True)
+class Offsets:
+    """A partition mapping: day D is made from the upstream days D+start to D+end, both included."""
+
+    start: int = 0
+    end: int = 0
+
+    def upstream_of(self, window: Window) -> Window:
+        """The upstream days from which the days of a window are made."""
+        return Window(window.start + timedelta(self.start), window.end + timedelta(self.end))
+
+    def downstream_of(self, window: Window) -> Window:
+        """The days that are made from the upstream days of a window."""
+        return Window(window.start - timedelta(self.end), window.end - timedelta(self.start))
+
+
+def offsets_of(mapping: PartitionMapping | None) -> Offsets:
+    """A partition mapping of Dagster as offsets; none is the same day.
+
+    Raises:
+        TypeError: the mapping says more than offsets can.
+    """
+    match mapping:
+        case None | IdentityPartitionMapping():
+            return Offsets()
+        case TimeWindowPartitionMapping():
+            return Offsets(mapping.start_offset, mapping.end_offset)
+    raise TypeError(f"{type(mapping).__name__}: days are mapped to days by offsets only")

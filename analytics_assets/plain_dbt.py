@@ -6,11 +6,9 @@ nothing to production.
 """
 
 import json
-import pkgutil
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
-from importlib import import_module
 from typing import Any
 
 from dbt.adapters.duckdb.plugins import BasePlugin
@@ -18,7 +16,6 @@ from dbt.flags import get_flags
 from dbt_common.exceptions import DbtRuntimeError
 from pydantic import ValidationError
 
-import analytics_assets
 from analytics_assets.settings import Settings, get_settings
 
 WRITING = ("build", "run", "seed", "snapshot", "clone", "retry", "run-operation")
@@ -100,13 +97,15 @@ def why_not(command: str, settings: Settings, *, is_production: bool) -> str | N
 @cache
 def values() -> Mapping[str, Any]:
     """The variables that a run of the project's own would bring, with the newest raw day as its window."""
+    from analytics_assets.dbt.variables import project_vars, window_vars
+    from analytics_assets.defs import find_domains
     from analytics_assets.partitions import Window
-    from analytics_assets.warehouse.dbt import project_vars, window_vars
 
     settings = _settings()
     newest = newest_raw_day(settings)
     window = Window(newest, newest + timedelta(days=1))
-    return {**project_vars(settings, _sources()), **window_vars(window)}
+    sources = [source for domain in find_domains() for source in domain.sources]
+    return {**project_vars(settings, sources), **window_vars(window)}
 
 
 def newest_raw_day(settings: Settings) -> date:
@@ -129,14 +128,3 @@ def _settings() -> Settings:
         return get_settings()
     except ValidationError as error:
         raise DbtRuntimeError(f"A setting is wrong; `analytics-assets status` says more: {error}") from error
-
-
-def _sources() -> list[Any]:
-    """The sources of all domains. Not those of the code location: to load it, dbt would have to run."""
-    from analytics_assets.domain import Domain
-
-    found = {}
-    for module in pkgutil.iter_modules(analytics_assets.__path__, "analytics_assets."):
-        if module.ispkg:
-            found.update({name: one for name, one in vars(import_module(module.name)).items()})
-    return [source for one in found.values() if isinstance(one, Domain) for source in one.sources]

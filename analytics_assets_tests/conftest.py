@@ -15,21 +15,20 @@ from dagster import DagsterInstance, evaluate_automation_conditions
 from dbt_common.behavior_flags import BehaviorFlagRendered
 from hypothesis import HealthCheck, Phase, settings
 
-from analytics_assets.consent.sources import CONSENT_EVENTS
-from analytics_assets.definitions import DOMAINS
-from analytics_assets.domain import Domain, build_definitions
+from analytics_assets.build import build_definitions, open_project
+from analytics_assets.defs import find_domains
+from analytics_assets.defs.consent.sources import CONSENT_EVENTS
 from analytics_assets.ingest.landing import Landing, LandingReport
-from analytics_assets.ingest.ledger import Content, Ledger, Seen
-from analytics_assets.ingest.source import Source
-from analytics_assets.partitions import Window, partitioned_days
-from analytics_assets.runs import Runner
+from analytics_assets.operations.runner import Runner
+from analytics_assets.partitions import Offsets, Window, partitioned_days
 from analytics_assets.settings import Settings
-from analytics_assets.simulate.files import write_rows
-from analytics_assets.versions import PUBLISHED_PREFIX, RAW_PREFIX, Offsets
-from analytics_assets.warehouse.dbt import load_manifest
-from analytics_assets.warehouse.manifest import HOLDS_NO_ROWS
-from analytics_assets.warehouse.on_duckdb import DuckDBWarehouse
-from analytics_assets.warehouse.publish import public_models
+from analytics_assets.simulation.files import write_rows
+from analytics_assets.spec.asset import AssetKind
+from analytics_assets.spec.domain import Domain
+from analytics_assets.spec.source import Source, raw_asset
+from analytics_assets.state.ledger import Content, Ledger, Seen
+from analytics_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from analytics_assets.warehouse.published import public_models
 
 settings.register_profile(
     "suite",
@@ -98,10 +97,17 @@ def test_settings(folder: Path, **changes: object) -> Settings:
 test_settings.__test__ = False  # type: ignore[attr-defined]
 
 
+DOMAINS = find_domains()
+
 WITHOUT_REPORTS = tuple(replace(domain, reports=()) for domain in DOMAINS)
 """The domains without their reports: those take seconds and have tests of their own."""
 
-ONE_DOMAIN = WITHOUT_REPORTS[:1]
+CONSENT = next(domain for domain in DOMAINS if domain.name == "consent")
+
+ALL_OF_ONE = (CONSENT,)
+"""One domain, with its reports."""
+
+ONE_DOMAIN = (replace(CONSENT, reports=()),)
 """For tests of what is done for every domain alike: they drop files of this one, and others would only take time."""
 
 Tables = dict[tuple[str, date], list[tuple]]
@@ -121,8 +127,9 @@ class Project:
 
     def __post_init__(self) -> None:
         self.settings = test_settings(self.folder, **self.changes)
-        self.definitions = build_definitions(self.settings, self.domains)
-        self.sources: list[Source] = [source for domain in self.domains for source in domain.sources]
+        self.declared = replace(open_project(self.settings, self.domains), faults=())  # some lack the other domains
+        self.definitions = build_definitions(self.declared)
+        self.sources: list[Source] = self.declared.sources
         self.instance = DagsterInstance.ephemeral()
         ledger = Ledger(self.settings.lake_dir)
         for source in self.sources if self.on else ():
@@ -131,7 +138,7 @@ class Project:
                 ledger.add(source, content, Seen(0, 0, 0, "", source.version))
 
     def runner(self) -> Runner:
-        return Runner(self.definitions, self.sources, self.settings, self.instance)
+        return Runner(self.definitions, self.declared, self.instance)
 
     @property
     def assets(self) -> list[str]:
@@ -147,7 +154,11 @@ class Project:
     @property
     def models(self) -> list[str]:
         """The assets that are dbt models."""
-        return [asset for asset in self.assets if not asset.startswith((RAW_PREFIX, PUBLISHED_PREFIX))]
+        return [asset for asset in self.assets if self.kind(asset) is AssetKind.MODEL]
+
+    def kind(self, asset: str) -> AssetKind:
+        """What an asset is."""
+        return self.declared.catalog[asset].kind
 
     @property
     def views(self) -> list[str]:
@@ -161,7 +172,7 @@ class Project:
 
     def tied_to(self, *days: date, source: str = "consent_events") -> dict[str, set[date]]:
         """The days of each asset that hang on some raw days of a source, by the partition mappings."""
-        found = {RAW_PREFIX + source: set(days)}
+        found = {raw_asset(source): set(days)}
         for name, parents in self.upstream.items():
             for parent, offsets in parents.items():
                 for day in found.get(parent, set()):
@@ -171,7 +182,7 @@ class Project:
 
     def first_layer(self, source: str = "consent_events") -> set[str]:
         """What is made in one run with the raw days of a source: all that reads no other days than its own."""
-        found = {RAW_PREFIX + source}
+        found = {raw_asset(source)}
         reached = set(self.tied_to(self.settings.start_date, source=source))
         for name, parents in self.upstream.items():
             if name in reached and name not in found:
@@ -220,7 +231,7 @@ class Project:
 
     def frame(self, asset: str) -> pl.DataFrame:
         """All rows of an asset, with the partition's day as `the_day`."""
-        if asset.startswith(RAW_PREFIX):
+        if self.kind(asset) is AssetKind.RAW:
             files = sorted((self.settings.raw_dir / asset).glob("_day=*/data.parquet"))
             frames = [
                 pl.read_parquet(file, glob=False).with_columns(
@@ -229,8 +240,8 @@ class Project:
                 for file in files
             ]
             return pl.concat(frames, how="diagonal_relaxed")
-        if asset.startswith(PUBLISHED_PREFIX):
-            return self.published_frame(asset.removeprefix(PUBLISHED_PREFIX))
+        if self.kind(asset) is AssetKind.PUBLISHED:
+            return self.published_frame(asset.removeprefix("published_"))
         node = self.node(asset)
         with DuckDBWarehouse(self.settings).reading() as reader:
             return reader.frame(f"select *, {node['config']['meta']['day']} as the_day from {node['schema']}.{asset}")
@@ -239,21 +250,19 @@ class Project:
         """All rows of a domain in the published copy, each as one text, with the table and the day."""
         frames = []
         with duckdb.connect(str(self.settings.published_file), read_only=True) as connection:
-            for node in public_models(load_manifest(self.settings), domain):
-                if node["config"]["materialized"] not in HOLDS_NO_ROWS:
-                    columns = f"'{node['name']}' as name, t::text as row, {node['config']['meta']['day']} as the_day"
-                    frames.append(connection.execute(f"select {columns} from {node['schema']}.{node['alias']} t").pl())
+            for node in public_models(self.declared.manifest, domain):
+                if node.holds_rows:
+                    columns = f"'{node.name}' as name, t::text as row, {node.day} as the_day"
+                    frames.append(connection.execute(f"select {columns} from {node.schema}.{node.alias} t").pl())
         return pl.concat(frames)
 
     def node(self, model: str) -> dict:
         """The manifest's node of a model."""
-        manifest = load_manifest(self.settings)
-        return manifest["nodes"][f"model.analytics.{model}"]
+        return dict(self.declared.manifest.nodes[f"model.analytics.{model}"].raw)
 
     def lookup(self, name: str) -> dict:
         """The manifest's node of a lookup."""
-        manifest = load_manifest(self.settings)
-        return manifest["nodes"][f"seed.analytics.{name}"]
+        return dict(self.declared.manifest.nodes[f"seed.analytics.{name}"].raw)
 
     def forget_builds(self) -> None:
         """Empties raw and warehouse; ledger and landed pieces stay."""

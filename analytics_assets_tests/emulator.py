@@ -21,10 +21,10 @@ from google.api_core.exceptions import NotFound
 from google.cloud import bigquery
 
 from analytics_assets.settings import BigQuery
-from analytics_assets.warehouse import loading
-from analytics_assets.warehouse.load_jobs import Loaded
-from analytics_assets.warehouse.on_bigquery import api_of
-from analytics_assets.warehouse.warehouse import warehouse_of
+from analytics_assets.warehouse.bigquery import loading
+from analytics_assets.warehouse.bigquery.api import api_of
+from analytics_assets.warehouse.bigquery.load_jobs import Loaded
+from analytics_assets.warehouse.choice import warehouse_of
 from analytics_assets_tests.conftest import Project
 from analytics_assets_tests.emulator_server import FLAGS
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import duckdb
 
+from analytics_assets.dbt.runner import run_dbt
 from analytics_assets.partitions import Window
 from analytics_assets.settings import BigQuery, Settings
-from analytics_assets.warehouse.dbt import run_dbt
-from analytics_assets.warehouse.on_duckdb import DuckDBReader
-from analytics_assets.warehouse.warehouse import Reader, Warehouse, warehouse_of
+from analytics_assets.warehouse.choice import warehouse_of
+from analytics_assets.warehouse.duckdb.warehouse import DuckDBReader
+from analytics_assets.warehouse.interface import Reader, Warehouse
 from analytics_assets_tests.conftest import WITHOUT_REPORTS, test_settings
 from analytics_assets_tests.emulator import Emulator
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from dbt.adapters.duckdb.environments.local import DuckDBCursorWrapper
 
-from analytics_assets.cli import app
+from analytics_assets.cli.app import app
 
 
 def die() -> None:

@@ -83,7 +83,7 @@ class Live:
 
     def start_webserver(self) -> None:
         where = ["-w", self.folder / "workspace.yaml", "-h", "127.0.0.1", "-p", str(self.web_port)]
-        self.spawn("webserver", [sys.executable, "-m", "analytics_assets.operate.web", *where])
+        self.spawn("webserver", [sys.executable, "-m", "analytics_assets.operations.web", *where])
 
     def wait_for_webserver(self) -> None:
         until(lambda: answers(self.web_port), 60, "the webserver answers")

@@ -23,12 +23,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from analytics_assets.campaigns.api import Record
-from analytics_assets.campaigns.sources import CAMPAIGNS
-from analytics_assets.ingest.extract import Extract, Pull, Pulled, Span
-from analytics_assets.ingest.pagination import Cursor
-from analytics_assets.ingest.rest import Endpoint
+from analytics_assets.defs.campaigns.api import Record
+from analytics_assets.defs.campaigns.sources import CAMPAIGNS
+from analytics_assets.extract.pull import Pull, Pulled, Span
 from analytics_assets.settings import Api
+from analytics_assets.spec.extract import Endpoint, Extract
+from analytics_assets.spec.pagination import Cursor
 from analytics_assets_tests.conftest import test_settings
 
 RECORDS_PER_PAGE = 500

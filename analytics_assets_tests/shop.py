@@ -8,9 +8,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from analytics_assets.domain import Domain
-from analytics_assets.ingest.source import Source
-from analytics_assets.warehouse import dbt
+from analytics_assets.dbt import project as dbt
+from analytics_assets.spec.domain import Domain
+from analytics_assets.spec.source import Source
 
 ORDERS = Source(
     name="orders",

@@ -13,14 +13,15 @@ from dagster._core.definitions.sensor_definition import SensorExecutionData
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.storage.tags import SENSOR_NAME_TAG
 
-from analytics_assets.attempts import KILLED, WAITS, Attempts
-from analytics_assets.automation import OutOfDateDaysSensor, one_run_a_span, span_tags, unless_it_died
-from analytics_assets.failures import for_dagster, is_transient, sentence
+from analytics_assets.automation.out_of_date_sensor import OutOfDateDaysSensor
+from analytics_assets.automation.run_requests import one_run_a_span, span_tags, unless_it_died
+from analytics_assets.dbt import step
+from analytics_assets.dbt.invocation import DbtError, DbtRun
+from analytics_assets.foundation.failures import for_dagster, is_transient, sentence
+from analytics_assets.operations.runner import Runner
 from analytics_assets.partitions import Window
-from analytics_assets.runs import Runner
-from analytics_assets.versions import Build
-from analytics_assets.warehouse import models
-from analytics_assets.warehouse.dbt import DbtError, DbtRun
+from analytics_assets.state.attempts import KILLED, WAITS, Attempts
+from analytics_assets.state.builds import Build
 from analytics_assets_tests.conftest import Project, day
 from analytics_assets_tests.test_automation import HEADER, event
 
@@ -81,7 +82,7 @@ def settle_while_dbt_fails(project: Project, monkeypatch: pytest.MonkeyPatch, me
         raise DbtError(message)
 
     with monkeypatch.context() as patched:
-        patched.setattr(models, "run_dbt", failing)
+        patched.setattr(step, "run_dbt", failing)
         runner = project.runner()
         runner.land({"landed_consent_events"})
         runner.settle(set(project.assets))
@@ -124,7 +125,7 @@ def test_a_day_that_does_not_add_up_holds_back_what_reads_it_and_the_other_days_
     """A failing check blocks: at the next tick, too, when the model it checks is there."""
     rows = "".join(event(f"e{number}", day(number)) for number in (1, 2))
     project.drop("consent_events", "events-1.csv", HEADER + rows)
-    run_dbt = models.run_dbt
+    run_dbt = step.run_dbt
 
     def losing_a_row(arguments: list[str], *rest: object, **named: object) -> object:
         """stg is made, loses the row of one day, and is tested then; the next runs are as they should be."""
@@ -136,7 +137,7 @@ def test_a_day_that_does_not_add_up_holds_back_what_reads_it_and_the_other_days_
         tested = run_dbt(["test", "--select", "adds_up_stg_consent_events_"], *rest, **named)  # type: ignore[arg-type]
         return DbtRun([*made.events, *tested.events], [*made.results, *tested.results])
 
-    monkeypatch.setattr(models, "run_dbt", losing_a_row)
+    monkeypatch.setattr(step, "run_dbt", losing_a_row)
     runner = project.runner()
     runner.land({"landed_consent_events"})
     runner.settle({*project.assets, *project.views})
@@ -214,7 +215,7 @@ def test_a_write_that_was_not_recorded_is_made_again_even_if_its_inputs_return_t
 
     project.drop("consent_events", "events-1.csv", old + event("b", day(1)))
     with monkeypatch.context() as failing:
-        failing.setattr("analytics_assets.versions.Builds.record", crash)
+        failing.setattr("analytics_assets.state.builds.Builds.record", crash)
         runner = project.runner()
         runner.land({"landed_consent_events"})
         runner.settle(set(project.assets))
@@ -268,7 +269,7 @@ def test_a_run_that_dies_before_its_first_step_is_not_asked_for_in_every_tick_no
     assert unless_it_died(project.instance, wanted, "loaded") is None, "it rests"
     another_span = RunRequest(asset_selection=wanted.asset_selection, tags=span_tags(Window.of_days(day(1), day(1))))
     assert unless_it_died(project.instance, another_span, "loaded") is not None
-    monkeypatch.setattr("analytics_assets.automation.WAITS", (timedelta(0), timedelta(0)))
+    monkeypatch.setattr("analytics_assets.automation.run_requests.WAITS", (timedelta(0), timedelta(0)))
     numbers = []
     while request := unless_it_died(project.instance, wanted, "loaded"):
         numbers.append(request.tags["analytics/attempt"])

@@ -19,18 +19,18 @@ from dagster import (
 from dagster._core.asset_graph_view.asset_graph_view import AssetGraphView
 from dagster._core.definitions.automation_tick_evaluation_context import build_run_requests
 
-from analytics_assets.balance import balance_of
-from analytics_assets.consent.sources import CONSENT_EVENTS
+from analytics_assets.automation.planner import PlannedRun
+from analytics_assets.dbt import step
+from analytics_assets.dbt.invocation import DbtError
+from analytics_assets.defs.consent.sources import CONSENT_EVENTS
 from analytics_assets.ingest import inbox
-from analytics_assets.ingest import sensor as sensor_module
+from analytics_assets.ingest import new_files_sensor as sensor_module
 from analytics_assets.ingest.landing import Landing
-from analytics_assets.ingest.ledger import Ledger
-from analytics_assets.ingest.sensor import build_new_files_sensor
-from analytics_assets.operate.inventory import Inventory, take_inventory
+from analytics_assets.ingest.new_files_sensor import build_new_files_sensor
+from analytics_assets.operations.health import Inventory, take_inventory
+from analytics_assets.operations.reconciliation import balance_of
 from analytics_assets.partitions import ONE_DAY, Window
-from analytics_assets.runs import PlannedRun
-from analytics_assets.warehouse import models
-from analytics_assets.warehouse.dbt import DbtError
+from analytics_assets.state.ledger import Ledger
 from analytics_assets_tests.conftest import ONE_DOMAIN, YESTERDAY, Project, day
 
 HEADER = ",".join(CONSENT_EVENTS.columns) + "\n"
@@ -75,7 +75,7 @@ def test_a_domain_of_which_nothing_ever_came_is_off_until_its_first_file(tmp_pat
 
 def inventory_of(project: Project) -> Inventory:
     graph = project.definitions.resolve_asset_graph()
-    return take_inventory(graph, project.sources, project.settings, project.instance, datetime.now(UTC))
+    return take_inventory(graph, project.declared, project.instance, datetime.now(UTC))
 
 
 def test_a_late_file_is_asked_for_through_the_whole_chain_and_nothing_else_is(project: Project) -> None:
@@ -153,7 +153,7 @@ def test_rows_after_the_end_of_a_closed_history_wait_until_it_is_moved(tmp_path:
     project.drop("consent_events", "events-1.csv", HEADER + event("a", day(2)) + event("b", day(3)))
     runner = project.settle()
     assert set(runner.outcome.made["raw_consent_events"]) == {day(0), day(1), day(2)}
-    assert balance_of(CONSENT_EVENTS, project.settings, datetime.now(UTC)).waiting == 1
+    assert balance_of(CONSENT_EVENTS, project.declared, datetime.now(UTC)).waiting == 1
     assert project.requested() == {}
     longer = Project(project.folder, ONE_DOMAIN, {"end_date": day(3)})
     longer.instance = project.instance
@@ -171,7 +171,7 @@ def test_an_update_that_comes_while_the_run_is_failing_is_not_forgotten(
         project.drop("consent_events", "events-2.csv", HEADER + event("b", day(3)))
         raise DbtError("the warehouse is locked")
 
-    monkeypatch.setattr(models, "run_dbt", failing)
+    monkeypatch.setattr(step, "run_dbt", failing)
     runner = project.runner()
     runner.land({"landed_consent_events"})
     runner.settle(set(project.assets))
@@ -194,7 +194,7 @@ def test_what_lands_while_a_run_is_reading_is_asked_for_afterwards(
 ) -> None:
     """Raw is replaced behind the back of a dbt run that has begun: the models must not pass for up to date."""
     project.drop("consent_events", "events-1.csv", HEADER + event("a", day(1)))
-    run_dbt = models.run_dbt
+    run_dbt = step.run_dbt
 
     def reading_slowly(*arguments: object, **named: object) -> object:
         monkeypatch.undo()
@@ -204,7 +204,7 @@ def test_what_lands_while_a_run_is_reading_is_asked_for_afterwards(
         runner.settle({"raw_consent_events"})
         return run_dbt(*arguments, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(models, "run_dbt", reading_slowly)
+    monkeypatch.setattr(step, "run_dbt", reading_slowly)
     project.settle()
     assert project.requested() == {}
     assert project.frame("mart_company_daily")["total_events"].to_list() == [4]

@@ -16,15 +16,15 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
-from analytics_assets.balance import balance_of
-from analytics_assets.definitions import DOMAINS
+from analytics_assets.automation.planner import PlannedRun
+from analytics_assets.dbt.project import DBT_PROJECT_DIR, load_manifest
+from analytics_assets.dbt.runner import _parsed_manifest, run_dbt
+from analytics_assets.operations.reconciliation import balance_of
 from analytics_assets.partitions import Window
 from analytics_assets.reports.datasets import read_datasets
-from analytics_assets.runs import PlannedRun
 from analytics_assets.settings import PROJECT_DIR
-from analytics_assets.warehouse.dbt import DBT_PROJECT_DIR, _parsed_manifest, load_manifest, run_dbt
-from analytics_assets.warehouse.warehouse import warehouse_of
-from analytics_assets_tests.conftest import WITHOUT_REPORTS, Project, day
+from analytics_assets.warehouse.choice import warehouse_of
+from analytics_assets_tests.conftest import DOMAINS, WITHOUT_REPORTS, Project, day
 from analytics_assets_tests.emulator import BigQueryProject, Emulator, emulating
 from analytics_assets_tests.emulator_server import REFUSED
 from analytics_assets_tests.test_laws import (
@@ -211,7 +211,7 @@ def test_law_4_window_true_a_late_row_changes_exactly_the_days_that_hang_on_it(
 
 def test_law_5_nothing_lost_every_row_is_somewhere_and_a_lost_one_is_named(big: BigQueryProject) -> None:
     for source in big.sources:
-        found = balance_of(source, big.settings, datetime.now(UTC))
+        found = balance_of(source, big.declared, datetime.now(UTC))
         assert found.faults == []
         assert found.stg > 0
     for model in ("mart_company_daily", "mart_sessions", "daily_campaign_summary"):
@@ -370,7 +370,7 @@ def test_what_the_emulator_refuses_is_a_statement_of_bigquery(big: BigQueryProje
 def test_a_developer_writes_to_a_dataset_of_their_own(big: BigQueryProject, emulator: Emulator) -> None:
     changes = {**big.changes, "dbt_target": "dev", "user": "ann"}
     own = BigQueryProject(big.folder, WITHOUT_REPORTS, changes, emulator=emulator)
-    nodes = load_manifest(own.settings)["nodes"].values()
+    nodes = load_manifest(own.settings).raw["nodes"].values()
     datasets = {(node["database"], node["schema"]) for node in nodes if node["resource_type"] in ("model", "seed")}
     assert datasets == {("a-project", "dbt_ann")}
     assert own.settings.warehouse_dir.name == "a-project.dbt_ann.EU.emulator"

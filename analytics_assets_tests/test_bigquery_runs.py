@@ -10,16 +10,17 @@ from zlib import crc32
 import pytest
 from dagster import AssetKey
 
-from analytics_assets.attempts import Attempts
-from analytics_assets.balance import balance_of
-from analytics_assets.campaigns.api import CampaignsApi
-from analytics_assets.campaigns.api import served as serving
-from analytics_assets.campaigns.extracts import CAMPAIGNS_EXTRACT
-from analytics_assets.campaigns.simulator import versions
-from analytics_assets.campaigns.sources import CAMPAIGNS
-from analytics_assets.ingest.watermark import newest_change
+from analytics_assets.defs.campaigns.api import CampaignsApi
+from analytics_assets.defs.campaigns.api import served as serving
+from analytics_assets.defs.campaigns.extracts import CAMPAIGNS_EXTRACT
+from analytics_assets.defs.campaigns.simulator import versions
+from analytics_assets.defs.campaigns.sources import CAMPAIGNS
+from analytics_assets.extract.watermark import newest_change
+from analytics_assets.operations.reconciliation import balance_of
 from analytics_assets.partitions import Window
-from analytics_assets.warehouse.warehouse import CannotRead, warehouse_of
+from analytics_assets.state.attempts import Attempts
+from analytics_assets.warehouse.choice import warehouse_of
+from analytics_assets.warehouse.interface import CannotRead
 from analytics_assets_tests.bigquery_api import Resource
 from analytics_assets_tests.bigquery_proxy import Costs, Proxy, before
 from analytics_assets_tests.conftest import WITHOUT_REPORTS, YESTERDAY, day
@@ -217,11 +218,11 @@ def test_the_watermark_reads_only_the_partitions_that_were_made_anew(
 ) -> None:
     (project.settings.lake_dir / "extracts" / "campaigns" / "watermark.json").unlink(missing_ok=True)
     expected, asked = of_whole_table(project), len(proxy.requests)
-    assert newest_change(CAMPAIGNS_EXTRACT, project.settings) == expected
+    assert newest_change(CAMPAIGNS_EXTRACT, project.declared) == expected
     assert days_asked(proxy, asked) == [set(project.window.days())]
 
     asked = len(proxy.requests)
-    assert newest_change(CAMPAIGNS_EXTRACT, project.settings) == expected
+    assert newest_change(CAMPAIGNS_EXTRACT, project.declared) == expected
     assert len(proxy.requests) == asked, "nothing has changed, so nothing is asked"
 
     changed = [day(1), day(3)]
@@ -231,7 +232,7 @@ def test_the_watermark_reads_only_the_partitions_that_were_made_anew(
         api.records.append({**record, "last_updated_at": f"{now:%Y-%m-%dT%H:%M:%SZ}"})
     pull(project, "src_campaigns", "stg_campaigns")
     expected, asked = of_whole_table(project), len(proxy.requests)
-    assert newest_change(CAMPAIGNS_EXTRACT, project.settings) == expected
+    assert newest_change(CAMPAIGNS_EXTRACT, project.declared) == expected
     assert days_asked(proxy, asked) == [set(changed)]
 
 
@@ -239,6 +240,6 @@ def test_the_watermark_reads_only_the_partitions_that_were_made_anew(
 
 
 def test_the_balance_adds_up(project: BigQueryProject) -> None:
-    found = balance_of(CAMPAIGNS, project.settings, datetime.now(UTC))
+    found = balance_of(CAMPAIGNS, project.declared, datetime.now(UTC))
     assert found.faults == []
     assert found.raw == found.src == project.frame("raw_campaigns").height > found.stg > 0

@@ -19,12 +19,12 @@ from starlette.routing import Route
 from typer.testing import CliRunner, Result
 
 from analytics_assets import definitions
-from analytics_assets.attempts import Attempts
-from analytics_assets.cli import app
+from analytics_assets.cli.app import app
 from analytics_assets.partitions import Window
 from analytics_assets.settings import Settings, get_settings
-from analytics_assets.versions import PUBLISHED_PREFIX, Build, builds_of
-from analytics_assets.warehouse import paper
+from analytics_assets.state.attempts import Attempts
+from analytics_assets.state.builds import Build, builds_of
+from analytics_assets.warehouse.bigquery import cost_estimate as paper
 from analytics_assets_tests.bigquery_api import BigQueryApi, listening, served
 from analytics_assets_tests.conftest import DOMAINS, ONE_DOMAIN, YESTERDAY, Project, day
 from analytics_assets_tests.test_automation import HEADER, event
@@ -129,7 +129,9 @@ def failure_of_raw_and_models(project: Project) -> tuple[str, str]:
     runner = project.runner()
     window = Window.of_days(day(1), day(1))
     assert not runner._execute(["raw_consent_events"], window)
-    builds_of("raw_consent_events", project.settings).record("raw_consent_events", {day(1): Build("1", "1")})
+    builds_of(project.declared.catalog["raw_consent_events"], project.settings).record(
+        "raw_consent_events", {day(1): Build("1", "1")}
+    )
     assert not runner._execute(["src_consent_events"], window)
     raw, model = runner.outcome.failures
     attempts = Attempts(project.settings.lake_dir)
@@ -165,7 +167,7 @@ def test_without_credentials_it_is_said_how_to_get_some(
     for failure in failure_of_raw_and_models(project):
         assert wanted in failure
     monkeypatch.setattr(definitions, "defs", project.definitions)
-    monkeypatch.setattr(definitions, "SOURCES", project.sources)
+    monkeypatch.setattr(definitions, "project", project.declared)
     for arguments in (["balance"], ["materialize", "--dry-run", "--from", str(day(1)), "--to", str(day(1))]):
         result = prompt(A_PROJECT, *arguments)
         assert result.exit_code == 1
@@ -249,8 +251,8 @@ def test_the_graph_is_that_of_duckdb_less_the_published_copy(tmp_path: Path) -> 
     on_duckdb = graph_of(Project(tmp_path / "duckdb", DOMAINS))
     project = Project(tmp_path / "bigquery", DOMAINS, {"warehouse": "bigquery", "bigquery": {"project": "a-project"}})
     on_bigquery = graph_of(project)
-    published = {name for name in on_duckdb if name.startswith(PUBLISHED_PREFIX)}
-    assert published == {f"{PUBLISHED_PREFIX}{domain.name}" for domain in DOMAINS}
+    published = {name for name in on_duckdb if name.startswith("published_")}
+    assert published == {f"published_{domain.name}" for domain in DOMAINS}
     assert on_bigquery.keys() == on_duckdb.keys() - published
     for name, found in on_bigquery.items():
         expected = on_duckdb[name]
@@ -266,7 +268,7 @@ def test_each_domain_has_a_pool_of_its_own(tmp_path: Path) -> None:
     place = {"warehouse": "bigquery", "bigquery": {"project": "a-project"}}
     found = {kind: pools(Project(tmp_path / kind, DOMAINS, changes)) for kind, changes in (("d", {}), ("b", place))}
     domains = {domain.name for domain in DOMAINS}
-    assert found["b"].keys() == found["d"].keys() - {f"{PUBLISHED_PREFIX}{name}" for name in domains}
+    assert found["b"].keys() == found["d"].keys() - {f"published_{name}" for name in domains}
     for step, pool in found["b"].items():
         group = next((name for name in domains if name in step or name in str(pool)), "")
         assert pool == (f"warehouse_{group}" if found["d"][step] == "warehouse" else found["d"][step])
@@ -313,11 +315,11 @@ def test_status_lists_what_is_missing_on_bigquery_without_asking_it(
     monkeypatch.setattr(google.auth, "default", no_credentials)
     project = with_key(tmp_path / "data", None)
     monkeypatch.setattr(definitions, "defs", project.definitions)
-    monkeypatch.setattr(definitions, "SOURCES", project.sources)
+    monkeypatch.setattr(definitions, "project", project.declared)
     project.drop("consent_events", "events-1.csv", HEADER + event("a", day(1)))
     project.land()
     result = prompt(A_PROJECT, "status")
     assert result.exit_code == 0
     (missing,) = [line for line in result.output.splitlines() if line.startswith("│ raw_consent_events")]
     assert f"│ missing │ {day(0)} to {day(4)} │     5 │ it was never made" in missing
-    assert PUBLISHED_PREFIX not in result.output
+    assert "published_" not in result.output

@@ -13,11 +13,12 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
+from analytics_assets.dbt.project import load_manifest
+from analytics_assets.dbt.runner import run_dbt
 from analytics_assets.partitions import Window
 from analytics_assets.settings import Settings
-from analytics_assets.warehouse.dbt import load_manifest, run_dbt
-from analytics_assets.warehouse.load_jobs import raw_schema
-from analytics_assets.warehouse.on_bigquery import RAW_SCHEMA, api_of, dataset_of
+from analytics_assets.warehouse.bigquery.api import RAW_SCHEMA, api_of, dataset_of
+from analytics_assets.warehouse.bigquery.load_jobs import raw_schema
 from analytics_assets_tests.emulator import emulating
 from analytics_assets_tests.inline import SOURCES, settings_on
 
@@ -132,7 +133,9 @@ def shadowed(tree: exp.Expr) -> Iterator[str]:
 
 def test_all_models_and_checks_are_looked_at(made: Made) -> None:
     nodes = [
-        node for node in load_manifest(made.settings)["nodes"].values() if node["resource_type"] in ("model", "test")
+        node
+        for node in load_manifest(made.settings).raw["nodes"].values()
+        if node["resource_type"] in ("model", "test")
     ]
     assert set(made.queries) == {node["name"] for node in nodes}
     assert set(made.statements) == {node["name"] for node in nodes if node["resource_type"] == "model"}
@@ -183,7 +186,7 @@ def test_a_reserved_word_is_told_where_it_has_no_quotes() -> None:
 
 
 def test_tables_are_made_as_their_contracts_say(made: Made) -> None:
-    nodes = load_manifest(made.settings)["nodes"].values()
+    nodes = load_manifest(made.settings).raw["nodes"].values()
     held = [node for node in nodes if node["config"]["materialized"] == "incremental"]
     contracts = [node for node in held if node["config"]["contract"]["enforced"]]
     assert len(contracts) >= 8
@@ -210,4 +213,4 @@ def test_the_table_function_is_made_with_its_arguments(made: Made) -> None:
 def test_the_unit_tests_of_the_models_hold_there_too(made: Made) -> None:
     run = run_dbt(["test", "--select", "test_type:unit"], made.settings, SOURCES)
     assert run.failures == {}
-    assert len(run.results) == len(load_manifest(made.settings)["unit_tests"]) >= 21
+    assert len(run.results) == len(load_manifest(made.settings).raw["unit_tests"]) >= 21

@@ -2,17 +2,19 @@
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from analytics_assets.attempts import Attempts
-from analytics_assets.domain import faults_of
-from analytics_assets.operate.inventory import DBT_PROJECT, State, take_inventory
-from analytics_assets.runs import Runner
-from analytics_assets.warehouse import dbt
-from analytics_assets_tests.conftest import WITHOUT_REPORTS, Project, day
+from analytics_assets.build import faults_of, open_project
+from analytics_assets.dbt import project as dbt
+from analytics_assets.dbt import runner as dbt_runner
+from analytics_assets.operations.health import DBT_PROJECT, State, take_inventory
+from analytics_assets.operations.runner import Runner
+from analytics_assets.state.attempts import Attempts
+from analytics_assets_tests.conftest import ONE_DOMAIN, WITHOUT_REPORTS, Project, day
 from analytics_assets_tests.test_automation import HEADER, event
 
 MARTS = Path("models/marts/consent")
@@ -43,7 +45,7 @@ def _restored(folder: Path, tmp_path: Path) -> Iterator[None]:
 def forget_what_was_loaded() -> None:
     dbt.parsed.cache_clear()
     dbt._loaded.cache_clear()
-    dbt._parsed_manifest.cache_clear()
+    dbt_runner._parsed_manifest.cache_clear()
 
 
 def append(file: Path, text: str) -> None:
@@ -53,10 +55,11 @@ def append(file: Path, text: str) -> None:
 
 def made(folder: Path) -> tuple[Project, Runner, list[str]]:
     """A project of one domain on the dbt project as it is: landed and settled, with its runner and the faults."""
-    project = Project(folder / "data", WITHOUT_REPORTS[:1])
-    faults = faults_of(project.settings, WITHOUT_REPORTS)
+    project = Project(folder / "data", ONE_DOMAIN)
+    faults = faults_of(open_project(project.settings, WITHOUT_REPORTS))
+    project.declared = replace(project.declared, faults=faults)
     project.drop("consent_events", "events-1.csv", HEADER + event("a", day(1)))
-    runner = Runner(project.definitions, project.sources, project.settings, project.instance, faults=faults)
+    runner = project.runner()
     runner.land({"landed_consent_events"})
     runner.settle({key.path[-1] for key in project.definitions.resolve_asset_graph().get_all_asset_keys()})
     return project, runner, faults
@@ -90,14 +93,8 @@ def test_the_other_models_are_made_and_each_file_is_named_with_what_to_do(folder
     assert "add `unknown_to_a_yml`" in said["models/marts/consent/unknown_to_a_yml.sql"]
     assert "there is no domain 'shop'; there is campaigns" in said["models/marts/shop/orders.sql"]
     assert [f"dbt_project: {fault}" for fault in faults] == runner.outcome.failures[: len(faults)]
-    found = take_inventory(
-        project.definitions.resolve_asset_graph(),
-        project.sources,
-        project.settings,
-        project.instance,
-        datetime.now(UTC),
-        faults,
-    )
+    graph = project.definitions.resolve_asset_graph()
+    found = take_inventory(graph, project.declared, project.instance, datetime.now(UTC))
     listed = [(finding.state, finding.why) for finding in found.findings if finding.asset == DBT_PROJECT]
     assert listed == [(State.FAILED, fault) for fault in faults]
 
@@ -111,7 +108,7 @@ def test_the_other_models_are_made_and_each_file_is_named_with_what_to_do(folder
 
 
 def test_a_project_that_parsed_before_goes_on_with_what_it_was(folder: Path, tmp_path: Path) -> None:
-    assert faults_of(Project(tmp_path / "data", WITHOUT_REPORTS[:1]).settings, WITHOUT_REPORTS) == []
+    assert faults_of(open_project(Project(tmp_path / "data", ONE_DOMAIN).settings, WITHOUT_REPORTS)) == []
     append(folder / MARTS / "mart_company_daily.sql", "\n{% if %}")
     forget_what_was_loaded()
     project, runner, faults = made(tmp_path)

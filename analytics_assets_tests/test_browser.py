@@ -16,7 +16,8 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from analytics_assets.partitions import Window
 from analytics_assets.reports import dashboard
-from analytics_assets.reports.report import (
+from analytics_assets.settings import PROJECT_DIR
+from analytics_assets.spec.report import (
     Chart,
     Dataset,
     Dimension,
@@ -28,8 +29,7 @@ from analytics_assets.reports.report import (
     Sum,
     Table,
 )
-from analytics_assets.settings import PROJECT_DIR
-from analytics_assets.versions import newest_export
+from analytics_assets.state.builds import newest_export
 from analytics_assets_tests.conftest import FORMULA, HOSTILE, YESTERDAY, Project
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

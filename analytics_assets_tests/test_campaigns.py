@@ -12,10 +12,10 @@ from typing import Any
 import polars as pl
 import pytest
 
-from analytics_assets.balance import balance_of
-from analytics_assets.campaigns import CAMPAIGNS
-from analytics_assets.ingest.source import Source
-from analytics_assets.warehouse.dbt import source_vars
+from analytics_assets.dbt.variables import source_vars
+from analytics_assets.defs.campaigns import DOMAIN as CAMPAIGNS
+from analytics_assets.operations.reconciliation import balance_of
+from analytics_assets.spec.source import Source
 from analytics_assets_tests.conftest import Project, day
 from analytics_assets_tests.test_campaigns_sources import entry, record
 from analytics_assets_tests.test_landing import VISITS
@@ -71,7 +71,7 @@ def test_a_line_that_the_newest_version_lacks_disappears_and_the_balance_holds(p
     pull(project, "2", [told({"DE": 5}, updated=1)])
     project.settle()
     assert clicks(project) == {"DE": 5}
-    found = balance_of(project.sources[0], project.settings, datetime.now())
+    found = balance_of(project.sources[0], project.declared, datetime.now())
     assert (found.raw, found.duplicates, found.stg, found.faults) == (3, 2, 1, [])
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from analytics_assets.campaigns.simulator import day_of, newest, simulate, versions
-from analytics_assets.campaigns.sources import CAMPAIGNS, flattened
+from analytics_assets.defs.campaigns.simulator import day_of, newest, simulate, versions
+from analytics_assets.defs.campaigns.sources import CAMPAIGNS, flattened
 from analytics_assets.partitions import Window
 from analytics_assets_tests.conftest import Inbox
 from analytics_assets_tests.test_landing import rows_of

@@ -13,19 +13,20 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from analytics_assets import cli
-from analytics_assets.balance import balance_of
-from analytics_assets.checks import Evaluation, Findings
-from analytics_assets.cli import app
-from analytics_assets.consent.sources import CONSENT_EVENTS
+from analytics_assets.automation.planner import PlannedRun
+from analytics_assets.cli.app import app
+from analytics_assets.cli.app import app as cli
+from analytics_assets.defs.consent.sources import CONSENT_EVENTS
+from analytics_assets.foundation.plain_text import logger_of, plain, shortened
+from analytics_assets.operations.reconciliation import balance_of
+from analytics_assets.operations.runner import Outcome
 from analytics_assets.partitions import Window
-from analytics_assets.plain_text import logger_of, plain, shortened
-from analytics_assets.runs import Outcome, PlannedRun
 from analytics_assets.settings import PROJECT_DIR, get_settings
+from analytics_assets.state.check_results import Evaluation, Findings
 from analytics_assets_tests.conftest import ONE_DOMAIN, YESTERDAY, Project, day
 from analytics_assets_tests.test_automation import HEADER, event
 
-PROGRAM = [sys.executable, "-m", "analytics_assets.cli"]
+PROGRAM = [sys.executable, "-m", "analytics_assets.cli.app"]
 
 
 @pytest.fixture
@@ -145,7 +146,7 @@ def test_balance_shows_what_there_is_before_all_of_it_is_made(command: Callable[
     rows = event("a", day(1)) + event("b", day(2)) + event("early", day(0) - timedelta(400)) + "no record\n"
     project.drop("consent_events", "events-1.csv", HEADER + rows)
     project.land()
-    found = balance_of(CONSENT_EVENTS, project.settings, datetime.now(UTC))
+    found = balance_of(CONSENT_EVENTS, project.declared, datetime.now(UTC))
     assert (found.records, found.accepted, found.rejected, found.waiting) == (4, 3, 1, 1)
     assert (found.raw, found.src, found.stg, found.faults) == (None, None, None, [])
     assert found.unmade[1:] == [

@@ -10,9 +10,8 @@ from typing import Any
 import duckdb
 from dagster import DailyPartitionsDefinition, TimeWindowPartitionMapping
 
-from analytics_assets.definitions import DOMAINS
 from analytics_assets.settings import PROJECT_DIR
-from analytics_assets_tests.conftest import Project
+from analytics_assets_tests.conftest import DOMAINS, Project
 
 SNAPSHOT = Path(__file__).with_name("asset_graph.json")
 

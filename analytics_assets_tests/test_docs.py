@@ -12,11 +12,11 @@ from typing import Any
 import polars as pl
 import pytest
 
+from analytics_assets.dbt.project import load_manifest
 from analytics_assets.partitions import Window
 from analytics_assets.reports import dashboard, workbook
 from analytics_assets.reports.figures import figures
 from analytics_assets.settings import PROJECT_DIR, Api, BigQuery, Settings
-from analytics_assets.warehouse.dbt import load_manifest
 from analytics_assets_tests.conftest import test_settings as settings_in
 
 PAGE = PROJECT_DIR / "docs" / "add-a-source.md"
@@ -54,7 +54,7 @@ def test_adding_a_source_works_as_its_page_says(tmp_path: Path) -> None:
     command = [
         sys.executable,
         "-m",
-        "analytics_assets.cli",
+        "analytics_assets.cli.app",
         "materialize",
         "--from",
         "2026-01-04",
@@ -106,7 +106,7 @@ BIGQUERY_TYPES = {
 
 
 def test_the_page_on_bigquery_tells_the_schema_of_the_summary_as_its_contract_does(tmp_path: Path) -> None:
-    node = load_manifest(settings_in(tmp_path))["nodes"]["model.analytics.daily_campaign_summary"]
+    node = load_manifest(settings_in(tmp_path)).raw["nodes"]["model.analytics.daily_campaign_summary"]
     assert node["config"]["contract"]["enforced"]
     names = {alias: name for name, aliases in BIGQUERY_TYPES.items() for alias in aliases}
     expected = [

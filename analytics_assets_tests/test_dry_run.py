@@ -9,8 +9,8 @@ from dagster import DagsterInstance
 from typer.testing import CliRunner, Result
 
 from analytics_assets import definitions
-from analytics_assets.cli import app
-from analytics_assets.operate.home import prepare_dagster_home
+from analytics_assets.cli.app import app
+from analytics_assets.operations.home import prepare_dagster_home
 from analytics_assets.settings import get_settings
 from analytics_assets_tests.bigquery_api import ApiError, BigQueryApi, served
 from analytics_assets_tests.conftest import WITHOUT_REPORTS, Project, day
@@ -61,7 +61,7 @@ def prompt(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Project], Mate
             monkeypatch.setenv("ANALYTICS_BIGQUERY__PROJECT", settings.bigquery.project)
             monkeypatch.setenv("ANALYTICS_BIGQUERY__API_ENDPOINT", str(settings.bigquery.api_endpoint))
         monkeypatch.setattr(definitions, "defs", project.definitions)
-        monkeypatch.setattr(definitions, "SOURCES", project.sources)
+        monkeypatch.setattr(definitions, "project", project.declared)
         get_settings.cache_clear()
         return lambda *arguments: CliRunner().invoke(app, ["materialize", "--dry-run", *arguments])
 

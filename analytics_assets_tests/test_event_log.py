@@ -3,8 +3,8 @@ from pathlib import Path
 from dagster import AssetKey, DagsterInstance, asset, materialize
 from dagster._core.storage.event_log import SqliteEventLogStorage
 
-from analytics_assets.operate import event_log
-from analytics_assets.operate.home import prepare_dagster_home
+from analytics_assets.operations import event_log
+from analytics_assets.operations.home import prepare_dagster_home
 from analytics_assets.settings import get_settings
 from analytics_assets_tests.conftest import test_settings
 

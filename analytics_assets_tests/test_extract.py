@@ -15,14 +15,15 @@ from pathlib import Path
 
 import pytest
 
-from analytics_assets.campaigns.api import CampaignsApi, Record, parse_faults, served
-from analytics_assets.campaigns.extracts import CAMPAIGNS_EXTRACT
-from analytics_assets.campaigns.sources import CAMPAIGNS
-from analytics_assets.ingest.extract import Extract, Pull, Pulled, Span
+from analytics_assets.defs.campaigns.api import CampaignsApi, Record, parse_faults, served
+from analytics_assets.defs.campaigns.extracts import CAMPAIGNS_EXTRACT
+from analytics_assets.defs.campaigns.sources import CAMPAIGNS
+from analytics_assets.extract.pull import Pull, Pulled, Span
+from analytics_assets.extract.rest import RestError, RestRefused, RestUnavailable
 from analytics_assets.ingest.landing import Landing
-from analytics_assets.ingest.pagination import Cursor, PageNumbers, Pagination
-from analytics_assets.ingest.rest import Endpoint, RestError, RestRefused, RestUnavailable
 from analytics_assets.settings import Api, Settings
+from analytics_assets.spec.extract import Endpoint, Extract
+from analytics_assets.spec.pagination import Cursor, PageNumbers, Pagination
 from analytics_assets_tests.conftest import test_settings
 from analytics_assets_tests.test_rest import ALL_PAGINATIONS, records
 

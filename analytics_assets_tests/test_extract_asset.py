@@ -13,17 +13,17 @@ import pytest
 from dagster import DagsterInstance, RunRequest, SkipReason, build_schedule_context
 from starlette.requests import Request
 
-from analytics_assets.campaigns.api import CampaignsApi, Record, parse_faults, served
-from analytics_assets.campaigns.extracts import CAMPAIGNS_EXTRACT
-from analytics_assets.campaigns.simulator import versions
-from analytics_assets.campaigns.sources import CAMPAIGNS
-from analytics_assets.domain import Domain
-from analytics_assets.ingest.pagination import BodyLink
-from analytics_assets.ingest.rest import Endpoint
-from analytics_assets.ingest.watermark import newest_change
-from analytics_assets.operate.inventory import State, take_inventory
+from analytics_assets.defs.campaigns.api import CampaignsApi, Record, parse_faults, served
+from analytics_assets.defs.campaigns.extracts import CAMPAIGNS_EXTRACT
+from analytics_assets.defs.campaigns.simulator import versions
+from analytics_assets.defs.campaigns.sources import CAMPAIGNS
+from analytics_assets.extract.watermark import newest_change
+from analytics_assets.operations.health import State, take_inventory
 from analytics_assets.partitions import Window
-from analytics_assets.simulate.files import write_rows
+from analytics_assets.simulation.files import write_rows
+from analytics_assets.spec.domain import Domain
+from analytics_assets.spec.extract import Endpoint
+from analytics_assets.spec.pagination import BodyLink
 from analytics_assets_tests.conftest import WITHOUT_REPORTS, YESTERDAY, Project, day
 from analytics_assets_tests.pages import Answers, Said
 
@@ -103,7 +103,7 @@ def of_api(api: CampaignsApi) -> list[tuple]:
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DagsterInstance]:
     """An instance that keeps everything on disk, as in production."""
-    from analytics_assets.operate.home import prepare_dagster_home
+    from analytics_assets.operations.home import prepare_dagster_home
     from analytics_assets_tests.conftest import test_settings
 
     monkeypatch.setenv("DAGSTER_HOME", str(prepare_dagster_home(test_settings(tmp_path / "data"))))
@@ -181,7 +181,7 @@ def test_the_watermark_never_passes_the_start_of_the_pull(tmp_path: Path, known:
         project = project_at(tmp_path, url)
         pulled(project)
         started = datetime.now(UTC)
-        newest = newest_change(CAMPAIGNS_EXTRACT, project.settings)
+        newest = newest_change(CAMPAIGNS_EXTRACT, project.declared)
         assert newest is not None and newest <= started
         soon = started + timedelta(minutes=1)
         api.records.append({**known[0], "id": "of-today", "last_updated_at": f"{soon:%Y-%m-%dT%H:%M:%SZ}"})
@@ -198,7 +198,7 @@ def test_what_is_committed_late_is_caught_by_the_overlap_or_by_the_next_sweep(
     with served(api) as url:
         project = project_at(tmp_path, url, overlap_minutes=overlap)
         pulled(project)
-        newest = newest_change(CAMPAIGNS_EXTRACT, project.settings)
+        newest = newest_change(CAMPAIGNS_EXTRACT, project.declared)
         assert newest is not None
         a_little, long_ago = newest - timedelta(minutes=59), newest - timedelta(days=2)
         for name, when in (("a-little-late", a_little), ("very-late", long_ago)):
@@ -248,13 +248,13 @@ def test_a_file_that_a_person_drops_moves_no_watermark(tmp_path: Path, known: li
     with served(api) as url:
         project = project_at(tmp_path, url)
         pulled(project)
-        before = newest_change(CAMPAIGNS_EXTRACT, project.settings)
+        before = newest_change(CAMPAIGNS_EXTRACT, project.declared)
         row = {"campaign_id": "mine", "platform": "search", "country": "DE", "date": str(day(1)), "currency": "EUR"}
         row |= {"impressions": "1", "clicks": "1", "conversions": "0", "cost": "1", "revenue": "0"}
         row |= {"last_updated_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
         write_rows(project.settings.inbox_dir / "campaigns" / "campaigns-mine.csv", [row], CAMPAIGNS.columns)
         project.settle()
-        assert newest_change(CAMPAIGNS_EXTRACT, project.settings) == before
+        assert newest_change(CAMPAIGNS_EXTRACT, project.declared) == before
         clock.now = at(5, 12)
         pulled(project)
     assert [row for row in of_staging(project) if row[0] != "mine"] == of_api(api)

@@ -22,8 +22,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from analytics_assets.ingest import csv_files
-from analytics_assets.ingest.source import Source
 from analytics_assets.partitions import Window
+from analytics_assets.spec.source import Source
 from analytics_assets_tests.conftest import Inbox
 from analytics_assets_tests.test_landing import HEADER, VISITS, ids, rows_of
 

@@ -12,13 +12,12 @@ from dagster import AssetKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics_assets.attempts import Attempts
-from analytics_assets.automation import NO_RETRY, span_tags
-from analytics_assets.failures import blames_no_row
-from analytics_assets.partitions import Window
-from analytics_assets.versions import Offsets
-from analytics_assets.warehouse import models
-from analytics_assets.warehouse.halves import Verdict, make_by_halves
+from analytics_assets.automation.run_requests import NO_RETRY, span_tags
+from analytics_assets.dbt import step
+from analytics_assets.dbt.halves import Verdict, make_by_halves
+from analytics_assets.foundation.failures import blames_no_row
+from analytics_assets.partitions import Offsets, Window
+from analytics_assets.state.attempts import Attempts
 from analytics_assets_tests.conftest import ONE_DOMAIN, Project, day
 from analytics_assets_tests.test_automation import HEADER, event
 
@@ -136,7 +135,7 @@ def copied(broken: Project, tmp_path: Path) -> Iterator[Project]:
 def assert_only_the_bad_day_failed(project: Project) -> None:
     good = {day(number) for number in range(5)} - {day(BAD)}
     for name in ("stg_consent_events", "mart_company_daily", "published_consent"):
-        built = models.builds_of(name, project.settings).read(name, project.window)
+        built = step.builds_of(name, project.settings).read(name, project.window)
         assert good - project.tied_to(day(BAD)).get(name, set()) <= built.keys(), name
     assert set(project.frame("mart_company_daily")["the_day"]) >= good
     attempts = Attempts(project.settings.lake_dir).read("stg_consent_events", project.window)

@@ -25,14 +25,17 @@ from random import Random
 
 import pytest
 
-from analytics_assets.balance import balance_of
-from analytics_assets.consent.sources import COMPANIES, CONSENT_EVENTS
-from analytics_assets.files import Damaged
-from analytics_assets.ingest.ledger import Ledger
-from analytics_assets.sessions.sources import CLICKSTREAM
-from analytics_assets.versions import digest
-from analytics_assets.warehouse import lake, models, publish
-from analytics_assets.warehouse.dbt import DbtError
+from analytics_assets.dbt import assets as models
+from analytics_assets.dbt import published as publish
+from analytics_assets.dbt import step
+from analytics_assets.dbt.invocation import DbtError
+from analytics_assets.defs.consent.sources import COMPANIES, CONSENT_EVENTS
+from analytics_assets.defs.sessions.sources import CLICKSTREAM
+from analytics_assets.foundation.files import Damaged
+from analytics_assets.foundation.hashes import digest
+from analytics_assets.operations.reconciliation import balance_of
+from analytics_assets.state.ledger import Ledger
+from analytics_assets.warehouse import lake
 from analytics_assets_tests.conftest import WITHOUT_REPORTS, Project
 
 FIRST = date(2026, 3, 27)  # around the end of a month and a change of clocks
@@ -236,7 +239,7 @@ class History:
         places = {
             "raw": (lake.ParquetByDay, "_replace", crash),
             "before dbt": (models, "run_dbt", crash),
-            "after dbt": (models, "run_dbt", after(models.run_dbt)),
+            "after dbt": (models, "run_dbt", after(step.run_dbt)),
             "published": (publish, "publish", crash),
             "after publishing": (publish, "publish", after(publish.publish)),
         }
@@ -258,7 +261,7 @@ class History:
             "ANALYTICS_INBOX_SETTLE_SECONDS": "0",
         }
         seconds = self.random.uniform(*KILL_SECONDS)
-        program = [sys.executable, "-m", "analytics_assets.cli", "materialize", "--new"]
+        program = [sys.executable, "-m", "analytics_assets.cli.app", "materialize", "--new"]
         with subprocess.Popen(program, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
             try:
                 process.wait(seconds)
@@ -336,7 +339,7 @@ class History:
             if files:
                 raw = project.frame(f"raw_{source.name}")
                 assert Counter(zip(raw[source.key[0]], raw["the_day"], strict=True)) == expected, source.name
-                assert balance_of(source, project.settings, datetime.now(UTC)).faults == []
+                assert balance_of(source, project.declared, datetime.now(UTC)).faults == []
         with tempfile.TemporaryDirectory() as folder:
             rebuild = project.copy_to(Path(folder) / "data")
             rebuild.forget_builds()

@@ -22,9 +22,9 @@ import polars as pl
 import pytest
 
 from analytics_assets.ingest.landing import Landing, piece_file
-from analytics_assets.ingest.ledger import Ledger
-from analytics_assets.ingest.source import Source
 from analytics_assets.partitions import Window
+from analytics_assets.spec.source import Source
+from analytics_assets.state.ledger import Ledger
 from analytics_assets_tests.conftest import Inbox, test_settings
 
 PER_LANDING = 20

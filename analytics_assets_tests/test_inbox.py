@@ -16,16 +16,15 @@ import pytest
 from dagster import DagsterInstance, SensorResult, build_sensor_context
 from typer.testing import CliRunner
 
-from analytics_assets.cli import app
+from analytics_assets.cli.app import app
 from analytics_assets.ingest import landing as landing_module
 from analytics_assets.ingest.inbox import Look, Mark, strangers
 from analytics_assets.ingest.landing import Landing
-from analytics_assets.ingest.ledger import Ledger, Totals
-from analytics_assets.ingest.sensor import build_new_files_sensor
-from analytics_assets.ingest.source import Source
-from analytics_assets.partitions import Window
+from analytics_assets.ingest.new_files_sensor import build_new_files_sensor
+from analytics_assets.partitions import Offsets, Window
 from analytics_assets.settings import get_settings
-from analytics_assets.versions import Offsets
+from analytics_assets.spec.source import Source
+from analytics_assets.state.ledger import Ledger, Totals
 from analytics_assets_tests.conftest import Inbox, test_settings
 from analytics_assets_tests.test_landing import HEADER, SHOPS, VISITS, MakeInbox, ids, rows_of, totals
 
@@ -254,7 +253,7 @@ DEADLY = """
 import os, signal
 import polars as pl
 from analytics_assets.ingest import landing
-from analytics_assets.ingest.source import Source
+from analytics_assets.spec.source import Source
 from analytics_assets.settings import Settings
 
 real, columns = landing.read_batches, {"id": pl.String, "at": pl.Datetime, "amount": pl.Float64, "n": pl.Int64}

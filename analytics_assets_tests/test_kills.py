@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 from dagster import DagsterInstance, DagsterRunStatus
 
-from analytics_assets.attempts import Attempts
-from analytics_assets.failures import INTERRUPTED
-from analytics_assets.ingest.ledger import Ledger
-from analytics_assets.operate.launcher import end_abandoned_runs
-from analytics_assets_tests.conftest import DOMAINS, WHEN_LANDED, YESTERDAY, Project, Tables, day
+from analytics_assets.foundation.failures import INTERRUPTED
+from analytics_assets.operations.launcher import end_abandoned_runs
+from analytics_assets.state.attempts import Attempts
+from analytics_assets.state.ledger import Ledger
+from analytics_assets_tests.conftest import ALL_OF_ONE, WHEN_LANDED, YESTERDAY, Project, Tables, day
 from analytics_assets_tests.killed import MATERIALIZE, SIGNALS, WRITES
 from analytics_assets_tests.test_automation import HEADER, event
 
-PROGRAM = [sys.executable, "-m", "analytics_assets.cli"]
+PROGRAM = [sys.executable, "-m", "analytics_assets.cli.app"]
 
 
 def drop_late_files(project: Project) -> None:
@@ -33,7 +33,7 @@ def drop_late_files(project: Project) -> None:
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A settled project with new files in its inbox, on a Dagster home of its own."""
-    project = Project(tmp_path_factory.mktemp("prepared") / "data", DOMAINS[:1])
+    project = Project(tmp_path_factory.mktemp("prepared") / "data", ALL_OF_ONE)
     project.drop("consent_events", "events-first.csv", HEADER + event("first", day(2)))
     done = run(project, *MATERIALIZE)
     assert done.returncode == 0, done.stdout
@@ -61,7 +61,7 @@ def project(prepared: Path, tmp_path: Path) -> Project:
 
 def copy_of(folder: Path, target: Path) -> Project:
     shutil.copytree(folder, target)
-    return Project(target, DOMAINS[:1])
+    return Project(target, ALL_OF_ONE)
 
 
 def exports_of(project: Project) -> dict[str, bytes]:

@@ -11,9 +11,9 @@ import pytest
 
 from analytics_assets.ingest import landing as landing_module
 from analytics_assets.ingest.landing import piece_file
-from analytics_assets.ingest.ledger import Ledger, Totals
-from analytics_assets.ingest.source import UNDATED, Kind, Source
 from analytics_assets.partitions import Window
+from analytics_assets.spec.source import UNDATED, Kind, Source
+from analytics_assets.state.ledger import Ledger, Totals
 from analytics_assets_tests.conftest import Inbox
 
 VISITS = Source(

@@ -10,14 +10,16 @@ import duckdb
 import polars as pl
 import pytest
 
-from analytics_assets.balance import balance_of
-from analytics_assets.ingest.ledger import Ledger
-from analytics_assets.ingest.source import Kind, Source
+from analytics_assets.automation.planner import PlannedRun, group_into_runs, tied_windows
+from analytics_assets.dbt.project import load_manifest
+from analytics_assets.dbt.runner import run_dbt
+from analytics_assets.operations.reconciliation import balance_of
 from analytics_assets.partitions import Window
-from analytics_assets.runs import PlannedRun, group_into_runs, tied_windows
-from analytics_assets.simulate.files import write_rows
-from analytics_assets.warehouse.dbt import load_manifest, run_dbt
-from analytics_assets.warehouse.warehouse import between, warehouse_of
+from analytics_assets.simulation.files import write_rows
+from analytics_assets.spec.source import Kind, Source
+from analytics_assets.state.ledger import Ledger
+from analytics_assets.warehouse.choice import warehouse_of
+from analytics_assets.warehouse.interface import between
 from analytics_assets_tests.conftest import YESTERDAY, Project, day
 from analytics_assets_tests.shop import HEADER, MODELS, SHOP, model, written
 
@@ -175,7 +177,7 @@ def reads_beyond_its_mapping(project: Project, at: date, folder: Path) -> list[s
         ["compile", "--select", *project.models], project.settings, project.sources, Window.of_days(at, at)
     )
     sql = {result.name: result.sql or "" for result in compiled.results}
-    nodes = [node for node in load_manifest(project.settings)["nodes"].values() if node["relation_name"]]
+    nodes = [node for node in load_manifest(project.settings).raw["nodes"].values() if node["relation_name"]]
     found = []
     with duckdb.connect() as connection:
         connection.execute(f"set TimeZone = 'UTC'; attach '{project.settings.warehouse_file}' as held (read_only)")
@@ -318,7 +320,7 @@ def drop_a_change(project: Project, source: Source, at: date) -> tuple[Path, set
 def test_law_5_every_row_of_a_source_is_somewhere(settled: Project, source: Source) -> None:
     from datetime import UTC, datetime
 
-    found = balance_of(source, settled.settings, datetime.now(UTC))
+    found = balance_of(source, settled.declared, datetime.now(UTC))
     assert found.faults == []
     assert found.raw > 0
 
@@ -375,7 +377,7 @@ def test_law_5_a_lost_row_is_named_with_its_day(settled: Project, tmp_path: Path
             f"delete from {node['schema']}.{model} {where}"
             f" and rowid = (select min(rowid) from {node['schema']}.{model} {where})"
         )
-    from analytics_assets.warehouse.dbt import run_dbt
+    from analytics_assets.dbt.runner import run_dbt
 
     run = run_dbt(["test", "--select", f"adds_up_{model}_"], project.settings, project.sources, project.window)
     assert list(run.failures) == [f"adds_up_{model}_"]

@@ -11,9 +11,9 @@ from random import Random
 import pytest
 from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunRecord
 
-from analytics_assets.consent import CONSENT
-from analytics_assets.domain import Domain
-from analytics_assets.operate.inventory import State, take_inventory
+from analytics_assets.defs.consent import DOMAIN as CONSENT
+from analytics_assets.operations.health import State, take_inventory
+from analytics_assets.spec.domain import Domain
 from analytics_assets_tests.conftest import DOMAINS, YESTERDAY, Project
 from analytics_assets_tests.live import Live, is_busy, running, runs_since, until
 from analytics_assets_tests.test_automation import HEADER, event
@@ -55,7 +55,7 @@ def wait_until_settled(project: Project, seconds: float = 400) -> None:
     def is_settled() -> bool:
         if is_busy(project.instance):
             return False
-        found = take_inventory(graph, project.sources, project.settings, project.instance, datetime.now(UTC))
+        found = take_inventory(graph, project.declared, project.instance, datetime.now(UTC))
         return not [finding for finding in found.findings if finding.state not in (State.CHECK_FAILED, State.WARNING)]
 
     until(is_settled, seconds, "everything is made")

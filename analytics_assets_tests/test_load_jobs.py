@@ -23,10 +23,9 @@ from google.auth.exceptions import DefaultCredentialsError, RefreshError, Transp
 from google.cloud import bigquery
 from pyarrow import parquet
 
-from analytics_assets.definitions import DOMAINS
-from analytics_assets.failures import is_transient, sentence
-from analytics_assets.ingest.source import PolarsType, Source
-from analytics_assets.warehouse.load_jobs import (
+from analytics_assets.foundation.failures import is_transient, sentence
+from analytics_assets.spec.source import PolarsType, Source
+from analytics_assets.warehouse.bigquery.load_jobs import (
     Loaded,
     LoadRefused,
     LoadUnavailable,
@@ -37,6 +36,7 @@ from analytics_assets.warehouse.load_jobs import (
     raw_schema,
 )
 from analytics_assets_tests.bigquery_api import BigQueryApi, HeldTable, served
+from analytics_assets_tests.conftest import DOMAINS
 
 DAY, OTHER = date(2025, 3, 1), date(2025, 3, 2)
 TABLE = "p.raw.events"
@@ -797,7 +797,8 @@ def test_a_file_that_may_not_be_read_has_nothing_to_do_with_bigquery() -> None:
 
 def test_to_tell_what_may_pass_takes_none_of_googles_libraries() -> None:
     """They take a second to import, and a laptop's project never uses them."""
-    code = "import sys; from analytics_assets.failures import is_transient as i; i(ValueError()); print(*sys.modules)"
+    code = "import sys; from analytics_assets.foundation import failures; failures.is_transient(ValueError());"
+    code += "print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "analytics_assets.failures" in done.stdout
+    assert "analytics_assets.foundation.failures" in done.stdout
     assert not {"google.api_core", "google.auth", "google.cloud.bigquery"} & set(done.stdout.split())

@@ -13,15 +13,15 @@ import pytest
 from dagster import AssetKey
 from polars.testing import assert_frame_equal
 
-from analytics_assets.attempts import Attempts
-from analytics_assets.domain import Domain
+from analytics_assets.operations.runner import Runner
 from analytics_assets.partitions import Window
-from analytics_assets.runs import Runner
-from analytics_assets.versions import builds_of
-from analytics_assets.warehouse import loading
+from analytics_assets.spec.domain import Domain
+from analytics_assets.state.attempts import Attempts
+from analytics_assets.state.builds import builds_of
+from analytics_assets.warehouse.bigquery import loading
+from analytics_assets.warehouse.bigquery.load_jobs import Loaded, LoadRefused, LoadUnavailable, job_id_of
+from analytics_assets.warehouse.bigquery.loading import load_all
 from analytics_assets.warehouse.lake import NotDelivered
-from analytics_assets.warehouse.load_jobs import Loaded, LoadRefused, LoadUnavailable, job_id_of
-from analytics_assets.warehouse.loading import load_all
 from analytics_assets_tests.bigquery_api import BigQueryApi, HeldTable, served
 from analytics_assets_tests.conftest import ONE_DOMAIN, WITHOUT_REPORTS, YESTERDAY, Project, day
 from analytics_assets_tests.test_automation import HEADER, event
@@ -274,7 +274,11 @@ def test_what_may_pass_is_tried_again_by_the_step_with_jobs_of_other_ids(
     assert ids(api, day(1)) == ["a"]
     assert built(on_bigquery) == {day(1)}
     assert Attempts(on_bigquery.settings.lake_dir).read(EVENTS, on_bigquery.window) == {}
-    version = builds_of(EVENTS, on_bigquery.settings).read(EVENTS, on_bigquery.window)[day(1)].version
+    version = (
+        builds_of(on_bigquery.declared.catalog[EVENTS], on_bigquery.settings)
+        .read(EVENTS, on_bigquery.window)[day(1)]
+        .version
+    )
     name = f"a-project.analytics_raw.{EVENTS}"
     assert list(api.jobs) == [
         f"{job_id_of(name, day(1), version, runner._last_run_id, retry_number)}-1" for retry_number in (0, 1)

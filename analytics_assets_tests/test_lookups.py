@@ -12,15 +12,15 @@ import duckdb
 import pytest
 from dagster import AssetKey
 
-from analytics_assets.automation import span_tags
-from analytics_assets.campaigns import CAMPAIGNS
-from analytics_assets.operate.inventory import State
+from analytics_assets.automation.planner import PlannedRun
+from analytics_assets.automation.run_requests import span_tags
+from analytics_assets.dbt import step
+from analytics_assets.dbt.invocation import DbtError
+from analytics_assets.defs.campaigns import DOMAIN as CAMPAIGNS
+from analytics_assets.operations.health import State
 from analytics_assets.partitions import WHOLE
-from analytics_assets.runs import PlannedRun
 from analytics_assets.settings import PROJECT_DIR
-from analytics_assets.versions import builds_of
-from analytics_assets.warehouse import models
-from analytics_assets.warehouse.dbt import DbtError
+from analytics_assets.state.builds import builds_of_model
 from analytics_assets_tests.conftest import YESTERDAY, Project, day
 from analytics_assets_tests.test_campaigns import pull, told
 from analytics_assets_tests.test_operate import findings, with_changed_code
@@ -132,8 +132,8 @@ def test_a_range_that_is_made_by_hand_loads_what_it_reads_before(project: Projec
 
 
 def test_one_model_alone_brings_the_lookup_that_it_reads_and_no_other(settled: Project) -> None:
-    builds_of("lookup_regions", settled.settings).forget("lookup_regions", WHOLE.days())
-    builds_of("lookup_currency_rates", settled.settings).forget("lookup_currency_rates", WHOLE.days())
+    builds_of_model("lookup_regions", settled.settings).forget("lookup_regions", WHOLE.days())
+    builds_of_model("lookup_currency_rates", settled.settings).forget("lookup_currency_rates", WHOLE.days())
     pull(settled, "late", [told({"DE": 9}, updated=5)])
     settled.land()
     runner = settled.runner()
@@ -161,7 +161,7 @@ def test_a_model_that_is_asked_for_before_its_lookup_is_loaded_is_refused_and_co
 def test_one_that_cannot_be_loaded_holds_up_what_reads_it_and_nothing_else(
     project: Project, monkeypatch: pytest.MonkeyPatch, by_hand: bool
 ) -> None:
-    run_dbt = models.run_dbt
+    run_dbt = step.run_dbt
 
     def failing(arguments: list[str], *others: object, **named: object) -> object:
         if "lookup_currency_rates" in arguments:
@@ -170,7 +170,7 @@ def test_one_that_cannot_be_loaded_holds_up_what_reads_it_and_nothing_else(
 
     runner = project.runner()
     with monkeypatch.context() as patched:
-        patched.setattr(models, "run_dbt", failing)
+        patched.setattr(step, "run_dbt", failing)
         if by_hand:
             assert not runner.make([PlannedRun(tuple(project.assets), project.window)])
         else:
@@ -196,7 +196,7 @@ def test_another_file_really_gives_other_rows(tmp_path: Path) -> None:
     env |= {"ANALYTICS_INBOX_SETTLE_SECONDS": "0", "ANALYTICS_END_DATE": str(YESTERDAY)}
 
     def run(*arguments: str, succeeds: bool = True) -> str:
-        command = [sys.executable, "-m", "analytics_assets.cli", *arguments]
+        command = [sys.executable, "-m", "analytics_assets.cli.app", *arguments]
         done = subprocess.run(command, cwd=copy, env=env, capture_output=True, text=True, check=False)
         assert (done.returncode == 0) == succeeds, done.stdout + done.stderr
         return re.sub(r"\s+", " ", done.stdout)

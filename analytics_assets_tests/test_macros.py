@@ -16,11 +16,12 @@ import polars as pl
 import pytest
 from google.cloud import bigquery
 
+from analytics_assets.dbt.project import DBT_PROJECT_DIR
 from analytics_assets.partitions import Window
 from analytics_assets.settings import Settings
-from analytics_assets.warehouse.dbt import DBT_PROJECT_DIR
-from analytics_assets.warehouse.on_bigquery import api_of
-from analytics_assets.warehouse.warehouse import Reader, Warehouse, warehouse_of
+from analytics_assets.warehouse.bigquery.api import api_of
+from analytics_assets.warehouse.choice import warehouse_of
+from analytics_assets.warehouse.interface import Reader, Warehouse
 from analytics_assets_tests.conftest import test_settings
 from analytics_assets_tests.emulator import emulating
 from analytics_assets_tests.inline import as_on_duckdb, filled_in, reading, settings_on, typed

@@ -5,9 +5,9 @@ from contextlib import ExitStack
 
 import pytest
 
+from analytics_assets.automation.planner import PlannedRun
+from analytics_assets.dbt.runner import run_dbt
 from analytics_assets.partitions import Window
-from analytics_assets.runs import PlannedRun
-from analytics_assets.warehouse.dbt import run_dbt
 from analytics_assets_tests.conftest import Project, day
 from analytics_assets_tests.emulator import BigQueryProject, emulating
 from analytics_assets_tests.shop import HEADER, MODELS, SHOP, model, written

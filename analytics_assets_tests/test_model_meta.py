@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from analytics_assets.warehouse.dbt import load_manifest, project_faults
-from analytics_assets.warehouse.model_meta import meta_faults
+from analytics_assets.dbt.model_meta import meta_faults
+from analytics_assets.dbt.project import load_manifest, project_faults
+from analytics_assets.spec.model_node import Manifest
 from analytics_assets_tests.conftest import Project, test_settings
 from analytics_assets_tests.shop import MODELS, SHOP, model, written
 
@@ -17,7 +18,7 @@ SOURCES = ["consent_events", "companies", "clickstream", "campaigns"]
 
 @pytest.fixture(scope="module")
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return load_manifest(test_settings(tmp_path_factory.mktemp("meta")))
+    return load_manifest(test_settings(tmp_path_factory.mktemp("meta"))).raw
 
 
 def changed(manifest: Any, name: str, **config: Any) -> Any:
@@ -33,7 +34,7 @@ SUMS = {"measures_of": "mart_sessions", "measures": {"sessions": 1, "events": "e
 
 def faults_of(manifest: Any) -> str:
     """All faults, a line each; another model may stumble over the first, too."""
-    return "\n".join(meta_faults(manifest, SOURCES).values())
+    return "\n".join(meta_faults(Manifest(manifest), SOURCES).values())
 
 
 @pytest.mark.parametrize(

@@ -7,19 +7,21 @@ import duckdb
 import polars as pl
 import pytest
 
-from analytics_assets.automation import Automation
-from analytics_assets.campaigns.sources import CAMPAIGNS
-from analytics_assets.consent.sources import CONSENT_EVENTS
-from analytics_assets.ingest.source import PolarsType, Source
-from analytics_assets.partitions import Window
-from analytics_assets.runs import PlannedRun
-from analytics_assets.simulate.defects import Row
-from analytics_assets.simulate.files import write_rows
-from analytics_assets.versions import Build, Offsets, builds_of, digest, offsets_of
-from analytics_assets.warehouse import models
-from analytics_assets.warehouse.dbt import DbtRun, run_dbt, window_vars
-from analytics_assets.warehouse.models import planned_builds
-from analytics_assets.warehouse.translator import ModelTranslator
+from analytics_assets.automation.planner import PlannedRun
+from analytics_assets.dbt import step
+from analytics_assets.dbt.invocation import DbtRun
+from analytics_assets.dbt.runner import run_dbt
+from analytics_assets.dbt.step import planned_builds
+from analytics_assets.dbt.translator import ModelTranslator
+from analytics_assets.dbt.variables import window_vars
+from analytics_assets.defs.campaigns.sources import CAMPAIGNS
+from analytics_assets.defs.consent.sources import CONSENT_EVENTS
+from analytics_assets.foundation.hashes import digest
+from analytics_assets.partitions import Offsets, Window, offsets_of
+from analytics_assets.simulation.defects import Row
+from analytics_assets.simulation.files import write_rows
+from analytics_assets.spec.source import PolarsType, Source
+from analytics_assets.state.builds import Build, builds_of_model
 from analytics_assets_tests.conftest import WITHOUT_REPORTS, Project, day
 from analytics_assets_tests.test_automation import HEADER, event
 
@@ -34,7 +36,7 @@ def test_a_window_has_at_least_one_day() -> None:
 
 
 def test_a_models_meta_names_the_days_that_it_reads(project: Project) -> None:
-    translator = ModelTranslator("team:test", "test", Automation(project.settings, project.sources), {})
+    translator = ModelTranslator(project.declared, {})
     model = {"name": "mart", "config": {"meta": {"window": {"stg": [-1, 2]}}}}
     assert offsets_of(translator.get_partition_mapping(model, {"name": "stg"})) == Offsets(-1, 2)
     assert offsets_of(translator.get_partition_mapping(model, {"name": "other"})) == Offsets()
@@ -179,7 +181,7 @@ def test_the_largest_number_of_any_column_fails_no_day(tmp_path: Path) -> None:
     """It is rejected, or its sums can hold it."""
     domains = [domain for domain in WITHOUT_REPORTS if any(map(has_numbers, domain.sources))]
     project = Project(tmp_path / "data", domains)
-    assert [source.name for source in project.sources if has_numbers(source)] == [source.name for source, _ in PLAIN]
+    assert {source.name for source in project.sources if has_numbers(source)} == {source.name for source, _ in PLAIN}
     for source, plain in PLAIN:
         odd = [
             {name: value} for name, dtype in source.columns.items() if dtype.is_numeric() for value in hostile(dtype)
@@ -220,11 +222,11 @@ def test_a_day_that_was_rewritten_and_put_back_while_a_run_read_it_is_made_again
         tell(other, 1)
         return run
 
-    monkeypatch.setattr(models, "run_dbt", while_others_write)
+    monkeypatch.setattr(step, "run_dbt", while_others_write)
     made = ("src_consent_events", "stg_consent_events")
     assert project.runner().make([PlannedRun(made, project.window)])
     assert set(project.frame("stg_consent_events")["sampled_count"]) == {1, 5}, "it read what was there for a while"
-    assert builds_of(made[1], project.settings).read(made[1], project.window) == {}
+    assert builds_of_model(made[1], project.settings).read(made[1], project.window) == {}
     project.settle()
     assert set(project.frame("stg_consent_events")["sampled_count"]) == {1}
 

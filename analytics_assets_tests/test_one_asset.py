@@ -6,12 +6,10 @@ from pathlib import Path
 import polars as pl
 from dagster import DagsterInstance, DailyPartitionsDefinition, asset, materialize, materialize_to_memory
 
-from analytics_assets.automation import Automation
-from analytics_assets.consent.sources import CONSENT_EVENTS
-from analytics_assets.ingest.raw import build_source_assets
-from analytics_assets.partitions import daily_partitions
-from analytics_assets.versions import Build
-from analytics_assets.warehouse.dbt import run_dbt
+from analytics_assets.dbt.runner import run_dbt
+from analytics_assets.defs.consent.sources import CONSENT_EVENTS
+from analytics_assets.ingest.assets import build_source_assets
+from analytics_assets.state.builds import Build
 from analytics_assets.warehouse.lake import LakeDay, ParquetByDay
 from analytics_assets_tests.conftest import Project, day
 from analytics_assets_tests.test_automation import HEADER, event
@@ -20,9 +18,7 @@ from analytics_assets_tests.test_automation import HEADER, event
 def test_a_raw_day_in_memory(project: Project) -> None:
     project.drop("consent_events", "events-1.csv", HEADER + event("a", day(1), count=3) + event("b", day(2)))
     project.land()
-    partitions = daily_partitions(project.settings)
-    automation = Automation(project.settings, project.sources)
-    _, raw = build_source_assets(CONSENT_EVENTS, project.settings, partitions, automation, "consent", "team:test")
+    _, raw = build_source_assets(project.declared, project.domains[0], CONSENT_EVENTS)
 
     result = materialize_to_memory([raw], partition_key=str(day(1)))
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from analytics_assets.warehouse import dbt
-from analytics_assets.warehouse.dbt import fingerprint, prepare_manifest
+from analytics_assets.dbt import project as dbt
+from analytics_assets.dbt.project import fingerprint, prepare_manifest
 from analytics_assets_tests.conftest import Project, day
 from analytics_assets_tests.shop import HEADER, MODELS, SHOP, model, written
 
@@ -59,7 +59,7 @@ def test_what_is_edited_and_put_back_while_it_is_parsed_is_parsed_again(
 ) -> None:
     project = Project(tmp_path / "data", [SHOP])
     edit(folder, MODEL, "order_id", "'first' as order_id")
-    invoke, parses = dbt._invoke, []
+    invoke, parses = dbt.invoke, []
 
     def while_it_is_edited(*arguments: Any, **options: Any) -> Any:
         parses.append(arguments)
@@ -70,7 +70,7 @@ def test_what_is_edited_and_put_back_while_it_is_parsed_is_parsed_again(
             return found
         return invoke(*arguments, **options)
 
-    monkeypatch.setattr(dbt, "_invoke", while_it_is_edited)
+    monkeypatch.setattr(dbt, "invoke", while_it_is_edited)
     found = prepare_manifest(project.settings)
     assert len(parses) == 2
     assert b"'first'" in found.manifest and b"'second'" not in found.manifest

@@ -34,19 +34,24 @@ from dagster import (
 from dagster._core.events import EngineEventData
 from dagster._daemon.auto_run_reexecution.auto_run_reexecution import filter_runs_to_should_retry
 
-from analytics_assets.attempts import WAITS, Attempts
-from analytics_assets.failures import STEP_RETRIES
-from analytics_assets.ingest.source import Source
-from analytics_assets.operate import launcher, notify
-from analytics_assets.operate.home import prepare_dagster_home
-from analytics_assets.operate.inventory import Finding, State, take_inventory
-from analytics_assets.operate.launcher import LocalRunLauncher, end_abandoned_runs, is_abandoned
-from analytics_assets.operate.notify import Outbox, Problem, Refused, messages, post, problems_of
+from analytics_assets.dbt import assets as models
+from analytics_assets.dbt import step
+from analytics_assets.dbt.code_versions import code_versions
+from analytics_assets.dbt.invocation import DbtError
+from analytics_assets.dbt.project import load_manifest
+from analytics_assets.foundation.failures import STEP_RETRIES
+from analytics_assets.operations import alerts as notify
+from analytics_assets.operations import launcher
+from analytics_assets.operations.alerts import Outbox, Problem, Refused, messages, post, problems_of
+from analytics_assets.operations.health import Finding, State, take_inventory
+from analytics_assets.operations.home import prepare_dagster_home
+from analytics_assets.operations.launcher import LocalRunLauncher, end_abandoned_runs, is_abandoned
 from analytics_assets.partitions import Window
 from analytics_assets.settings import PROJECT_DIR
-from analytics_assets.versions import Build, builds_of
-from analytics_assets.warehouse import models
-from analytics_assets.warehouse.dbt import DbtError, code_versions, load_manifest
+from analytics_assets.spec.model_node import Manifest
+from analytics_assets.spec.source import Source
+from analytics_assets.state.attempts import WAITS, Attempts
+from analytics_assets.state.builds import Build, builds_of_model
 from analytics_assets_tests.conftest import ONE_DOMAIN, Project, day
 from analytics_assets_tests.test_automation import HEADER, event
 
@@ -54,13 +59,13 @@ from analytics_assets_tests.test_automation import HEADER, event
 def findings(project: Project, later: timedelta = timedelta(0)) -> list[Finding]:
     graph = project.definitions.resolve_asset_graph()
     now = datetime.now(UTC) + later
-    found = take_inventory(graph, project.sources, project.settings, project.instance, now).findings
+    found = take_inventory(graph, project.declared, project.instance, now).findings
     return [finding for finding in found if finding.state not in (State.CHECK_FAILED, State.WARNING)]
 
 
 def checks(project: Project) -> list[Finding]:
     graph = project.definitions.resolve_asset_graph()
-    found = take_inventory(graph, project.sources, project.settings, project.instance, datetime.now(UTC)).findings
+    found = take_inventory(graph, project.declared, project.instance, datetime.now(UTC)).findings
     return [finding for finding in found if finding.state in (State.CHECK_FAILED, State.WARNING)]
 
 
@@ -83,7 +88,7 @@ def fail_models(project: Project, monkeypatch: pytest.MonkeyPatch, message: str)
         raise DbtError(message)
 
     with monkeypatch.context() as patched:
-        patched.setattr(models, "run_dbt", failing)
+        patched.setattr(step, "run_dbt", failing)
         runner = project.runner()
         runner.land({"landed_consent_events"})
         runner.settle(set(project.assets))
@@ -193,9 +198,9 @@ def test_the_code_of_a_model_is_all_that_its_rows_depend_on(project: Project) ->
     before = code_versions(manifest, project.sources)
 
     def changed_by(change: Callable[[dict], None], sources: Sequence[Source] = ()) -> set[str]:
-        other = deepcopy(dict(manifest))
+        other = deepcopy(dict(manifest.raw))
         change(other)
-        after = code_versions(other, sources or project.sources)
+        after = code_versions(Manifest(other), sources or project.sources)
         return {name.rpartition(".")[2] for name in after if after[name] != before[name]}
 
     def sql(manifest: dict) -> None:
@@ -213,7 +218,7 @@ def test_the_code_of_a_model_is_all_that_its_rows_depend_on(project: Project) ->
     assert changed_by(lambda manifest: None) == set()
     assert changed_by(sql) == {"stg_companies"}
     assert {"stg_companies", "stg_consent_events", "mart_company_daily"} <= changed_by(macro)
-    sources = {name.rpartition(".")[2] for name in manifest["nodes"] if ".src_" in name}
+    sources = {name.rpartition(".")[2] for name in manifest.nodes if ".src_" in name}
     assert {"src_companies", "src_consent_events"} < sources
     assert changed_by(variant_for_another_warehouse) == sources
     assert changed_by(lookup) == {"lookup_regions", "core_campaign_performance"}, "and no model behind that"
@@ -254,7 +259,7 @@ def test_changed_code_is_marked_asks_for_nothing_and_is_rolled_out_newest_first_
     # Killed while it was making a day: what that holds is unknown, and it goes on there, too.
     killed = Build("inputs", "code")
     Attempts(project.settings.lake_dir).begin("stg_consent_events", {day(1): killed}, "killed run")
-    builds_of("stg_consent_events", project.settings).forget("stg_consent_events", [day(1)])
+    builds_of_model("stg_consent_events", project.settings).forget("stg_consent_events", [day(1)])
 
     runner = project.runner()
     runner.roll_out(set(project.assets), days_per_run=2)
@@ -276,7 +281,7 @@ def test_a_rollout_gives_way_to_other_runs_and_stops_at_the_first_range_that_fai
     def failing(*_: object, **__: object) -> None:
         raise DbtError("Binder Error: no such column")
 
-    monkeypatch.setattr(models, "run_dbt", failing)
+    monkeypatch.setattr(step, "run_dbt", failing)
     runner = project.runner()
     runner.roll_out(set(project.assets), days_per_run=2)
     assert len(runner.outcome.failures) == 1
@@ -370,7 +375,7 @@ def fail_models_again(project: Project, monkeypatch: pytest.MonkeyPatch, message
         raise DbtError(message)
 
     with monkeypatch.context() as patched:
-        patched.setattr(models, "run_dbt", failing)
+        patched.setattr(step, "run_dbt", failing)
         runner = project.runner()
         runner._execute(
             sorted(project.first_layer() - {"raw_consent_events", "published_consent"}), Window.of_days(day(1), day(1))
@@ -473,7 +478,7 @@ def test_a_webhook_that_falters_is_tried_again_and_one_that_refuses_is_not_and_i
 
 def test_the_webhooks_address_is_shown_by_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "analytics_assets.cli", "status"],
+        [sys.executable, "-m", "analytics_assets.cli.app", "status"],
         env={**os.environ, "ANALYTICS_WEBHOOK_URL": "htps://secret-token"},
         capture_output=True,
         text=True,
@@ -693,7 +698,7 @@ def test_a_file_that_still_cannot_be_read_is_named_again_and_one_that_is_never_f
     assert any("events-1.csv" in failure for failure in project.settle().outcome.failures)
     assert any("still cannot be read" in warning for warning in project.settle().outcome.warnings)
 
-    monkeypatch.setattr("analytics_assets.runs.UNSETTLED_SECONDS", 0)
+    monkeypatch.setattr("analytics_assets.operations.runner.UNSETTLED_SECONDS", 0)
     endless = Project(tmp_path / "data", ONE_DOMAIN, changes={"inbox_settle_seconds": 0.05})
     monkeypatch.setattr("analytics_assets.ingest.inbox.time.time_ns", lambda: file.stat().st_mtime_ns + 1)
     file = endless.drop("consent_events", "events-2.csv", HEADER)
@@ -712,8 +717,8 @@ def test_post_is_tried_a_bounded_number_of_times(webhook: Webhook) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("command", "how"), [
-    (["-m", "analytics_assets.operate.web", "dev"], "by its home"),
-    (["-m", "analytics_assets.cli", "materialize", "--new"], "by where it was started"),
+    (["-m", "analytics_assets.operations.web", "dev"], "by its home"),
+    (["-m", "analytics_assets.cli.app", "materialize", "--new"], "by where it was started"),
 ])  # fmt: skip
 def test_make_clean_refuses_while_something_works_in_the_folder(tmp_path: Path, command: list[str], how: str) -> None:
     folder, elsewhere = tmp_path / "it's a project", tmp_path / "elsewhere"

@@ -7,8 +7,9 @@ import httpx
 import msgspec
 import pytest
 
-from analytics_assets.campaigns.api import served
-from analytics_assets.ingest.pagination import (
+from analytics_assets.defs.campaigns.api import served
+from analytics_assets.extract.rest import RestRefused
+from analytics_assets.spec.pagination import (
     Answer,
     BodyLink,
     Cursor,
@@ -20,7 +21,6 @@ from analytics_assets.ingest.pagination import (
     member_at,
     members_of,
 )
-from analytics_assets.ingest.rest import RestRefused
 from analytics_assets_tests.pages import Answers, Said
 from analytics_assets_tests.test_rest import _no_proxy, client, id_of  # noqa: F401
 

@@ -8,12 +8,10 @@ import duckdb
 import pytest
 from typer.testing import CliRunner
 
-from analytics_assets.cli import app
-from analytics_assets.definitions import DOMAINS
+from analytics_assets.cli.app import app
+from analytics_assets.dbt.project import load_manifest
 from analytics_assets.settings import get_settings
-from analytics_assets.versions import RAW_PREFIX
-from analytics_assets.warehouse.dbt import load_manifest
-from analytics_assets.warehouse.paper import (
+from analytics_assets.warehouse.bigquery.cost_estimate import (
     LOOK_BEYOND,
     MINIMUM,
     Query,
@@ -29,7 +27,7 @@ from analytics_assets.warehouse.paper import (
     queries_of,
     query_of,
 )
-from analytics_assets_tests.conftest import Project, day
+from analytics_assets_tests.conftest import DOMAINS, Project, day
 
 MIB = 2**20
 
@@ -72,7 +70,7 @@ def size(value: object) -> int:
 
 
 def rows_of(made: Project, name: str) -> list[dict]:
-    if name.startswith(RAW_PREFIX):
+    if name.startswith("raw_"):
         return made.frame(name).rename({"the_day": "_day"}).to_dicts()
     node = made.lookup(name) if name.startswith("lookup_") else made.node(name)
     with duckdb.connect(str(made.settings.warehouse_file), read_only=True) as connection:
@@ -84,7 +82,7 @@ def rows_of(made: Project, name: str) -> list[dict]:
 def test_every_column_of_every_table_weighs_what_its_values_do_one_by_one(
     made: Project, tables: dict[str, Table]
 ) -> None:
-    assert {name for name in tables if name.startswith(RAW_PREFIX)} == {f"raw_{s.name}" for s in made.sources}
+    assert {name for name in tables if name.startswith("raw_")} == {f"raw_{s.name}" for s in made.sources}
     assert {*made.lookups, "daily_campaign_summary", "mart_sessions"} < set(tables)
     for name, table in tables.items():
         rows = rows_of(made, name)
@@ -227,7 +225,7 @@ def test_checks_that_look_back_and_reports_read_all_that_they_look_back_on(queri
 
 
 def test_no_other_check_looks_beyond_the_days_that_were_made(made: Project) -> None:
-    macros = load_manifest(made.settings)["macros"].values()
+    macros = load_manifest(made.settings).raw["macros"].values()
     tests = {
         m["name"]: m["macro_sql"] for m in macros if m["package_name"] == "analytics" and "{% test" in m["macro_sql"]
     }
@@ -239,7 +237,7 @@ def test_no_other_check_looks_beyond_the_days_that_were_made(made: Project) -> N
 
 def compiled(made: Project, query: Query) -> str | None:
     """What dbt made of a model or test; None where the query is neither."""
-    nodes = {node["name"]: node for node in load_manifest(made.settings)["nodes"].values()}
+    nodes = {node["name"]: node for node in load_manifest(made.settings).raw["nodes"].values()}
     node = nodes.get(query.asset if query.what == "merge" else query.what)
     if query.asset not in made.models or node is None:
         return None
@@ -260,7 +258,7 @@ def test_a_query_needs_no_other_column_than_those_that_it_reads_on_paper(made: P
             views = connection.execute("select view_name, sql from duckdb_views() where not internal")
             sql_by_view = dict(views.fetchall())
             for read in query.reads:
-                if not read.table.startswith(RAW_PREFIX):
+                if not read.table.startswith("raw_"):
                     node = made.lookup(read.table) if read.table in made.lookups else made.node(read.table)
                     columns = ", ".join(f'"{column}"' for column in read.columns)
                     name = f'{node["schema"]}."{read.table}"'

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
-from analytics_assets.campaigns.api import served
-from analytics_assets.campaigns.sources import CAMPAIGNS
-from analytics_assets.ingest.extract import Extract, Pull, Span
-from analytics_assets.ingest.rest import Endpoint, RestRefused
+from analytics_assets.defs.campaigns.api import served
+from analytics_assets.defs.campaigns.sources import CAMPAIGNS
+from analytics_assets.extract.pull import Pull, Span
+from analytics_assets.extract.rest import RestRefused
 from analytics_assets.settings import PROJECT_DIR, Api
+from analytics_assets.spec.extract import Endpoint, Extract
 from analytics_assets_tests.conftest import test_settings
 from analytics_assets_tests.pages import Answers, Said
 from analytics_assets_tests.test_extract import dropped

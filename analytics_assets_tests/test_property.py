@@ -13,8 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics_assets.warehouse import lake, models, publish
-from analytics_assets.warehouse.dbt import DbtError
+from analytics_assets.dbt import published
+from analytics_assets.dbt import step as dbt_step
+from analytics_assets.dbt.invocation import DbtError
+from analytics_assets.warehouse import lake
 from analytics_assets_tests.conftest import ONE_DOMAIN, YESTERDAY, Project, day
 from analytics_assets_tests.test_automation import HEADER, event
 
@@ -78,7 +80,7 @@ def take(project: Project, step: Step, patched: pytest.MonkeyPatch) -> None:
     runner.land({"landed_consent_events"})
     if step.failure == "landing only":
         return
-    run_dbt = models.run_dbt
+    run_dbt = dbt_step.run_dbt
 
     def crash(*_: object, **__: object) -> None:
         raise DbtError("it was not to be")
@@ -89,9 +91,9 @@ def take(project: Project, step: Step, patched: pytest.MonkeyPatch) -> None:
 
     places = {
         "raw": (lake.ParquetByDay, "_replace", crash),
-        "before dbt": (models, "run_dbt", crash),
-        "after dbt": (models, "run_dbt", crash_after_dbt),
-        "published": (publish, "publish", crash),
+        "before dbt": (dbt_step, "run_dbt", crash),
+        "after dbt": (dbt_step, "run_dbt", crash_after_dbt),
+        "published": (published, "publish", crash),
     }
     with patched.context() as failing:
         if step.failure:

@@ -1,39 +1,41 @@
 """The published copy: whole, of the changed days only, and readable while it is replaced."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from analytics_assets.cli import app
-from analytics_assets.definitions import DOMAINS
+from analytics_assets.cli.app import app
+from analytics_assets.dbt import step
+from analytics_assets.dbt.invocation import DbtRun
+from analytics_assets.dbt.project import load_manifest
 from analytics_assets.partitions import WHOLE, Window
 from analytics_assets.reports.assets import newest_export
 from analytics_assets.reports.datasets import read_datasets
-from analytics_assets.reports.report import Dataset, Dimension, Format, Measure, Report, Sum, Table
 from analytics_assets.settings import get_settings
-from analytics_assets.versions import Build, builds_of
-from analytics_assets.warehouse import models
-from analytics_assets.warehouse.dbt import DbtRun, load_manifest
-from analytics_assets.warehouse.publish import publish, publish_views
-from analytics_assets.warehouse.warehouse import warehouse_of
-from analytics_assets_tests.conftest import Project, day
+from analytics_assets.spec.model_node import ModelNode
+from analytics_assets.spec.report import Dataset, Dimension, Format, Measure, Report, Sum, Table
+from analytics_assets.state.builds import Build, builds_of, builds_of_model
+from analytics_assets.warehouse.choice import warehouse_of
+from analytics_assets.warehouse.published import Published, publish, publish_views
+from analytics_assets_tests.conftest import CONSENT, Project, day
 from analytics_assets_tests.test_automation import HEADER, event
 
-MART = {
-    "name": "mart",
-    "schema": "marts",
-    "alias": "mart",
-    "config": {"materialized": "incremental", "meta": {"day": "the_day"}},
-}
-VIEW = {"name": "rpt", "schema": "reporting", "alias": "rpt", "config": {"materialized": "view", "meta": {}}}
-FUNCTION = {**VIEW, "config": {"materialized": "table_function", "meta": {}}}
+MART = ModelNode(
+    {
+        "name": "mart",
+        "schema": "marts",
+        "alias": "mart",
+        "config": {"materialized": "incremental", "meta": {"day": "the_day"}},
+    }
+)
+VIEW = ModelNode({"name": "rpt", "schema": "reporting", "alias": "rpt", "config": {"materialized": "view", "meta": {}}})
+FUNCTION = ModelNode({**VIEW.raw, "config": {"materialized": "table_function", "meta": {}}})
 
 COMPANIES = Report(
     name="companies",
@@ -55,11 +57,20 @@ def fill(project: Project, *statements: str) -> None:
             connection.execute(statement)
 
 
-def make(project: Project, *days: date, models: Sequence[dict[str, Any]] = (MART,)) -> None:
+def copy_days(
+    project: Project, models: Sequence[ModelNode], window: Window
+) -> tuple[Mapping[date, int], Mapping[date, list[str]]]:
+    """Publishes some models; gives rows and differences by day."""
+    (copied,) = publish(project.settings, {"shop": models}, window).values()
+    assert isinstance(copied, Published), copied
+    return copied.rows, copied.differing
+
+
+def make(project: Project, *days: date, models: Sequence[ModelNode] = (MART,)) -> None:
     """Records days of some tables as made, and with them the views."""
     for node in models:
-        made = days if "day" in node["config"]["meta"] else [WHOLE.start]
-        builds_of(node["name"], project.settings).record(node["name"], dict.fromkeys(made, Build("inputs", "code")))
+        made = days if node.has_days else [WHOLE.start]
+        builds_of(node.name, project.settings).record(node.name, dict.fromkeys(made, Build("inputs", "code")))
 
 
 def published(project: Project, query: str) -> list[tuple]:
@@ -74,10 +85,10 @@ def test_only_the_days_of_the_window_are_copied_and_a_day_that_became_empty_is_e
         f"create table marts.mart as select date '{day(0)}' + n::int as the_day, n from range(5) t (n)",
     )
     make(project, *project.window.days())
-    publish(project.settings, [MART], Window.of_days(day(1), day(2)))
+    copy_days(project, [MART], Window.of_days(day(1), day(2)))
     assert published(project, "select n from marts.mart order by n") == [(1,), (2,)]
     fill(project, "delete from marts.mart where n = 1", "update marts.mart set n = n + 10")
-    publish(project.settings, [MART], Window.of_days(day(1), day(1)))
+    copy_days(project, [MART], Window.of_days(day(1), day(1)))
     assert published(project, "select n from marts.mart order by n") == [(2,)]
 
 
@@ -88,9 +99,9 @@ def test_a_column_that_was_added_comes_with_all_days(project: Project) -> None:
         f"create table marts.mart as select date '{day(0)}' + n::int as the_day, n from range(5) t (n)",
     )
     make(project, *project.window.days())
-    publish(project.settings, [MART], project.window)
+    copy_days(project, [MART], project.window)
     fill(project, "alter table marts.mart add column more text default 'x'")
-    publish(project.settings, [MART], Window.of_days(day(4), day(4)))
+    copy_days(project, [MART], Window.of_days(day(4), day(4)))
     assert published(project, "select count(*), count(more) from marts.mart") == [(5, 5)]
 
 
@@ -102,8 +113,8 @@ def test_a_new_column_brings_no_day_that_is_held_back(project: Project) -> None:
         f"create table marts.mart as select date '{day(0)}' + n::int as the_day, n, 'old' as kept from range(3) t (n)",
     )
     make(project, day(0), day(1), day(2))
-    publish(project.settings, [MART], Window.of_days(day(0), day(2)))
-    builds_of("mart", project.settings).forget("mart", [day(1)])
+    copy_days(project, [MART], Window.of_days(day(0), day(2)))
+    builds_of_model("mart", project.settings).forget("mart", [day(1)])
     fill(
         project,
         "update marts.mart set n = 99",
@@ -111,18 +122,18 @@ def test_a_new_column_brings_no_day_that_is_held_back(project: Project) -> None:
         "alter table marts.mart drop column kept",
         "alter table marts.mart add column more text default 'x'",
     )
-    rows, differing = publish(project.settings, [MART], Window.of_days(day(2), day(3)))
+    rows, differing = copy_days(project, [MART], Window.of_days(day(2), day(3)))
     assert published(project, "select the_day, n, more from marts.mart order by the_day") == [
         (day(0), 99, "x"),
         (day(1), 1, None),
         (day(2), 99, "x"),
     ]
     assert (rows[day(2)], rows[day(3)], differing) == (1, 0, {})
-    publish(project.settings, [MART], project.window)
+    copy_days(project, [MART], project.window)
     assert published(project, f"select n from marts.mart where the_day = '{day(1)}'") == [(1,)]
 
     fill(project, "alter table marts.mart alter n type date using date '2026-01-01'")
-    publish(project.settings, [MART], Window.of_days(day(2), day(2)))
+    copy_days(project, [MART], Window.of_days(day(2), day(2)))
     assert published(project, "select the_day from marts.mart order by the_day") == [(day(0),), (day(2),)]
 
 
@@ -135,10 +146,10 @@ def test_a_view_that_is_held_back_stays_as_it_was(project: Project) -> None:
         'create view reporting.rpt as select sum(n) as n from "analytics"."marts"."mart"',
     )
     make(project, day(0), models=[MART, VIEW])
-    publish(project.settings, [MART, VIEW], project.window)
-    builds_of("rpt", project.settings).forget("rpt", [WHOLE.start])
+    copy_days(project, [MART, VIEW], project.window)
+    builds_of_model("rpt", project.settings).forget("rpt", [WHOLE.start])
     fill(project, 'create or replace view reporting.rpt as select -sum(n) as n from "analytics"."marts"."mart"')
-    publish(project.settings, [MART, VIEW], project.window)
+    copy_days(project, [MART, VIEW], project.window)
     assert published(project, "select n from reporting.rpt") == [(1,)]
 
 
@@ -151,7 +162,7 @@ def test_a_view_over_marts_answers_from_the_copy(project: Project) -> None:
         'create view reporting.rpt as select sum(n) as n from "analytics"."marts"."mart"',
     )
     make(project, *project.window.days(), models=[MART, VIEW])
-    publish(project.settings, [MART, VIEW], project.window)
+    copy_days(project, [MART, VIEW], project.window)
     assert published(project, "select n from reporting.rpt") == [(1,)]
 
 
@@ -165,12 +176,12 @@ def test_a_table_function_over_marts_answers_from_the_copy(project: Project) -> 
         " where the_day >= a and the_day <= b",
     )
     make(project, *project.window.days(), models=[MART, FUNCTION])
-    publish(project.settings, [MART, FUNCTION], project.window)
+    copy_days(project, [MART, FUNCTION], project.window)
     assert published(project, f"select n from reporting.rpt(date '{day(2)}', date '{day(4)}')") == [(9,)]
 
 
 def test_a_view_whose_table_or_column_the_copy_lacks_holds_up_nothing_and_comes_with_them(project: Project) -> None:
-    other = {**MART, "name": "other", "alias": "other"}
+    other = ModelNode({**MART.raw, "name": "other", "alias": "other"})
     fill(
         project,
         "create schema marts",
@@ -182,10 +193,10 @@ def test_a_view_whose_table_or_column_the_copy_lacks_holds_up_nothing_and_comes_
     make(project, *project.window.days(), models=[MART, other, VIEW])
     publish_views(project.settings, [VIEW])
     assert not project.settings.published_file.exists(), "without a day there is no copy"
-    publish(project.settings, [MART, VIEW], project.window)
+    copy_days(project, [MART, VIEW], project.window)
     publish_views(project.settings, [VIEW])
     assert published(project, "select n from marts.mart") == [(1,)]
-    publish(project.settings, [MART, other, VIEW], project.window)
+    copy_days(project, [MART, other, VIEW], project.window)
     assert published(project, "select n from reporting.rpt") == [(1,)]
 
     fill(
@@ -195,7 +206,7 @@ def test_a_view_whose_table_or_column_the_copy_lacks_holds_up_nothing_and_comes_
     )
     publish_views(project.settings, [VIEW])
     assert published(project, "select n from reporting.rpt") == [(1,)], "the old one stays until the column comes"
-    publish(project.settings, [MART, other, VIEW], Window.of_days(day(1), day(1)))
+    copy_days(project, [MART, other, VIEW], Window.of_days(day(1), day(1)))
     assert published(project, "select n from reporting.rpt") == [(7,)]
 
 
@@ -233,13 +244,13 @@ def test_a_day_that_fails_its_check_is_shown_as_it_last_passed_wherever_people_l
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The copy, `sql` and the dashboard hold the same rows, and name the day; other tables and days go on."""
-    project = Project(tmp_path / "data", [replace(DOMAINS[0], reports=(COMPANIES,))])
+    project = Project(tmp_path / "data", [replace(CONSENT, reports=(COMPANIES,))])
     project.drop("consent_events", "events-1.csv", HEADER + event("a", day(1)) + event("b", day(3)))
     project.settle()
     project.drop(
         "consent_events", "events-2.csv", HEADER + event("c", day(1)) + event("d", day(2)) + event("e", day(3))
     )
-    run_dbt = models.run_dbt
+    run_dbt = step.run_dbt
 
     def spoiling(arguments: list[str], *rest: object, **named: object) -> object:
         """The mart is made, gets a wrong figure on two days, and is tested then; later runs are as they should be."""
@@ -254,7 +265,7 @@ def test_a_day_that_fails_its_check_is_shown_as_it_last_passed_wherever_people_l
         tested = run_dbt(["test", "--select", "adds_up_mart_company_daily_"], *rest, **named)  # type: ignore[arg-type]
         return DbtRun([*made.events, *tested.events], [*made.results, *tested.results])
 
-    monkeypatch.setattr(models, "run_dbt", spoiling)
+    monkeypatch.setattr(step, "run_dbt", spoiling)
     runner = project.runner()
     names = {key.path[-1] for key in project.definitions.resolve_asset_graph().get_all_asset_keys()}
     runner.land(names)

@@ -10,13 +10,14 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from analytics_assets.balance import balance_of
-from analytics_assets.cli import app
+from analytics_assets.automation.planner import group_into_runs, tied_windows
+from analytics_assets.cli.app import app
+from analytics_assets.dbt import runner
+from analytics_assets.dbt.runner import run_dbt
+from analytics_assets.operations.reconciliation import balance_of
+from analytics_assets.operations.runner import Outcome
 from analytics_assets.partitions import Window
-from analytics_assets.runs import Outcome, group_into_runs, tied_windows
 from analytics_assets.settings import PROJECT_DIR, get_settings
-from analytics_assets.warehouse import dbt
-from analytics_assets.warehouse.dbt import run_dbt
 from analytics_assets_tests.conftest import ONE_DOMAIN, REAL_DATA, Project
 
 pytestmark = pytest.mark.skipif(not (REAL_DATA / "consent").exists(), reason="the real files are not at hand")
@@ -60,7 +61,7 @@ def files() -> pl.DataFrame:
 
 
 def test_every_real_row_is_somewhere(real: Project) -> None:
-    events, companies = (balance_of(source, real.settings, datetime.now(UTC)) for source in real.sources)
+    events, companies = (balance_of(source, real.declared, datetime.now(UTC)) for source in real.sources)
     assert events.faults == companies.faults == []
     assert (events.accepted, events.raw, events.rejected) == (4758, 4758, 0)
     assert (companies.accepted, companies.raw) == (40, 40 * 6)
@@ -155,9 +156,9 @@ def test_a_folder_of_the_real_files_is_left_as_it_was(real: Project) -> None:
 @pytest.fixture(scope="module")
 def extrapolated(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The same files, with COUNT taken for all events."""
-    project_vars = dbt.project_vars
+    project_vars = runner.project_vars
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(dbt, "project_vars", lambda *args: project_vars(*args) | {"count_is_extrapolated": True})
+        patched.setattr(runner, "project_vars", lambda *args: project_vars(*args) | {"count_is_extrapolated": True})
         return make_all(tmp_path_factory.mktemp("extrapolated") / "data")[0]
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from dagster._core.remote_origin import GrpcServerCodeLocationOrigin
 
-from analytics_assets.operate import reload
-from analytics_assets.operate.reload import CHANGED, Reload
+from analytics_assets.dbt import project as dbt
+from analytics_assets.operations import reload
+from analytics_assets.operations.reload import CHANGED, Reload
 from analytics_assets.settings import PROJECT_DIR, Settings
-from analytics_assets.warehouse import dbt
 from analytics_assets_tests.conftest import YESTERDAY, test_settings
 from analytics_assets_tests.live import PROGRAMS, answers, free_port, until
 

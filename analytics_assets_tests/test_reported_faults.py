@@ -17,13 +17,13 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from analytics_assets.balance import balance_of
-from analytics_assets.campaigns.sources import CAMPAIGNS
-from analytics_assets.checks import Findings
-from analytics_assets.consent.sources import COMPANIES, CONSENT_EVENTS
-from analytics_assets.ingest.ledger import Ledger
-from analytics_assets.ingest.source import Source
-from analytics_assets.sessions.sources import CLICKSTREAM
+from analytics_assets.defs.campaigns.sources import CAMPAIGNS
+from analytics_assets.defs.consent.sources import COMPANIES, CONSENT_EVENTS
+from analytics_assets.defs.sessions.sources import CLICKSTREAM
+from analytics_assets.operations.reconciliation import balance_of
+from analytics_assets.spec.source import Source
+from analytics_assets.state.check_results import Findings
+from analytics_assets.state.ledger import Ledger
 from analytics_assets_tests.conftest import WITHOUT_REPORTS, Project
 
 FIRST, LAST = date(2026, 1, 1), date(2026, 1, 14)
@@ -395,7 +395,7 @@ def rejected_lines(project: Project, source: Source, paths: set[str]) -> int:
 
 @pytest.mark.parametrize("source", [CLICKSTREAM, CONSENT_EVENTS, CAMPAIGNS, COMPANIES], ids=lambda source: source.name)
 def test_the_books_of_all_of_them_add_up(landed: Project, source: Source) -> None:
-    assert balance_of(source, landed.settings, datetime.now(UTC)).faults == []
+    assert balance_of(source, landed.declared, datetime.now(UTC)).faults == []
 
 
 def test_ids_as_fractions_are_the_same_events(landed: Project) -> None:

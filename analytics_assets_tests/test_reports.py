@@ -16,15 +16,19 @@ import pytest
 from dagster import AssetKey
 from openpyxl import Workbook
 
-from analytics_assets.attempts import Attempts
-from analytics_assets.automation import reports_of
+from analytics_assets.automation.graph import of_kind
+from analytics_assets.automation.planner import PlannedRun
+from analytics_assets.dbt.project import load_manifest
+from analytics_assets.dbt.step import planned_builds
+from analytics_assets.defs.sessions import DOMAIN as SESSIONS
 from analytics_assets.partitions import Window
 from analytics_assets.reports import dashboard, workbook
 from analytics_assets.reports.assets import write_export
 from analytics_assets.reports.dashboard import Concern, pack, unpack
 from analytics_assets.reports.datasets import Frames, read_datasets
 from analytics_assets.reports.figures import figures, interval_of_ratio, interval_of_share, interval_of_sum
-from analytics_assets.reports.report import (
+from analytics_assets.spec.asset import AssetKind
+from analytics_assets.spec.report import (
     Chart,
     Dataset,
     Dimension,
@@ -36,12 +40,9 @@ from analytics_assets.reports.report import (
     Sum,
     Table,
 )
-from analytics_assets.runs import PlannedRun
-from analytics_assets.sessions import SESSIONS
-from analytics_assets.versions import export_of, newest_export, recorded_builds
-from analytics_assets.warehouse.dbt import load_manifest
-from analytics_assets.warehouse.models import planned_builds
-from analytics_assets.warehouse.warehouse import warehouse_of
+from analytics_assets.state.attempts import Attempts
+from analytics_assets.state.builds import export_of, newest_export, recorded_builds
+from analytics_assets.warehouse.choice import warehouse_of
 from analytics_assets_tests.conftest import DOMAINS, FORMULA, HOSTILE, YESTERDAY, Project, day
 from analytics_assets_tests.test_automation import HEADER, event
 
@@ -127,7 +128,7 @@ def test_a_report_waits_for_a_run_that_goes_on_far_above_it(tmp_path: Path) -> N
 def test_only_the_newest_day_is_made_by_itself_and_it_follows_late_data(reported: Project, tmp_path: Path) -> None:
     project = reported.copy_to(tmp_path / "data", with_state=True)
     assert project.requested() == {}
-    names = reports_of(project.definitions.resolve_asset_graph())
+    names = of_kind(project.definitions.resolve_asset_graph(), AssetKind.REPORT)
     project.drop("consent_events", "events-late.csv", HEADER + event("late", project.settings.start_date))
     made = (runner := project.settle()).outcome.made
     assert {name: set(made[name]) for name in names if name in made} == {
@@ -141,7 +142,7 @@ def test_exports_that_were_deleted_are_made_again(reported: Project, tmp_path: P
     project = reported.copy_to(tmp_path / "data", with_state=True)
     before = newest_export(project.settings, "consent_dashboard", "html").read_bytes()
     shutil.rmtree(project.settings.exports_dir)
-    assert project.settle().outcome.made.keys() == reports_of(project.definitions.resolve_asset_graph())
+    assert project.settle().outcome.made.keys() == of_kind(project.definitions.resolve_asset_graph(), AssetKind.REPORT)
     assert newest_export(project.settings, "consent_dashboard", "html").read_bytes() == before
 
 

@@ -29,18 +29,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from analytics_assets.campaigns.api import CampaignsApi, Record, parse_faults, served
-from analytics_assets.ingest.pagination import Answer, BodyLink, Cursor, LinkHeader, PageNumbers, Pagination, Place
-from analytics_assets.ingest.rest import (
-    Budget,
-    Endpoint,
-    RateLimit,
-    RestClient,
-    RestError,
-    RestRefused,
-    RestUnavailable,
-    retry_after,
-)
+from analytics_assets.defs.campaigns.api import CampaignsApi, Record, parse_faults, served
+from analytics_assets.extract.rest import Budget, RestClient, RestError, RestRefused, RestUnavailable, retry_after
+from analytics_assets.spec.extract import Endpoint, RateLimit
+from analytics_assets.spec.pagination import Answer, BodyLink, Cursor, LinkHeader, PageNumbers, Pagination, Place
 from analytics_assets_tests.pages import Answers, Said, bytes_served
 
 PAGINATIONS: list[Pagination] = [PageNumbers(), Cursor(), LinkHeader()]

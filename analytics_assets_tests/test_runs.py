@@ -1,8 +1,8 @@
 from datetime import date
 
-from analytics_assets.partitions import Window
-from analytics_assets.runs import PlannedRun, contiguous, group_into_runs, same_window, tied_windows
-from analytics_assets.versions import Offsets
+from analytics_assets.automation.planner import PlannedRun, group_into_runs, same_window, tied_windows
+from analytics_assets.operations.runner import contiguous
+from analytics_assets.partitions import Offsets, Window
 
 SAME = Offsets()
 # int of D reads stg of D-1 and D; mart of D reads int of D and D+1.

@@ -14,9 +14,9 @@ from random import Random
 import polars as pl
 import pytest
 
-from analytics_assets.consent.sources import CONSENT_EVENTS
+from analytics_assets.dbt import runner
+from analytics_assets.defs.consent.sources import CONSENT_EVENTS
 from analytics_assets.settings import PROJECT_DIR
-from analytics_assets.warehouse import dbt
 from analytics_assets_tests.conftest import ONE_DOMAIN, YESTERDAY, Project
 
 PAGE = (PROJECT_DIR / "docs" / "consent.md").read_text()
@@ -126,8 +126,8 @@ def test_95_percent_of_the_intervals_hold_the_truth(tmp_path: Path) -> None:
 def test_95_percent_of_the_intervals_hold_the_truth_where_counts_are_extrapolated_already(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project_vars = dbt.project_vars
-    monkeypatch.setattr(dbt, "project_vars", lambda *args: project_vars(*args) | {"count_is_extrapolated": True})
+    project_vars = runner.project_vars
+    monkeypatch.setattr(runner, "project_vars", lambda *args: project_vars(*args) | {"count_is_extrapolated": True})
     found = estimates(tmp_path / "data", list(samples_that_count_all()))
     shares = shares_that_hold_the_truth(found)
     assert all(0.93 <= share <= 0.97 for share in shares.values()), shares

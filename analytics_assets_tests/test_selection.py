@@ -1,7 +1,7 @@
 import pytest
 
+from analytics_assets.cli.selection import selected
 from analytics_assets.definitions import defs
-from analytics_assets.selection import selected
 
 GRAPH = defs.resolve_asset_graph()
 MART = "mart_company_daily"

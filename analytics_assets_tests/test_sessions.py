@@ -21,14 +21,16 @@ import time_machine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analytics_assets.automation.planner import group_into_runs, tied_windows
+from analytics_assets.dbt import runner
+from analytics_assets.dbt.invocation import DbtError
+from analytics_assets.dbt.runner import run_dbt
+from analytics_assets.defs.sessions import DOMAIN as SESSIONS
+from analytics_assets.defs.sessions.sources import CLICKSTREAM
 from analytics_assets.partitions import ONE_DAY, Window
-from analytics_assets.runs import group_into_runs, tied_windows
-from analytics_assets.sessions import SESSIONS
-from analytics_assets.sessions.sources import CLICKSTREAM
 from analytics_assets.settings import PROJECT_DIR
-from analytics_assets.simulate.defects import Row
-from analytics_assets.simulate.files import write_rows
-from analytics_assets.warehouse import dbt
+from analytics_assets.simulation.defects import Row
+from analytics_assets.simulation.files import write_rows
 from analytics_assets_tests.conftest import Project, day
 
 GAP = timedelta(minutes=30)
@@ -299,14 +301,10 @@ def test_what_is_never_idle_is_cut_at_the_end_of_each_day(sessions: Project) -> 
 def test_a_gap_under_which_the_windows_would_not_hold_is_refused(
     sessions: Project, monkeypatch: pytest.MonkeyPatch, gap: object
 ) -> None:
-    project_vars = dbt.project_vars
-    monkeypatch.setattr(dbt, "project_vars", lambda *of: project_vars(*of) | {"session_gap_minutes": gap})
-    with pytest.raises(
-        dbt.DbtError, match=f"session_gap_minutes in dbt_project.yml is {gap}; it must be a whole number"
-    ):
-        dbt.run_dbt(
-            ["compile", "--select", "int_events_sessionized"], sessions.settings, sessions.sources, sessions.window
-        )
+    project_vars = runner.project_vars
+    monkeypatch.setattr(runner, "project_vars", lambda *of: project_vars(*of) | {"session_gap_minutes": gap})
+    with pytest.raises(DbtError, match=f"session_gap_minutes in dbt_project.yml is {gap}; it must be a whole number"):
+        run_dbt(["compile", "--select", "int_events_sessionized"], sessions.settings, sessions.sources, sessions.window)
 
 
 def test_the_rows_that_are_kept_are_those_of_the_view_after_late_data_and_redelivery(sessions: Project) -> None:

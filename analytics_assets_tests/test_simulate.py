@@ -5,8 +5,8 @@ from random import Random
 import polars as pl
 import pytest
 
+from analytics_assets.operations.runner import Outcome
 from analytics_assets.partitions import Window
-from analytics_assets.runs import Outcome
 from analytics_assets_tests.conftest import YESTERDAY, Project, day
 
 

@@ -17,22 +17,22 @@ import pytest
 from dagster import DagsterInstance
 from pydantic import ValidationError
 
-from analytics_assets.attempts import Attempts
-from analytics_assets.balance import balance_of
-from analytics_assets.cli import _query
-from analytics_assets.consent import CONSENT
-from analytics_assets.consent.sources import CONSENT_EVENTS
-from analytics_assets.failures import damage_in
-from analytics_assets.files import Damaged
+from analytics_assets.cli.sql import _query
+from analytics_assets.dbt import project as dbt
+from analytics_assets.dbt.project import prepare_manifest
+from analytics_assets.defs.consent import DOMAIN as CONSENT
+from analytics_assets.defs.consent.sources import CONSENT_EVENTS
+from analytics_assets.foundation.failures import damage_in
+from analytics_assets.foundation.files import Damaged
 from analytics_assets.ingest.landing import piece_file
-from analytics_assets.ingest.ledger import Ledger, unfinished_mark
-from analytics_assets.ingest.source import Kind
-from analytics_assets.operate.home import prepare_dagster_home
-from analytics_assets.operate.inventory import State, take_inventory
-from analytics_assets.versions import export_of, newest_export
-from analytics_assets.warehouse import dbt
-from analytics_assets.warehouse.dbt import prepare_manifest
-from analytics_assets.warehouse.warehouse import NotMade
+from analytics_assets.operations.health import State, take_inventory
+from analytics_assets.operations.home import prepare_dagster_home
+from analytics_assets.operations.reconciliation import balance_of
+from analytics_assets.spec.source import Kind
+from analytics_assets.state.attempts import Attempts
+from analytics_assets.state.builds import export_of, newest_export
+from analytics_assets.state.ledger import Ledger, unfinished_mark
+from analytics_assets.warehouse.interface import NotMade
 from analytics_assets_tests.conftest import Inbox, Project, day, test_settings
 from analytics_assets_tests.test_automation import HEADER as HEADER_OF_EVENTS
 from analytics_assets_tests.test_automation import event
@@ -222,8 +222,8 @@ def test_a_ledger_that_is_lost_and_repaired_leaves_nothing_out_of_date(settled: 
     graph = project.definitions.resolve_asset_graph()
     for ask in (
         lambda: project.settle(),
-        lambda: balance_of(CONSENT.sources[0], project.settings, datetime.now(UTC)),
-        lambda: take_inventory(graph, project.sources, project.settings, project.instance, datetime.now(UTC)),
+        lambda: balance_of(CONSENT.sources[0], project.declared, datetime.now(UTC)),
+        lambda: take_inventory(graph, project.declared, project.instance, datetime.now(UTC)),
     ):
         with pytest.raises(Damaged, match="analytics-assets repair"):
             ask()
@@ -290,7 +290,7 @@ def test_a_data_folder_that_is_copied_or_moved_reads_its_own_days(settled: Proje
     raw = copy.settings.raw_dir / "raw_consent_events" / f"_day={day(1)}" / "data.parquet"
     pl.read_parquet(raw, glob=False).clear().write_parquet(raw)
     assert copy.frame("src_consent_events").height == settled.frame("src_consent_events").height - 1
-    found = balance_of(CONSENT_EVENTS, copy.settings, datetime.now(UTC))
+    found = balance_of(CONSENT_EVENTS, copy.declared, datetime.now(UTC))
     assert (found.raw, found.src) == (2, 2)
     copy.folder.rename(tmp_path / "moved")
     moved = Project(tmp_path / "moved", copy.domains, copy.changes)
@@ -361,9 +361,9 @@ def test_who_only_looks_needs_no_right_to_write_and_writes_nothing(settled: Proj
         return {str(f): (f.stat().st_size, f.stat().st_mtime_ns) for f in project.folder.rglob("*") if f.is_file()}
 
     def look() -> None:
-        found = take_inventory(graph, project.sources, project.settings, project.instance, datetime.now(UTC))
+        found = take_inventory(graph, project.declared, project.instance, datetime.now(UTC))
         assert not [one for one in found.findings if one.state not in (State.CHECK_FAILED, State.WARNING)]
-        assert not balance_of(CONSENT_EVENTS, project.settings, datetime.now(UTC)).faults
+        assert not balance_of(CONSENT_EVENTS, project.declared, datetime.now(UTC)).faults
         assert _query(project.settings, "select 1")[1] == [(1,)]
 
     project.land()  # a copied file is another one, until it was looked at
@@ -380,7 +380,7 @@ def test_who_only_looks_needs_no_right_to_write_and_writes_nothing(settled: Proj
 def test_a_locale_that_is_not_utf_8_stops_no_command(tmp_path: Path) -> None:
     env = {name: value for name, value in os.environ.items() if not name.startswith(("ANALYTICS_", "PYTHON", "LC_"))}
     env |= {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "ANALYTICS_DATA_DIR": str(tmp_path / "é")}
-    command = [sys.executable, "-m", "analytics_assets.cli", "balance"]
+    command = [sys.executable, "-m", "analytics_assets.cli.app", "balance"]
     done = subprocess.run(command, env=env, capture_output=True, encoding="utf-8", check=False)
     assert "nothing has landed yet" in " ".join(done.stdout.split()), done.stdout + done.stderr
 
@@ -416,8 +416,8 @@ def test_a_file_of_state_that_is_damaged_is_named_with_what_to_do(settled: Proje
     graph = project.definitions.resolve_asset_graph()
 
     def status() -> None:
-        take_inventory(graph, project.sources, project.settings, project.instance, datetime.now(UTC))
-        balance_of(CONSENT_EVENTS, project.settings, datetime.now(UTC))
+        take_inventory(graph, project.declared, project.instance, datetime.now(UTC))
+        balance_of(CONSENT_EVENTS, project.declared, datetime.now(UTC))
         _query(project.settings, "select 1")
 
     for how, damage in DAMAGE.items():

@@ -14,11 +14,13 @@ from typing import Any
 import duckdb
 import pytest
 
+from analytics_assets.dbt.invocation import DbtError
+from analytics_assets.dbt.project import load_manifest
 from analytics_assets.partitions import Window
 from analytics_assets.settings import Settings
-from analytics_assets.warehouse.dbt import DbtError, load_manifest
-from analytics_assets.warehouse.on_bigquery import api_of
-from analytics_assets.warehouse.warehouse import CannotRead, Reader, Warehouse, warehouse_of
+from analytics_assets.warehouse.bigquery.api import api_of
+from analytics_assets.warehouse.choice import warehouse_of
+from analytics_assets.warehouse.interface import CannotRead, Reader, Warehouse
 from analytics_assets_tests.conftest import test_settings
 from analytics_assets_tests.emulator import emulating
 from analytics_assets_tests.inline import as_on_duckdb, filled_in, reading, settings_on, typed
@@ -180,7 +182,7 @@ def test_an_amount_of_too_many_digits_is_refused_and_not_cut(tried: Tried, writt
 
 
 def test_every_type_of_a_contract_is_tried_and_has_a_name(tried: Tried) -> None:
-    nodes = [node for node in load_manifest(tried.settings)["nodes"].values() if node["resource_type"] == "model"]
+    nodes = [node for node in load_manifest(tried.settings).raw["nodes"].values() if node["resource_type"] == "model"]
     contracts = [node["columns"] for node in nodes if node["config"]["contract"]["enforced"]]
     kinds = {column["data_type"] for columns in contracts for column in columns.values()}
     assert kinds == set(VALUES)

@@ -11,10 +11,10 @@ import duckdb
 import polars as pl
 import pytest
 
+from analytics_assets.dbt.runner import run_dbt
+from analytics_assets.defs.sessions import DOMAIN as SESSIONS
 from analytics_assets.partitions import ONE_DAY, Window
-from analytics_assets.sessions import SESSIONS
 from analytics_assets.settings import PROJECT_DIR
-from analytics_assets.warehouse.dbt import run_dbt
 from analytics_assets_tests.conftest import test_settings
 
 PAGE = (PROJECT_DIR / "docs" / "sessions.md").read_text()

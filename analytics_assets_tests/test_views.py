@@ -11,13 +11,16 @@ import polars as pl
 import pytest
 from dagster import build_sensor_context
 
-from analytics_assets.automation import NO_RETRY, one_run_a_span
-from analytics_assets.operate.inventory import State
+from analytics_assets.automation.run_requests import NO_RETRY, one_run_a_span
+from analytics_assets.dbt import step
+from analytics_assets.dbt.code_versions import code_versions
+from analytics_assets.dbt.invocation import DbtError
+from analytics_assets.dbt.manifest import usable_manifest
+from analytics_assets.dbt.project import load_manifest
+from analytics_assets.operations.health import State
 from analytics_assets.partitions import WHOLE
-from analytics_assets.versions import builds_of
-from analytics_assets.warehouse import models
-from analytics_assets.warehouse.dbt import DbtError, code_versions, load_manifest
-from analytics_assets.warehouse.manifest import usable_manifest
+from analytics_assets.spec.model_node import Manifest
+from analytics_assets.state.builds import builds_of_model
 from analytics_assets_tests.conftest import ONE_DOMAIN, Project, day
 from analytics_assets_tests.test_automation import HEADER, event
 from analytics_assets_tests.test_operate import findings, with_changed_code
@@ -114,7 +117,7 @@ def test_what_fails_rests_and_a_person_may_try_again(copied: Project, monkeypatc
 
     changed = with_changed_code(copied, copied.folder, monkeypatch, VIEW)
     with monkeypatch.context() as patched:
-        patched.setattr(models, "run_dbt", failing)
+        patched.setattr(step, "run_dbt", failing)
         runner = changed.runner()
         runner.settle(set(changed.views))
     assert any("no such column" in failure for failure in runner.outcome.failures)
@@ -153,10 +156,10 @@ def test_the_sensor_asks_for_one_run_that_nobody_starts_again(copied: Project, m
 
 def test_a_model_without_days_that_holds_rows_or_is_read_by_one_with_days_is_left_out(project: Project) -> None:
     def left_out(change: Callable[[dict], None]) -> list[str]:
-        manifest = deepcopy(dict(load_manifest(project.settings)))
+        manifest = deepcopy(dict(load_manifest(project.settings).raw))
         change(manifest["nodes"])
-        usable, said = usable_manifest(manifest, {})
-        assert "model.analytics.mart_company_daily" not in usable["nodes"]
+        usable, said = usable_manifest(Manifest(manifest), {})
+        assert "mart_company_daily" not in usable.made
         return said
 
     def forgotten(nodes: dict) -> None:
@@ -171,9 +174,9 @@ def test_a_model_without_days_that_holds_rows_or_is_read_by_one_with_days_is_lef
 
 def test_the_materialization_of_another_warehouse_is_a_part_of_its_code(project: Project) -> None:
     manifest = load_manifest(project.settings)
-    other = deepcopy(dict(manifest))
+    other = deepcopy(dict(manifest.raw))
     other["macros"]["macro.analytics.materialization_table_function_bigquery"]["macro_sql"] += " "
-    before, after = code_versions(manifest, project.sources), code_versions(other, project.sources)
+    before, after = code_versions(manifest, project.sources), code_versions(Manifest(other), project.sources)
     assert {name for name in after if after[name] != before[name]} == {f"model.analytics.{VIEW}"}
 
 
@@ -184,7 +187,7 @@ def test_a_view_that_is_made_after_the_last_day_was_published_is_published_too(c
     for file in (copied.settings.warehouse_file, copied.settings.published_file):
         with duckdb.connect(str(file)) as connection:
             connection.execute("drop macro table reporting.rpt_companies")
-    builds_of(VIEW, copied.settings).forget(VIEW, WHOLE.days())
+    builds_of_model(VIEW, copied.settings).forget(VIEW, WHOLE.days())
     rows = published(copied, "select count(*) from marts.mart_company_daily")
     runner = copied.settle()
     assert (runner.outcome.made, runner.outcome.views) == ({}, [VIEW])

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from analytics_assets.campaigns.extracts import CAMPAIGNS_EXTRACT
-from analytics_assets.ingest.watermark import newest_change
+from analytics_assets.defs.campaigns.extracts import CAMPAIGNS_EXTRACT
+from analytics_assets.extract.watermark import newest_change
 from analytics_assets.settings import Settings
-from analytics_assets.versions import Build, builds_of
-from analytics_assets.warehouse.on_duckdb import DuckDBReader
-from analytics_assets.warehouse.warehouse import Rows
+from analytics_assets.state.builds import Build, builds_of_model
+from analytics_assets.warehouse.duckdb.warehouse import DuckDBReader
+from analytics_assets.warehouse.interface import Rows
 from analytics_assets_tests.conftest import day, test_settings
 
 MODEL = "stg_campaigns"
@@ -53,12 +53,12 @@ class Staging:
         for row in rows:
             self.run(f"insert into staging.{MODEL} values (?, ?, ?)", the_day, *row)
         self.versions += 1
-        builds_of(MODEL, self.settings).record(MODEL, {the_day: Build(str(self.versions), "code")})
+        builds_of_model(MODEL, self.settings).record(MODEL, {the_day: Build(str(self.versions), "code")})
 
     def forget(self, the_day: date) -> None:
         """Deletes a day, with its record."""
         self.run(f"delete from staging.{MODEL} where date = ?", the_day)
-        builds_of(MODEL, self.settings).forget(MODEL, [the_day])
+        builds_of_model(MODEL, self.settings).forget(MODEL, [the_day])
 
     def newest(self) -> datetime | None:
         """By the oracle: over the whole table."""
@@ -69,7 +69,7 @@ class Staging:
         return found.replace(tzinfo=UTC) if found else None
 
     def known(self) -> datetime | None:
-        return newest_change(CAMPAIGNS_EXTRACT, self.settings)
+        return newest_change(CAMPAIGNS_EXTRACT, self.declared)
 
     def days_asked(self) -> list[set[date]]:
         """The days that each query since the last look names."""
@@ -139,7 +139,7 @@ def test_a_day_that_is_no_longer_recorded_no_longer_counts(staging: Staging) -> 
     staging.put(DAYS[0], (at(1), at(10)))
     staging.put(DAYS[1], (at(2), at(10)))
     assert staging.known() == at(2).replace(tzinfo=UTC)
-    builds_of(MODEL, staging.settings).forget(MODEL, [DAYS[1]])
+    builds_of_model(MODEL, staging.settings).forget(MODEL, [DAYS[1]])
     staging.days_asked()
     assert staging.known() == at(1).replace(tzinfo=UTC), "what such a day holds is not known"
     assert staging.days_asked() == []

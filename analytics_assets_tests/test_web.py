@@ -18,7 +18,7 @@ from starlette.responses import PlainTextResponse
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from analytics_assets.operate.web import Guard
+from analytics_assets.operations.web import Guard
 from analytics_assets_tests.live import free_port, until
 
 pytestmark = pytest.mark.slow
@@ -61,7 +61,7 @@ def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
     folder, port = tmp_path_factory.mktemp("web"), free_port()
     (folder / "defs.py").write_text(DEFINITIONS)
     (folder / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
-    command = [sys.executable, "-m", "analytics_assets.operate.web", "dev", "-f", "defs.py", "-p", str(port)]
+    command = [sys.executable, "-m", "analytics_assets.operations.web", "dev", "-f", "defs.py", "-p", str(port)]
     env = os.environ | {"DAGSTER_HOME": str(folder), "ANALYTICS_UI_URL": "https://ui.example"}
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=log, start_new_session=True)
@@ -155,7 +155,7 @@ def test_the_ui_is_served_as_before_to_links_in_messages_and_behind_its_address_
 def test_ctrl_c_ends_the_server_and_all_that_came_with_it(dev: Dev) -> None:
     children = psutil.Process(dev.process.pid).children(recursive=True)
     assert len(children) >= 3, "web server, daemon, code"
-    assert [one for one in children if "analytics_assets.operate.web" in one.cmdline()]
+    assert [one for one in children if "analytics_assets.operations.web" in one.cmdline()]
     dev.process.send_signal(signal.SIGINT)
     assert dev.process.wait(timeout=120) == 0
     assert psutil.wait_procs(children, timeout=60)[1] == []

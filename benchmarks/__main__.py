@@ -115,7 +115,7 @@ copy (
 
 _LAND = """
 from pathlib import Path
-from analytics_assets.consent.sources import CONSENT_EVENTS
+from analytics_assets.defs.consent.sources import CONSENT_EVENTS
 from analytics_assets.ingest.landing import Landing
 from analytics_assets.settings import Settings
 def land(folder):
@@ -130,7 +130,7 @@ assert len(report.landed) == 1, report
 
 _COPY = """
 import duckdb
-from analytics_assets.consent.sources import CONSENT_EVENTS
+from analytics_assets.defs.consent.sources import CONSENT_EVENTS
 types = {"Float64": "DOUBLE", "Int64": "BIGINT", "String": "VARCHAR"}
 columns = {n: types.get(str(t() if isinstance(t, type) else t), "TIMESTAMP") for n, t in CONSENT_EVENTS.columns.items()}
 duckdb.execute("select $n", {"n": 1})  # so that all libraries are loaded
@@ -372,8 +372,8 @@ def bench_load(runs: int) -> list[Figure]:
 _PIECES = """
 from pathlib import Path
 import polars as pl
-from analytics_assets.consent.sources import CONSENT_EVENTS
-from analytics_assets.ingest.raw import rows_of_pieces
+from analytics_assets.defs.consent.sources import CONSENT_EVENTS
+from analytics_assets.ingest.assets import rows_of_pieces
 pieces = sorted(Path(sys.argv[1], "lake", "landed", "consent_events").glob("*/*.parquet"))
 target = Path(sys.argv[1], "raw.parquet")
 assert pieces

@@ -13,15 +13,16 @@ from unittest import mock
 
 import duckdb
 
+from analytics_assets.automation.planner import group_into_runs, same_window, tied_windows
+from analytics_assets.dbt import assets as models
+from analytics_assets.dbt.invocation import DbtRun
+from analytics_assets.dbt.runner import run_dbt
+from analytics_assets.defs.sessions import DOMAIN as SESSIONS
+from analytics_assets.defs.sessions.sources import CLICKSTREAM
 from analytics_assets.partitions import ONE_DAY, Window
-from analytics_assets.runs import group_into_runs, same_window, tied_windows
-from analytics_assets.sessions import SESSIONS
-from analytics_assets.sessions.sources import CLICKSTREAM
 from analytics_assets.settings import Settings
-from analytics_assets.simulate.defects import Row
-from analytics_assets.simulate.files import write_rows
-from analytics_assets.warehouse import models
-from analytics_assets.warehouse.dbt import DbtRun, run_dbt
+from analytics_assets.simulation.defects import Row
+from analytics_assets.simulation.files import write_rows
 from analytics_assets_tests.conftest import Project
 
 DAYS, CUSTOMERS, BOTS, FIRST = 30, 400_000, 20, date(2025, 9, 1)

@@ -7,35 +7,34 @@ from pathlib import Path
 from dagster import AssetExecutionContext, Definitions, multiprocess_executor
 from dagster_dbt import DbtCliResource, dbt_assets
 
-from analytics_assets.automation import Automation
-from analytics_assets.definitions import DOMAINS
-from analytics_assets.ingest.raw import build_source_assets
-from analytics_assets.partitions import Window, daily_partitions
+from analytics_assets.build import open_project
+from analytics_assets.dbt.project import DBT_PROJECT_DIR
+from analytics_assets.dbt.translator import ModelTranslator
+from analytics_assets.dbt.variables import project_vars, window_vars
+from analytics_assets.defs import find_domains
+from analytics_assets.ingest.assets import build_source_assets
+from analytics_assets.partitions import Window
 from analytics_assets.settings import get_settings
-from analytics_assets.warehouse.dbt import DBT_PROJECT_DIR, load_manifest, project_vars, window_vars
 from analytics_assets.warehouse.lake import ParquetByDay
-from analytics_assets.warehouse.translator import ModelTranslator
 
 _settings = get_settings()
-_sources = [source for domain in DOMAINS for source in domain.sources]
-_partitions = daily_partitions(_settings)
-_automation = Automation(_settings, _sources)
+_project = open_project(_settings, find_domains())
 
 
 @dbt_assets(
-    manifest=load_manifest(_settings),
-    partitions_def=_partitions,
-    dagster_dbt_translator=ModelTranslator("team:bench", "bench", _automation, {}),
+    manifest=_project.manifest.raw,
+    partitions_def=_project.partitions,
+    dagster_dbt_translator=ModelTranslator(_project, {}),
 )
 def models(context: AssetExecutionContext, dbt: DbtCliResource):  # type: ignore[no-untyped-def]
-    variables = project_vars(_settings, _sources) | window_vars(Window.of_run(context))
+    variables = project_vars(_settings, _project.sources) | window_vars(Window.of_run(context))
     arguments = ["build", "--exclude-resource-type", "unit_test", "--vars", json.dumps(variables)]
     yield from dbt.cli(arguments, context=context, target_path=_settings.data_dir / "stock_target").stream()
 
 
 defs = Definitions(
     assets=[
-        *(build_source_assets(s, _settings, _partitions, _automation, "bench", "team:bench")[1] for s in _sources),
+        *(build_source_assets(_project, domain, s)[1] for domain in _project.domains for s in domain.sources),
         models,
     ],
     resources={

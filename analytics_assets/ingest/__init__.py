@@ -1,4 +1,1 @@
-"""From files in the inbox to raw days: source specs, landing, parsing, rejected rows, the sensor.
-
-Knows no domain: a domain hands it `Source` specs.
-"""
+"""From files in the inbox to raw days: what is new, landing, parsing, rejects, rows that wait."""

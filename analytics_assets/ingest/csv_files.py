@@ -30,7 +30,7 @@ from analytics_assets.ingest.records import (
     opened,
     require_columns,
 )
-from analytics_assets.ingest.source import Source
+from analytics_assets.spec.source import Source
 
 _BYTE_ORDER_MARK = "\ufeff".encode()
 _BYTES_OF_ODD_PIECE = 500_000  # what Python reads at once, since a broken record of one byte takes hundreds in memory

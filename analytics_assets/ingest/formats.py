@@ -22,7 +22,7 @@ from analytics_assets.ingest.records import (
     numbered,
     require_columns,
 )
-from analytics_assets.ingest.source import Source, file_format
+from analytics_assets.spec.source import Source, file_format
 
 _BYTES_AT_ONCE = 1_000_000
 _END_AND_BEGINNING = b"PAR1PAR1"  # of Parquet files, one behind the other

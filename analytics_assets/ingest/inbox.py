@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from analytics_assets.ingest.ledger import Ledger, Seen
-from analytics_assets.ingest.source import Source
-from analytics_assets.plain_text import plain
+from analytics_assets.foundation.plain_text import plain
+from analytics_assets.spec.source import Source
+from analytics_assets.state.ledger import Ledger, Seen
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from analytics_assets.ingest.records import (
     numbered,
     opened,
 )
-from analytics_assets.ingest.source import PolarsType, Source
+from analytics_assets.spec.source import PolarsType, Source
 
 
 def _number(text: str) -> Decimal | str:

@@ -19,16 +19,16 @@ from pathlib import Path, PurePosixPath
 
 import polars as pl
 
-from analytics_assets.failures import is_transient
-from analytics_assets.files import only_one, replacing
+from analytics_assets.foundation.failures import is_transient
+from analytics_assets.foundation.files import only_one, replacing
+from analytics_assets.foundation.plain_text import logger_of
 from analytics_assets.ingest.formats import read_batches
 from analytics_assets.ingest.inbox import FileChanged, InboxFile, Look, Mark, folder_of, look, opened, unchanged
-from analytics_assets.ingest.ledger import Content, Ledger, Piece, is_leftover, unfinished_mark
 from analytics_assets.ingest.parse import empty_landed, parse_batch
 from analytics_assets.ingest.records import UnreadableFile
-from analytics_assets.ingest.source import Kind, Source
-from analytics_assets.plain_text import logger_of
 from analytics_assets.settings import Settings
+from analytics_assets.spec.source import Kind, Source
+from analytics_assets.state.ledger import Content, Ledger, Piece, is_leftover, unfinished_mark
 
 logger = logger_of(__name__)
 

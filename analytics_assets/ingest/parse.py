@@ -12,7 +12,7 @@ import polars as pl
 
 from analytics_assets.ingest.json_lines import as_text
 from analytics_assets.ingest.records import Batch, blaming_the_file
-from analytics_assets.ingest.source import EpochUnit, PolarsType, Source
+from analytics_assets.spec.source import EpochUnit, PolarsType, Source
 
 REJECT_SCHEMA = {
     "source": pl.String,

@@ -15,8 +15,8 @@ from typing import IO, cast
 
 import polars as pl
 
-from analytics_assets.failures import is_transient
-from analytics_assets.ingest.source import Source
+from analytics_assets.foundation.failures import is_transient
+from analytics_assets.spec.source import Source
 
 ROWS_PER_BATCH = 100_000
 BYTES_PER_BATCH = 8_000_000

@@ -16,86 +16,72 @@ from dagster import (
     AssetsDefinition,
     AssetSpec,
     BackfillPolicy,
-    DailyPartitionsDefinition,
     MaterializeResult,
     MetadataValue,
     TimeWindowPartitionMapping,
     asset,
 )
-from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
 
-from analytics_assets.automation import REPORT_TAG, Automation
-from analytics_assets.balance import waiting_rows
-from analytics_assets.checks import Findings
-from analytics_assets.files import only_one, replacing, sweep
-from analytics_assets.ingest.raw import LANDED_PREFIX
+from analytics_assets.automation.steps import made_days
+from analytics_assets.dagster_internals import BaseAssetGraph
+from analytics_assets.foundation.files import only_one, replacing, sweep
+from analytics_assets.foundation.hashes import digest
+from analytics_assets.ingest.waiting import waiting_rows
 from analytics_assets.partitions import Window
+from analytics_assets.project import Project, published_asset
 from analytics_assets.reports import dashboard, workbook
 from analytics_assets.reports.dashboard import Concern
 from analytics_assets.reports.datasets import Frames, days_with_rows, read_datasets
-from analytics_assets.reports.report import Report
 from analytics_assets.settings import Settings
-from analytics_assets.steps import made_days
-from analytics_assets.versions import FILE_ENDINGS, REPORT_ENDINGS, digest, export_of, newest_export
-from analytics_assets.warehouse.dbt import load_manifest
-from analytics_assets.warehouse.publish import days_behind, is_public, published_with
-from analytics_assets.warehouse.warehouse import warehouse_of
+from analytics_assets.spec.asset import name_of
+from analytics_assets.spec.domain import Domain
+from analytics_assets.spec.report import Report, ReportFile
+from analytics_assets.state.builds import export_of, newest_export
+from analytics_assets.state.check_results import Findings
+from analytics_assets.warehouse.published import days_behind
 
 Render = Callable[[Report, Frames, Window, Sequence[Concern]], bytes]
 
-_KINDS: Mapping[str, tuple[str, Render]] = {
-    "_dashboard": ("One HTML file that needs no network", lambda *of: dashboard.render(*of).encode()),
-    "_workbook": ("The tables of the dashboard as a workbook", workbook.render),
+_RENDER: Mapping[ReportFile, tuple[str, Render]] = {
+    ReportFile.DASHBOARD: ("One HTML file that needs no network", lambda *of: dashboard.render(*of).encode()),
+    ReportFile.WORKBOOK: ("The tables of the dashboard as a workbook", workbook.render),
 }
-"""By the end of the asset's name: what it is, and what makes it."""
+"""What each file is, and what makes it."""
 
 
 def build_report_assets(
-    report: Report,
-    settings: Settings,
-    partitions: DailyPartitionsDefinition,
-    automation: Automation,
-    group: str,
-    owner: str,
-    graph: Callable[[], BaseAssetGraph],
+    project: Project, domain: Domain, report: Report, graph: Callable[[], BaseAssetGraph]
 ) -> list[AssetsDefinition]:
     """`<name>_dashboard` and `<name>_workbook`.
 
     Args:
         graph: gives all assets, once they are there.
     """
-    return [_build(report, kind, settings, partitions, automation, group, owner, graph) for kind in REPORT_ENDINGS]
+    return [_build(project, domain, report, file, graph) for file in ReportFile]
 
 
 def _build(
-    report: Report,
-    kind: str,
-    settings: Settings,
-    partitions: DailyPartitionsDefinition,
-    automation: Automation,
-    group: str,
-    owner: str,
-    graph: Callable[[], BaseAssetGraph],
+    project: Project, domain: Domain, report: Report, file: ReportFile, graph: Callable[[], BaseAssetGraph]
 ) -> AssetsDefinition:
-    ending, (what, render) = FILE_ENDINGS[kind], _KINDS[kind]
-    name, code = f"{report.name}{kind}", digest([kind, json.dumps(asdict(report)), *_own_code()])
+    settings, automation, (what, render) = project.settings, project.automation, _RENDER[file]
+    name, code = file.asset(report.name), digest([file.name, json.dumps(asdict(report)), *_own_code()])
     back = TimeWindowPartitionMapping(start_offset=1 - report.days, allow_nonexistent_upstream_partitions=True)
     models = [dataset.model for dataset in report.datasets]
-    deps = [AssetDep(read, partition_mapping=back) for read in (*models, *_published_with(report, settings))]
+    deps = [AssetDep(read, partition_mapping=back) for read in (*models, *_published_with(report, project))]
 
     @asset(
         name=name,
-        group_name=group,
-        owners=[owner],
-        kinds={ending},
-        tags={REPORT_TAG: ""},
+        group_name=domain.name,
+        owners=[domain.owner],
+        kinds={file.value},
+        tags=project.catalog[name].tags,
         description=f"{report.title}: {what.lower()}, as of a day, looking back {report.days} days.",
         deps=deps,
-        partitions_def=partitions,
+        partitions_def=project.partitions,
         backfill_policy=BackfillPolicy.single_run(),
         code_version=code,
         automation_condition=automation.report(),
-        pool=warehouse_of(settings).pool(group),
+        pool=project.warehouse.pool(domain.name),
         check_specs=[
             AssetCheckSpec(
                 "has_data",
@@ -108,32 +94,33 @@ def _build(
     def file_of_report(context: AssetExecutionContext) -> MaterializeResult:
         spec = AssetSpec(name, deps=deps, code_version=code)
         empty = []
-        with made_days(context, spec, settings) as window:
+        with made_days(context, [spec], project.catalog, settings) as (window, _):
             newest_day = automation.newest_day(graph(), name, datetime.now(UTC))
             for day in window.days():
                 span = Window.of_days(max(day - timedelta(report.days - 1), settings.start_date), day)
-                frames = _read(report, settings, span)
+                frames = read_datasets(project.warehouse, report, project.manifest, span)
                 concerns = _failed_checks(graph(), settings, context.asset_key, span)
-                concerns += _behind(models, settings, span)
+                concerns += _behind(models, project, span)
                 concerns += [
-                    Concern(LANDED_PREFIX + source.name, sentence, False)
+                    Concern(source.landed_asset, sentence, False)
                     for source in automation.sources_of(graph(), name)
                     for sentence in waiting_rows(source, settings, datetime.now(UTC))
                 ]
-                written = render(report, frames, span, concerns)
-                file = write_export(settings, name, day, ending, written, is_newest=day >= newest_day)
+                content = render(report, frames, span, concerns)
+                is_newest = day >= newest_day
+                written = write_export(settings, name, day, file.value, content, is_newest=is_newest)
                 if not days_with_rows(frames):
                     empty.append(day)
                 context.add_asset_metadata(
                     asset_key=context.asset_key,
                     partition_key=day.isoformat(),
                     metadata={
-                        "file": MetadataValue.path(str(file)),
-                        "bytes": len(written),
+                        "file": MetadataValue.path(str(written)),
+                        "bytes": len(content),
                         "dagster/partition_row_count": sum(frame.height for frame in frames.values()),
                     },
                 )
-        newest = newest_export(settings, name, ending)
+        newest = newest_export(settings, name, file.value)
         return MaterializeResult(
             metadata={"newest": MetadataValue.path(str(newest))},
             check_results=[
@@ -149,7 +136,7 @@ def _build(
     return file_of_report
 
 
-def _published_with(report: Report, settings: Settings) -> list[str]:
+def _published_with(report: Report, project: Project) -> list[str]:
     """The parts of the published copy in which a report reads its models; none where there is no copy.
 
     A model that is left out, since it is broken, is in none.
@@ -157,13 +144,14 @@ def _published_with(report: Report, settings: Settings) -> list[str]:
     Raises:
         ValueError: a model is not one that is published.
     """
-    nodes = {node["name"]: node for node in load_manifest(settings)["nodes"].values()}
-    read = [dataset.model for dataset in report.datasets if dataset.model in nodes]
-    for model in read:
-        if not is_public(nodes[model]):
-            raise ValueError(f"report {report.name} reads {model}, which is no public model: give it `access: public`")
-    blocked = warehouse_of(settings).blocks_readers
-    return sorted({published_with(nodes[model]) for model in read}) if blocked else []
+    nodes = project.manifest.made
+    read = [nodes[dataset.model] for dataset in report.datasets if dataset.model in nodes]
+    for node in read:
+        if not node.is_public:
+            raise ValueError(
+                f"report {report.name} reads {node.name}, which is no public model: give it `access: public`"
+            )
+    return sorted({published_asset(node.domain) for node in read}) if project.warehouse.blocks_readers else []
 
 
 def _own_code() -> list[str]:
@@ -171,10 +159,6 @@ def _own_code() -> list[str]:
     return [
         file.read_text(encoding="utf-8") for file in sorted(Path(__file__).parent.rglob("*.*")) if file.suffix != ".pyc"
     ]
-
-
-def _read(report: Report, settings: Settings, window: Window) -> Frames:
-    return read_datasets(warehouse_of(settings), report, load_manifest(settings), window)
 
 
 # ------------------------------------------------------------------------------------------------------- the files
@@ -205,7 +189,7 @@ def _failed_checks(graph: BaseAssetGraph, settings: Settings, report: AssetKey, 
         above |= parents
         waiting += parents
     said = {
-        (key.asset_key.path[-1], key.name): graph.get(key).description
+        (name_of(key.asset_key), key.name): graph.get(key).description
         for key in graph.asset_check_keys
         if key.asset_key in above
     }
@@ -226,11 +210,11 @@ def _days(days: Sequence[date]) -> str:
     return f" for {len(days)} days, the newest is {max(days)}"
 
 
-def _behind(models: Iterable[str], settings: Settings, window: Window) -> list[Concern]:
+def _behind(models: Iterable[str], project: Project, window: Window) -> list[Concern]:
     """The days of which a model is not made from what there is: it failed, or what it is made from did."""
-    manifest, found = load_manifest(settings), []
+    found = []
     for model in models:
-        if behind := sorted(days_behind(manifest, model, settings, window)):
+        if behind := sorted(days_behind(project.manifest, model, project.settings, window)):
             shown = "shown is what passed last, if anything did"
             found.append(Concern(model, f"not made yet{_days(behind)}; {shown}", True))
     return found

@@ -7,7 +7,7 @@ before it came. So both are numbers here, places in lists of names, and names ar
 from importlib import import_module
 from typing import Any
 
-from analytics_assets.reports.report import DAY, OTHER, Chart, Format, Measure, Report
+from analytics_assets.spec.report import DAY, OTHER, Chart, Format, Measure, Report
 
 ROWS = "rows"
 """The name under which a chart awaits its rows.

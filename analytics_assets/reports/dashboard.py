@@ -15,11 +15,11 @@ from typing import Any
 
 import polars as pl
 
+from analytics_assets.foundation.plain_text import plain, shortened
 from analytics_assets.partitions import Window
-from analytics_assets.plain_text import plain, shortened
 from analytics_assets.reports.charts import chart_spec
 from analytics_assets.reports.datasets import Frames, days_with_rows
-from analytics_assets.reports.report import DAY, OTHER, UNITS, Distinct, Measure, Ratio, Report, Sum
+from analytics_assets.spec.report import DAY, OTHER, UNITS, Distinct, Measure, Ratio, Report, Sum
 
 MAX_BYTES = 3_000_000
 """What a mail server or a chat takes without complaint. Of a report with more rows, the oldest days are left out."""

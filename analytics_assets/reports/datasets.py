@@ -6,44 +6,43 @@ rows with which it last passed, or none.
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Any
 
 import polars as pl
 
 from analytics_assets.partitions import Window
-from analytics_assets.reports.report import DAY, NONE, OTHER, Dataset, Report
-from analytics_assets.warehouse.warehouse import Warehouse, between, on_days
+from analytics_assets.spec.model_node import Manifest, ModelNode
+from analytics_assets.spec.report import DAY, NONE, OTHER, Dataset, Report
+from analytics_assets.warehouse.interface import Warehouse, between, on_days
 
 Frames = Mapping[str, pl.DataFrame]
 """For each model of a report: `day`, its dimensions as texts, its numbers as 64-bit floats; sorted by all of them."""
 
 
-def read_datasets(warehouse: Warehouse, report: Report, manifest: Mapping[str, Any], window: Window) -> Frames:
+def read_datasets(warehouse: Warehouse, report: Report, manifest: Manifest, window: Window) -> Frames:
     """The rows of each dataset on the days of a window; a model without rows gives none.
 
     Raises:
         NotMade: a model was never made.
     """
-    nodes = {node["name"]: node for node in manifest["nodes"].values() if node["resource_type"] == "model"}
     with warehouse.reading_published() as reader:
         return {
-            dataset.model: reader.frame(query(warehouse, report, dataset, nodes[dataset.model], window)).sort(
+            dataset.model: reader.frame(query(warehouse, report, dataset, manifest.made[dataset.model], window)).sort(
                 DAY, *dataset.dimensions
             )
             for dataset in report.datasets
         }
 
 
-def query(warehouse: Warehouse, report: Report, dataset: Dataset, node: Mapping[str, Any], window: Window) -> str:
+def query(warehouse: Warehouse, report: Report, dataset: Dataset, node: ModelNode, window: Window) -> str:
     """The SQL of a dataset on the days of a window."""
-    day, quoted = node["config"]["meta"]["day"], warehouse.quoted
+    day, quoted = node.day, warehouse.quoted
     keys = {DAY: day, **{column: _dimension(warehouse, report, column) for column in dataset.dimensions}}
     columns = [f"{value} as {quoted(name)}" for name, value in keys.items()]
     columns += [
         f"cast(sum({quoted(column)}) as {warehouse.ratio_type}) as {quoted(column)}" for column in dataset.numbers
     ]
     return (
-        f"select {', '.join(columns)} from {node['relation_name']}"
+        f"select {', '.join(columns)} from {node.relation_name}"
         f" where {between(day, window)} and ({on_days(day, warehouse.published_days(dataset.model, window))})"
         f" group by {', '.join(map(str, range(1, len(keys) + 1)))}"
     )

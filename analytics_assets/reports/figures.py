@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from analytics_assets.reports.datasets import Frames
-from analytics_assets.reports.report import Distinct, Measure, Ratio, Sum
+from analytics_assets.spec.report import Distinct, Measure, Ratio, Sum
 
 Z = 1.96
 """The normal quantile of a 95 % interval."""

@@ -13,7 +13,7 @@ from analytics_assets.partitions import Window
 from analytics_assets.reports.dashboard import Concern
 from analytics_assets.reports.datasets import Frames, days_with_rows
 from analytics_assets.reports.figures import Figure, figures, newest_values
-from analytics_assets.reports.report import DAY, Format, Measure, Ratio, Report, Table
+from analytics_assets.spec.report import DAY, Format, Measure, Ratio, Report, Table
 
 _NUMBER_FORMATS = {
     Format.COUNT: "#,##0",

@@ -1,4 +1,1 @@
-"""Where days are kept and made: the lake's Parquet, DuckDB, BigQuery, and dbt inside a Dagster step.
-
-Knows no domain.
-"""
+"""Where days are kept: the lake's Parquet, DuckDB, BigQuery, the published copy. What is in them, dbt knows."""

@@ -9,11 +9,12 @@ from pathlib import Path
 import polars as pl
 from dagster import ConfigurableIOManager, InputContext, MetadataValue, OutputContext
 
-from analytics_assets.attempts import Attempts
-from analytics_assets.failures import for_dagster, is_transient, sentence
-from analytics_assets.files import Damaged, only_one, replacing, sweep
-from analytics_assets.ingest.source import Source
-from analytics_assets.versions import Build, builds_of_raw, raw_file
+from analytics_assets.foundation.failures import for_dagster, is_transient, sentence
+from analytics_assets.foundation.files import Damaged, only_one, replacing, sweep
+from analytics_assets.spec.asset import name_of
+from analytics_assets.spec.source import Source
+from analytics_assets.state.attempts import Attempts
+from analytics_assets.state.builds import Build, builds_of_raw, raw_file
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class ParquetByDay(ConfigurableIOManager):
             Failure: a day held another number of rows than it should and was not replaced, or cannot be delivered.
             RetryRequested: it could not be written or delivered, but may be a little later.
         """
-        asset = context.asset_key.path[-1]
+        asset = name_of(context.asset_key)
         try:
             if set(obj) != set(context.asset_partition_keys):
                 raise RuntimeError(f"{asset}: the run is for {sorted(context.asset_partition_keys)}, not {sorted(obj)}")
@@ -145,7 +146,7 @@ class ParquetByDay(ConfigurableIOManager):
 
     def load_input(self, context: InputContext) -> pl.LazyFrame:
         """All rows of the input's days."""
-        asset = context.asset_key.path[-1]
+        asset = name_of(context.asset_key)
         days = [
             pl.scan_parquet(self.file(asset, day), glob=False).with_columns(_day=pl.lit(date.fromisoformat(day)))
             for day in context.asset_partition_keys

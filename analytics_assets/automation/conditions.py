@@ -1,0 +1,289 @@
+"""When a day is made again: the named automation conditions. Late data lives here.
+
+A condition compares what is with what should be (`staleness`), and so needs no memory of earlier ticks.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence, Set
+from datetime import UTC, date, datetime
+
+from dagster import AssetKey, AssetSelection, AutomationCondition, AutomationContext, AutomationResult
+
+from analytics_assets.automation.staleness import Days
+from analytics_assets.dagster_internals import AssetKeyPartitionKey, BaseAssetGraph
+from analytics_assets.partitions import WHOLE, Offsets, Window, offsets_of
+from analytics_assets.settings import Settings
+from analytics_assets.spec.asset import Catalog, name_of
+from analytics_assets.spec.source import Source
+
+
+class _OfDays(AutomationCondition[AssetKey]):
+    """A condition that is true for a set of days, computed from the stores of the project."""
+
+    def __init__(self, days: Days) -> None:
+        self._days = days
+
+    def _true_days(
+        self, graph: BaseAssetGraph, name: str, upstream: Mapping[str, Offsets], window: Window, now: datetime
+    ) -> Set[date]:
+        raise NotImplementedError
+
+    def evaluate(self, context: AutomationContext[AssetKey]) -> AutomationResult[AssetKey]:
+        """Of an asset without partitions, all or nothing: it counts as one day, WHOLE."""
+        if context.candidate_subset.is_empty:
+            return AutomationResult(context, context.get_empty_subset())
+        node = context.asset_graph.get(context.key)
+        upstream = {
+            name_of(parent): offsets_of(node.partition_mappings.get(parent)) for parent in sorted(node.parent_keys)
+        }
+        keys = sorted(context.candidate_subset.expensively_compute_partition_keys()) if context.partitions_def else []
+        window = Window.of_days(date.fromisoformat(keys[0]), date.fromisoformat(keys[-1])) if keys else WHOLE
+        days = self._true_days(
+            context.asset_graph, name_of(context.key), upstream, window, context.evaluation_time.astimezone(UTC)
+        )
+        if window == WHOLE:
+            return AutomationResult(context, context.candidate_subset if days else context.get_empty_subset())
+        true = {AssetKeyPartitionKey(context.key, day.isoformat()) for day in days} & {
+            AssetKeyPartitionKey(context.key, key) for key in keys
+        }
+        return AutomationResult(
+            context, context.asset_graph_view.get_asset_subset_from_asset_partitions(context.key, true)
+        )
+
+
+class OutOfDate(_OfDays):
+    """True for the days that were never made, or were made from other inputs than there are now."""
+
+    @property
+    def name(self) -> str:
+        """How the condition is called in the UI."""
+        return "out_of_date"
+
+    def _true_days(
+        self, graph: BaseAssetGraph, name: str, upstream: Mapping[str, Offsets], window: Window, now: datetime
+    ) -> Set[date]:
+        return self._days.out_of_date(name, upstream, window)
+
+
+class Unsettled(_OfDays):
+    """True for the days that are out of date, or will be once what they are made from is made."""
+
+    @property
+    def name(self) -> str:
+        """How the condition is called in the UI."""
+        return "unsettled"
+
+    def _true_days(
+        self, graph: BaseAssetGraph, name: str, upstream: Mapping[str, Offsets], window: Window, now: datetime
+    ) -> Set[date]:
+        return self._days.unsettled(graph, name, now)
+
+
+class Pending(_OfDays):
+    """True for the days that will change without anybody's doing: unsettled ones, except what failed and rests."""
+
+    @property
+    def name(self) -> str:
+        """How the condition is called in the UI."""
+        return "pending"
+
+    def _true_days(
+        self, graph: BaseAssetGraph, name: str, upstream: Mapping[str, Offsets], window: Window, now: datetime
+    ) -> Set[date]:
+        return self._days.unsettled(graph, name, now) - self._days.stuck(graph, name, now)
+
+
+class Newest(_OfDays):
+    """True for the newest day for which there is anything to report."""
+
+    @property
+    def name(self) -> str:
+        """How the condition is called in the UI."""
+        return "newest_day_with_facts"
+
+    def _true_days(
+        self, graph: BaseAssetGraph, name: str, upstream: Mapping[str, Offsets], window: Window, now: datetime
+    ) -> Set[date]:
+        return {self._days.newest(graph, name, now)}
+
+
+class Resting(_OfDays):
+    """True for the days that failed as they are, until it is time to try them again."""
+
+    @property
+    def name(self) -> str:
+        """How the condition is called in the UI."""
+        return "failed_and_not_yet_due"
+
+    def _true_days(
+        self, graph: BaseAssetGraph, name: str, upstream: Mapping[str, Offsets], window: Window, now: datetime
+    ) -> Set[date]:
+        code = graph.get(AssetKey(name)).code_version or ""
+        return self._days.resting(name, upstream, code, window, now)
+
+
+class OfOlderCode(_OfDays):
+    """True for the days that were made by other code than there is now."""
+
+    @property
+    def name(self) -> str:
+        """How the condition is called in the UI."""
+        return "made_by_older_code"
+
+    def _true_days(
+        self, graph: BaseAssetGraph, name: str, upstream: Mapping[str, Offsets], window: Window, now: datetime
+    ) -> Set[date]:
+        return self._days.of_older_code(name, graph.get(AssetKey(name)).code_version or "", window)
+
+
+class Made(_OfDays):
+    """True for the days that are recorded as made, from whatever inputs."""
+
+    @property
+    def name(self) -> str:
+        """How the condition is called in the UI."""
+        return "made"
+
+    def _true_days(
+        self, graph: BaseAssetGraph, name: str, upstream: Mapping[str, Offsets], window: Window, now: datetime
+    ) -> Set[date]:
+        return self._days.made(name, window)
+
+
+class On(_OfDays):
+    """True for all days of an asset, unless nothing ever landed for it."""
+
+    @property
+    def name(self) -> str:
+        """How the condition is called in the UI."""
+        return "anything_ever_landed"
+
+    def _true_days(
+        self, graph: BaseAssetGraph, name: str, upstream: Mapping[str, Offsets], window: Window, now: datetime
+    ) -> Set[date]:
+        return set() if name in self._days.off(graph, now) else set(window.days())
+
+
+class NeverMade(_OfDays):
+    """True for all days of an asset while none of them was made, so that its table is not there."""
+
+    @property
+    def name(self) -> str:
+        """How the condition is called in the UI."""
+        return "never_made"
+
+    def _true_days(
+        self, graph: BaseAssetGraph, name: str, upstream: Mapping[str, Offsets], window: Window, now: datetime
+    ) -> Set[date]:
+        return set() if self._days.is_made(name) else set(window.days())
+
+
+class Automation:
+    """The conditions, for a set of sources and all assets that are declared."""
+
+    def __init__(self, settings: Settings, sources: Iterable[Source], catalog: Catalog) -> None:
+        self._days = days = Days(settings, sources, catalog)
+        self._out_of_date, self._unsettled, self._resting = OutOfDate(days), Unsettled(days), Resting(days)
+        self._pending, self._newest, self._made = Pending(days), Newest(days), Made(days)
+        self._of_older_code, self._never_made, self._on = OfOlderCode(days), NeverMade(days), On(days)
+
+    def newest_day(self, graph: BaseAssetGraph, name: str, now: datetime) -> date:
+        """The day that the newest report is as of."""
+        return self._days.newest(graph, name, now)
+
+    def sources_of(self, graph: BaseAssetGraph, name: str) -> list[Source]:
+        """The sources that an asset is made from, however far up."""
+        return self._days.sources_of(graph, name)
+
+    def raw(self) -> AutomationCondition:
+        """Makes each raw day whose pieces are not those that it was made from; quiet days too, as empty ones.
+
+        Of a domain that is off it makes none, and so nothing is made of what reads them.
+        """
+        differs = self._out_of_date | AutomationCondition.missing()
+        return (_and_no_run_makes_it(differs) & ~self._resting & self._on).with_label("landed rows differ")
+
+    def with_its_asset(self) -> AutomationCondition:
+        """Of a check: never asks by itself, since the check is made with its asset.
+
+        It has to have a condition all the same. Dagster asks for the checks of a run either by naming those that must
+        be made with their asset, which would leave out the checks of all models in the run, or, once one of them has
+        a condition, by naming every check.
+        """
+        first = AutomationCondition.initial_evaluation()
+        return (first & ~first).with_label("with its asset")
+
+    def model(self, elsewhere: Sequence[AssetKey] = ()) -> AutomationCondition:
+        """Makes each day whose upstream days, by its partition mapping, are not those that it was made from.
+
+        It goes along in one run with upstream days that are asked for in the same tick. It waits for upstream days that
+        will change and are not asked for yet, and for whatever is asked for of an upstream asset that is made in
+        another run: one of which it reads other days than its own, and a lookup, which has no days. A lookup that is
+        asked for asks for no day of what reads it.
+
+        Args:
+            elsewhere: the upstream assets that are made in another run.
+        """
+        return self._made_with_upstream(self._unsettled, elsewhere)
+
+    def published(self) -> AutomationCondition:
+        """Copies each day whose tables are not those that it was copied from, in one run with them.
+
+        It does not wait for a table of which the day failed: the others are copied, and that one is left as it was.
+        While some tables of the day are asked for it does, since these may be what the others failed for the lack of.
+        """
+        asked = AutomationCondition.will_be_requested()
+        there = AutomationCondition.any_deps_match(self._made | asked)
+        not_all_asked = AutomationCondition.any_deps_match(asked) & AutomationCondition.any_deps_match(
+            self._unsettled & ~asked
+        )
+        return (self._made_with_upstream(self._pending) & there & ~not_all_asked).with_label("tables differ")
+
+    def _made_with_upstream(
+        self, will_change: AutomationCondition, elsewhere: Sequence[AssetKey] = ()
+    ) -> AutomationCondition:
+        requested = AutomationCondition.any_deps_match(AutomationCondition.will_be_requested())
+        late: AutomationCondition = AutomationCondition.any_deps_match(
+            (will_change & ~AutomationCondition.will_be_requested()) | AutomationCondition.in_progress()
+        )
+        if elsewhere:
+            others = AssetSelection.assets(*elsewhere)
+            requested = requested.ignore(others)
+            late = late | AutomationCondition.any_deps_match(
+                will_change | AutomationCondition.will_be_requested()
+            ).allow(others)
+        differs = self._out_of_date | AutomationCondition.missing() | requested
+        return (_and_no_run_makes_it(differs) & ~late & ~(self._resting & ~requested)).with_label("inputs differ")
+
+    def report(self) -> AutomationCondition:
+        """Makes the newest day when what it shows has changed, or how: that takes a second, and needs no rollout.
+
+        It waits for what will change by itself, but not for what failed: the report then says what it lacks.
+        """
+        late = AutomationCondition.any_deps_match(
+            self._pending | AutomationCondition.will_be_requested() | AutomationCondition.in_progress()
+        )
+        differs = self._out_of_date | self._of_older_code | AutomationCondition.missing()
+        return (self._newest & _and_no_run_makes_it(differs) & ~late & ~self._resting).with_label(
+            "newest report differs"
+        )
+
+    def view(self) -> AutomationCondition:
+        """Makes a model without days when it is not there as its code says, once every table that it reads is there.
+
+        It holds no rows, so that new rows need nothing, and changed code no rollout. While what it reads is being made,
+        its inputs are not known. A lookup reads nothing: it is loaded when it is not there as its file says.
+        """
+        not_ready: AutomationCondition = AutomationCondition.any_deps_match(
+            self._never_made | AutomationCondition.in_progress()
+        )
+        differs = self._out_of_date | self._of_older_code | AutomationCondition.missing()
+        return (_and_no_run_makes_it(differs) & ~not_ready & ~self._resting & self._on).with_label(
+            "not there as its code says"
+        )
+
+
+def _and_no_run_makes_it(differs: AutomationCondition) -> AutomationCondition:
+    """Asks twice whether days differ: a run that made them may have ended after the first look, and be no more in
+    progress when that is asked.
+    """
+    return differs & ~AutomationCondition.in_progress() & differs

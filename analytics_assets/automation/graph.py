@@ -1,0 +1,65 @@
+"""How the assets of the graph read each other, as names and offsets."""
+
+from analytics_assets.dagster_internals import BaseAssetGraph, BaseAssetNode
+from analytics_assets.partitions import Offsets, offsets_of
+from analytics_assets.spec.asset import KIND_TAG, AssetKind, name_of
+
+
+def of_kind(graph: BaseAssetGraph, kind: AssetKind) -> set[str]:
+    """The names of the assets of a kind."""
+    return {name_of(key) for key in graph.get_all_asset_keys() if graph.get(key).tags.get(KIND_TAG) == kind}
+
+
+def _is_made(node: BaseAssetNode) -> bool:
+    """Whether the project makes an asset by itself; what a domain made of its own, Dagster knows alone."""
+    return node.automation_condition is not None and KIND_TAG in node.tags
+
+
+def upstream_by_asset(graph: BaseAssetGraph) -> dict[str, dict[str, Offsets]]:
+    """The partitioned assets that the automation makes, each after those that it reads, and how it reads them."""
+    found = {}
+    for key in graph.toposorted_asset_keys:
+        node = graph.get(key)
+        if node.partitions_def is not None and _is_made(node):
+            found[name_of(key)] = {
+                name_of(parent): offsets_of(node.partition_mappings.get(parent))
+                for parent in sorted(node.parent_keys)
+                if graph.get(parent).partitions_def is not None
+            }
+    return found
+
+
+def views_by_asset(graph: BaseAssetGraph) -> dict[str, dict[str, Offsets]]:
+    """The assets without days that the automation makes, each after those that it reads, and what it reads."""
+    return {
+        name_of(key): {name_of(parent): Offsets() for parent in sorted(graph.get(key).parent_keys)}
+        for key in graph.toposorted_asset_keys
+        if graph.get(key).partitions_def is None and _is_made(graph.get(key))
+    }
+
+
+def lookups_by_asset(graph: BaseAssetGraph) -> dict[str, set[str]]:
+    """The lookups that the partitioned assets read: assets without days that the automation makes from no other."""
+    lookups = {name for name, upstream in views_by_asset(graph).items() if not upstream}
+    read = {
+        name_of(key): {name_of(parent) for parent in graph.get(key).parent_keys} & lookups
+        for key in graph.toposorted_asset_keys
+        if graph.get(key).partitions_def is not None
+    }
+    return {name: found for name, found in read.items() if found}
+
+
+def linked_assets(graph: BaseAssetGraph) -> dict[str, frozenset[str]]:
+    """For each asset, itself and all that it is linked with, up or down and however far: its domain, or several."""
+    found: dict[str, frozenset[str]] = {}
+    for key in graph.toposorted_asset_keys:
+        if name_of(key) in found:
+            continue
+        linked, waiting = set(), {key}
+        while waiting:
+            linked |= waiting
+            waiting = {other for one in waiting for other in graph.get(one).parent_keys | graph.get(one).child_keys}
+            waiting -= linked
+        names = frozenset(name_of(one) for one in linked)
+        found |= dict.fromkeys(names, names)
+    return found

@@ -1,0 +1,102 @@
+"""What a step does around its work so that automation knows of it: attempts, records, errors that say what to do."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import date
+
+from dagster import AssetExecutionContext, AssetSpec, OpExecutionContext
+
+from analytics_assets.automation.versions import Inputs, input_versions
+from analytics_assets.foundation.failures import INTERRUPTED, INTERRUPTS, for_dagster, is_transient, sentence
+from analytics_assets.foundation.plain_text import logger_of
+from analytics_assets.partitions import Offsets, Window, offsets_of
+from analytics_assets.settings import Settings
+from analytics_assets.spec.asset import Catalog, name_of
+from analytics_assets.state.attempts import Attempts
+from analytics_assets.state.builds import Build, builds_of, days_without_partition, recorded_builds
+
+logger = logger_of(__name__)
+
+
+def upstream_of(spec: AssetSpec) -> dict[str, Offsets]:
+    """The assets that one reads, each with its partition mapping."""
+    return {name_of(dep.asset_key): offsets_of(dep.partition_mapping) for dep in spec.deps}
+
+
+@contextmanager
+def made_days(
+    context: AssetExecutionContext, specs: Iterable[AssetSpec], catalog: Catalog, settings: Settings
+) -> Iterator[tuple[Window, dict[str, Exception]]]:
+    """The days of a run for assets that are made as a whole: recorded when the block ends well, else as failed.
+
+    Args:
+        specs: what the run makes; none of them reads another one.
+
+    Yields:
+        The days; and a dict in which the block says why one asset failed, while the others go on.
+
+    Raises:
+        Failure, RetryRequested: what was raised inside, or put into the dict, as Dagster understands it.
+    """
+    specs = list(specs)
+    window, upstream = Window.of_run(context), {name_of(spec.key): upstream_of(spec) for spec in specs}
+    codes = {name_of(spec.key): spec.code_version or "" for spec in specs}
+    attempts, failed = Attempts(settings.lake_dir), dict[str, Exception]()
+    try:
+        # Before the work: what changes upstream meanwhile must show as a difference after it.
+        read = Inputs(upstream.items(), window, catalog, settings)
+        plan = {}
+        for name in upstream:
+            builds = builds_of(catalog[name], settings)
+            builds.forget_what_is_gone()
+            inputs = input_versions(upstream[name], window, recorded_builds(catalog, settings))
+            plan[name] = {day: Build(inputs[day], codes[name]) for day in window.days()}
+            attempts.begin(name, plan[name], context.run_id)
+            builds.forget(name, [*plan[name], *days_without_partition(catalog[name], settings)])
+        yield window, failed
+        rewritten = read.rewritten()
+    except INTERRUPTS:
+        fail(settings, upstream, window, INTERRUPTED)
+        raise
+    except Exception as error:
+        fail(settings, upstream, window, error)
+        raise dagster_error(context, settings, error) from error
+    for name in upstream.keys() - failed.keys():
+        if again := rewritten[name]:
+            context.log.info(f"{name}: to be made again, since what it reads was written meanwhile: {shown(again)}")
+        days = {day: build for day, build in plan[name].items() if day not in rewritten[name]}
+        builds_of(catalog[name], settings).record(name, days)
+        attempts.end(name, plan[name])
+    for name, why in failed.items():
+        fail(settings, [name], window, why)
+    if failed:
+        first = next((error for error in failed.values() if not is_transient(error)), next(iter(failed.values())))
+        raise dagster_error(context, settings, first) from first
+
+
+def shown(days: Iterable[date]) -> str:
+    """Some days, as a text."""
+    return ", ".join(map(str, sorted(days)))
+
+
+def fail(settings: Settings, names: Iterable[str], window: Window, error: Exception | str) -> None:
+    """Writes down why the days of some assets failed, if that can be written: a full disk takes no record either."""
+    permanent = error != INTERRUPTED and not is_transient(error)
+    try:
+        for name in names:
+            Attempts(settings.lake_dir).fail(name, window.days(), sentence(error), permanent=permanent)
+    except (OSError, sqlite3.Error) as unwritable:
+        logger.warning(f"the failure could not be recorded: {unwritable}")
+
+
+def dagster_error(
+    context: AssetExecutionContext | OpExecutionContext, settings: Settings, error: Exception | str
+) -> Exception:
+    """What to raise for an error: the step is tried again when that may help."""
+    return for_dagster(
+        sentence(error),
+        transient=is_transient(error),
+        retry_number=context.retry_number,
+        wait_seconds=settings.retry_wait_seconds,
+    )

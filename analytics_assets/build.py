@@ -1,0 +1,122 @@
+"""How the declarations of all domains become one Dagster code location."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from dagster import Definitions, in_process_executor
+
+from analytics_assets.automation.out_of_date_sensor import build_out_of_date_sensor
+from analytics_assets.dagster_internals import BaseAssetGraph, BetaWarning
+from analytics_assets.dbt.assets import build_model_assets
+from analytics_assets.dbt.project import load_manifest, project_faults
+from analytics_assets.dbt.published import build_published_assets
+from analytics_assets.extract.assets import build_extract_asset, build_pull_schedule
+from analytics_assets.ingest.assets import build_source_assets
+from analytics_assets.ingest.new_files_sensor import build_new_files_sensor
+from analytics_assets.operations.alerts import Problem, build_notifiers, tell_owner
+from analytics_assets.operations.daily import build_daily_schedules, build_inventory_asset
+from analytics_assets.operations.health import DBT_PROJECT
+from analytics_assets.operations.reload import Reload
+from analytics_assets.project import Project
+from analytics_assets.reports.assets import build_report_assets
+from analytics_assets.settings import Settings
+from analytics_assets.spec.domain import Domain
+from analytics_assets.warehouse.choice import warehouse_of
+
+warnings.filterwarnings("ignore", category=BetaWarning)
+
+
+def open_project(settings: Settings, domains: Sequence[Domain]) -> Project:
+    """The project of some domains, as the settings say.
+
+    Raises:
+        ValueError: an API is set for which there is no extract.
+    """
+    project = Project(settings, tuple(domains), warehouse_of(settings), load_manifest(settings))
+    if unknown := sorted(set(settings.api) - {extract.source.name for extract in project.extracts}):
+        there_is = ", ".join(sorted(extract.source.name for extract in project.extracts)) or "none"
+        raise ValueError(f"ANALYTICS_API__{unknown[0].upper()}__…: there is no such API; there is {there_is}")
+    return replace(project, faults=faults_of(project))
+
+
+def faults_of(project: Project) -> list[str]:
+    """A sentence for each file of the dbt project that is not used as it is, and each report that lacks a model."""
+    names = {domain.name for domain in project.domains}
+    unexpected = [
+        f"{node.file} is left out: there is no domain {node.domain!r}; there is {', '.join(sorted(names))}"
+        for node in project.manifest.made.values()
+        if node.domain not in names
+    ]
+    lacking = [
+        f"the report {report.name} is left out: it reads {', '.join(lacks)}"
+        for domain in project.domains
+        for report in domain.reports
+        if (lacks := project.lacking(report))
+    ]
+    return [*project_faults(project.settings), *unexpected, *lacking]
+
+
+def build_definitions(project: Project, resource_overrides: Mapping[str, Any] | None = None) -> Definitions:
+    """The code location of a project.
+
+    Args:
+        resource_overrides: resources by name, in place of the project's own. Another `warehouse` is that of all assets,
+            their pools and the lake.
+    """
+    overrides = dict(resource_overrides or {})
+    project = replace(project, warehouse=overrides.get("warehouse", project.warehouse))
+
+    def all_assets() -> BaseAssetGraph:
+        return definitions.resolve_asset_graph()
+
+    def tell(reasons: Sequence[str]) -> None:
+        owner = ", ".join(sorted({domain.owner for domain in project.domains}))
+        problems = [Problem(DBT_PROJECT, "", reason, owner=owner) for reason in reasons]
+        tell_owner(problems, all_assets(), project.settings)
+
+    own = [domain.definitions(project) for domain in project.domains if domain.definitions]
+    shared = Definitions(
+        assets=[
+            *(
+                asset
+                for domain in project.domains
+                for source in domain.sources
+                for asset in build_source_assets(project, domain, source)
+            ),
+            *(
+                build_extract_asset(project, domain, extract)
+                for domain in project.domains
+                for extract in domain.extracts
+            ),
+            *build_model_assets(project),
+            *build_published_assets(project),
+            *(
+                asset
+                for domain in project.domains
+                for report in domain.reports
+                if not project.lacking(report)
+                for asset in build_report_assets(project, domain, report, all_assets)
+            ),
+            build_inventory_asset(project, all_assets),
+        ],
+        sensors=[
+            build_new_files_sensor(project),
+            build_out_of_date_sensor(Reload(project.settings, project.faults, tell)),
+            *build_notifiers(project.settings),
+        ],
+        schedules=[
+            *build_daily_schedules(project),
+            *([build_pull_schedule(project)] if project.extracts else []),
+        ],
+        resources={
+            "lake": project.warehouse.lake(),
+            "warehouse": project.warehouse,
+            **project.warehouse.resources(),
+            **overrides,
+        },
+        executor=in_process_executor,  # a process a step would cost more than most steps do
+    )
+    definitions = Definitions.merge(shared, *own) if own else shared
+    return definitions

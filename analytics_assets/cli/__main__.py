@@ -1,0 +1,5 @@
+"""`python -m analytics_assets.cli`."""
+
+from analytics_assets.cli.app import app
+
+app()

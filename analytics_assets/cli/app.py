@@ -1,0 +1,43 @@
+"""`analytics-assets …`: all groups of commands. Only options and words; the work is elsewhere.
+
+Modules that take seconds to import are imported inside the commands, so that `--help` answers at once.
+"""
+
+import codecs
+import locale
+import os
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+import typer
+
+from analytics_assets.cli import costs, dbt, demo, health, maintenance, materialize, reconciliation, simulate, sql
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Raw files in, daily analytics out.")
+
+
+@app.callback()
+def _in_utf8() -> None:
+    """Raw files in, daily analytics out."""
+    # Libraries read and write text as the locale says: where that is not UTF-8, Python begins again with it.
+    if codecs.lookup(locale.getpreferredencoding(False)).name != "utf-8" and not sys.flags.utf8_mode:
+        os.execve(sys.executable, sys.orig_argv, os.environ | {"PYTHONUTF8": "1"})
+
+
+def _commands_of_domains() -> list[typer.Typer]:
+    """The commands that domains bring along. Their packages, which take seconds to import, are not imported."""
+    found = []
+    for file in sorted((Path(__file__).parents[1] / "defs").glob("*/commands.py")):
+        spec = spec_from_file_location(f"analytics_assets.defs.{file.parent.name}.commands", file)
+        assert spec is not None and spec.loader is not None  # of a file that is there
+        module = module_from_spec(spec)
+        spec.loader.exec_module(module)
+        found.append(module.commands)
+    return found
+
+
+for group in (simulate, materialize, reconciliation, sql, costs, health, demo, maintenance, dbt):
+    app.add_typer(group.commands)
+for commands in _commands_of_domains():
+    app.add_typer(commands)

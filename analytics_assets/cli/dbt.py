@@ -1,0 +1,33 @@
+"""dbt by hand."""
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from analytics_assets.console.words import told_plainly, window_of
+from analytics_assets.settings import get_settings
+
+commands = typer.Typer()
+
+
+@commands.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def dbt(
+    context: typer.Context,
+    from_: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="The first day.")] = None,
+    to: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="The last day, included.")] = None,
+) -> None:
+    """Run dbt by hand with this project's variables: analytics-assets dbt --from DATE --to DATE -- compile -s MODEL."""
+    with told_plainly():
+        from analytics_assets.dbt.runner import run_dbt
+        from analytics_assets.definitions import project
+
+        if not context.args:
+            raise ValueError(
+                "say what dbt should do, for example: analytics-assets dbt -- compile -s mart_company_daily"
+            )
+        settings = get_settings()
+        window = window_of(settings, from_.date(), to.date()) if from_ and to else None
+        run = run_dbt(context.args, settings, project.sources, window, quiet=False)
+        if run.failures:
+            raise typer.Exit(1)

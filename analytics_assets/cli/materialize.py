@@ -1,0 +1,222 @@
+"""Days made in this process: what is landed and made, what would be, and what older code made."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.status import Status
+from rich.table import Table
+
+from analytics_assets.console.terminal import console, line
+from analytics_assets.console.words import shown, told_plainly, window_of
+from analytics_assets.settings import Settings, get_settings
+
+if TYPE_CHECKING:
+    from analytics_assets.operations.runner import Outcome, Runner
+    from analytics_assets.partitions import Window
+
+SAID_EVERY = 10.0  # seconds between two lines of progress where no line can change
+
+commands = typer.Typer()
+
+
+@commands.command()
+def materialize(
+    from_: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="The first day.")] = None,
+    to: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="The last day, included.")] = None,
+    new: Annotated[bool, typer.Option("--new", help="Land what is new, and make the days that it changes.")] = False,
+    select: Annotated[
+        str | None,
+        typer.Option(
+            help="Assets, in Dagster's selection syntax: 'group:consent', or '+mart_company_daily' and all above it."
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be made and, on BigQuery, the bytes it would read.")
+    ] = False,
+) -> None:
+    """Pull the APIs that have an address, land the inbox, and make days of assets, all in this process.
+
+    Exit code 1 if anything failed, be it a check; 0 if there are only warnings.
+    """
+    with told_plainly():
+        if new == bool(from_ or to) or bool(from_) != bool(to):
+            raise ValueError("say which days: either --from DATE --to DATE, or --new for whatever is out of date")
+        settings = get_settings()
+        window = window_of(settings, from_.date(), to.date()) if from_ and to else None
+        if dry_run:
+            _show_plan(settings, window, select)
+            return
+        outcome = make_days(settings, window, select)
+    show_outcome(outcome)
+    if outcome.failures:
+        raise typer.Exit(1)
+
+
+def make_days(settings: Settings, window: "Window | None", select: str | None) -> "Outcome":
+    """Pulls, lands and makes the days of a window, or whatever is out of date, of some assets or all."""
+    with runner_of(settings) as runner:
+        names = _selected(select)
+        runner.pull(names)
+        runner.land(names)
+        if window is None:
+            runner.settle(names)
+        else:
+            after = set(runner.views) | (runner.reports if names - runner.reports else set())
+            if not runner.make(runner.plan_of_range(names if select else runner.on(names), window)):
+                after |= runner.published & names  # of the days that did not fail
+            runner.settle(names & after)
+        return runner.outcome
+
+
+def _show_plan(settings: Settings, window: "Window | None", select: str | None) -> None:
+    """What `materialize` would make of what has landed, and the bytes that it would read; makes nothing."""
+    from analytics_assets.dbt.dry_run import Estimate, estimate
+    from analytics_assets.definitions import project
+    from analytics_assets.warehouse.bigquery.cost_estimate import as_bytes
+
+    bills = project.warehouse.bills_bytes
+    table = Table("asset", title="Would be made", title_justify="left", header_style="bold")
+    for heading in ("days", "from", "to", *(("bytes read", "bytes of checks") if bills else ())):
+        table.add_column(heading, justify="right")
+    estimates: list[Estimate] = []
+    with runner_of(settings) as runner, console.status("asking what would be read") as status:
+        names = _selected(select)
+        plan = (
+            runner.plan_of_range(names if select else runner.on(names), window)
+            if window
+            else runner.plan_of_changes(names)
+        )
+        for run in plan:
+            found: dict[str, Estimate] = {}
+            if bills:
+                status.update(line(f"asking what {run.window} would read"))
+                asked = estimate([name for name in run.assets if name in project.manifest.made], run.window, project)
+                found = {one.model: one for one in asked}
+                estimates += asked
+            for name in run.assets:
+                row = [name, f"{len(run.window):,}", str(run.window.start), str(run.window.end - timedelta(1))]
+                if one := found.get(name):
+                    row += ["not known"] if one.unknown else [f"{one.bytes_of_days:,}", f"{one.bytes_of_checks:,}"]
+                table.add_row(*row)
+        waiting = sum(runner.not_landed(names).values())
+    if plan:
+        console.print(table)
+    if waiting:
+        console.print(f"Of the inbox, {waiting:,} files have not landed; what they change is not known before.")
+    if not plan:
+        console.print("Nothing would be made of what has landed.")
+    elif bills:
+        total = sum(one.bytes_of_days + one.bytes_of_checks for one in estimates)
+        console.print(
+            f"{total:,} bytes would be read ({as_bytes(total)}), before BigQuery rounds up, and without reports. "
+            "Nothing was made."
+        )
+    else:
+        console.print("The warehouse is DuckDB, where reading costs nothing. Nothing was made.")
+    for one in estimates:
+        if one.unknown:
+            console.print(line(("not known:", "yellow"), f" {one.model}: {one.unknown}"))
+
+
+def _selected(select: str | None) -> set[str]:
+    from analytics_assets.cli.selection import selected
+    from analytics_assets.definitions import defs
+
+    return selected("*" if select is None else select, defs.resolve_asset_graph())
+
+
+@contextmanager
+def runner_of(settings: Settings) -> "Iterator[Runner]":
+    """Runs in this process, with their progress; runs that a kill left behind are ended first."""
+    from dagster import DagsterInstance
+
+    from analytics_assets.definitions import defs, project
+    from analytics_assets.operations.home import prepare_dagster_home
+    from analytics_assets.operations.launcher import end_abandoned_runs
+    from analytics_assets.operations.runner import Runner
+
+    prepare_dagster_home(settings)
+    with DagsterInstance.get() as instance, _progress() as announce:
+        for run_id in end_abandoned_runs(instance):
+            announce(f"run {run_id[:8]} was killed; the days that it had begun are out of date now")
+        yield Runner(defs, project, instance, announce)
+
+
+@commands.command()
+def rollout(
+    select: Annotated[
+        str | None, typer.Option(help="Assets whose code has changed, in Dagster's selection syntax; all without it.")
+    ] = None,
+    days_per_run: Annotated[int, typer.Option(min=1, help="How many days one run makes.")] = 30,
+) -> None:
+    """Make the days anew that older code or lookups made, newest first; go on where it was stopped."""
+    with told_plainly():
+        with runner_of(get_settings()) as runner:
+            runner.roll_out(_selected(select), days_per_run)
+        outcome = runner.outcome
+    show_outcome(outcome, nothing="No day was made by older code.")
+    if outcome.failures:
+        raise typer.Exit(1)
+
+
+class _Progress(logging.Handler):
+    """What runs now: a line that changes on a terminal, a line a step elsewhere."""
+
+    def __init__(self, status: Status) -> None:
+        super().__init__()
+        self._status, self._started, self._step = status, time.monotonic(), ""
+        self._said_at = self._started
+
+    def step(self, sentence: str) -> None:
+        """Says which step begins."""
+        self._step = sentence
+        self._status.update(line(sentence))
+        console.print(line((f"{time.monotonic() - self._started:6.1f} s", "dim"), f"  {sentence}"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._status.update(line(f"{self._step}  ", (record.getMessage(), "dim")))
+        now = time.monotonic()
+        if not console.is_terminal and now - self._said_at >= SAID_EVERY:
+            self._said_at = now
+            console.print(line((f"{now - self._started:6.1f} s  {record.getMessage()}", "dim")))
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """Shows the steps that are announced and, until they end, what the package logs meanwhile."""
+    package_logger = logging.getLogger("analytics_assets")
+    with console.status("") as status:
+        progress = _Progress(status)
+        package_logger.addHandler(progress)
+        package_logger.setLevel(logging.INFO)
+        try:
+            yield progress.step
+        finally:
+            package_logger.removeHandler(progress)
+
+
+def show_outcome(outcome: "Outcome", nothing: str = "Nothing was out of date.") -> None:
+    """Prints what was made, written, and what failed."""
+    if outcome.made:
+        table = Table("asset", title="Made", title_justify="left", header_style="bold")
+        for heading in ("days", "rows"):
+            table.add_column(heading, justify="right")
+        table.add_column("from")
+        table.add_column("to")
+        for name, days in outcome.made.items():
+            table.add_row(name, f"{len(days):,}", f"{sum(days.values()):,}", str(min(days)), str(max(days)))
+        console.print(table)
+    if outcome.views:
+        console.print(f"Made, without days of their own: {', '.join(outcome.views)}")
+    if not (outcome.made or outcome.views):
+        console.print(nothing)
+    for file in outcome.files.values():
+        console.print(line(("wrote:", "green"), f" {shown(file)}"), soft_wrap=True)
+    for title, colour, sentences in (("warning", "yellow", outcome.warnings), ("failed", "red", outcome.failures)):
+        for sentence in dict.fromkeys(sentences):
+            console.print(line((f"{title}:", colour), f" {sentence}"))

@@ -1,0 +1,106 @@
+"""What all commands share: how errors, days and paths are said."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import typer
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
+
+from analytics_assets.console.terminal import console, line
+from analytics_assets.settings import PROJECT_DIR, Settings, is_secret
+
+if TYPE_CHECKING:
+    from analytics_assets.partitions import Window
+
+INTERRUPTED_CODE = 130  # as shells have it: 128 and the number of SIGINT
+
+
+@contextmanager
+def told_plainly() -> Iterator[None]:
+    """Turns the errors that a user can do something about into one sentence and exit code 1."""
+    from analytics_assets.dbt.invocation import DbtError
+    from analytics_assets.foundation.failures import INTERRUPTS, damage_in, in_brief, sentence, transient_cause
+    from analytics_assets.foundation.files import Damaged
+    from analytics_assets.warehouse.interface import CannotRead
+
+    try:
+        yield
+    except INTERRUPTS as interrupt:
+        if isinstance(interrupt, SystemExit):
+            raise
+        console.print(line(("interrupted:", "yellow"), " what was begun is made again by the next run"))
+        raise typer.Exit(INTERRUPTED_CODE) from None
+    except ValidationError as error:
+        _explain(error)
+        raise typer.Exit(1) from error
+    except SettingsError as error:
+        say_error(f"{sentence(error)}; see analytics_assets/settings.py")
+        raise typer.Exit(1) from error
+    except (ValueError, Damaged, DbtError, CannotRead, OSError) as error:
+        say_error(in_brief(sentence(error)))
+        raise typer.Exit(1) from error
+    except Exception as error:
+        cause = transient_cause(error) or damage_in(error)  # a full disk, say, under Dagster's own files
+        if cause is None:
+            raise
+        say_error(in_brief(sentence(cause)))
+        raise typer.Exit(1) from error
+
+
+def say_error(what: str) -> None:
+    """Prints an error."""
+    console.print(line(("error:", "red"), f" {what}"))
+
+
+def _explain(error: ValidationError) -> None:
+    for fault in error.errors():
+        name = "__".join(str(part) for part in fault["loc"]).upper()
+        name = name if name == "DAGSTER_HOME" else f"ANALYTICS_{name}"
+        shown = name if is_secret(name) or fault["type"] == "missing" else f"{name}={str(fault['input'])!r}"
+        said = fault["msg"].removeprefix("Value error, ")
+        if fault["loc"]:  # else it is about all settings, secrets among them
+            said = f"{shown}: {said}"
+        say_error(f"{said}; see analytics_assets/settings.py")
+
+
+def window_of(settings: Settings, first: date, last: date) -> "Window":
+    """The window from a first to a last day, both included.
+
+    Raises:
+        ValueError: some day has no partition.
+    """
+    from analytics_assets.partitions import Window, partitioned_days
+
+    partitions = partitioned_days(settings, datetime.now(UTC))
+    if first > last:
+        raise ValueError(f"--from {first} is after --to {last}")
+    if first < partitions.start:
+        raise ValueError(
+            f"{first} is before the first day that has a partition, {partitions.start}; "
+            "set ANALYTICS_START_DATE to an earlier day to have it"
+        )
+    if settings.end_date and last > settings.end_date:
+        raise ValueError(
+            f"{last} is after the last day that has a partition, {settings.end_date}; "
+            "set ANALYTICS_END_DATE to a later day, or to none, to have it"
+        )
+    if last >= partitions.end:
+        raise ValueError(
+            f"{last} is not over yet; the last day that has a partition is {partitions.end - timedelta(1)}"
+        )
+    return Window.of_days(first, last)
+
+
+def yesterday() -> date:
+    """The newest day that is over, in UTC."""
+    return datetime.now(UTC).date() - timedelta(days=1)
+
+
+def shown(path: object) -> str:
+    """A path as short as it can be from here."""
+    text = str(path)
+    return os.path.relpath(text) if text.startswith(str(PROJECT_DIR)) else text

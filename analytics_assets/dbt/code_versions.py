@@ -1,0 +1,57 @@
+"""By which code a day is made: a hash of all that its rows depend on beside its inputs."""
+
+import json
+import re
+from collections.abc import Iterable
+
+from analytics_assets.dbt.variables import source_vars
+from analytics_assets.foundation.hashes import digest
+from analytics_assets.spec.model_node import Manifest, ModelNode
+from analytics_assets.spec.source import Source
+
+
+def code_versions(manifest: Manifest, sources: Iterable[Source]) -> dict[str, str]:
+    """The hash of each model and seed, by its unique id.
+
+    Of a seed that is its file. Of a model it is its SQL, the project's macros and variables that it uses, its meta, the
+    seeds that it reads, and the spec of a source that it reads.
+    """
+    variables = manifest.raw.get("vars", {})
+    specs = source_vars(sources)
+    found = {}
+    for unique_id, node in manifest.nodes.items():
+        if node.is_seed:
+            found[unique_id] = digest([node.checksum])
+        if not node.is_model:
+            continue
+        macros = _macros_of(node, manifest)
+        sql = [node.sql, *(manifest.raw["macros"][macro]["macro_sql"] for macro in macros)]
+        used = {name for text in sql for name in _VARIABLE.findall(text) if name in variables}
+        parts = [*sql, json.dumps(node.meta, sort_keys=True)]
+        parts += [f"{name}={variables[name]}" for name in sorted(used)]
+        for parent in sorted(node.reads):
+            if parent.startswith("seed."):
+                parts.append(manifest.nodes[parent].checksum)
+            elif parent.startswith("source."):
+                parts.append(json.dumps(specs.get(manifest.source_of(parent)), sort_keys=True))
+        found[unique_id] = digest(parts)
+    return found
+
+
+_VARIABLE = re.compile(r"""var\(\s*['"](\w+)""")
+
+
+def _macros_of(node: ModelNode, manifest: Manifest) -> list[str]:
+    """The project's macros that a model uses, directly or not, with all their variants for other warehouses."""
+    own = {name: macro for name, macro in manifest.raw["macros"].items() if macro["package_name"] == "analytics"}
+    found: set[str] = set()
+    materialization = f"macro.analytics.materialization_{node.materialized}_"
+    waiting = [name for name in own if name in node.macros or name.startswith(materialization)]
+    while waiting:
+        name = waiting.pop()
+        if name in found:
+            continue
+        found.add(name)
+        variants = [other for other in own if own[other]["name"].endswith(f"__{own[name]['name']}")]
+        waiting += [other for other in (*own[name]["depends_on"]["macros"], *variants) if other in own]
+    return sorted(found)

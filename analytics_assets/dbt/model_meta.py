@@ -1,0 +1,148 @@
+"""What models say of themselves under `meta` in their yml, held to what there is, when the project is loaded.
+
+A name that is misspelt there would not fail: a window that names no model is the same day, a check that nobody asked
+for is not made. So each must be the name of a key, a model, a source or a column that exists, as far as the project
+tells; what only the database knows fails when the model is made, by name.
+"""
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from analytics_assets.spec.model_node import Manifest, ModelNode, name_in
+
+_OF_MODEL = ("day", "window", "adds_up", "dagster")
+_OF_TEST = ("description", "dagster")
+_UPSTREAM_OF_SUMS = ("rows_of_raw", "keys_of_raw", "rows_of", "measures_of")
+_OF_SUMS = (*_UPSTREAM_OF_SUMS, "measures", "counted_on", "where")
+_IN_WINDOW_OF = re.compile(r"in_window\([^()]*\bof\s*=\s*['\"](\w+)['\"]")
+
+
+def meta_faults(manifest: Manifest, sources: Iterable[str]) -> dict[str, str]:
+    """What is wrong with what models and their tests say, by the unique id of the model; the sentence names the file.
+
+    Args:
+        sources: the names of all sources.
+    """
+    models = {node.name: node for node in manifest.models}
+    tests = list(manifest.tests)
+    found = {}
+    for node in models.values():
+        of_model = [test for test in tests if test.tested == node.unique_id]
+        if fault := next(_faults(node, models, of_model, set(sources)), None):
+            found[node.unique_id] = f"{node.yml or node.file}: {node.name}: {fault}"
+    return found
+
+
+def _faults(
+    node: ModelNode, models: Mapping[str, ModelNode], tests: list[ModelNode], sources: set[str]
+) -> Iterator[str]:
+    meta = node.meta
+    yield from _unknown("meta", meta, _OF_MODEL)
+    if "day" in meta:
+        yield from _faults_of_day(node)
+    yield from _faults_of_window(node, models)
+    rules = {test.rule for test in tests}
+    if "adds_up" in meta:
+        yield from _faults_of_sums(node, models, sources)
+        if "adds_up" not in rules:
+            yield "meta.adds_up is checked by nobody: add adds_up to its data_tests"
+    elif "adds_up" in rules:
+        yield "its test adds_up needs meta.adds_up, which says what must add up"
+    for test in tests:
+        yield from _unknown(f"meta of its test {test.name}", test.meta, _OF_TEST)
+
+
+def _faults_of_day(node: ModelNode) -> Iterator[str]:
+    yield from _lacks_column(node, "meta.day", node.day)
+    if node.materialized not in ("incremental", "view"):
+        yield (
+            f"it has days and is materialized as {node.materialized}, so that each run would leave its own days"
+            " alone in it; leave `materialized` out, or make it a view"
+        )
+    elif node.materialized == "incremental" and node.config.get("incremental_strategy") != "delete+insert":
+        yield (
+            f"the incremental_strategy {node.config.get('incremental_strategy')} does not replace the days of a run;"
+            " leave it out"
+        )
+
+
+def _faults_of_window(node: ModelNode, models: Mapping[str, ModelNode]) -> Iterator[str]:
+    window = node.meta.get("window", {})
+    if not isinstance(window, Mapping):
+        yield f"meta.window is {window!r}; it must be like {{stg_events: [-1, 0]}}"
+        return
+    if window and not node.has_days:
+        yield "meta.window is said of a model without meta.day"
+    read = {name_in(one) for one in node.reads if one.startswith("model.")}
+    for name, offsets in window.items():
+        if name not in read:
+            yield f"meta.window names {name}, {_none_of(name, read, 'models that it reads')}"
+        elif not models[name].has_days:
+            yield f"meta.window names {name}, which has no days"
+        if (
+            not isinstance(offsets, list)
+            or len(offsets) != 2
+            or not all(type(number) is int for number in offsets)
+            or offsets[0] > offsets[1]
+        ):
+            yield f"meta.window says {name}: {offsets!r}; it must be two whole numbers of days, first to last: [-1, 0]"
+    for name in _IN_WINDOW_OF.findall(node.sql):
+        if name not in window:
+            yield f"its SQL asks for in_window(…, of='{name}'), {_none_of(name, window, 'names in meta.window')}"
+
+
+def _faults_of_sums(node: ModelNode, models: Mapping[str, ModelNode], sources: set[str]) -> Iterator[str]:
+    rule = node.meta["adds_up"]
+    if not isinstance(rule, Mapping):
+        yield f"meta.adds_up is {rule!r}; it must be like {{rows_of: stg_events}}"
+        return
+    yield from _unknown("meta.adds_up", rule, _OF_SUMS)
+    said = [key for key in _UPSTREAM_OF_SUMS if key in rule]
+    if len(said) != 1:
+        yield f"meta.adds_up must name one of {', '.join(_UPSTREAM_OF_SUMS)}, and names {' and '.join(said) or 'none'}"
+        return
+    measures = rule.get("measures", {})
+    if ("measures_of" in rule) != bool(measures) or not isinstance(measures, Mapping):
+        yield "meta.adds_up must say both, as {measures_of: stg_orders, measures: {sum_of_amounts: amount}}"
+        return
+    (kind,), name = said, rule[said[0]]
+    if kind.endswith("_of_raw"):
+        if name not in sources:
+            yield f"meta.adds_up.{kind} names {name}, {_none_of(name, sources, 'sources with a spec')}"
+        return
+    if name not in models or not models[name].has_days:
+        with_days = [other for other, model in models.items() if model.has_days]
+        yield f"meta.adds_up.{kind} names {name}, {_none_of(name, with_days, 'models with days')}"
+        return
+    for own, upstream in measures.items():
+        yield from _lacks_column(node, "meta.adds_up.measures", own)
+        yield from _lacks_column(models[name], "meta.adds_up.measures", upstream)
+    if "counted_on" in rule:
+        yield from _lacks_column(models[name], "meta.adds_up.counted_on", rule["counted_on"])
+
+
+def _lacks_column(node: ModelNode, where: str, name: object) -> Iterator[str]:
+    """Of a name that is one, in a model whose yml names columns; an expression only the database understands."""
+    if not isinstance(name, str):
+        if where == "meta.day":
+            yield f"meta.day is {name!r}; it must be the name of a column"
+        return
+    columns = {column.lower() for column in node.columns}
+    if columns and re.fullmatch(r"[A-Za-z_]\w*", name) and name.lower() not in columns:
+        yield f"{where} names {name}, {_none_of(name, columns, 'columns that the yml of ' + node.name + ' names')}"
+
+
+def _unknown(where: str, said: Mapping[str, Any], known: Iterable[str]) -> Iterator[str]:
+    for key in said:
+        if key not in known:
+            yield f"{where} says {key}, {_none_of(key, known, 'keys that it may have')}"
+
+
+def _none_of(name: object, names: Iterable[str], what: str) -> str:
+    """What is wrong with a name that is none of some, and which may have been meant."""
+    names = sorted(names)
+    close = difflib.get_close_matches(str(name), names, 1)
+    there_is = f"did you mean {close[0]}?" if close else f"there is {', '.join(names[:20]) or 'none'}"
+    return f"which is none of the {what}: {there_is}"

@@ -1,0 +1,298 @@
+"""The dbt project as this process works on it: parsed when a file of it changes, kept byte for byte, read once."""
+
+import hashlib
+import json
+import re
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml  # type: ignore[import-untyped]
+
+from analytics_assets.dbt.invocation import DbtError, invoke
+from analytics_assets.dbt.manifest import usable_manifest
+from analytics_assets.dbt.model_meta import meta_faults
+from analytics_assets.dbt.variables import parse_vars
+from analytics_assets.foundation.failures import in_brief, sentence
+from analytics_assets.foundation.files import only_one, replacing
+from analytics_assets.foundation.hashes import digest
+from analytics_assets.settings import PROJECT_DIR, Settings
+from analytics_assets.spec.model_node import Manifest
+
+DBT_PROJECT_DIR = PROJECT_DIR / "dbt_project"
+PROJECT_FOLDERS = ("models", "macros", "tests", "seeds")
+
+
+def _target_dir(settings: Settings) -> Path:
+    """Where dbt leaves what it parsed: a folder for each way to name tables.
+
+    Who goes to and fro between warehouses or schemas parses nothing again, and two processes that name them differently
+    do not read what the other one parsed.
+    """
+    folder = DBT_PROJECT_DIR / "target"
+    if settings.warehouse == "duckdb" and settings.dbt_target == "prod":
+        return folder
+    return folder / digest([settings.warehouse, json.dumps(parse_vars(settings), sort_keys=True)])
+
+
+_PROJECT_FILES = ("dbt_project.yml", "profiles.yml")
+
+
+def _files() -> list[Path]:
+    """What dbt reads of the project."""
+    found = [DBT_PROJECT_DIR / name for name in _PROJECT_FILES]
+    found += [file for folder in PROJECT_FOLDERS for file in (DBT_PROJECT_DIR / folder).rglob("*") if file.is_file()]
+    return sorted(found)
+
+
+def _states() -> list[tuple[Path, int, int, int]]:
+    """What of each file changes with every write, also where it is put back as it was."""
+    return [(file, stat.st_ino, stat.st_ctime_ns, stat.st_size) for file in _files() if (stat := file.stat())]
+
+
+def fingerprint(settings: Settings) -> str:
+    """Changes when any file does that dbt parses, or what it is parsed with."""
+    sha = hashlib.sha256(json.dumps([settings.warehouse, parse_vars(settings)]).encode())
+    for file in _files():
+        sha.update(f"{file.relative_to(DBT_PROJECT_DIR)}\0".encode())
+        sha.update(file.read_bytes())
+    return sha.hexdigest()
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """The project as it was when it was parsed: all that runs are made by, whatever becomes of its files meanwhile.
+
+    Attributes:
+        fingerprint: of the files that were looked at.
+        folder: copies of what dbt reads anew in each run: the project's variables, its profile, and the seeds.
+        manifest: as JSON.
+        own_manifest: as dbt keeps it for itself.
+        faults: what is the matter with the files, where the manifest is not what they say.
+    """
+
+    fingerprint: str
+    folder: Path
+    manifest: bytes
+    own_manifest: bytes
+    faults: Sequence[str]
+
+
+def prepare_manifest(settings: Settings) -> Parsed:
+    """The project as it is now, parsed again only if one of its files changed.
+
+    Where the project does not parse, the manifest is that of the last one that did; where there is none, that of the
+    files which can be parsed without the others.
+
+    Raises:
+        DbtError: the project does not parse, and neither does any part of it.
+    """
+    folder = _target_dir(settings)
+    known, fault = folder / "manifest.fingerprint", folder / "manifest.fault"
+    with only_one(folder / ".parse.lock"):
+        while True:
+            before, current, is_kept = _states(), fingerprint(settings), _is_whole(folder)
+            at_fault, *why_at_fault = _read(fault).splitlines() or [""]
+            if is_kept and current in (_read(known), at_fault):
+                return _kept(folder, current, why_at_fault if current == at_fault else ())
+            for place in (folder / name for name in (_NEWEST, "parses", known.name, fault.name)):
+                if place.is_dir() != (place.name == "parses"):  # damaged
+                    shutil.rmtree(place) if place.is_dir() else place.unlink(missing_ok=True)
+            said, new = [], None
+            try:
+                new = _parse(settings, DBT_PROJECT_DIR, folder / "parse")
+            except DbtError as error:
+                if is_kept and known.exists():
+                    at = datetime.fromtimestamp(known.stat().st_mtime, UTC)
+                    why = in_brief(sentence(error))
+                    said = [f"{why}. Until that is mended, models are made as they were at {at:%F %H:%M} UTC"]
+                else:
+                    new, said = _parse_without_broken_files(settings, folder)
+            if _states() != before:
+                continue  # somebody edits the files: nobody knows what was parsed
+            if new:
+                _keep(new, folder)
+            with replacing(fault if said else known) as temporary:
+                temporary.write_text("\n".join([current, *said]) if said else current)
+            if not said:
+                fault.unlink(missing_ok=True)
+
+
+_NEWEST = "newest_parse"
+"""Holds the name of the folder, among those of the parses that are kept, of the newest one."""
+
+_KEPT = ("manifest.json", "partial_parse.msgpack", *_PROJECT_FILES)
+"""What is kept of a parse, beside the seeds."""
+
+KEPT_SECONDS = 30 * 86_400.0
+"""So long older parses are kept; a process may work with one for some days."""
+
+
+def _keep(parsed: Path, folder: Path) -> None:
+    """Copies what a parse left to a folder of its own, where no other one touches it."""
+    for old in (folder / "parses").glob("*"):
+        if time.time() - old.stat().st_mtime > KEPT_SECONDS:
+            shutil.rmtree(old)
+    copy = folder / "parses" / "new"
+    shutil.rmtree(copy, ignore_errors=True)
+    copy.mkdir(parents=True)
+    for file in _KEPT:
+        shutil.copyfile(parsed / file, copy / file)
+    if (parsed / "seeds").exists():
+        shutil.copytree(parsed / "seeds", copy / "seeds")
+    name = _seal(copy)
+    shutil.rmtree(folder / "parses" / name, ignore_errors=True)  # the same, but damaged
+    copy.rename(folder / "parses" / name)
+    with replacing(folder / _NEWEST) as temporary:
+        temporary.write_text(name)
+
+
+def _seal(parse: Path) -> str:
+    """A hash of what is kept of a parse, byte for byte, which is its name; what was damaged since is parsed again."""
+    files = sorted(file for file in parse.rglob("*") if file.is_file())
+    return digest(f"{file.relative_to(parse)} {hashlib.sha256(file.read_bytes()).hexdigest()}" for file in files)
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether the newest parse is there as it was kept."""
+    name = _read(folder / _NEWEST)
+    return name.isalnum() and _seal(folder / "parses" / name) == name
+
+
+def _kept(folder: Path, current: str, faults: Sequence[str]) -> Parsed:
+    copy = folder / "parses" / _read(folder / _NEWEST)
+    manifest, own = (copy / "manifest.json").read_bytes(), (copy / "partial_parse.msgpack").read_bytes()
+    return Parsed(current, copy, manifest, own, faults)
+
+
+@cache
+def parsed(settings: Settings) -> Parsed:
+    """The project as this process works on it, from its first look until it ends.
+
+    Raises:
+        DbtError: it does not parse, and neither does any part of it.
+    """
+    return prepare_manifest(settings)
+
+
+def _read(file: Path) -> str:
+    """The text of a file; none where it is not there, or is no text."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _parse(settings: Settings, project: Path, target: Path) -> Path:
+    """Parses a project into a folder, which it gives.
+
+    Raises:
+        DbtError: it does not parse.
+    """
+    invoke(["parse", "--target-path", str(target)], parse_vars(settings), settings, write_json=True, project=project)
+    shutil.rmtree(target / "seeds", ignore_errors=True)
+    for name in _PROJECT_FILES:
+        shutil.copyfile(project / name, target / name)
+    if (project / "seeds").exists():
+        shutil.copytree(project / "seeds", target / "seeds")
+    return target
+
+
+_NAMED_FILE = re.compile(r"\b(?:(?:models|macros|tests|seeds)/)?[\w./-]+\.(?:sql|ya?ml|csv)\b")
+
+
+_READS = re.compile(r"depends on a node named '(\w+)'")
+
+
+def _parse_without_broken_files(settings: Settings, folder: Path) -> tuple[Path, list[str]]:
+    """Parses a copy of the project from which each file is taken that dbt names as broken, until the rest parses.
+
+    Returns:
+        Where the manifest is, and a sentence for each file that was left out.
+
+    Raises:
+        DbtError: dbt names no file of the project.
+    """
+    copy = folder / "project"
+    said: list[str] = []
+    left_out: set[str] = set()
+    tried: set[Path] = set()
+    shutil.rmtree(copy, ignore_errors=True)
+    copy.mkdir(parents=True)
+    for name in _PROJECT_FILES:
+        shutil.copy(DBT_PROJECT_DIR / name, copy)
+    for name in PROJECT_FOLDERS:
+        if (DBT_PROJECT_DIR / name).exists():
+            shutil.copytree(DBT_PROJECT_DIR / name, copy / name)
+    while True:
+        try:
+            return _parse(settings, copy, folder / "parse"), said
+        except DbtError as error:
+            places = [
+                place for name in _NAMED_FILE.findall(str(error)) for place in (copy / name, copy / "models" / name)
+            ]
+            broken = next((place for place in places if place.is_file() and place not in tried), None)
+            if broken is None:
+                raise
+            tried.add(broken)
+            if broken.suffix == ".sql" and broken.is_relative_to(copy / "models"):
+                broken.write_text("{{ config(enabled=false) }}")  # what a yml says of a model that is gone is an error
+            else:
+                broken.unlink()
+            reads = _READS.search(str(error))
+            why = f"it reads {reads[1]}, which is" if reads and reads[1] in left_out else in_brief(sentence(error))
+            left_out.add(broken.stem)
+            said.append(f"{broken.relative_to(copy)} is left out: {why}")
+
+
+def load_manifest(settings: Settings) -> Manifest:
+    """The manifest as dagster-dbt wants it, read once a process: what can be used, and the project's `vars`.
+
+    Empty where nothing can be parsed: what needs no model goes on. `project_faults` says what is left out, and why.
+    """
+    return _loaded(settings)[0]
+
+
+def project_faults(settings: Settings) -> Sequence[str]:
+    """A sentence for each file of the project that is not used as it is."""
+    return _loaded(settings)[1]
+
+
+def loaded_fingerprint(settings: Settings) -> str:
+    """The fingerprint of the files that this process loaded."""
+    try:
+        return parsed(settings).fingerprint
+    except DbtError:
+        return fingerprint(settings)
+
+
+@cache
+def _loaded(settings: Settings) -> tuple[Manifest, Sequence[str]]:
+    try:
+        found = parsed(settings)
+    except DbtError as error:
+        nothing: dict[str, Any] = {"metadata": {}, **{part: {} for part in _PARTS}}
+        return Manifest(nothing), [f"{in_brief(sentence(error))}. No model is made until that is mended"]
+    manifest = json.loads(found.manifest)
+    variables = yaml.safe_load(_read(found.folder / "dbt_project.yml")).get("vars", {})
+    faults = meta_faults(Manifest(manifest), {source["name"] for source in manifest["sources"].values()})
+    usable, left_out = usable_manifest(Manifest({**manifest, "vars": variables}), faults)
+    return usable, [*found.faults, *left_out]
+
+
+_PARTS = (
+    "nodes", "sources", "macros", "exposures", "metrics", "selectors", "semantic_models", "saved_queries",
+    "unit_tests", "child_map", "parent_map", "group_map", "disabled", "docs", "groups",
+)  # fmt: skip
+"""What dagster-dbt looks for in a manifest."""
+
+
+def last_manifest(settings: Settings) -> Manifest:
+    """The manifest as it was last parsed, for who only looks: nothing is written; one without nodes if it never was."""
+    folder = _target_dir(settings)
+    return Manifest(json.loads(_kept(folder, "", ()).manifest) if _is_whole(folder) else {"nodes": {}})

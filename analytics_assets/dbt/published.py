@@ -1,0 +1,109 @@
+"""The published copy as assets: the public models of each domain, all of them written in one step."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from dagster import (
+    AssetCheckResult,
+    AssetCheckSpec,
+    AssetDep,
+    AssetExecutionContext,
+    AssetsDefinition,
+    AssetSpec,
+    BackfillPolicy,
+    MaterializeResult,
+    MetadataValue,
+    multi_asset,
+)
+
+from analytics_assets.automation.steps import made_days
+from analytics_assets.partitions import partitioned_days
+from analytics_assets.project import Project, published_asset
+from analytics_assets.spec.asset import name_of
+from analytics_assets.spec.domain import Domain
+from analytics_assets.state.check_results import Evaluation, Findings, over_all_days
+from analytics_assets.warehouse.published import Published, public_models, publish
+
+CODE_VERSION = "1"
+
+_CHECK = "same_rows_as_warehouse"
+
+
+def build_published_assets(project: Project) -> list[AssetsDefinition]:
+    """`published_<domain>` of each domain with public models; none where readers are not blocked."""
+    domains = {published_asset(domain.name): domain for domain in project.domains if project.has_published(domain)}
+    if not domains:
+        return []
+    specs = {name: _spec(name, domain, project) for name, domain in domains.items()}
+
+    @multi_asset(
+        name="published",
+        specs=list(specs.values()),
+        can_subset=True,
+        backfill_policy=BackfillPolicy.single_run(),
+        pool=project.warehouse.pool(next(iter(domains.values())).name),
+        check_specs=[
+            AssetCheckSpec(
+                _CHECK,
+                asset=name,
+                description="Each day that did not fail holds as many rows as in the warehouse.",
+                automation_condition=project.automation.with_its_asset(),
+            )
+            for name in specs
+        ],
+    )
+    def published(context: AssetExecutionContext) -> Iterator[MaterializeResult]:
+        settings, chosen = project.settings, sorted(name_of(key) for key in context.selected_asset_keys)
+        models = {name: public_models(project.manifest, domains[name].name) for name in chosen}
+        with made_days(context, [specs[name] for name in chosen], project.catalog, settings) as (window, failed):
+            copied = publish(settings, models, window)
+            failed |= {name: one for name, one in copied.items() if isinstance(one, Exception)}
+            done = {name: one for name, one in copied.items() if isinstance(one, Published)}
+            checks = {
+                name: Evaluation(
+                    name,
+                    _CHECK,
+                    {day: "; ".join(sentences) for day, sentences in one.differing.items()},
+                    is_error=True,
+                )
+                for name, one in done.items()
+            }
+            findings = Findings(settings.lake_dir)
+            findings.record(window, checks.values())
+            said = findings.read(partitioned_days(settings, datetime.now(UTC)))
+            for name, one in done.items():
+                for day in window.days():
+                    context.add_asset_metadata(
+                        asset_key=specs[name].key,
+                        partition_key=day.isoformat(),
+                        metadata={"dagster/partition_row_count": one.rows[day]},
+                    )
+                result = AssetCheckResult(
+                    check_name=_CHECK,
+                    asset_key=specs[name].key,
+                    passed=not one.differing,
+                    metadata={"differing": [sentence for day in one.differing.values() for sentence in day]},
+                )
+                yield MaterializeResult(
+                    asset_key=specs[name].key,
+                    metadata={"path": MetadataValue.path(str(settings.published_file))},
+                    check_results=[over_all_days(result, said[name, _CHECK], window)],
+                )
+
+    return [published]
+
+
+def _spec(name: str, domain: Domain, project: Project) -> AssetSpec:
+    tables = [node for node in public_models(project.manifest, domain.name) if node.holds_rows]
+    return AssetSpec(
+        name,
+        group_name=domain.name,
+        owners=[domain.owner],
+        kinds={"duckdb"},
+        tags=project.catalog[name].tags,
+        description=f"The marts of {domain.name} in the published copy, which can be read while a run writes.",
+        deps=[AssetDep(node.name) for node in tables],
+        partitions_def=project.partitions,
+        code_version=CODE_VERSION,
+        automation_condition=project.automation.published(),
+    )

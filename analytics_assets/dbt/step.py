@@ -1,0 +1,168 @@
+"""The step that makes models: dbt runs, their days recorded one by one, what failed told by day."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from datetime import UTC, date, datetime
+from graphlib import TopologicalSorter
+from typing import Any
+
+from dagster import AssetExecutionContext, AssetKey, AssetsDefinition, AssetSpec
+
+from analytics_assets.automation.steps import dagster_error, fail, shown, upstream_of
+from analytics_assets.automation.versions import Inputs, input_versions
+from analytics_assets.dbt.halves import Verdict, make_by_halves
+from analytics_assets.dbt.invocation import DbtError
+from analytics_assets.dbt.runner import run_dbt
+from analytics_assets.dbt.step_results import StepResults, evaluations, row_counts, verdict_on, was_made
+from analytics_assets.dbt.translator import ModelTranslator
+from analytics_assets.foundation.failures import INTERRUPTED, INTERRUPTS, for_dagster, is_transient, sentence
+from analytics_assets.partitions import WHOLE, Offsets, Window, partitioned_days
+from analytics_assets.project import Project
+from analytics_assets.spec.asset import Asset, name_of
+from analytics_assets.spec.model_node import ModelNode
+from analytics_assets.state.attempts import Attempts
+from analytics_assets.state.builds import Build, ReadBuilds, builds_of, days_without_partition, recorded_builds
+from analytics_assets.state.check_results import Findings
+from analytics_assets.warehouse.interface import Warehouse
+from analytics_assets.warehouse.published import public_models, publish_views
+
+
+def make_models(
+    context: AssetExecutionContext, warehouse: Warehouse, project: Project, translator: ModelTranslator
+) -> Iterator[Any]:
+    """Makes the models of a run; of those without days, what is public is published with them.
+
+    Raises:
+        Failure, RetryRequested: some days failed; those of the others are made and recorded.
+    """
+    settings, window = project.settings, Window.of_run(context)
+    specs = {name_of(spec.key): spec for spec in _in_order(context.selected_asset_keys, context.assets_def)}
+    upstream = {name: upstream_of(spec) for name, spec in specs.items()}
+    nodes = {name: project.manifest.made[name] for name in specs}
+    builds, attempts = builds_of(next(iter(nodes.values())).asset, settings), Attempts(settings.lake_dir)
+    made = StepResults()
+
+    def make(names: Sequence[str], part: Window) -> dict[str, Verdict]:
+        """Runs dbt for some models and days, and keeps what it says of those that need no other run."""
+        context.log.info(f"dbt builds {', '.join(names)} for {part}")
+        run = run_dbt(_build_arguments(names), settings, project.sources, None if part == WHOLE else part)
+        with warehouse.reading() as reader:
+            failing = {
+                test: reader.rows(f"select * from ({sql}) as failing") for test, sql in run.failing_tests.items()
+            }
+            verdicts = {
+                name: verdict for name in names if (verdict := verdict_on(run, nodes[name], failing, part)) is not None
+            }
+            if names[0] not in verdicts:  # which reads none of the others
+                verdicts[names[0]] = Verdict(dict.fromkeys(part.days(), f"{names[0]}: dbt skipped it"))
+            for name, verdict in verdicts.items():
+                if not verdict.halve:
+                    rows = row_counts(reader, nodes[name], part) if was_made(run, nodes[name]) else {}
+                    made.add(name, nodes[name], part, verdict, run, failing, rows)
+        final = {name: nodes[name] for name, verdict in verdicts.items() if not verdict.halve}
+        Findings(settings.lake_dir).record(part, evaluations(run, failing, part, final))
+        return verdicts
+
+    try:
+        builds.forget_what_is_gone()
+        _see_that_seeds_are_loaded(nodes.values(), project, translator)
+        # Before the run: what changes upstream while it works must show as a difference after it.
+        read = Inputs(upstream.items(), window, project.catalog, settings)
+        plan = planned_builds(
+            [(name, upstream[name], spec.code_version or "") for name, spec in specs.items()],
+            window,
+            recorded_builds(project.catalog, settings),
+        )
+        for name, days in plan.items():
+            attempts.begin(name, days, context.run_id)
+            builds.forget(name, [*days, *days_without_partition(nodes[name].asset, settings)])
+        warehouse.see_that_it_can_be_written()
+        forget_dropped_tables([node.asset for node in nodes.values()], project)
+        for name, part, verdict in make_by_halves(list(specs), upstream, window, make):
+            # At once: a kill, or an error of a later part, costs none of the days that were made.
+            good = [day for day in part.days() if day not in verdict.failed]
+            rewritten = read.rewritten()[name]
+            builds.record(name, {day: plan[name][day] for day in good if day not in rewritten})
+            if again := rewritten & set(good):
+                context.log.info(f"{name}: made again, since what it reads was written meanwhile: {shown(again)}")
+            attempts.end(name, good)
+            for day, reason in verdict.failed.items():
+                attempts.fail(name, [day], sentence(reason), permanent=not is_transient(reason))
+        for name, days in plan.items():
+            attempts.end(name, days.keys() - made.tried(name))  # not reached because of another
+        if warehouse.blocks_readers:
+            _publish_views([name for name in nodes if made.days(name) == [WHOLE.start]], project)
+    except INTERRUPTS:
+        fail(settings, specs, window, INTERRUPTED)
+        raise
+    except Exception as error:
+        fail(settings, specs, window, error)
+        raise dagster_error(context, settings, error) from error
+
+    said = Findings(settings.lake_dir).read(partitioned_days(settings, datetime.now(UTC)))
+    yield from made.events(context, project.manifest, translator, window, said)
+    if made.failures:
+        raise for_dagster(
+            made.reason(window),
+            transient=all(is_transient(result.message) for result, _ in made.failures),
+            retry_number=context.retry_number,
+            wait_seconds=settings.retry_wait_seconds,
+        )
+
+
+def _publish_views(made: Sequence[str], project: Project) -> None:
+    """Copies the public ones of some views that have just been made."""
+    public = (node for domain in project.domains for node in public_models(project.manifest, domain.name))
+    publish_views(project.settings, [node for node in public if node.name in made])
+
+
+def forget_dropped_tables(assets: Iterable[Asset], project: Project) -> None:
+    """Drops all records of tables that are not there: a run makes its own days of them, and the others must follow."""
+    for name in project.warehouse.lacking(assets, project.manifest):
+        builds_of(project.catalog[name], project.settings).forget_all(name)
+
+
+def _see_that_seeds_are_loaded(nodes: Iterable[ModelNode], project: Project, translator: ModelTranslator) -> None:
+    """Fails before any day is begun: made from an older file, days would pass for those of the file as it is now.
+
+    The automation waits for seeds; this is for who asks for a model by hand, and for a file that changes meanwhile.
+
+    Raises:
+        DbtError: a seed that is read is not loaded, or was loaded from another file than there is now.
+    """
+    for node in nodes:
+        for name in node.seeds_read:
+            seed = project.manifest.made[name]
+            build = builds_of(seed.asset, project.settings).read(name, WHOLE).get(WHOLE.start)
+            if build is None or build.code != translator.get_code_version(seed.raw):
+                raise DbtError(f"{node.name} reads {name}, which is not loaded as its file is: materialize that first")
+
+
+def planned_builds(
+    assets: Sequence[tuple[str, Mapping[str, Offsets], str]], window: Window, recorded: ReadBuilds
+) -> dict[str, dict[date, Build]]:
+    """What each asset will have been built from once a run that makes them all has succeeded.
+
+    Args:
+        assets: name, upstream assets and code version of each, every one after those that it reads.
+        recorded: what is built before the run.
+    """
+    plan: dict[str, dict[date, Build]] = {}
+
+    def read(asset: str, days: Window) -> Mapping[date, Build]:
+        return {**recorded(asset, days), **plan.get(asset, {})}
+
+    for name, upstream, code in assets:
+        inputs = input_versions(upstream, window, read)
+        plan[name] = {day: Build(inputs[day], code) for day in window.days()}
+    return plan
+
+
+def _in_order(keys: Set[AssetKey], assets: AssetsDefinition) -> list[AssetSpec]:
+    """The specs of some assets of a step, every one after those that it reads."""
+    sorter = TopologicalSorter({key: {dep.asset_key for dep in assets.specs_by_key[key].deps} for key in keys})
+    return [assets.specs_by_key[key] for key in sorter.static_order() if key in keys]
+
+
+def _build_arguments(models: Sequence[str]) -> list[str]:
+    """`dbt build` of some models with the tests that need nothing else; unit tests are for development."""
+    return ["build", "--select", *models, "--indirect-selection", "buildable", "--exclude-resource-type", "unit_test"]

@@ -1,0 +1,73 @@
+"""How a dbt model looks as a Dagster asset; one small method an attribute."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from dagster import (
+    AssetCheckSpec,
+    AssetKey,
+    AssetSpec,
+    AutomationCondition,
+    PartitionMapping,
+    TimeWindowPartitionMapping,
+)
+from dagster_dbt import DagsterDbtTranslator, DbtProject
+
+from analytics_assets.project import Project
+from analytics_assets.spec.model_node import ModelNode
+from analytics_assets.spec.source import raw_asset
+
+
+class ModelTranslator(DagsterDbtTranslator):
+    """Assets are named as their models and seeds; a source of dbt is the raw asset of the same name."""
+
+    def __init__(self, project: Project, code_versions: Mapping[str, str]) -> None:
+        super().__init__()
+        self._automation, self._code_versions = project.automation, code_versions
+        self._owners = {domain.name: domain.owner for domain in project.domains}
+
+    def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> AssetKey:
+        name = dbt_resource_props["name"]
+        return AssetKey(raw_asset(name) if dbt_resource_props["resource_type"] == "source" else name)
+
+    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
+        return ModelNode(dbt_resource_props).domain
+
+    def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:
+        domain = ModelNode(dbt_resource_props).domain
+        return [self._owners[domain]] if domain in self._owners else []  # one that is left out may be read
+
+    def get_tags(self, dbt_resource_props: Mapping[str, Any]) -> Mapping[str, str]:
+        node = ModelNode(dbt_resource_props)
+        return {**super().get_tags(dbt_resource_props), **(node.asset.tags if node.is_made else {})}
+
+    def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
+        return dbt_resource_props.get("description") or ""
+
+    def get_automation_condition(self, dbt_resource_props: Mapping[str, Any]) -> AutomationCondition | None:
+        node = ModelNode(dbt_resource_props)
+        if not node.is_made:
+            return None
+        if not node.has_days:
+            return self._automation.view()
+        return self._automation.model([AssetKey(parent) for parent in (*node.window, *node.seeds_read)])
+
+    def get_asset_check_spec(
+        self, asset_spec: AssetSpec, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
+    ) -> AssetCheckSpec | None:
+        """A test holds back the days that it names, by their records: Dagster, which knows of no days, must not.
+
+        It would fail the run of a day that passes for as long as another one fails.
+        """
+        spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
+        return spec._replace(blocking=False) if spec else None
+
+    def get_code_version(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
+        return self._code_versions.get(dbt_resource_props["unique_id"])
+
+    def get_partition_mapping(
+        self, dbt_resource_props: Mapping[str, Any], dbt_parent_resource_props: Mapping[str, Any]
+    ) -> PartitionMapping | None:
+        """The days of the parent that a day of the model is made from, as the model's `meta.window` names them."""
+        offsets = ModelNode(dbt_resource_props).window.get(dbt_parent_resource_props["name"])
+        return TimeWindowPartitionMapping(start_offset=offsets.start, end_offset=offsets.end) if offsets else None

@@ -1,0 +1,54 @@
+"""The files of consent analytics. What is odd about them is described in docs/data-quality.md."""
+
+import polars as pl
+
+from analytics_assets.spec.source import Kind, Source, at_most
+
+CONSENT_EVENTS = Source(
+    name="consent_events",
+    description="Consent events of all companies; non-critical ones are sampled, and RATE says how much.",
+    patterns=("events-*.csv", "events-*.csv.gz", "events-*.parquet", "events-*.jsonl", "events-*.jsonl.gz"),
+    columns={
+        "EVENT_ID": pl.String,
+        "TYPE": pl.String,
+        "RATE": pl.Float64,
+        "PARAMETERS": pl.String,
+        "EVENT_TIME": pl.Datetime("us"),
+        "WINDOW_START": pl.Datetime("us"),
+        "APIKEY": pl.String,
+        "CONSENT": pl.String,
+        "COUNT": pl.Int64,
+        "EXPERIMENT": pl.String,
+        "SDK_TYPE": pl.String,
+        "DOMAIN": pl.String,
+        "DEPLOYMENT_ID": pl.String,
+        "COUNTRY": pl.String,
+        "REGION": pl.String,
+        "BROWSER_FAMILY": pl.String,
+        "DEVICE_TYPE": pl.String,
+        "USER_ID": pl.String,  # where a tracker knows the person
+    },
+    optional=frozenset({"USER_ID"}),
+    time="EVENT_TIME",
+    timezone="UTC",
+    key=("EVENT_ID",),
+    winner=("WINDOW_START desc",),
+    rules={
+        "COUNT is empty or negative": pl.col("COUNT").is_not_null() & (pl.col("COUNT") >= 0),
+        **at_most("COUNT", 10**9),  # of an hour; times 1e12 for the smallest RATE, a variance still fits its type
+    },
+)
+
+COMPANIES = Source(
+    name="companies",
+    description="Companies with their industries and headquarters; a file is the whole list from its day on.",
+    kind=Kind.SNAPSHOT,
+    patterns=("*.csv", "*.csv.gz", "*.parquet"),
+    columns={
+        "PUBLIC_API_KEY": pl.String,
+        "INDUSTRY_BACK": pl.String,
+        "INDUSTRY_FRONT": pl.String,
+        "HQ_COUNTRY": pl.String,
+    },
+    key=("PUBLIC_API_KEY",),
+)

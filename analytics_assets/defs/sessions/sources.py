@@ -1,0 +1,35 @@
+"""The files of sessions: what people do on the site and in the apps."""
+
+import polars as pl
+
+from analytics_assets.spec.source import Source
+
+CLICKSTREAM = Source(
+    name="clickstream",
+    description="Events of customers on the site and in the apps, as the clients send them.",
+    patterns=(
+        "clickstream-*.csv",
+        "clickstream-*.csv.gz",
+        "clickstream-*.parquet",
+        "clickstream-*.jsonl",
+        "clickstream-*.jsonl.gz",
+    ),
+    columns={
+        "event_id": pl.String,
+        "customer_id": pl.String,  # empty where the client knows no customer
+        "event_timestamp": pl.Datetime("us"),
+        "event_type": pl.String,
+        "page_type": pl.String,
+        "device": pl.String,
+        "browser": pl.String,
+        "operating_system": pl.String,
+        "app_version": pl.String,
+        "session_id": pl.String,  # the client's own, which is not trusted
+        "event_details": pl.String,
+    },
+    optional=frozenset({"customer_id", "session_id", "app_version"}),
+    time="event_timestamp",
+    timezone="UTC",
+    key=("event_id",),
+    winner=("event_timestamp asc",),  # a client that sends an event again may stamp it anew
+)

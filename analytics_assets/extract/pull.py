@@ -1,0 +1,329 @@
+"""A pull of an API: its records become one JSON Lines file in the inbox, which is whole or not there.
+
+What was fetched is kept page by page, so that a pull that dies goes on where it stopped. No Dagster here, and nothing
+of what the records mean.
+"""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import BinaryIO
+
+import duckdb
+from filelock import FileLock, Timeout
+from msgspec import Raw
+
+from analytics_assets.extract.known_records import KnownRecords
+from analytics_assets.extract.rest import Budget, Page, RestClient, RestRefused
+from analytics_assets.foundation.files import replacing
+from analytics_assets.foundation.hashes import digest
+from analytics_assets.foundation.plain_text import logger_of
+from analytics_assets.ingest.formats import read_batches
+from analytics_assets.ingest.parse import parse_batch
+from analytics_assets.settings import Api, Settings
+from analytics_assets.spec.extract import Extract
+from analytics_assets.spec.pagination import Place
+from analytics_assets.state.ledger import Ledger
+
+logger = logger_of(__name__)
+
+TOO_OLD = timedelta(days=1)
+"""A pull that stopped so long ago is begun anew: its pages have shifted too far."""
+
+SAYS_EVERY = 2.0
+"""Seconds between two lines of progress."""
+
+BEFORE_RECORD, AFTER_RECORD = b', "record": ', b"}\n"
+"""What stands between the members that a pull adds to a line and the record as it was sent, and behind that."""
+
+_TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
+@dataclass(frozen=True)
+class Span:
+    """What a pull asks for.
+
+    Attributes:
+        since: records that changed then or later (UTC).
+        is_sweep: whether that is everything, to catch what was committed too late for the pulls before.
+        usual: since when it would ask if it were no sweep.
+    """
+
+    since: datetime
+    is_sweep: bool = False
+    usual: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a pull has come; it is kept after each page.
+
+    Attributes:
+        asked: a hash of what is asked for and where; another one cannot go on with its pages.
+        started_at: when the pull began (UTC); names its file, and stands in each of its lines as `pulled_at`.
+        since: what changed then or later is asked for.
+        is_sweep: whether that is everything.
+        usual: since when it would ask if it were no sweep; empty before anything was pulled.
+        place: where the next page is; None when all are fetched.
+        size: bytes of the file that belong to fetched pages.
+        new: those of the records that have not landed before, and stand in the file.
+        resumed: how often it was gone on with.
+    """
+
+    asked: str
+    started_at: str
+    since: str
+    is_sweep: bool
+    usual: str
+    place: Place | None
+    size: int = 0
+    pages: int = 0
+    records: int = 0
+    new: int = 0
+    resumed: int = 0
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """What a pull came to.
+
+    Attributes:
+        file: what it dropped; None where no record was new.
+        requests: those of this process, tries that failed among them.
+        committed_late: of a sweep, the rows that the pulls before it could not see any more.
+        waited_seconds: for the budget.
+    """
+
+    progress: Progress
+    file: Path | None
+    requests: int
+    requests_left: int
+    waited_seconds: float
+    committed_late: int | None
+
+
+def since_when(newest: datetime | None, first: datetime, overlap: timedelta) -> datetime:
+    """From the newest time that is known, less the overlap, and never before the first partition."""
+    return max(first, newest - overlap) if newest else first
+
+
+class Pull:
+    """Pulls of one API; two at the same time come one after the other."""
+
+    def __init__(self, extract: Extract, api: Api, settings: Settings) -> None:
+        self._extract, self._api, self._settings = extract, api, settings
+        folder = settings.lake_dir / "extracts" / extract.source.name
+        self._folder = folder
+        self._state, self._fetched, self._swept = folder / "progress.json", folder / "pages.jsonl", folder / "swept.txt"
+        self._asked = digest([api.url, repr(extract.endpoint), extract.since])
+        self._said_at = 0.0
+
+    def _known(self) -> AbstractContextManager[KnownRecords]:
+        source = self._extract.source
+        return KnownRecords.opened(self._folder / "known.sqlite", source, Ledger(self._settings.lake_dir))
+
+    def swept_at(self) -> datetime | None:
+        """When the last sweep of what is asked for now began; None where none is known."""
+        try:
+            asked, started_at = self._swept.read_text().split()
+            return _read_time(started_at) if asked == self._asked else None
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def run(self, begin: Callable[[], Span]) -> Pulled:
+        """Pulls once; a pull that stopped is gone on with first, and is enough if it asked for no less.
+
+        Args:
+            begin: gives what is asked for, once no other pull is going on.
+
+        Raises:
+            RestError: the API could not be read; what was fetched is kept.
+            OSError: a page could not be written.
+        """
+        with self._alone():
+            span = begin()
+            progress = self._resumed()
+            if progress is not None:
+                try:
+                    pulled = self._finish(progress)
+                except RestRefused as error:
+                    if not (error.may_be_the_place and self._pages_kept() == progress.pages):
+                        raise
+                    logger.warning(f"{self._name}: the API does not go on where the last pull stopped; pulling anew")
+                else:
+                    if progress.place is not None and progress.since <= _written(span.since):
+                        return pulled  # it read on just now, and all that is asked for
+            return self._finish(self._begun(span))
+
+    @property
+    def _name(self) -> str:
+        return self._extract.source.name
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self._folder / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            logger.info(f"{self._name}: another pull is going on; this one comes after it")
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _begun(self, span: Span) -> Progress:
+        self._fetched.unlink(missing_ok=True)
+        progress = Progress(
+            asked=self._asked,
+            started_at=datetime.now(UTC).strftime(_TIME),
+            since=_written(span.since),
+            is_sweep=span.is_sweep,
+            usual=span.usual.strftime(_TIME) if span.usual else "",
+            place=self._extract.endpoint.pagination.first(),
+        )
+        self._keep(progress)
+        return progress
+
+    def _resumed(self) -> Progress | None:
+        """The pull that stopped, with what does not belong to a whole page cut off; None where there is none."""
+        progress = self._kept()
+        if progress is None or progress.asked != self._asked:
+            return None
+        if progress.place is not None and datetime.now(UTC) - _read_time(progress.started_at) > TOO_OLD:
+            return None
+        size = self._fetched.stat().st_size if self._fetched.exists() else 0
+        if size < progress.size:  # the machine went down before the pages were on its disk
+            return None
+        if size:
+            os.truncate(self._fetched, progress.size)
+        return replace(progress, resumed=progress.resumed + 1)
+
+    def _kept(self) -> Progress | None:
+        try:
+            return Progress(**json.loads(self._state.read_text()))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
+
+    def _pages_kept(self) -> int:
+        kept = self._kept()
+        return kept.pages if kept else 0
+
+    def _finish(self, progress: Progress) -> Pulled:
+        api = self._api
+        budget = Budget(api.requests, api.seconds)
+        client = RestClient(
+            api.url,
+            api.key,
+            self._extract.endpoint,
+            budget,
+            patience_seconds=api.patience_seconds,
+            timeout_seconds=api.timeout_seconds,
+            pull_minutes=api.pull_minutes,
+            page_mb=api.page_mb,
+            empty_pages=api.empty_pages,
+        )
+        with client, self._known() as known:
+            if progress.place is not None:
+                self._fetched.touch()
+                with self._fetched.open("ab") as file:
+                    for page in client.pages(progress.place, self._extract.asks_since(progress.since)):
+                        progress = self._add(progress, page, known.new(page.records), file)
+                        self._say(progress, client.tries, budget.left)
+            late = self._committed_late(progress)
+            dropped = self._hand_over(progress, known)
+        if progress.is_sweep:
+            with replacing(self._swept) as temporary:
+                temporary.write_text(f"{progress.asked} {progress.started_at}")
+        self._state.unlink(missing_ok=True)
+        return Pulled(progress, dropped, client.tries, budget.left, budget.waited, late)
+
+    def _add(self, progress: Progress, page: Page, new: Sequence[Raw], file: BinaryIO) -> Progress:
+        """What is new on a page is written, and then that it is: in the other order a kill would lose it."""
+        of_pull = {self._extract.pulled: progress.started_at, self._extract.page: progress.pages + 1}
+        before = json.dumps(of_pull).removesuffix("}").encode() + BEFORE_RECORD
+        lines = b"".join(part for record in new for part in (before, record, AFTER_RECORD))
+        file.write(lines)
+        file.flush()
+        progress = replace(
+            progress,
+            place=page.next,
+            size=progress.size + len(lines),
+            pages=progress.pages + 1,
+            records=progress.records + len(page.records),
+            new=progress.new + len(new),
+        )
+        self._keep(progress)
+        return progress
+
+    def _keep(self, progress: Progress) -> None:
+        """Survives a kill. It need not survive a power cut, after which what is lacking is seen and pulled anew."""
+        temporary = self._state.with_suffix(".tmp")
+        temporary.write_text(json.dumps(asdict(progress)))
+        temporary.replace(self._state)
+
+    def _say(self, progress: Progress, requests: int, left: int) -> None:
+        now = time.monotonic()
+        if progress.place is None or now - self._said_at >= SAYS_EVERY:
+            self._said_at = now
+            logger.info(
+                f"{self._name}: {progress.pages:,} pages, {progress.records:,} records, {progress.new:,} new; "
+                f"{requests:,} requests, {left:,} of {self._api.requests:,} left in {self._api.seconds:g} s"
+            )
+
+    def _hand_over(self, progress: Progress, known: KnownRecords) -> Path | None:
+        """Copies what was fetched into the inbox, which may be on another disk; twice gives the same file."""
+        if progress.size == 0:
+            self._fetched.unlink(missing_ok=True)
+            return None
+        name = progress.started_at.replace(":", "").replace(".", "-")
+        target = self._settings.inbox_dir / self._name / f"{self._name}-{name}.jsonl"
+        with replacing(target) as temporary:
+            shutil.copyfile(self._fetched, temporary)
+        known.remember(self._fetched, BEFORE_RECORD, AFTER_RECORD)
+        self._fetched.unlink()
+        return target
+
+    def _committed_late(self, progress: Progress) -> int | None:
+        """Rows of a sweep that changed before the usual pull would ask for them, and that never landed."""
+        if not (progress.is_sweep and progress.usual):
+            return None
+        if not progress.size:
+            return 0
+        source, before = self._extract.source, _read_time(progress.usual).replace(tzinfo=None)
+        pieces = sorted((self._settings.landed_dir / self._name).glob("*/*.parquet"))
+        landed = [str(piece.relative_to(self._settings.landed_dir)) for piece in pieces]
+        key = ", ".join(f'"{c}"' for c in (*source.key, source.time, self._extract.changed))
+        found = 0
+        with duckdb.connect(
+            config={
+                "memory_limit": self._settings.duckdb_memory_limit,
+                "file_search_path": str(self._settings.landed_dir),  # whose characters all mean themselves
+            }
+        ) as connection:
+            for batch in read_batches(self._fetched, source):
+                rows = parse_batch(batch, source, "", datetime.now()).accepted
+                connection.register("rows", rows)
+                sql = f'select distinct {key} from rows where "{self._extract.changed}" < ?'
+                values: list[object] = [before]
+                if landed:
+                    sql, values = f"{sql} except select {key} from read_parquet(?)", [before, landed]
+                counted = connection.execute(f"select count(*) from ({sql})", values).fetchone()
+                found += counted[0] if counted else 0
+        return found
+
+
+def _written(since: datetime) -> str:
+    """A time as APIs want it, in whole seconds, which all of them know."""
+    return since.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _read_time(text: str) -> datetime:
+    return datetime.strptime(text, _TIME).replace(tzinfo=UTC)

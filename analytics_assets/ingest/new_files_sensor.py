@@ -1,0 +1,114 @@
+"""The sensor that notices new files. It opens none: it asks for a landing run."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+from dagster import (
+    AssetKey,
+    DagsterInstance,
+    DagsterRunStatus,
+    DefaultSensorStatus,
+    RunRequest,
+    RunsFilter,
+    SensorDefinition,
+    SensorEvaluationContext,
+    SensorResult,
+    SkipReason,
+    sensor,
+)
+
+from analytics_assets.automation.run_requests import ATTEMPT_TAG, NO_RETRY
+from analytics_assets.dagster_internals import FINISHED_STATUSES
+from analytics_assets.ingest.inbox import InboxFile, Mark
+from analytics_assets.ingest.landing import Landing
+from analytics_assets.project import Project
+from analytics_assets.spec.source import Source
+from analytics_assets.state.attempts import WAITS
+
+SOURCE_TAG = "analytics/landing"
+BITE_TAG = "analytics/bite"
+
+
+def build_new_files_sensor(project: Project) -> SensorDefinition:
+    """One sensor over all sources: a run request a source that has new files.
+
+    The cursor holds a mark a source: what has not changed since is not looked at again. It moves on only when nothing
+    new is left, so that no file is forgotten.
+    """
+    sources, settings = project.sources, project.settings
+
+    @sensor(
+        name="new_files",
+        asset_selection=[AssetKey(source.landed_asset) for source in sources],
+        minimum_interval_seconds=5,
+        default_status=DefaultSensorStatus.RUNNING,
+        description="Asks for a landing run when files lie in the inbox that are new or have changed.",
+    )
+    def new_files(context: SensorEvaluationContext) -> SensorResult:
+        marks = _marks(context.cursor)
+        requests: list[RunRequest] = []
+        waiting: list[str] = []
+        failed: list[Exception] = []
+        for source in sources:
+            try:
+                found = Landing(settings, source).look(marks.pop(source.name, None), settings.landing_files_per_run)
+                asked = request_landing(context.instance, source, found.new) if found.new else None
+            except Exception as error:  # of one source: the others are looked at all the same
+                error.add_note(f"in the inbox of {source.name}")
+                context.log.error(f"{source.name}: {error}")
+                failed.append(error)
+                continue
+            if found.mark:
+                marks[source.name] = found.mark
+            if isinstance(asked, RunRequest):
+                requests.append(asked)
+            elif asked:
+                waiting.append(asked)
+            waiting += [f"{source.name}: {path}: {why}" for path, why in found.closed.items()]
+        if failed and not requests:  # with requests it fails at the next tick, once they are made
+            raise ExceptionGroup("some sources could not be looked at", failed)
+        return SensorResult(
+            run_requests=requests,
+            skip_reason=None if requests else SkipReason("; ".join(waiting) or "Nothing new in the inbox."),
+            cursor=json.dumps({name: asdict(mark) for name, mark in marks.items()}),
+        )
+
+    return new_files
+
+
+def _marks(cursor: str | None) -> dict[str, Mark]:
+    """The mark of each source; none where the cursor is another version's: then everything is looked at."""
+    try:
+        return {name: Mark(**mark) for name, mark in json.loads(cursor or "{}").items()}
+    except (ValueError, TypeError, AttributeError):
+        return {}
+
+
+def request_landing(instance: DagsterInstance, source: Source, new: Iterable[InboxFile]) -> RunRequest | str:
+    """Asks for a run that lands some files, unless one is on its way or has just failed; then says so.
+
+    Its tag and run key hold a hash of the files: the same files are asked for again only when the run that should have
+    landed them has ended and they are still there.
+    """
+    unfinished = [status for status in DagsterRunStatus if status not in FINISHED_STATUSES]
+    if instance.get_runs_count(RunsFilter(tags={SOURCE_TAG: source.name}, statuses=unfinished)):
+        return f"{source.name}: a run is landing files; what is left is asked for after it."
+    files = "\n".join(f"{file.path} {file.seen(source.version)}" for file in new)
+    bite = hashlib.sha256(f"{source.name} v{source.version}\n{files}".encode()).hexdigest()[:32]
+    runs = instance.get_run_records(RunsFilter(tags={BITE_TAG: bite}))
+    number, landed = len(runs) + 1, source.landed_asset
+    if len(runs) > len(WAITS):
+        return f"{source.name}: what is new did not land in {len(runs)} runs; see those of {landed}."
+    if runs:
+        ended = datetime.fromtimestamp(max(record.end_time or 0 for record in runs), UTC)
+        again_at = ended + WAITS[len(runs) - 1]
+        if datetime.now(UTC) < again_at:
+            return f"{source.name}: what is new did not land; it is tried again at {again_at:%Y-%m-%d %H:%M:%S} UTC."
+    return RunRequest(
+        run_key=f"{source.name}-{bite}-{number}",
+        asset_selection=[AssetKey(landed)],
+        tags={SOURCE_TAG: source.name, BITE_TAG: bite, ATTEMPT_TAG: str(number), **NO_RETRY},
+    )

@@ -1,0 +1,44 @@
+"""The rows that landed and wait, since their day has no partition: how many, and what lets them in."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+
+from analytics_assets.partitions import partitioned_days
+from analytics_assets.settings import Settings
+from analytics_assets.spec.source import Source
+from analytics_assets.state.ledger import Ledger
+
+
+def waiting_rows(source: Source, settings: Settings, now: datetime) -> list[str]:
+    """A sentence for the rows that wait before the first partition, after the last one, and for days to come.
+
+    Rows of today are no matter: they come in when it is over.
+
+    Args:
+        now: an aware UTC time.
+    """
+    waiting = Ledger(settings.lake_dir).waiting(source, partitioned_days(settings, now))
+    first, last = settings.start_date, settings.end_date
+    early = {day: rows for day, rows in waiting.items() if day < first}
+    late = {day: rows for day, rows in waiting.items() if last and day > last}
+    to_come = {day: rows for day, rows in waiting.items() if day > now.date() and day not in late}
+    found = []
+    if early:
+        found.append(
+            f"{_rows_of(early)} wait: the first partition is {first}; "
+            f"set ANALYTICS_START_DATE to {min(early)} to let all of them in"
+        )
+    if late:
+        found.append(
+            f"{_rows_of(late)} wait: the last partition is {last}; "
+            f"set ANALYTICS_END_DATE to {max(late)}, or leave it empty, to let all of them in"
+        )
+    if to_come:
+        found.append(f"{_rows_of(to_come)} wait until these days, which are still to come, are over")
+    return found
+
+
+def _rows_of(days: Mapping[date, int]) -> str:
+    rows = sum(days.values())
+    span = f"{min(days)}" if len(days) == 1 else f"{min(days)} to {max(days)}"
+    return f"{rows:,} row{'s' if rows != 1 else ''} of {span}"

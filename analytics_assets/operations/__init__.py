@@ -1,0 +1,1 @@
+"""What keeps the project running by itself: health, alerts, reconciliation, runs in this process, Dagster's home."""

@@ -1,0 +1,325 @@
+"""Failures are heard of: a message to the owner of what failed, through a webhook.
+
+Told once, at the first attempt. What is tried again and fails again stays in the inventory, and is told anew only when
+its inputs or its code have changed.
+"""
+
+import html
+import json
+import logging
+import re
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+from dagster import (
+    AssetCheckSeverity,
+    AssetKey,
+    DagsterEventType,
+    DagsterInstance,
+    DagsterRun,
+    DagsterRunStatus,
+    DefaultSensorStatus,
+    RunStatusSensorContext,
+    SensorDefinition,
+    run_status_sensor,
+)
+
+from analytics_assets.automation.run_requests import ATTEMPT_TAG
+from analytics_assets.dagster_internals import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    PARTITION_NAME_TAG,
+    RETRY_NUMBER_TAG,
+    BaseAssetGraph,
+)
+from analytics_assets.foundation.failures import reason_of, sentence
+from analytics_assets.foundation.hashes import digest
+from analytics_assets.foundation.plain_text import logger_of, plain, shortened
+from analytics_assets.partitions import contiguous
+from analytics_assets.settings import Settings
+from analytics_assets.spec.asset import name_of
+from analytics_assets.state.attempts import Attempts
+from analytics_assets.state.check_results import failed_in_its_run, first_finding
+from analytics_assets.state.database import open_sqlite
+
+logger = logger_of(__name__)
+
+POSTS = 3
+"""How often a message is sent before it is given up."""
+
+TOLD_AT_ONCE = 20
+"""The most problems that one message names."""
+
+LONGEST_REASON, LONGEST_DAYS, LONGEST_TEXT = 300, 100, 12_000
+"""Characters of each in a message, however long the cell is that a reason quotes; Mattermost takes 16,383 at most."""
+
+TOLD_ONCE_IN = timedelta(days=1)
+
+_SCHEMA = """
+create table if not exists told (problem text primary key, told_at text not null) without rowid;
+create table if not exists waiting (id integer primary key, body text not null);
+create table if not exists refused (id integer primary key, refused_at text not null)
+"""
+
+_IF_DAMAGED = "delete it; what goes on failing is then told again"
+
+_REFUSED_ITSELF = frozenset({400, 413, 415, 422})
+"""The statuses that are about one message; 401, 403 or 404 are about the webhook, and any other would get them, too."""
+
+_ACTIVE = re.compile(r"@(?=\w)|:(?=//)|www(?=\.)", re.IGNORECASE)
+"""What chats make a mention or a link of, even where it stands alone."""
+
+
+class Refused(RuntimeError):
+    """A webhook will never take a message as it is."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What went wrong with some days of an asset; `days` is empty for an asset without partitions."""
+
+    asset: str
+    days: str
+    reason: str
+    is_error: bool = True
+    owner: str = ""
+    """Where it is not the asset's."""
+
+
+def problems_of(instance: DagsterInstance, run: DagsterRun, settings: Settings) -> list[Problem]:
+    """What went wrong in a run that has ended: days, or else steps, that failed for the first time, and checks."""
+    is_first = not int(run.tags.get(RETRY_NUMBER_TAG, 0)) and int(run.tags.get(ATTEMPT_TAG, 1)) == 1
+    attempts = Attempts(settings.lake_dir).of_run(run.run_id)
+    days_of = defaultdict(list)
+    for (asset, day), attempt in attempts.items():
+        if is_first and attempt.number == 1:
+            days_of[asset, attempt.reason].append(day)
+    found = [Problem(asset, ", ".join(map(str, contiguous(days))), reason) for (asset, reason), days in days_of.items()]
+    if is_first and not attempts and run.status is DagsterRunStatus.FAILURE:
+        found = _failed_steps(instance, run)
+    tried = {asset for asset, _ in attempts}
+    for entry in instance.all_logs(run.run_id, of_type=DagsterEventType.ASSET_CHECK_EVALUATION):
+        check = entry.dagster_event.asset_check_evaluation_data if entry.dagster_event else None
+        if check is None or not failed_in_its_run(check):
+            continue
+        is_error = check.severity is AssetCheckSeverity.ERROR
+        if is_error and name_of(check.asset_key) in tried:
+            continue  # it is why the days failed
+        reason = f"check {check.check_name} failed{first_finding(check.metadata)}"
+        found.append(Problem(name_of(check.asset_key), _days_of(run), reason, is_error))
+    return found
+
+
+def _failed_steps(instance: DagsterInstance, run: DagsterRun) -> list[Problem]:
+    """The failed steps of a run of which no days are known; of a run that was killed, its assets."""
+    failures = instance.all_logs(run.run_id, of_type=DagsterEventType.STEP_FAILURE)
+    events = [entry.dagster_event for entry in failures if entry.dagster_event]
+    if events:
+        return [
+            Problem(event.step_key or run.job_name, _days_of(run), sentence(reason_of(event.step_failure_data.error)))
+            for event in events
+        ]
+    reason = None
+    for entry in instance.all_logs(run.run_id, of_type={DagsterEventType.ENGINE_EVENT, DagsterEventType.RUN_FAILURE}):
+        event = entry.dagster_event
+        error = getattr(event.event_specific_data, "error", None) if event else None
+        reason = reason_of(error) if error else reason or (event.message if event and event.is_run_failure else None)
+    names = sorted(name_of(key) for key in run.asset_selection or ()) or [run.job_name]
+    return [Problem(name, _days_of(run), sentence(reason or "the run failed")) for name in names]
+
+
+def _days_of(run: DagsterRun) -> str:
+    start, end = (run.tags.get(tag) for tag in (ASSET_PARTITION_RANGE_START_TAG, ASSET_PARTITION_RANGE_END_TAG))
+    if start and end:
+        return start if start == end else f"{start} to {end}"
+    return run.tags.get(PARTITION_NAME_TAG, "")
+
+
+# ------------------------------------------------------------------------------------------------------- telling
+
+
+def messages(problems: Iterable[Problem], graph: BaseAssetGraph, link: str) -> list[dict[str, object]]:
+    """One message an owner: `text` for people, and the same as fields for programs."""
+    of_owner: dict[str, list[Problem]] = defaultdict(list)
+    for problem in problems:
+        key = AssetKey(problem.asset)
+        owners = graph.get(key).owners if graph.has(key) else []
+        of_owner[problem.owner or ", ".join(owners) or "nobody"].append(problem)
+    return [_message(owner, theirs, link) for owner, theirs in of_owner.items()]
+
+
+def _message(owner: str, problems: Sequence[Problem], link: str) -> dict[str, object]:
+    lines, told = [f"For {owner}"], problems[:TOLD_AT_ONCE]
+    for number, problem in enumerate(told):
+        what = " ".join(filter(None, (problem.asset, shortened(problem.days, LONGEST_DAYS))))
+        reason = shortened(plain(shortened(problem.reason, LONGEST_REASON)), LONGEST_REASON)
+        line = _as_code(f"{what}: {reason}")
+        if sum(map(len, lines)) + len(line) > LONGEST_TEXT:
+            told = told[:number]
+            break
+        lines.append(f"{'failed' if problem.is_error else 'warning'}: {line}")
+    if len(problems) > len(told):
+        lines.append(f"and {len(problems) - len(told)} more")
+    return {
+        "text": "\n".join([*lines, link]),
+        "owner": owner,
+        "link": link,
+        "problems": [
+            {
+                "asset": problem.asset,
+                "days": shortened(problem.days, LONGEST_DAYS),
+                "reason": shortened(problem.reason, LONGEST_REASON),
+                "severity": "error" if problem.is_error else "warning",
+            }
+            for problem in told
+        ],
+        "more": len(problems) - len(told),
+    }
+
+
+def _as_code(text: str) -> str:
+    """A text as code, of which Slack and Mattermost make no mention, no link and no format, whatever a cell holds.
+
+    Where a chat makes them all the same, in another kind of code or in a notification, a word joiner stands between.
+    """
+    text = _ACTIVE.sub("\\g<0>\u2060", plain(text).replace("`", "'"))
+    return f"`{html.escape(text, quote=False)}`"
+
+
+def post(url: str, message: dict[str, object], wait_seconds: float = 1) -> None:
+    """Sends a message.
+
+    Raises:
+        Refused: the webhook takes messages, but not this one.
+        RuntimeError: it could not be sent. Of either, the address, which is a secret, is not named.
+    """
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it would write the address into the log
+    why = ""
+    for number in range(POSTS):
+        try:
+            status = httpx.post(url, json=message, timeout=10).status_code
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            why = type(error).__name__
+        else:
+            if 200 <= status < 300:
+                return
+            why = f"status {status}"
+            if status in _REFUSED_ITSELF:
+                raise Refused(f"the webhook of ANALYTICS_WEBHOOK_URL refused a message: {why}")
+            if status < 500 and status not in (408, 429):
+                break
+        if number < POSTS - 1:
+            time.sleep(wait_seconds * 2**number)
+    raise RuntimeError(f"the webhook of ANALYTICS_WEBHOOK_URL did not take a message: {why}") from None
+
+
+class Outbox:
+    """What is still to be sent, and what was told; one SQLite file in the lake.
+
+    A message is put here before it is sent, so that one that could not be sent goes out before the next one. The same
+    about the same days is told once a day at most: a file that cannot be read is found by every landing while it lies
+    there.
+    """
+
+    def __init__(self, lake_dir: Path) -> None:
+        self._file = lake_dir / "outbox.sqlite"
+
+    def untold(self, problems: Iterable[Problem], now: datetime) -> list[Problem]:
+        """Those of some problems that were not told lately; from now on they count as told."""
+        found = []
+        with open_sqlite(self._file, _SCHEMA, _IF_DAMAGED) as connection:
+            connection.execute("begin immediate")
+            connection.execute("delete from told where told_at < ?", [(now - TOLD_ONCE_IN).isoformat()])
+            for problem in problems:
+                key = digest([problem.asset, problem.days, problem.reason])
+                done = connection.execute("insert or ignore into told values (?, ?)", [key, now.isoformat()])
+                if done.rowcount:
+                    found.append(problem)
+            connection.execute("commit")
+        return found
+
+    def put(self, bodies: Iterable[dict[str, object]]) -> None:
+        """Keeps messages until they are sent."""
+        with open_sqlite(self._file, _SCHEMA, _IF_DAMAGED) as connection:
+            connection.executemany("insert into waiting (body) values (?)", [[json.dumps(body)] for body in bodies])
+
+    def send(self, url: str) -> None:
+        """Sends whatever waits, the oldest first.
+
+        A message that the webhook refuses for what it is stays, is tried again a day later, and holds up no other.
+
+        Raises:
+            Refused: some were refused; whatever else waited has been sent.
+            RuntimeError: the webhook takes no message now; they stay.
+        """
+        now = datetime.now(UTC)
+        refusals = []
+        with open_sqlite(self._file, _SCHEMA, _IF_DAMAGED) as connection:
+            waiting = connection.execute(
+                "select id, body from waiting where id not in (select id from refused where refused_at > ?)"
+                " order by id",
+                [(now - TOLD_ONCE_IN).isoformat()],
+            ).fetchall()
+            for number, body in waiting:
+                try:
+                    post(url, json.loads(body))
+                except Refused as error:
+                    refusals.append(error)
+                    connection.execute("insert or replace into refused values (?, ?)", [number, now.isoformat()])
+                else:
+                    connection.execute("delete from waiting where id = ?", [number])
+                    connection.execute("delete from refused where id = ?", [number])
+        if refusals:
+            raise Refused(f"{refusals[0]}; so many of {len(waiting)}: {len(refusals)}. They are tried again in a day")
+
+
+def build_notifiers(settings: Settings) -> list[SensorDefinition]:
+    """Sensors that tell of every run that fails, and of every check that fails in one that does not."""
+    default_status = DefaultSensorStatus.RUNNING if settings.webhook_url else DefaultSensorStatus.STOPPED
+
+    def notifier(name: str, run_status: DagsterRunStatus, what: str) -> SensorDefinition:
+        @run_status_sensor(
+            name=name,
+            run_status=run_status,
+            default_status=default_status,
+            minimum_interval_seconds=10,
+            description=f"Tells owners {what}, through the webhook (off while ANALYTICS_WEBHOOK_URL is not set).",
+        )
+        def told(context: RunStatusSensorContext) -> None:
+            tell(context, settings)
+
+        return told
+
+    return [
+        notifier("tell_failed_runs", DagsterRunStatus.FAILURE, "of what failed in a run"),
+        notifier("tell_failed_checks", DagsterRunStatus.SUCCESS, "of checks that failed in a run which did not"),
+    ]
+
+
+def tell(context: RunStatusSensorContext, settings: Settings) -> None:
+    """Sends a message to each owner of what went wrong in a run."""
+    if settings.webhook_url is None or context.repository_def is None:
+        return
+    problems = problems_of(context.instance, context.dagster_run, settings)
+    _send(problems, context.repository_def.asset_graph, f"runs/{context.dagster_run.run_id}", settings)
+
+
+def tell_owner(problems: Iterable[Problem], graph: BaseAssetGraph, settings: Settings) -> None:
+    """Sends what was found outside of any run; where that cannot be sent, it goes out before the next message."""
+    try:
+        _send(problems, graph, "deployment", settings)
+    except RuntimeError as error:
+        logger.warning(str(error))
+
+
+def _send(problems: Iterable[Problem], graph: BaseAssetGraph, page: str, settings: Settings) -> None:
+    if settings.webhook_url is not None:
+        outbox = Outbox(settings.lake_dir)
+        untold = outbox.untold(problems, datetime.now(UTC))
+        outbox.put(messages(untold, graph, f"{settings.ui_url.rstrip('/')}/{page}"))
+        outbox.send(settings.webhook_url.get_secret_value())

@@ -1,0 +1,280 @@
+"""What is not as it should be, now: days that failed, are missing, are out of date, or were made by older code."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+
+from dagster import AssetKey, DagsterInstance, DagsterRunStatus, RunsFilter
+
+from analytics_assets.automation.graph import of_kind, upstream_by_asset, views_by_asset
+from analytics_assets.automation.staleness import Days
+from analytics_assets.dagster_internals import FINISHED_STATUSES, BaseAssetGraph
+from analytics_assets.ingest.inbox import strangers
+from analytics_assets.ingest.landing import Landing
+from analytics_assets.ingest.waiting import waiting_rows
+from analytics_assets.operations.launcher import is_abandoned
+from analytics_assets.partitions import EVER, WHOLE, Offsets, Window, contiguous, partitioned_days
+from analytics_assets.project import Project
+from analytics_assets.settings import Settings
+from analytics_assets.spec.asset import AssetKind, name_of
+from analytics_assets.spec.source import Source
+from analytics_assets.state.attempts import Attempt, Attempts
+from analytics_assets.state.builds import Build, builds_of
+from analytics_assets.state.check_results import failed_checks
+from analytics_assets.state.ledger import Ledger
+
+INVENTORY = "inventory"
+"""The asset that keeps what is found here."""
+
+
+DBT_PROJECT = "dbt_project"
+"""Stands for the folder where others stand for an asset."""
+
+LISTED_THEMSELVES = ("nothing_is_amiss", "files_are_readable", "names_are_expected")
+"""Checks of which the inventory lists what they found, as it is now."""
+
+
+class State(StrEnum):
+    """What may be the matter with a day; the first ones are the worse ones."""
+
+    FAILED = "failed"
+    CHECK_FAILED = "check failed"
+    MISSING = "missing"
+    STALE = "stale"
+    WARNING = "warning"
+    OLD_CODE = "old code"
+    WAITING = "waiting"
+    IGNORED = "ignored"
+    IN_PROGRESS = "in progress"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A span of days of an asset that are not as they should be.
+
+    Of a landing asset some files, and of a view the whole of it: then `days` is None. Of a check the days that it
+    objects to, which need not follow each other: `objected` says how many there are.
+    """
+
+    asset: str
+    owner: str
+    state: State
+    days: Window | None
+    why: str
+    next_try: str = ""
+    objected: int | None = None
+
+    @property
+    def count(self) -> int:
+        """How many days it is about; 0 where it is not about days."""
+        return len(self.days) if self.objected is None and self.days else self.objected or 0
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """Everything that is not as it should be, in the order of the assets.
+
+    Attributes:
+        assets: how many there are that have days, of domains that are on.
+        off: the domains of which nothing ever came, so that nothing of them is made.
+    """
+
+    findings: Sequence[Finding]
+    taken_at: datetime
+    assets: int
+    days: int
+    off: Sequence[str] = ()
+
+    @property
+    def counts(self) -> dict[State, int]:
+        """How many days are in each state, or files for what has no days."""
+        found = dict.fromkeys(State, 0)
+        for finding in self.findings:
+            found[finding.state] += finding.count or 1
+        return found
+
+    @property
+    def failed(self) -> list[Finding]:
+        """What did not come right by itself, and whatever a check calls an error: days, files, pulls."""
+        return [finding for finding in self.findings if finding.state in (State.FAILED, State.CHECK_FAILED)]
+
+    @property
+    def amiss(self) -> list[Finding]:
+        """What is not made from what there is: failed, missing or stale."""
+        return [finding for finding in self.findings if finding.state in (State.FAILED, State.MISSING, State.STALE)]
+
+
+def take_inventory(graph: BaseAssetGraph, project: Project, instance: DagsterInstance, now: datetime) -> Inventory:
+    """Compares every day of every asset with what it should be made from.
+
+    A day counts as stale, too, while a day that it is made from is failed, missing or stale: it will change.
+
+    Args:
+        now: an aware UTC time.
+    """
+    settings, sources, catalog = project.settings, project.sources, project.catalog
+    upstream = upstream_by_asset(graph)
+    owners = {name_of(key): ", ".join(graph.get(key).owners) for key in graph.toposorted_asset_keys}
+    codes = {name_of(key): graph.get(key).code_version or "" for key in graph.toposorted_asset_keys}
+    partitions, running = partitioned_days(settings, now), _running(instance)
+    days, landed = Days(settings, sources, catalog), {source.landed_asset for source in sources}
+    findings = [
+        Finding(DBT_PROJECT, "", State.FAILED, None, fault, "when its files change") for fault in project.faults
+    ]
+    findings += [
+        finding
+        for source in sources
+        for finding in _landing_findings(source, settings, owners[source.landed_asset], now)
+    ]
+    findings += [
+        Finding("inbox", "", State.IGNORED, None, stranger) for stranger in strangers(settings.inbox_dir, sources)
+    ]
+    for name in sorted(of_kind(graph, AssetKind.EXTRACT)):
+        findings += _pull_findings(name, settings, owners[name], running)
+    unwell: dict[str, Set[date]] = {}
+    reports = of_kind(graph, AssetKind.REPORT)
+    off = days.off(graph, now)
+    upstream = {name: parents for name, parents in upstream.items() if name not in off}
+    for name, parents in upstream.items():
+        newest = days.newest(graph, name, now)
+        window = Window.of_days(newest, newest) if name in reports else partitions  # older ones are made on demand
+        judge = _judge(
+            codes[name],
+            days.inputs(name, parents, window),
+            builds_of(catalog[name], settings).read_what_is_there(name, window),
+            Attempts(settings.lake_dir).read(name, window),
+            running,
+            _waits_for(parents, unwell),
+            now,
+        )
+        verdicts = {day: verdict for day in window.days() if (verdict := judge(day))}
+        unwell[name] = {day for day, (state, _, _) in verdicts.items() if state is not State.OLD_CODE}
+        for verdict in sorted(dict.fromkeys(verdicts.values()), key=lambda verdict: list(State).index(verdict[0])):
+            state, why, next_try = verdict
+            for span in contiguous(day for day, its_verdict in verdicts.items() if its_verdict == verdict):
+                findings.append(Finding(name, owners[name], state, span, why, next_try))
+    for name, parents in views_by_asset(graph).items():
+        if name in off:
+            continue
+        judge = _judge(
+            codes[name],
+            days.inputs(name, parents, WHOLE),
+            builds_of(catalog[name], settings).read(name, WHOLE),
+            Attempts(settings.lake_dir).read(name, WHOLE),
+            running,
+            _waits_for_any(parents, days),
+            now,
+        )
+        if verdict := judge(WHOLE.start):
+            state, why, next_try = verdict
+            by_itself = "at the next tick" if state is State.OLD_CODE else next_try  # no row is made anew by that
+            findings.append(Finding(name, owners[name], state, None, why, by_itself))
+    findings += [
+        finding
+        for finding in _failed_checks(graph, instance, settings, owners, partitions)
+        if finding.asset not in off or finding.asset in landed
+    ]
+    domains = {graph.get(AssetKey(name)).group_name or "" for name in off}
+    return Inventory(findings, now, len(upstream), len(partitions), sorted(domains))
+
+
+def _running(instance: DagsterInstance) -> set[str]:
+    unfinished = [status for status in DagsterRunStatus if status not in FINISHED_STATUSES]
+    runs = instance.get_runs(RunsFilter(statuses=unfinished))
+    return {run.run_id for run in runs if not is_abandoned(instance, run)}
+
+
+def _waits_for(parents: Mapping[str, Offsets], unwell: Mapping[str, Set[date]]) -> Callable[[date], str | None]:
+    """Gives the upstream asset, if there is one, of which a day that a day is made from is not well."""
+    return lambda day: next(
+        (
+            name
+            for name, offsets in parents.items()
+            if not unwell.get(name, set()).isdisjoint(offsets.upstream_of(Window.of_days(day, day)).days())
+        ),
+        None,
+    )
+
+
+def _waits_for_any(parents: Iterable[str], days: Days) -> Callable[[date], str | None]:
+    """Gives the upstream asset, if there is one, of which no day was ever made."""
+    return lambda _: next((name for name in parents if not days.is_made(name)), None)
+
+
+def _judge(
+    code: str,
+    inputs: Mapping[date, str],
+    built: Mapping[date, Build],
+    attempts: Mapping[date, Attempt],
+    running: Set[str],
+    waits_for: Callable[[date], str | None],
+    now: datetime,
+) -> Callable[[date], tuple[State, str, str] | None]:
+    """Gives state, reason and next try of a day; None when it is well."""
+
+    def judge(day: date) -> tuple[State, str, str] | None:
+        attempt, build = attempts.get(day), built.get(day)
+        out_of_date = build is None or build.inputs != inputs[day]
+        if attempt and attempt.run_id in running:
+            return State.IN_PROGRESS, f"in run {attempt.run_id[:8]}", ""
+        if attempt and out_of_date and (attempt.build.inputs, attempt.build.code) == (inputs[day], code):
+            return State.FAILED, attempt.reason, _next_try(attempt, now)
+        if parent := waits_for(day):
+            return (State.STALE if build else State.MISSING), f"waits for {parent}", ""
+        if build is None:
+            return State.MISSING, "it was never made, or its making did not end", ""
+        if out_of_date:
+            return State.STALE, "its inputs have changed", ""
+        if build.code != code:
+            return State.OLD_CODE, "its code or a lookup has changed", "with `analytics-assets rollout`"
+        return None
+
+    return judge
+
+
+def _next_try(attempt: Attempt, now: datetime) -> str:
+    next_at = attempt.next_at()
+    if next_at is None:
+        return "not again until its inputs or its code change"
+    return "again at the next tick" if next_at <= now else f"again at {next_at:%Y-%m-%d %H:%M} UTC"
+
+
+def _failed_checks(
+    graph: BaseAssetGraph, instance: DagsterInstance, settings: Settings, owners: Mapping[str, str], window: Window
+) -> Iterator[Finding]:
+    for check in failed_checks(instance, settings.lake_dir, graph.asset_check_keys, window):
+        if check.name not in LISTED_THEMSELVES:
+            state = State.CHECK_FAILED if check.is_error else State.WARNING
+            span = Window.of_days(min(check.days), max(check.days)) if check.days else None
+            why = f"{check.name}{check.finding}"
+            yield Finding(check.asset, owners[check.asset], state, span, why, objected=len(check.days))
+
+
+def _pull_findings(name: str, settings: Settings, owner: str, running: Set[str]) -> Iterator[Finding]:
+    """Of the pulls that failed since the last that did not, the newest: the next one brings what they did not."""
+    attempts = Attempts(settings.lake_dir).read(name, EVER)
+    for day in sorted(attempts)[-1:]:
+        attempt, window = attempts[day], Window.of_days(day, day)
+        if attempt.run_id in running:
+            yield Finding(name, owner, State.IN_PROGRESS, window, f"in run {attempt.run_id[:8]}")
+        else:
+            next_try = "again tomorrow" if attempt.permanent else "again within the hour"
+            yield Finding(name, owner, State.FAILED, window, attempt.reason, next_try)
+
+
+def _landing_findings(source: Source, settings: Settings, owner: str, now: datetime) -> Iterator[Finding]:
+    name, folder = source.landed_asset, settings.inbox_dir / source.name
+    for path, why in sorted(Ledger(settings.lake_dir).unreadable(source).items()):
+        if os.path.lexists(folder / path):
+            yield Finding(name, owner, State.FAILED, None, f"{path}: {why}", "again when the file changes")
+    found = Landing(settings, source).look()
+    for path, why in sorted(found.closed.items()):
+        yield Finding(name, owner, State.FAILED, None, f"{path}: {why}", "once it can be listed")
+    for path, why in sorted(found.ignored.items()):
+        yield Finding(name, owner, State.IGNORED, None, f"{path}: {why}", "when it is renamed")
+    if waiting := len(found.new) + len(found.unsettled):
+        yield Finding(name, owner, State.MISSING, None, f"{waiting:,} files in the inbox have not landed", "")
+    for sentence in waiting_rows(source, settings, now):
+        yield Finding(name, owner, State.WAITING, None, sentence)

@@ -1,0 +1,110 @@
+"""Where every row of a source is, counted in the files and tables themselves and held against the ledger."""
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+import polars as pl
+
+from analytics_assets.partitions import Window, partitioned_days
+from analytics_assets.project import Project
+from analytics_assets.settings import Settings
+from analytics_assets.spec.source import Kind, Source
+from analytics_assets.state.builds import builds_of, builds_of_model
+from analytics_assets.state.ledger import Ledger, wanted_versions
+from analytics_assets.warehouse.interface import NotMade, Reader, between
+
+
+@dataclass
+class Balance:
+    """Rows of a source; of a snapshot, `raw`, `src` and `stg` hold a row for each day that carries it forward.
+
+    What has not been made yet is None.
+
+    Attributes:
+        records: all records of the files that ever landed: accepted + rejected.
+        accepted: all rows that ever landed and were not rejected.
+        rejected: rows that went to the rejects.
+        waiting: rows of days that have no partition.
+        superseded: rows of contents that were replaced under their path.
+        raw: rows in the raw days, counted in their files.
+        src, stg: rows in the staging models.
+        duplicates: rows of src that stg leaves out.
+        unmade: a sentence for each station of which days are not made, so that it cannot be judged.
+        faults: a sentence for each equation that does not hold.
+    """
+
+    accepted: int
+    rejected: int
+    waiting: int
+    superseded: int
+    raw: int | None = None
+    src: int | None = None
+    stg: int | None = None
+    duplicates: int | None = None
+    unmade: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def records(self) -> int:
+        """All records of the files that ever landed."""
+        return self.accepted + self.rejected
+
+
+def balance_of(source: Source, project: Project, now: datetime) -> Balance:
+    """Counts the rows of a source at each station, as far as they are made."""
+    settings = project.settings
+    ledger, window = Ledger(settings.lake_dir), partitioned_days(settings, now)
+    totals = ledger.totals(source, window)
+    found = Balance(totals.accepted, totals.rejected, totals.waiting, totals.superseded)
+    once = _count_raw(source, settings, found)
+    src, stg, raw = f"src_{source.name}", f"stg_{source.name}", source.raw_asset
+    try:
+        with project.warehouse.reading() as reader:
+            found.src = _count(reader, project, src)
+            found.duplicates = _count(reader, project, src, "duplicate_rank > 1")
+            found.stg = _count(reader, project, stg)
+    except NotMade:
+        pass  # said below, with the days
+
+    wanted, made = wanted_versions(ledger, source, window), builds_of(project.catalog[raw], settings).read(raw, window)
+    stale = {raw: sum(day not in made or made[day].inputs != version for day, version in wanted.items())}
+    stale[stg] = len(window) - len(builds_of_model(stg, settings).read(stg, window))
+    if found.src is None:
+        found.unmade.append(f"{src} is not made")
+    found.unmade += [f"{days:,} of {len(window):,} days of {name} are not made" for name, days in stale.items() if days]
+    for is_made, holds, sentence in (
+        (
+            not stale[raw],
+            found.accepted == once + found.waiting + found.superseded,
+            f"accepted {found.accepted} is not raw {once} + waiting {found.waiting} + superseded {found.superseded}",
+        ),
+        (found.src is not None and not stale[raw], found.src == found.raw, f"src {found.src} is not raw {found.raw}"),
+        (
+            found.stg is not None and not stale[stg],
+            found.stg == (found.src or 0) - (found.duplicates or 0),
+            f"stg {found.stg} is not src {found.src} less {found.duplicates} duplicates",
+        ),
+    ):
+        if is_made and not holds:
+            found.faults.append(f"{source.name}: {sentence}; are there days that `materialize --new` would make?")
+    return found
+
+
+def _count_raw(source: Source, settings: Settings, found: Balance) -> int:
+    """Counts the rows of the raw days; gives how many there are when each landed one counts once."""
+    files = sorted((settings.raw_dir / source.raw_asset).glob("_day=*/data.parquet"))
+    if not files:
+        return 0
+    rows = pl.concat([pl.scan_parquet(file, glob=False).select("_source_file", "_source_row") for file in files])
+    found.raw = rows.select(pl.len()).collect().item()
+    # A snapshot stands in every day that it is carried to: what was landed is one row a record.
+    return rows.unique().select(pl.len()).collect().item() if source.kind is Kind.SNAPSHOT else found.raw
+
+
+def _count(reader: Reader, project: Project, model: str, condition: str = "true") -> int:
+    node = project.manifest.made.get(model)
+    if node is None:
+        raise NotMade(f"{model} is left out, since it is broken")
+    days = Window(project.settings.start_date, date.max)  # a table may refuse to be read without its days
+    where = f"{between(node.day, days)} and {condition}"
+    return int(reader.rows(f"select count(*) from {node.relation_name} where {where}").rows[0][0])

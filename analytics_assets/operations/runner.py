@@ -1,0 +1,360 @@
+"""Runs in this process: a plan is executed on the instance that the UI shows, and what failed is remembered."""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+
+from dagster import (
+    AssetCheckSeverity,
+    AssetKey,
+    AssetSelection,
+    DagsterEventType,
+    DagsterInstance,
+    Definitions,
+    ExecuteInProcessResult,
+    evaluate_automation_conditions,
+)
+
+from analytics_assets.automation.graph import lookups_by_asset, of_kind, upstream_by_asset, views_by_asset
+from analytics_assets.automation.planner import PlannedRun, group_into_runs, same_window, tied_windows
+from analytics_assets.automation.run_requests import NO_RETRY, span_tags
+from analytics_assets.automation.staleness import Days
+from analytics_assets.dagster_internals import PRIORITY_TAG
+from analytics_assets.dbt.step import forget_dropped_tables
+from analytics_assets.extract.assets import no_address
+from analytics_assets.foundation.failures import INTERRUPTS, in_brief, reason_of
+from analytics_assets.foundation.plain_text import logger_of
+from analytics_assets.ingest.inbox import strangers
+from analytics_assets.ingest.landing import Landing
+from analytics_assets.ingest.waiting import waiting_rows
+from analytics_assets.operations.launcher import PID_TAG
+from analytics_assets.partitions import WHOLE, Window, contiguous, partitioned_days
+from analytics_assets.project import Project
+from analytics_assets.spec.asset import AssetKind, name_of
+from analytics_assets.spec.source import Source
+from analytics_assets.state.attempts import KILLED, Attempts
+from analytics_assets.state.builds import builds_of
+from analytics_assets.state.check_results import failed_in_its_run, first_finding
+from analytics_assets.state.ledger import Ledger
+from analytics_assets.warehouse.interface import CannotRead
+
+logger = logger_of(__name__)
+
+ROLL_OUT_PRIORITY = "-10"
+
+UNSETTLED_SECONDS = 60
+"""So long a file that is being written is waited for, or ten times as long as a file takes to settle."""
+
+
+@dataclass
+class Outcome:
+    """What a series of runs came to.
+
+    Attributes:
+        made: days and rows made, by asset.
+        files: the newest file that was written, by report.
+        views: the models without days, and the lookups, that were made.
+        failures: a sentence for each thing that failed.
+        warnings: a sentence for each check that only warns.
+    """
+
+    made: dict[str, dict[date, int]] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    views: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+class Runner:
+    """Executes runs in this process, on the instance that the UI shows.
+
+    Faults of the dbt project are the first that failed: the models concerned are not in its graph.
+    """
+
+    def __init__(
+        self,
+        definitions: Definitions,
+        project: Project,
+        instance: DagsterInstance,
+        announce: Callable[[str], None] = logger.info,
+    ) -> None:
+        self._definitions, self._project = definitions, project
+        self._sources, self._settings = project.sources, project.settings
+        self._instance, self._announce = instance, announce
+        self._job = definitions.resolve_implicit_global_asset_job_def()
+        self._graph = definitions.resolve_asset_graph()
+        self.upstream, self.views = upstream_by_asset(self._graph), views_by_asset(self._graph)
+        self.lookups = lookups_by_asset(self._graph)
+        self.reports = of_kind(self._graph, AssetKind.REPORT)
+        self.extracts = of_kind(self._graph, AssetKind.EXTRACT)
+        self.published = of_kind(self._graph, AssetKind.PUBLISHED)
+        self._last_run_id = ""
+        self.outcome = Outcome(failures=[f"dbt_project: {fault}" for fault in project.faults])
+
+    def pull(self, names: Set[str]) -> None:
+        """Pulls the APIs of some extracts that have an address; where only extracts are asked for, each needs one."""
+        today = datetime.now(UTC).date()
+        for extract in sorted(self._project.extracts, key=lambda extract: extract.asset):
+            name, source = extract.asset, extract.source.name
+            if name not in names:
+                continue
+            if source in self._settings.api:
+                self._execute([name], Window.of_days(today, today))
+            elif names <= self.extracts:
+                self.outcome.failures.append(f"{name}: {no_address(source)}")
+
+    def land(self, names: Set[str]) -> None:
+        """Lands everything that lies in the inbox of some landing assets, and waits for what is being written."""
+        for source in self._sources:
+            if source.landed_asset in names:
+                self._land(source)
+        if names >= {source.landed_asset for source in self._sources}:
+            self.outcome.warnings += strangers(self._settings.inbox_dir, self._sources)
+
+    def _land(self, source: Source) -> None:
+        patience = max(UNSETTLED_SECONDS, 10 * self._settings.inbox_settle_seconds)
+        ledger, deadline = Ledger(self._settings.lake_dir), time.monotonic() + patience
+        refused_before = ledger.unreadable(source)
+        while True:
+            found = Landing(self._settings, source).look()
+            if found.new:
+                if not self._execute([source.landed_asset], None):
+                    break
+            elif found.unsettled and time.monotonic() < deadline:
+                self._announce(f"waiting for {found.unsettled[0].path}, which is still being written")
+                time.sleep(min(1.0, self._settings.inbox_settle_seconds))
+            else:
+                break
+        folder = self._settings.inbox_dir / source.name
+        told = [f"{file.path} is still being written; it is left for the next time" for file in found.unsettled]
+        told += [f"{path} is no file of this source: {why}" for path, why in sorted(found.ignored.items())]
+        for path, why in ledger.unreadable(source).items():
+            if refused_before.get(path) == why and os.path.lexists(folder / path):
+                told.append(f"{path} still cannot be read: {why}")
+        self.outcome.warnings += [f"{source.name}: {sentence}" for sentence in told]
+        told = waiting_rows(source, self._settings, datetime.now(UTC))
+        self.outcome.warnings += [f"{source.name}: {sentence}" for sentence in told]
+        self.outcome.failures += [f"{source.name}: {path}: {why}" for path, why in sorted(found.closed.items())]
+
+    def on(self, names: Set[str]) -> Set[str]:
+        """Those of some assets that are not off, as all of a domain are of which nothing ever came."""
+        return names - Days(self._settings, self._sources, self._project.catalog).off(self._graph, datetime.now(UTC))
+
+    def not_landed(self, names: Set[str]) -> dict[str, int]:
+        """How many files lie in the inbox and have not landed, by source, for some landing assets."""
+        looks = {
+            source.name: Landing(self._settings, source).look()
+            for source in self._sources
+            if source.landed_asset in names
+        }
+        return {name: len(look.new) + len(look.unsettled) for name, look in looks.items()}
+
+    def make(self, plan: Iterable[PlannedRun], tags: Mapping[str, str] | None = None) -> bool:
+        """Executes some runs; one that fails does not stop those that do not read from it.
+
+        Lookups that the assets read are loaded before, where they are not there as their files say. Where some days of
+        a run failed, what reads its other days is made afterwards.
+
+        Returns:
+            Whether all of them succeeded.
+        """
+        runs = list(plan)
+        self._forget_dropped_tables({name for run in runs for name in run.assets})
+        failed = self._load_lookups({name for run in runs for name in run.assets})
+        failed_days: set[tuple[str, date]] = set()
+        for run in runs:
+            assets = []
+            for name in run.assets:  # each after those that it reads
+                if failed & {*self.upstream[name], *self.lookups.get(name, ())}:
+                    failed.add(name)
+                else:
+                    assets.append(name)
+            if assets and not self._execute(assets, run.window, tags):
+                failed |= set(assets)
+                failed_days |= self._failed_days(PlannedRun(tuple(assets), run.window))
+        if failed:
+            planned = {(name, day) for run in runs for name in run.assets for day in run.window.days()}
+            self._tick_until_settled(failed, failed_days, planned)
+        return not failed
+
+    def _forget_dropped_tables(self, names: Set[str]) -> None:
+        with suppress(CannotRead):  # each step that cannot read says so, with its days
+            catalog = self._project.catalog
+            forget_dropped_tables([catalog[name] for name in names if name in catalog], self._project)
+
+    def _load_lookups(self, names: Set[str]) -> set[str]:
+        """Loads what is not there of the lookups that some assets read; gives those that could not be loaded."""
+        lookups = self._lookups_of(names)
+        self.settle(lookups)
+        built = {
+            name: builds_of(self._project.catalog[name], self._settings).read(name, WHOLE).get(WHOLE.start)
+            for name in lookups
+        }
+        codes = {name: self._graph.get(AssetKey(name)).code_version for name in lookups}
+        return {name for name, build in built.items() if build is None or build.code != codes[name]}
+
+    def _lookups_of(self, names: Set[str]) -> set[str]:
+        return set().union(*(self.lookups.get(name, set()) for name in names))
+
+    def plan_of_range(self, names: Set[str], window: Window) -> list[PlannedRun]:
+        """The runs that make the days of a range, and those that mappings tie to it.
+
+        Of reports, the newest one is made by the automation; those of the range only where nothing else is asked for.
+        """
+        reports = self.reports & names
+        partitions = partitioned_days(self._settings, datetime.now(UTC))
+        windows = tied_windows(self.upstream, (names - reports) or reports, window, partitions)
+        return group_into_runs(self.upstream, same_window(windows))
+
+    def plan_of_changes(self, names: Set[str]) -> list[PlannedRun]:
+        """The runs that would make what is out of date, as far as it is known before anything is landed or made."""
+        partitions = partitioned_days(self._settings, datetime.now(UTC))
+        changed = {
+            name: {day for window in windows if window != WHOLE for day in window.days()}
+            for name, windows in self._requested(names, set()).items()
+        }
+        for name, parents in self.upstream.items():
+            if name in names:
+                tied = {
+                    day
+                    for parent, offsets in parents.items()
+                    for window in contiguous(changed.get(parent, ()))
+                    for day in offsets.downstream_of(window).days()
+                }
+                changed[name] = changed.get(name, set()) | (tied & set(partitions.days()))
+        return group_into_runs(self.upstream, {name: contiguous(days) for name, days in changed.items()})
+
+    def settle(self, names: Set[str]) -> None:
+        """Does what the automation would for some assets, tick by tick, until it asks for nothing more.
+
+        The lookups that they read are settled with them: nothing that reads one is asked for before it is there.
+        Days that failed before are tried once more, however often that was: who calls this may have mended the cause.
+        """
+        if not names:
+            return
+        names = names | self._lookups_of(names)
+        self._forget_dropped_tables(names)
+        Attempts(self._settings.lake_dir).wake(names - self.extracts)
+        self._tick_until_settled(names)
+
+    def _tick_until_settled(
+        self, names: Set[str], given_up: Set[tuple[str, date]] = frozenset(), only: Set[tuple[str, date]] | None = None
+    ) -> None:
+        """Makes what the automation asks for of some assets, less the days that are given up or fail meanwhile."""
+        while plan := self._tick(names, given_up, only):
+            for run in plan:
+                if not self._execute(list(run.assets), run.window):
+                    given_up = given_up | self._failed_days(run)
+                    break  # what is left of the plan may read what failed: the next tick knows which days do
+
+    def _tick(
+        self, names: Set[str], given_up: Set[tuple[str, date]], only: Set[tuple[str, date]] | None = None
+    ) -> list[PlannedRun]:
+        """What the automation asks for now, less what failed before."""
+        return group_into_runs({**self.upstream, **self.views}, self._requested(names, given_up, only))
+
+    def _requested(
+        self, names: Set[str], given_up: Set[tuple[str, date]], only: Set[tuple[str, date]] | None = None
+    ) -> dict[str, list[Window]]:
+        tick = evaluate_automation_conditions(self._definitions, self._instance, AssetSelection.assets(*sorted(names)))
+        windows = {}
+        for name in (*self.upstream, *self.views):
+            keys = tick.get_requested_partitions(AssetKey(name))
+            requested = {date.fromisoformat(key) if key else WHOLE.start for key in keys}
+            windows[name] = contiguous(
+                day for day in requested if (name, day) not in given_up and (only is None or (name, day) in only)
+            )
+        return windows
+
+    def _failed_days(self, run: PlannedRun) -> set[tuple[str, date]]:
+        """The days of a run that failed; all of them when it did not get as far as to try any."""
+        tried = set(Attempts(self._settings.lake_dir).of_run(self._last_run_id))
+        return tried or {(name, day) for name in run.assets for day in run.window.days()}
+
+    def roll_out(self, names: Set[str], days_per_run: int) -> None:
+        """Makes the days anew that older code made, and what is made from them, the newest first.
+
+        What is done is recorded by day, so that it goes on where it was stopped. It gives way in the pools to all other
+        runs, which so wait for one range at most. It ends at the first range that fails. Views and the newest reports
+        come last; older reports are made on demand.
+        """
+        partitions = partitioned_days(self._settings, datetime.now(UTC))
+        while old := self._made_by_older_code(names - self.reports, partitions):
+            days = set.union(*old.values())
+            last = max(days)
+            window = Window.of_days(max(last - timedelta(days_per_run - 1), partitions.start), last)
+            self._announce(f"{len(days):,} days were made by older code; the newest is {last}")
+            chosen = {name for name, its_days in old.items() if not its_days.isdisjoint(window.days())}
+            for name, parents in self.upstream.items():
+                if chosen & set(parents) and name not in self.reports:
+                    chosen.add(name)
+            windows = tied_windows(self.upstream, chosen, window, partitions)
+            plan = group_into_runs(self.upstream, {name: [window] for name, window in windows.items()})
+            if not self.make(plan, {PRIORITY_TAG: ROLL_OUT_PRIORITY}):
+                return
+        self.settle(names & (set(self.views) | self.reports))
+
+    def _made_by_older_code(self, names: Set[str], partitions: Window) -> dict[str, set[date]]:
+        """By asset; with the days of a range that was killed, of which nothing is known."""
+        found = {}
+        for name in names & set(self.upstream):
+            code = self._graph.get(AssetKey(name)).code_version or ""
+            builds = builds_of(self._project.catalog[name], self._settings).read(name, partitions)
+            attempts = Attempts(self._settings.lake_dir).read(name, partitions)
+            killed = {day for day, attempt in attempts.items() if attempt.reason == KILLED and day not in builds}
+            if days := killed | {day for day, build in builds.items() if build.code != code}:
+                found[name] = days
+        return found
+
+    def _execute(self, assets: Sequence[str], window: Window | None, tags: Mapping[str, str] | None = None) -> bool:
+        days = None if window == WHOLE else window
+        span = f" for {days}" if days else ""
+        self._announce(f"{assets[0] if len(assets) == 1 else f'{assets[0]} … {assets[-1]}'}{span}")
+        result = self._job.execute_in_process(
+            instance=self._instance,
+            asset_selection=[AssetKey(name) for name in assets],
+            tags={**NO_RETRY, PID_TAG: str(os.getpid()), **(span_tags(days) if days else {}), **(tags or {})},
+            raise_on_error=False,
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        )
+        self._last_run_id = result.run_id
+        _raise_interruption(result)
+        for event in result.all_events:
+            if event.event_type is DagsterEventType.ASSET_MATERIALIZATION and event.partition:
+                materialization = event.step_materialization_data.materialization
+                rows = materialization.metadata.get("dagster/partition_row_count")
+                made = self.outcome.made.setdefault(name_of(materialization.asset_key), {})
+                made[date.fromisoformat(event.partition)] = int(str(rows.value)) if rows else 0
+                if file := materialization.metadata.get("file"):
+                    self.outcome.files[name_of(materialization.asset_key)] = str(file.value)
+            elif event.event_type is DagsterEventType.ASSET_MATERIALIZATION and window == WHOLE:
+                self.outcome.views.append(name_of(event.step_materialization_data.materialization.asset_key))
+            elif event.is_step_failure:
+                error = event.step_failure_data.error
+                self.outcome.failures.append(f"{event.step_key}{span}: {in_brief(reason_of(error))}")
+        for check in result.get_asset_check_evaluations():
+            if failed_in_its_run(check):
+                sentence = (
+                    f"check {check.check_name} of {name_of(check.asset_key)}{span}{first_finding(check.metadata)}"
+                )
+                is_error = check.severity is AssetCheckSeverity.ERROR
+                (self.outcome.failures if is_error else self.outcome.warnings).append(sentence)
+        return result.success
+
+
+def _raise_interruption(result: ExecuteInProcessResult) -> None:
+    """Raises the interruption with which a run ended, which Dagster takes for a failure as any other.
+
+    Raises:
+        KeyboardInterrupt: the run was interrupted.
+    """
+    names = {interrupt.__name__ for interrupt in INTERRUPTS}
+    for event in result.all_events:
+        error = getattr(event.event_specific_data, "error", None)
+        while error is not None:
+            if error.cls_name in names:
+                raise KeyboardInterrupt
+            error = error.cause

@@ -1,0 +1,101 @@
+"""The UI's web server, with a guard before it; the only module that knows how Dagster starts that server.
+
+    python -m analytics_assets.operations.web …        what `dagster-webserver …` does, guarded
+    python -m analytics_assets.operations.web dev …    what `dagster dev …` does, guarded: `make dev`
+
+Dagster's web server looks neither at the Host nor at the Origin of a request, and executes mutations that come by GET
+or as a form. So any page that is open in the same browser could launch runs and wipe assets, and with a name of its own
+that leads to 127.0.0.1 read everything, too.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from analytics_assets.settings import get_settings
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+_JSON = frozenset({"application/json", "application/graphql"})
+"""What a page of another origin cannot send without being asked first whether it may, and Dagster never says yes."""
+
+
+class Guard:
+    """Lets through to an application what people, programs and its own pages send, and nothing of other pages.
+
+    Args:
+        ui_url: where people reach the UI; loopback is known, too.
+    """
+
+    def __init__(self, app: ASGIApp, ui_url: str) -> None:
+        ui = urlsplit(ui_url)
+        self._app, self._hosts, self._ui = app, LOOPBACK | {ui.hostname or "localhost"}, ui.netloc.lower()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a request or a handshake of a websocket: 403 and why, or as the application does."""
+        why = self._refusal(scope) if scope["type"] in ("http", "websocket") else None
+        await (PlainTextResponse(f"Refused: {why}.\n", 403) if why else self._app)(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> str | None:
+        headers, method = Headers(scope=scope), scope.get("method", "GET")
+        hosts = headers.getlist("host")
+        if len(hosts) != 1 or _host(f"//{hosts[0]}") not in self._hosts:
+            return "the server is not known by this name; ANALYTICS_UI_URL is to say where people reach it"
+        origins = {origin.lower().partition("://")[2] for origin in headers.getlist("origin")}
+        kind = [method, headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest")]
+        is_link = kind == ["GET", "navigate", "document"]  # that a person follows, as in a message to an owner
+        is_foreign = headers.get("sec-fetch-site", "none") not in ("none", "same-origin") and not is_link
+        if is_foreign or "" in origins or origins - {hosts[0].lower(), self._ui}:
+            return "a page of another origin asks for it"
+        if scope["type"] == "http" and scope["path"].rstrip("/").endswith("/graphql"):
+            is_page = method == "GET" and "text/html" in headers.get("accept", "")  # then Dagster executes nothing
+            body = headers.get("content-type", "").partition(";")[0].strip().lower()
+            if not is_page and (method != "POST" or body not in _JSON):
+                return "GraphQL is asked by POST, as JSON"
+        return None
+
+
+def _host(address: str) -> str | None:
+    try:
+        return urlsplit(address).hostname
+    except ValueError:  # an address of IPv6 that does not end
+        return None
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Runs what Dagster's own programs run, with these arguments.
+
+    Dagster has no setting for either, so two of its names are replaced. Should a version not have them any more, this
+    fails; should it no longer use them, the tests that ask a running server do.
+    """
+    if arguments[:1] == ["dev"]:
+        # Starts the server as `python -m dagster_webserver …`, in a process of its own.
+        from dagster._cli import dev
+
+        start = dev.open_ipc_subprocess
+
+        def start_guarded(parts: Sequence[str], **how: Any) -> Any:
+            return start([__spec__.name if part == "dagster_webserver" else part for part in parts], **how)
+
+        dev.open_ipc_subprocess = start_guarded
+        dev.dev_command(list(arguments[1:]), prog_name="dagster dev", auto_envvar_prefix="DAGSTER_CLI")
+    else:
+        # Makes the application, and gives it to uvicorn.
+        from dagster_webserver import cli
+
+        create = cli.create_app_from_workspace_process_context
+
+        def create_guarded(*given: Any, **how: Any) -> Guard:
+            return Guard(create(*given, **how), get_settings().ui_url)
+
+        cli.create_app_from_workspace_process_context = create_guarded  # type: ignore[assignment]
+        cli.cli(list(arguments), prog_name="dagster-webserver", auto_envvar_prefix="DAGSTER_WEBSERVER")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

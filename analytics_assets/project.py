@@ -1,0 +1,85 @@
+"""The project: settings, domains, warehouse and manifest as one object, from which all assets are made."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from dagster import DailyPartitionsDefinition
+
+from analytics_assets.automation.conditions import Automation
+from analytics_assets.partitions import daily_partitions
+from analytics_assets.settings import Settings
+from analytics_assets.spec.asset import Asset, AssetKind, Catalog
+from analytics_assets.spec.domain import Domain
+from analytics_assets.spec.extract import Extract
+from analytics_assets.spec.model_node import Manifest
+from analytics_assets.spec.report import Report, ReportFile
+from analytics_assets.spec.source import Source
+from analytics_assets.warehouse.interface import Warehouse
+from analytics_assets.warehouse.published import public_models
+
+
+@dataclass(frozen=True)
+class Project:
+    """What factories of assets, sensors and schedules are given.
+
+    Attributes:
+        manifest: the dbt models that can be used.
+        faults: a sentence for each file of the dbt project that is not used as it is.
+    """
+
+    settings: Settings
+    domains: Sequence[Domain]
+    warehouse: Warehouse
+    manifest: Manifest = field(repr=False)
+    faults: Sequence[str] = ()
+
+    @cached_property
+    def sources(self) -> list[Source]:
+        """Those of all domains."""
+        return [source for domain in self.domains for source in domain.sources]
+
+    @cached_property
+    def extracts(self) -> list[Extract]:
+        """Those of all domains."""
+        return [extract for domain in self.domains for extract in domain.extracts]
+
+    @cached_property
+    def partitions(self) -> DailyPartitionsDefinition:
+        """The days of all assets that have some, pulls aside."""
+        return daily_partitions(self.settings)
+
+    @cached_property
+    def automation(self) -> Automation:
+        """The conditions under which days are made."""
+        return Automation(self.settings, self.sources, self.catalog)
+
+    def lacking(self, report: Report) -> list[str]:
+        """The models that a report reads and that are left out, since they are broken."""
+        return [dataset.model for dataset in report.datasets if dataset.model not in self.manifest.made]
+
+    def has_published(self, domain: Domain) -> bool:
+        """Whether a part of the published copy is made of a domain."""
+        return self.warehouse.blocks_readers and bool(public_models(self.manifest, domain.name))
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """All assets, by their names."""
+        found = [node.asset for node in self.manifest.made.values()]
+        for domain in self.domains:
+            found += [Asset(extract.asset, AssetKind.EXTRACT) for extract in domain.extracts]
+            for source in domain.sources:
+                found += [Asset(source.landed_asset, AssetKind.LANDED), Asset(source.raw_asset, AssetKind.RAW)]
+            if self.has_published(domain):
+                found.append(Asset(published_asset(domain.name), AssetKind.PUBLISHED))
+            found += [
+                Asset(file.asset(report.name), AssetKind.REPORT, file.value)
+                for report in domain.reports
+                for file in ReportFile
+            ]
+        return {asset.name: asset for asset in found}
+
+
+def published_asset(domain: str) -> str:
+    """The name of the asset that is a domain's part of the published copy."""
+    return f"published_{domain}"

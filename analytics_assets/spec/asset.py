@@ -1,0 +1,62 @@
+"""What an asset is: a value that it carries as a tag, never the beginning or the end of its name."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dagster import AssetKey
+
+KIND_TAG = "analytics/kind"
+"""The tag that holds the kind of an asset."""
+
+FILE_TAG = "analytics/file"
+"""The tag that holds how the files of a report end."""
+
+
+class AssetKind(StrEnum):
+    """What an asset is made of, and so where its days are kept and recorded."""
+
+    EXTRACT = "extract"
+    """Pulls of an API: a day is the day of the pull, and only adds files."""
+    LANDED = "landed"
+    """Files in the inbox, each landed once; no days."""
+    RAW = "raw"
+    """Rows as they landed, by their day, in the lake."""
+    SEED = "seed"
+    """A CSV file of the dbt project; no days."""
+    MODEL = "model"
+    """A dbt model whose rows have a day."""
+    VIEW = "view"
+    """A dbt model without days: a view or a table function."""
+    PUBLISHED = "published"
+    """A domain's part of the published copy."""
+    REPORT = "report"
+    """A file as of a day: the newest is kept fresh, older ones are made on demand."""
+
+
+@dataclass(frozen=True)
+class Asset:
+    """An asset by its name and kind; of a report also how its files end (`html`)."""
+
+    name: str
+    kind: AssetKind
+    ending: str = ""
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags that say so in Dagster."""
+        return {KIND_TAG: self.kind.value, **({FILE_TAG: self.ending} if self.ending else {})}
+
+
+Catalog = Mapping[str, Asset]
+"""All assets that the project declares, by their names."""
+
+
+def name_of(key: AssetKey) -> str:
+    """The name of an asset: keys of this project have one part."""
+    return key.path[-1]
+
+
+def kind_of(tags: Mapping[str, str]) -> AssetKind | None:
+    """The kind that the tags of an asset hold; None of an asset that a domain made by itself."""
+    return AssetKind(tags[KIND_TAG]) if KIND_TAG in tags else None

@@ -1,0 +1,294 @@
+"""What a report is: the models that it reads, what is measured in them, and how that is shown. Only declarations.
+
+A measure is defined once, over columns that add up, and holds for whatever is selected: a ratio is the ratio of two
+sums over the selection, never an average of ratios. The page evaluates measures in the browser (`page/report.js`), the
+workbook in Python (`figures.py`); both are tested against the marts.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+DAY = "day"
+"""The name under which every dataset holds its day."""
+
+OTHER = "other"
+"""What a value is shown as that its dimension does not list."""
+
+NONE = "(none)"
+"""What a missing value is shown as."""
+
+
+class Format(StrEnum):
+    """How a measure's values are written."""
+
+    COUNT = "count"
+    SHARE = "share"
+    SECONDS = "seconds"
+    MEAN = "mean"  # a number that is not whole
+    MONEY = "money"  # euros
+
+
+UNITS: Mapping[Format, str] = {
+    Format.COUNT: "",
+    Format.SHARE: "%",
+    Format.SECONDS: "s",
+    Format.MEAN: "",
+    Format.MONEY: "€",
+}
+"""What is written behind a value."""
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """What figures are split and filtered by.
+
+    Attributes:
+        column: its name in every dataset that has it.
+        title: singular, as in a table's heading.
+        values: those that are told apart, in their order; any other one is shown as `other`. None tells all apart.
+        is_filter: whether people choose values of it; then every dataset must have it.
+        is_identifier: whether its values are long, and shortened in charts.
+    """
+
+    column: str
+    title: str
+    values: tuple[str, ...] | None = None
+    is_filter: bool = False
+    is_identifier: bool = False
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The rows of a model, summed up to some dimensions and the day.
+
+    Attributes:
+        model: a dbt model with a day and `access: public`.
+        dimensions: columns of `Dimension`s.
+        numbers: columns that add up.
+    """
+
+    model: str
+    dimensions: tuple[str, ...]
+    numbers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Sum:
+    """A sum over rows.
+
+    Attributes:
+        model: of which dataset.
+        column: what is summed.
+        where: only rows with one of these values, by dimension.
+        variance: the column that holds the variance of each row's estimate; it gives the sum a 95 % interval.
+        rows: the column that counts the sampled rows behind it; below 30 there is no interval.
+    """
+
+    model: str
+    column: str
+    where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    variance: str | None = None
+    rows: str | None = None
+
+
+@dataclass(frozen=True)
+class Distinct:
+    """How many different values of a dimension there are, besides some."""
+
+    model: str
+    dimension: str
+    besides: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """One sum over another; none where the second is zero.
+
+    It has an interval if both sums have one and either are of different rows, or the first is a part of the second.
+    """
+
+    over: Sum
+    under: Sum
+
+    @property
+    def is_share(self) -> bool:
+        """Whether the first sum is a part of the second, so that it lies between 0 and 1."""
+        same = (self.over.model, self.over.column) == (self.under.model, self.under.column)
+        return same and self.under.where.items() <= self.over.where.items()
+
+    @property
+    def is_of_different_rows(self) -> bool:
+        """Whether no row is in both sums."""
+        common = self.over.where.keys() & self.under.where.keys()
+        return any(set(self.over.where[column]).isdisjoint(self.under.where[column]) for column in common)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A figure.
+
+    Attributes:
+        name: lower_snake_case, as the column of the mart that it should equal, if there is one.
+        title: what people read.
+        note: what it means, in a sentence; with its unit.
+        above_one: what to say when a ratio comes out above 1.
+    """
+
+    name: str
+    title: str
+    value: Sum | Distinct | Ratio
+    format: Format
+    note: str
+    above_one: str = ""
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether it is an estimate whose precision is known."""
+        if isinstance(self.value, Ratio):
+            known = self.value.over.variance is not None and self.value.under.variance is not None
+            return known and (self.value.is_share or self.value.is_of_different_rows)
+        return isinstance(self.value, Sum) and self.value.variance is not None
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A measure by day or by a dimension.
+
+    Attributes:
+        measure: its name.
+        by: `day`, or a dimension.
+        split: another dimension, stacked.
+        as_shares: whether each stack is shown as 100 %.
+        top: so many values of a dimension are shown, the largest ones.
+        note: a sentence below the title.
+    """
+
+    title: str
+    measure: str
+    by: str = DAY
+    split: str | None = None
+    as_shares: bool = False
+    top: int = 15
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Measures by some dimensions, or by `day`; also a sheet of the workbook.
+
+    Attributes:
+        name: lower_snake_case; names the sheet and the CSV file.
+        details: dimensions of the rows in a group that may change from day to day; the newest day's is shown.
+        shares: whether the first measure is also shown as a share of its sum over the table.
+    """
+
+    name: str
+    title: str
+    by: tuple[str, ...]
+    measures: tuple[str, ...]
+    details: tuple[str, ...] = ()
+    shares: bool = False
+
+
+class ReportFile(StrEnum):
+    """What is made of a report; the value is how its files end."""
+
+    DASHBOARD = "html"
+    WORKBOOK = "xlsx"
+
+    def asset(self, report: str) -> str:
+        """The name of the asset: `<report>_dashboard`, `<report>_workbook`."""
+        return f"{report}_{self.name.lower()}"
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that a dashboard and a workbook are made from.
+
+    Attributes:
+        name: the assets are `<name>_dashboard` and `<name>_workbook`.
+        days: how many days it looks back, its own included.
+        key_figures: names of measures, shown against the period before.
+        notes: what a reader must know to trust the figures, in a sentence each.
+
+    Raises:
+        ValueError: a name that nothing has, or a filter that would not act on every dataset.
+    """
+
+    name: str
+    title: str
+    days: int
+    datasets: tuple[Dataset, ...]
+    dimensions: tuple[Dimension, ...]
+    measures: tuple[Measure, ...]
+    key_figures: tuple[str, ...]
+    charts: tuple[Chart, ...]
+    tables: tuple[Table, ...]
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for what, name, known in self._names():
+            if name not in known:
+                raise ValueError(f"report {self.name}: {what} names {name!r}; there is {', '.join(sorted(known))}")
+        for dataset in self.datasets:
+            if lacking := {filter_.column for filter_ in self.filters} - set(dataset.dimensions):
+                raise ValueError(
+                    f"report {self.name}: a filter acts on everything at once, but {dataset.model} has no "
+                    f"{', '.join(sorted(lacking))}"
+                )
+
+    def _names(self) -> Iterator[tuple[str, str, set[str]]]:
+        """Each name that is used: by what, the name, and what there is."""
+        models, measures = {one.model: one for one in self.datasets}, {one.name for one in self.measures}
+        dimensions = {one.column for one in self.dimensions}
+        for dataset in self.datasets:
+            for column in dataset.dimensions:
+                yield f"dataset {dataset.model}", column, dimensions
+        for measure in self.measures:
+            value = measure.value
+            for part in (value.over, value.under) if isinstance(value, Ratio) else (value,):
+                where = f"measure {measure.name}"
+                yield where, part.model, set(models)
+                dataset = models[part.model]
+                if isinstance(part, Distinct):
+                    yield where, part.dimension, set(dataset.dimensions)
+                    continue
+                for column in filter(None, (part.column, part.variance, part.rows)):
+                    yield where, column, set(dataset.numbers)
+                for column in part.where:
+                    yield where, column, set(dataset.dimensions)
+        for name in self.key_figures:
+            yield "a key figure", name, measures
+        for chart in self.charts:
+            yield f"chart {chart.title!r}", chart.measure, measures
+            for column in filter(None, (chart.by, chart.split)):
+                yield f"chart {chart.title!r}", column, self._dimensions_of(chart.measure) | {DAY}
+        for table in self.tables:
+            for name in table.measures:
+                yield f"table {table.name}", name, measures
+                for column in (*table.by, *table.details):
+                    yield f"table {table.name}", column, self._dimensions_of(name) | {DAY}
+
+    def _dimensions_of(self, measure: str) -> set[str]:
+        """The dimensions by which a measure can be split: those that all its datasets have."""
+        value = self.measure(measure).value
+        parts = (value.over, value.under) if isinstance(value, Ratio) else (value,)
+        return set.intersection(*(set(self.dataset(part.model).dimensions) for part in parts))
+
+    @property
+    def filters(self) -> Sequence[Dimension]:
+        """The dimensions of which people choose values."""
+        return [dimension for dimension in self.dimensions if dimension.is_filter]
+
+    def dataset(self, model: str) -> Dataset:
+        """A dataset by its model."""
+        return next(one for one in self.datasets if one.model == model)
+
+    def dimension(self, column: str) -> Dimension:
+        """A dimension by its column."""
+        return next(one for one in self.dimensions if one.column == column)
+
+    def measure(self, name: str) -> Measure:
+        """A measure by its name."""
+        return next(one for one in self.measures if one.name == name)

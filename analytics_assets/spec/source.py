@@ -1,0 +1,252 @@
+"""What a source is: one declarative spec, from which landing, the raw asset and its checks are made.
+
+Only the spec and what can be said of it without opening a file belong here.
+"""
+
+import fnmatch
+import re
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+from pathlib import PurePosixPath
+from typing import Any, Literal, get_args
+from zoneinfo import ZoneInfo
+
+import polars as pl
+from polars.datatypes import DataType, DataTypeClass
+
+from analytics_assets.settings import PLAUSIBLE_YEARS
+
+PolarsType = DataType | DataTypeClass
+
+EpochUnit = Literal["s", "ms", "us", "ns"]
+
+UNDATED = date.min
+"""Day under which a snapshot without a date is kept: it holds from the first partition on."""
+
+LINEAGE_COLUMNS: Mapping[str, PolarsType] = {
+    "_extra": pl.String,  # columns that the spec does not know, as a JSON object
+    "_source_file": pl.String,  # path below the source's inbox folder
+    "_source_row": pl.Int64,  # 1 for the first record; of JSON Lines, for the first row
+    "_landed_at": pl.Datetime("us"),  # UTC
+}
+"""What landing adds to every row. `_day`, the partition's day, is the name of the folder that holds it."""
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_CLOCK = r"(?:[01]\d|2[0-3])(?:[0-5]\d(?:[0-5]\d(?:\d{3}){0,3})?)?"
+_DATE_IN_NAME = re.compile(rf"(?<!\d)(\d{{4}})([-_.]?)(\d{{2}})\2(\d{{2}})(?:{_CLOCK})?(?!\d)")
+_MONTH, _DAY = r"(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12]\d|3[01])"
+_BETWEEN = r"(/(?:\w+=)?|[-_.]?)"
+_DATE_IN_FOLDERS = re.compile(rf"(?<!\d)(\d{{4}}){_BETWEEN}(\d{{2}}){_BETWEEN}(\d{{2}})(?:{_CLOCK})?(?!\d)")
+_LIKE_A_DATE = re.compile(
+    r"(?<!\d)(?:"
+    r"\d{4}([-_.])\d{2}\1\d{2}"  # 2026-02-30, 9999-12-31
+    r"|\d{1,2}[-_.]\d{1,2}[-_.]\d{4}"  # 5-1-2026
+    r"|\d{2}[-_.]\d{2}[-_.]\d{2}"  # 05-01-26
+    r"|(?:19|20|21)\d{2}(?:[-_.][wW]?\d{1,3}){0,2}"  # 2026, 2026-01, 2026-1-5, 2026-W02
+    r"|(?:19|20|21)\d{2}(?:0[1-9]|1[0-2])(?:\d{6,8})?"  # 202601
+    r"|(?:19|20|21)\d{2}(?:[0-2]\d\d|3[0-6]\d)"  # 2026005
+    rf"|[23]\d{_MONTH}{_DAY}|{_DAY}{_MONTH}[23]\d|{_MONTH}{_DAY}[23]\d"  # 260105, 050126, 010526
+    r"|\d{8}"  # 05012026
+    r")(?!\d)"
+)
+_PART_NUMBER = re.compile(rf"{_UUID.pattern}|(?<!\d)\d{{1,6}}(?!\d)", re.IGNORECASE)
+_FORMATS = {".csv": "csv", ".parquet": "parquet", ".jsonl": "json lines", ".ndjson": "json lines"}
+
+
+def raw_asset(source: str) -> str:
+    """The name of the asset of a source's raw days."""
+    return f"raw_{source}"
+
+
+class Kind(StrEnum):
+    """What a day of a source means."""
+
+    FACTS = "facts"
+    """Rows stand on the UTC day of their own time."""
+    SNAPSHOT = "snapshot"
+    """A file is the whole truth from its day on, until the next one."""
+
+
+@dataclass(frozen=True)
+class Winner:
+    """One step of the rule that picks one row among those with the same key: the largest, or smallest, value."""
+
+    column: str
+    largest: bool
+
+    @classmethod
+    def parse(cls, rule: str) -> "Winner":
+        """`"updated_at desc"` or `"updated_at asc"`; without a direction, `desc`."""
+        column, _, direction = rule.partition(" ")
+        if direction.lower() not in {"", "asc", "desc"}:
+            raise ValueError(f"winner rule {rule!r} ends in {direction!r}; it can end in 'asc' or 'desc'")
+        return cls(column, direction.lower() != "asc")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A kind of file that lands: where it is found, what its rows are, and which row wins.
+
+    Attributes:
+        name: lower_snake_case; names the inbox folder and the assets `landed_<name>` and `raw_<name>`.
+        patterns: file names, as globs (`events-*.csv`); `.gz` may follow `.csv` and `.jsonl`.
+        columns: the columns of a file, with their Polars types. A value that does not parse rejects its row.
+        key: columns that identify a row within its day. A row without them is rejected.
+        description: one sentence for people who read the asset graph.
+        kind: facts (rows with a time of their own) or snapshot (a file that holds until the next).
+        time: the column whose UTC day is the row's day. A row without it is rejected. A snapshot may do
+            without: then the file's name holds its date (`companies-2025-09-10.csv`), or it holds from the start.
+        timezone: the zone of times that carry none.
+        epoch: the columns of times that may be written as a number since 1970, and in which unit: `{"at": "ms"}`.
+            A number in any other column of times is no time.
+        plausible: the first and the last UTC day that a row's own time can be of; others are rejected.
+        winner: among rows of one day with one key, the order that picks the one that stays (`"updated_at desc"`).
+            Rows that tie are told apart by a hash of the row.
+        whole: columns that identify what is delivered as a whole: within a day only the rows of its newest version
+            stay, by the winner rule, so that a row which that version lacks disappears.
+        optional: columns that a file may lack; they are null then.
+        rules: what else a row must satisfy, as a sentence and an expression that is true for good rows.
+        explode: turns one JSON record into rows; it must depend on nothing but the record.
+        delimiter: what separates the fields of a CSV file.
+        version: raise it when the spec reads old files differently; files still in the inbox are then read again.
+    """
+
+    name: str
+    patterns: tuple[str, ...]
+    columns: Mapping[str, PolarsType]
+    key: tuple[str, ...]
+    description: str = ""
+    kind: Kind = Kind.FACTS
+    time: str | None = None
+    timezone: str = "UTC"
+    epoch: Mapping[str, EpochUnit] = field(default_factory=dict)
+    plausible: tuple[date, date] = (date.min, date.max)
+    winner: tuple[str, ...] = ()
+    whole: tuple[str, ...] = ()
+    optional: frozenset[str] = frozenset()
+    rules: Mapping[str, pl.Expr] = field(default_factory=dict)
+    explode: Callable[[dict[str, Any]], Iterable[dict[str, Any]]] | None = None
+    delimiter: str = ","
+    version: int = 1
+
+    def __post_init__(self) -> None:
+        ZoneInfo(self.timezone)
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", self.name):
+            raise ValueError(f"source name {self.name!r} must be lower_snake_case")
+        if self.kind is Kind.FACTS and self.time is None:
+            raise ValueError(f"source {self.name}: facts need the column that holds their time")
+        named = [*self.key, *(w.column for w in self.winners), *self.whole, *self.optional, *self.epoch]
+        named += [self.time] if self.time else []
+        if unknown := sorted(set(named) - set(self.columns)):
+            raise ValueError(f"source {self.name}: {', '.join(unknown)} is not among its columns")
+        if reserved := sorted(c for c in self.columns if c.startswith("_")):
+            raise ValueError(f"source {self.name}: {', '.join(reserved)}: names that begin with _ are landing's own")
+        if unread := sorted(set(self.epoch.values()) - set(get_args(EpochUnit))):
+            raise ValueError(f"source {self.name}: an epoch counts in s, ms, us or ns, not in {', '.join(unread)}")
+        if len(self.delimiter) != 1 or not self.delimiter.isascii() or self.delimiter in '"\r\n':
+            raise ValueError(f"source {self.name}: {self.delimiter!r} cannot delimit the fields of a CSV file")
+        if not self.key:
+            raise ValueError(f"source {self.name}: a source needs a key")
+        if self.whole and not self.winner:
+            raise ValueError(f"source {self.name}: what is delivered as a whole needs a winner rule")
+
+    @property
+    def winners(self) -> tuple[Winner, ...]:
+        """The steps of the winner rule, first to last."""
+        return tuple(Winner.parse(rule) for rule in self.winner)
+
+    @property
+    def landed_asset(self) -> str:
+        """The name of the asset of its files."""
+        return f"landed_{self.name}"
+
+    @property
+    def raw_asset(self) -> str:
+        """The name of the asset of its raw days."""
+        return raw_asset(self.name)
+
+    @property
+    def schema(self) -> dict[str, PolarsType]:
+        """Columns and types of a landed row."""
+        return {**self.columns, **LINEAGE_COLUMNS}
+
+    @property
+    def required(self) -> frozenset[str]:
+        """Columns that no row may leave empty."""
+        return frozenset(self.key) | ({self.time} if self.time else set())
+
+    def matches(self, path: str) -> bool:
+        """Whether a path in the inbox folder is a file of this source."""
+        name = PurePosixPath(path).name
+        return any(fnmatch.fnmatchcase(name, pattern) for pattern in self.patterns)
+
+    def snapshot_day(self, path: str) -> date:
+        """The day from which a snapshot file holds: by its name, else by the innermost of its folders that holds one.
+
+        Without anything like a date it is UNDATED.
+
+        Raises:
+            ValueError: the name holds digits like a date of which no day can be told, or several days.
+        """
+        name, folders = _without_uuids(path)
+        in_name, in_folders = _days_in(_DATE_IN_NAME, name), _days_in(_DATE_IN_FOLDERS, folders)
+        if len(set(in_name)) > 1:
+            several = " and ".join(str(day) for day in sorted(set(in_name)))
+            raise ValueError(f"its name holds {several}; {_HOW_TO_NAME_IT}")
+        if found := in_name or in_folders:
+            return found[-1]
+        if like := _LIKE_A_DATE.search(name) or _LIKE_A_DATE.search(folders):
+            raise ValueError(f"its name holds {like[0]!r}, which is no date that is understood; {_HOW_TO_NAME_IT}")
+        return UNDATED
+
+    def delivery(self, path: str) -> str:
+        """What makes several files one snapshot: that they differ by a number within a folder that holds their day.
+
+        (`date=2026-01-05/part-0.csv` and `date=2026-01-05/part-1.csv`.) Any other file is a snapshot by itself.
+        """
+        name, folders = _without_uuids(path)
+        if _days_in(_DATE_IN_NAME, name) or not _days_in(_DATE_IN_FOLDERS, folders):
+            return path
+        whole = PurePosixPath(path)
+        return f"{whole.parent}/{_PART_NUMBER.sub(lambda found: found[0] if '-' in found[0] else '#', whole.name)}"
+
+
+_HOW_TO_NAME_IT = "write the day from which it holds into its name, as 2026-01-05"
+
+
+def _without_uuids(path: str) -> tuple[str, str]:
+    """The name of a file, and its folders, without what only looks like numbers."""
+    whole = PurePosixPath(path)
+    return _UUID.sub("", whole.name), _UUID.sub("", str(whole.parent))
+
+
+def _days_in(pattern: re.Pattern[str], text: str) -> list[date]:
+    """The plausible days that a text holds, in its order."""
+    days = []
+    for year, _, month, *_, day in pattern.findall(text):
+        with suppress(ValueError):
+            days.append(date(int(year), int(month), int(day)))
+    return [day for day in days if day.year in PLAUSIBLE_YEARS]
+
+
+def at_most(column: str, most: int) -> dict[str, pl.Expr]:
+    """A rule of a spec: what no column of counts can hold, such as the largest number of its type, rejects its row.
+
+    One such number would overflow the sums of its day.
+    """
+    return {f"{column} is above {most:,}, which cannot be": (pl.col(column) <= most).fill_null(True)}
+
+
+def file_format(path: str) -> str:
+    """`csv`, `parquet` or `json lines`, by the file's ending.
+
+    Raises:
+        ValueError: none of the endings that can be read.
+    """
+    suffix = PurePosixPath(path.removesuffix(".gz")).suffix.lower()
+    if suffix not in _FORMATS:
+        raise ValueError(f"its ending is none of {', '.join(sorted(_FORMATS))} (.gz may follow)")
+    return _FORMATS[suffix]

@@ -1,0 +1,122 @@
+"""The small SQLite stores: opened for reading or writing, of an older schema or none, damaged or whole."""
+
+import os
+import sqlite3
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from analytics_assets.foundation.files import Damaged
+
+_FOREIGN = ("no such table", "no such column", "has no column named")
+"""What SQLite says of a database whose tables are not ours."""
+
+
+@contextmanager
+def open_sqlite(path: Path, schema: str, if_damaged: str, *, writes: bool = True) -> Iterator[sqlite3.Connection]:
+    """A connection in autocommit mode to a store with the tables of `schema`, which makes only what is lacking.
+
+    Args:
+        if_damaged: what to do about a file that is no such store, as the end of a sentence.
+        writes: without it nothing is written, not even the store itself where there is none.
+
+    Raises:
+        Damaged: the file is damaged, or something else; also when that shows within the block.
+        sqlite3.OperationalError: it cannot be read or written, or not now.
+    """
+    try:
+        with suppress(FileNotFoundError):
+            if not path.is_file() and path.lstat():
+                raise Damaged(f"{path} is no file: {if_damaged}")
+        connection = _connected(path, schema) if writes else _connected_to_read(path, schema)
+        try:
+            yield connection
+        finally:
+            connection.close()
+    except sqlite3.DatabaseError as error:
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+        is_foreign = code == sqlite3.SQLITE_ERROR and any(said in str(error) for said in _FOREIGN)
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or is_foreign:
+            raise Damaged(f"{path} is damaged ({error}): {if_damaged}") from error
+        if isinstance(error, sqlite3.OperationalError) and str(path) not in str(error):
+            raise sqlite3.OperationalError(f"{path}: {error}") from error
+        raise
+
+
+def _version(schema: str) -> int:
+    return zlib.crc32(schema.encode()) & 0x7FFFFFFF
+
+
+def _connected(path: Path, schema: str) -> sqlite3.Connection:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = sqlite3.connect(path, timeout=60, isolation_level=None)
+    try:
+        if connection.execute("pragma user_version").fetchone()[0] != _version(schema):
+            connection.execute("pragma journal_mode = wal")
+            _make_what_is_lacking(connection, schema)
+        connection.execute("pragma synchronous = full")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _connected_to_read(path: Path, schema: str) -> sqlite3.Connection:
+    """The store, or a copy of it in memory where it is not there or of an older schema."""
+    if not path.exists():
+        connection = sqlite3.connect(":memory:", isolation_level=None)
+        _make_what_is_lacking(connection, schema)
+        return connection
+    # Readers and writers see each other by files that SQLite makes, and takes away again. Where the folder may not be
+    # written it cannot, and needs none as long as nobody writes; then there is no log either.
+    has_log = path.with_name(f"{path.name}-wal").exists()
+    alone = "mode=ro" if has_log else "mode=ro&immutable=1"
+    mode = "mode=rw" if _may_write(path) and _may_write(path.parent) else alone
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", timeout=60, isolation_level=None, uri=True)
+    try:
+        connection.execute("pragma query_only = on")
+        if connection.execute("pragma user_version").fetchone()[0] == _version(schema):
+            return connection
+        copy = sqlite3.connect(":memory:", isolation_level=None)
+        connection.backup(copy)
+        _make_what_is_lacking(copy, schema)
+    except BaseException:
+        connection.close()
+        raise
+    connection.close()
+    return copy
+
+
+def _may_write(path: Path) -> bool:
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _make_what_is_lacking(connection: sqlite3.Connection, schema: str) -> None:
+    """Makes the tables and columns of a schema that a store lacks; a new column may be null, or has a default."""
+    with sqlite3.connect(":memory:") as wanted:
+        wanted.executescript(schema)
+        columns = {table: _columns(wanted, table) for table in _tables(wanted)}
+    wanted.close()
+    tables = _tables(connection)
+    if tables and not tables & columns.keys():
+        raise sqlite3.OperationalError(f"no such table: {min(columns)}")
+    for table in tables & columns.keys():
+        held = _columns(connection, table)
+        for name, definition in columns[table].items():
+            if name not in held:
+                with suppress(sqlite3.OperationalError):  # another process was faster
+                    connection.execute(f"alter table {table} add column {definition}")
+    connection.executescript(f"{schema}; pragma user_version = {_version(schema)};")
+
+
+def _tables(connection: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")}
+
+
+def _columns(connection: sqlite3.Connection, table: str) -> dict[str, str]:
+    """The definition of each column of a table, by its name."""
+    return {
+        name: f"{name} {kind}{' not null' if not_null else ''}{'' if default is None else f' default {default}'}"
+        for _, name, kind, not_null, default, _ in connection.execute(f"pragma table_info({table})")
+    }
