@@ -84,12 +84,14 @@ def test_the_other_models_are_made_and_each_file_is_named_with_what_to_do(folder
     said = {fault.partition(" ")[0]: fault for fault in faults}
     assert said.keys() == {
         "models/marts/consent/mart_consent_answers_daily.sql",
+        "models/marts/consent/_exposures.yml",
         "models/marts/consent/unknown_to_a_yml.sql",
         "models/marts/shop/orders.sql",
         "models/loose.sql",
         "tests/of_nothing.sql",
     }, faults
     assert "line " in said["models/marts/consent/mart_consent_answers_daily.sql"]
+    assert "it reads mart_consent_answers_daily, which is" in said["models/marts/consent/_exposures.yml"]
     assert "add `unknown_to_a_yml`" in said["models/marts/consent/unknown_to_a_yml.sql"]
     assert "there is no domain 'shop'; there is campaigns" in said["models/marts/shop/orders.sql"]
     assert [f"dbt_project: {fault}" for fault in faults] == runner.outcome.failures[: len(faults)]

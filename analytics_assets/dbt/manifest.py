@@ -10,7 +10,8 @@ from analytics_assets.spec.model_node import Manifest, ModelNode
 def usable_manifest(manifest: Manifest, faults: Mapping[str, str]) -> tuple[Manifest, list[str]]:
     """A manifest without the models of which it is not known what a day of them is, and without what reads those.
 
-    Singular tests are attached to a model as generic ones are: to the last made of those that they read.
+    Singular tests are attached to a model as generic ones are: to the last made of those that they read. An exposure
+    goes with a model that it reads, as the report does.
 
     Args:
         faults: what else is wrong with models, by their unique ids.
@@ -34,6 +35,12 @@ def usable_manifest(manifest: Manifest, faults: Mapping[str, str]) -> tuple[Mani
             else:
                 said[name] = f"{node.file} reads no model, so that it is a test of none: it is not run"
     gone = set(said) | {name for name, node in nodes.items() if node.is_test and not said.keys().isdisjoint(node.reads)}
+    exposures = {
+        name: exposure
+        for name, exposure in manifest.raw.get("exposures", {}).items()
+        if said.keys().isdisjoint(exposure["depends_on"]["nodes"])
+    }
+    gone |= manifest.raw.get("exposures", {}).keys() - exposures.keys()
     kept = {name: node.raw for name, node in nodes.items() if name not in gone}
     maps = {
         part: {
@@ -43,7 +50,7 @@ def usable_manifest(manifest: Manifest, faults: Mapping[str, str]) -> tuple[Mani
         }
         for part in ("child_map", "parent_map")
     }
-    return Manifest({**manifest.raw, "nodes": kept, **maps}), sorted(said.values())
+    return Manifest({**manifest.raw, "nodes": kept, "exposures": exposures, **maps}), sorted(said.values())
 
 
 def _fault(node: ModelNode, nodes: Mapping[str, ModelNode]) -> str | None:

@@ -134,6 +134,40 @@
     {%- endif %}
 {% endtest %}
 
+{#- dbt's own test, but on the days of the window: keys that the other model does not hold, by day. Where that one has
+    days, too, it must hold them on the same day. A row without a key points at nothing.
+    column_name: the key. to: the other model or seed, one that is made before this one. field: its column. -#}
+{% test relationships(model, column_name, to, field) %}
+    {%- set day = tested_node().config.meta.get('day') if execute else none -%}
+    {%- set day_there = day_column(to) if day else none -%}
+    with here as (
+        select
+            {{ day ~ ' as the_day,' if day }}
+            {{ column_name }} as key_here,
+            count(*) as rows_without_it
+        from {{ model }}
+        where {{ column_name }} is not null
+        group by {{ day ~ ', ' if day }}{{ column_name }}
+    ),
+
+    there as (
+        select distinct
+            {{ day_there ~ ' as day_there,' if day_there }}
+            {{ field }} as key_there
+        from {{ to }}
+        {{ 'where ' ~ in_window(day_there) if day_there }}
+    )
+
+    select
+        {{ 'here.the_day,' if day }}
+        here.key_here as {{ column_name }},
+        here.rows_without_it
+    from here
+    left join there
+        on here.key_here = there.key_there{{ ' and here.the_day = there.day_there' if day_there }}
+    where there.key_there is null
+{% endtest %}
+
 {#- Rows of which an expression is false or null, counted by day, where the model has days, and by some columns that
     tell what is the matter with them. -#}
 {% test expression_is_true(model, expression, by=[]) %}

@@ -306,6 +306,12 @@ class _Project:
         yield from self.reads(node["name"], words | {meta["day"]}, start, end)
         if rule == "adds_up":
             yield from self._reads_of_sums(meta, words)
+        if rule == "relationships":
+            for parent in test["depends_on"]["nodes"]:
+                if parent != node["unique_id"]:
+                    other = self._manifest["nodes"][parent]
+                    its_day = other["config"]["meta"].get("day")
+                    yield from self.reads(other["name"], {arguments["field"], *([its_day] if its_day else ())}, 0, 0)
 
     def _reads_of_sums(self, meta: Mapping[str, Any], words: set[str]) -> Iterator[Read]:
         """What `adds_up` holds a model against."""
