@@ -4,13 +4,14 @@ The stock one opens the database anew for each event, some 10 ms; a run of thirt
 `dagster.yaml` names this class; nothing else here knows of it.
 """
 
+import os
+import tempfile
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dagster import StringSource
 from sqlalchemy import Connection, Engine, create_engine
 
 from analytics_assets.dagster_internals import ConfigurableClassData, SqliteEventLogStorage
@@ -28,15 +29,16 @@ class PooledSqliteEventLog(SqliteEventLogStorage):
 
     @classmethod
     def config_type(cls) -> dict[str, Any]:
-        """`home`: DAGSTER_HOME."""
-        return {"home": StringSource}
+        """Nothing: it lies in DAGSTER_HOME, or nowhere that lasts where there is none."""
+        return {}
 
     @classmethod
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> "PooledSqliteEventLog":
-        """The event log of DAGSTER_HOME."""
-        return cls(str(Path(config_value["home"]) / "history" / "runs"), inst_data)
+        """The event log of DAGSTER_HOME; without one a temporary one, as Dagster's own commands have it then."""
+        home = os.environ.get("DAGSTER_HOME") or tempfile.mkdtemp(prefix="dagster-")
+        return cls(str(Path(home) / "history" / "runs"), inst_data)
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:

@@ -1,7 +1,7 @@
 """The UI's web server, with a guard before it; the only module that knows how Dagster starts that server.
 
     python -m analytics_assets.operations.web …        what `dagster-webserver …` does, guarded
-    python -m analytics_assets.operations.web dev …    what `dagster dev …` does, guarded: `make dev`
+    python -m analytics_assets.operations.web dev …    what `dg dev …` does, guarded: `make dev`
 
 Dagster's web server looks neither at the Host nor at the Origin of a request, and executes mutations that come by GET
 or as a form. So any page that is open in the same browser could launch runs and wipe assets, and with a name of its own
@@ -76,6 +76,7 @@ def main(arguments: Sequence[str]) -> None:
     if arguments[:1] == ["dev"]:
         # Starts the server as `python -m dagster_webserver …`, in a process of its own.
         from dagster._cli import dev
+        from dagster_dg_cli.cli.dev import dev_command
 
         start = dev.open_ipc_subprocess
 
@@ -83,7 +84,7 @@ def main(arguments: Sequence[str]) -> None:
             return start([__spec__.name if part == "dagster_webserver" else part for part in parts], **how)
 
         dev.open_ipc_subprocess = start_guarded
-        dev.dev_command(list(arguments[1:]), prog_name="dagster dev", auto_envvar_prefix="DAGSTER_CLI")
+        dev_command(list(arguments[1:]), prog_name="dg dev", auto_envvar_prefix="DAGSTER_CLI")
     else:
         # Makes the application, and gives it to uvicorn.
         from dagster_webserver import cli

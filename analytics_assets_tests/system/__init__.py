@@ -1,0 +1,1 @@
+"""Tests that start programs: the command line, servers, the daemon, a browser."""
