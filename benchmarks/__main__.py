@@ -333,7 +333,7 @@ def bench_session_late(runs: int, events_a_day: int = 100_000) -> list[Figure]:
 
 def bench_extract(runs: int, pages: int) -> list[Figure]:
     """A pull of pages of 500 records against a loop that only reads them; memory; and how much of a budget is used."""
-    from analytics_assets_tests.pages import RECORDS_PER_PAGE, pages_served
+    from analytics_assets_tests.support.pages import RECORDS_PER_PAGE, pages_served
     from benchmarks import extract
 
     with tempfile.TemporaryDirectory() as folder, pages_served(pages) as url:

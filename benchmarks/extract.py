@@ -6,11 +6,11 @@ from pathlib import Path
 
 import httpx
 
-from analytics_assets_tests.pages import pages_served, pull_pages
+from analytics_assets_tests.support.pages import pages_served, pull_pages
 
 OURS = """
 from pathlib import Path
-from analytics_assets_tests.pages import pull_pages
+from analytics_assets_tests.support.pages import pull_pages
 pull_pages(Path(sys.argv[2]) / "first", sys.argv[1])  # so that all libraries are loaded
 t = time.process_time()
 pull_pages(Path(sys.argv[2]) / "measured", sys.argv[1])

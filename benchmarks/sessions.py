@@ -23,7 +23,7 @@ from analytics_assets.partitions import ONE_DAY, Window
 from analytics_assets.settings import Settings
 from analytics_assets.simulation.defects import Row
 from analytics_assets.simulation.files import write_rows
-from analytics_assets_tests.conftest import Project
+from analytics_assets_tests.support.project import Project
 
 DAYS, CUSTOMERS, BOTS, FIRST = 30, 400_000, 20, date(2025, 9, 1)
 MODELS = (

@@ -9,9 +9,9 @@ import pytest
 from dagster import DagsterEventType, DagsterInstance, RunRecord
 
 from analytics_assets.settings import Settings
-from analytics_assets_tests.conftest import Project
-from analytics_assets_tests.live import Live, is_busy, running, runs_since, until
-from analytics_assets_tests.test_automation import HEADER, event
+from analytics_assets_tests.support.consent_events import HEADER, event
+from analytics_assets_tests.support.live import Live, is_busy, running, runs_since, until
+from analytics_assets_tests.support.project import Project
 
 DAYS = 30
 QUIET_SECONDS = 20

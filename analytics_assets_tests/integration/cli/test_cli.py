@@ -1,0 +1,324 @@
+"""What a person sees at the prompt; the commands run as programs where a process matters."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from analytics_assets.automation.planner import PlannedRun
+from analytics_assets.cli.app import app
+from analytics_assets.cli.app import app as cli
+from analytics_assets.defs.consent.sources import CONSENT_EVENTS
+from analytics_assets.foundation.plain_text import logger_of, plain, shortened
+from analytics_assets.operations.reconciliation import balance_of
+from analytics_assets.operations.runner import Outcome
+from analytics_assets.partitions import Window
+from analytics_assets.settings import PROJECT_DIR, get_settings
+from analytics_assets.state.check_results import Evaluation, Findings
+from analytics_assets_tests.support.consent_events import HEADER, event
+from analytics_assets_tests.support.project import ONE_DOMAIN, YESTERDAY, Project, day
+
+PROGRAM = [sys.executable, "-m", "analytics_assets.cli.app"]
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> dict[str, str]:
+    return os.environ | {
+        "ANALYTICS_DATA_DIR": str(tmp_path / "data"),
+        "ANALYTICS_START_DATE": str(day(0)),
+        "ANALYTICS_END_DATE": str(YESTERDAY),
+        "ANALYTICS_INBOX_SETTLE_SECONDS": "12",
+        "DAGSTER_HOME": str(tmp_path / "home"),
+    }
+
+
+def run(env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*PROGRAM, *arguments], env=env, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["materialize"], "say which days"),
+        (["materialize", "--from", "2026-01-01"], "say which days"),
+        (["materialize", "--new", "--from", "2026-01-01", "--to", "2026-01-02"], "say which days"),
+        (["materialize", "--from", "2026-01-02", "--to", "2026-01-01"], "is after --to"),
+        (["materialize", "--from", "2000-01-01", "--to", "2026-01-01"], "set ANALYTICS_START_DATE"),
+        (["materialize", "--from", str(YESTERDAY), "--to", str(YESTERDAY + timedelta(1))], "is not over yet"),
+        (["simulate", "--only", "nothing"], "there is no domain 'nothing'"),
+        (["balance"], "materialize --new"),
+        (["bytes"], "materialize --new"),
+        (["sql", "select 1"], "there is no published copy yet"),
+    ],
+)
+def test_a_mistake_is_answered_with_one_sentence_that_says_what_to_do(
+    arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANALYTICS_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("ANALYTICS_START_DATE", str(day(0)))
+    get_settings.cache_clear()
+    try:
+        result = CliRunner().invoke(app, arguments)
+    finally:
+        get_settings.cache_clear()
+    assert result.exit_code == 1
+    text = " ".join(result.output.split())
+    assert said in text
+    assert "Traceback" not in text
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Result]]:
+    """Runs a command in this process, on the project in `tmp_path / "data"`."""
+    for name, value in (("DATA_DIR", tmp_path / "data"), ("START_DATE", day(0)), ("END_DATE", YESTERDAY)):
+        monkeypatch.setenv(f"ANALYTICS_{name}", str(value))
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
+    get_settings.cache_clear()
+    yield lambda *arguments: CliRunner().invoke(app, arguments)
+    get_settings.cache_clear()
+
+
+@pytest.mark.parametrize("name", ["status", "balance", "materialize"])
+def test_the_help_says_the_exit_code(command: Callable[..., Result], name: str) -> None:
+    assert "Exit code 1 if" in " ".join(command(name, "--help").output.split())
+
+
+def test_the_exit_codes_are_those_of_the_help(command: Callable[..., Result], tmp_path: Path) -> None:
+    project = Project(tmp_path / "data", ONE_DOMAIN, on=False)
+    raw = "raw_consent_events"
+
+    def codes() -> tuple[int, int]:
+        return command("status").exit_code, command("balance").exit_code
+
+    assert codes() == (0, 1), "nothing has landed"
+    project.drop("consent_events", "events-1.csv", HEADER + event("a", day(1)) + event("b", day(2)))
+    project.drop("consent_events", "strange.csv", HEADER)
+    project.land()
+    assert codes() == (0, 0), "nothing failed, though days are missing"
+    project.drop("consent_events", "events-2.csv", b"")
+    project.land()
+    assert codes() == (1, 0), "a file was refused"
+    project.drop("consent_events", "events-2.csv", HEADER)
+    project.land()
+    Findings(project.settings.lake_dir).record(
+        project.window, [Evaluation("stg_consent_events", "of_some_days", {day(1): "odd", day(3): "odd"}, False)]
+    )
+    assert codes() == (0, 0)
+    assert project.runner().make([PlannedRun((raw,), project.window)])
+    assert codes() == (0, 0)
+    file = project.settings.raw_dir / raw / f"_day={day(1)}" / "data.parquet"
+    pl.read_parquet(file).clear().write_parquet(file)
+    assert codes() == (0, 1), "a row is lost"
+    Findings(project.settings.lake_dir).record(
+        project.window, [Evaluation(raw, "rejects_within_limit", {day(1): "rejected 9"}, True)]
+    )
+    assert codes() == (1, 1), "a check failed"
+
+
+def test_status_has_a_row_for_each_check_and_a_line_for_domains_that_are_off(
+    command: Callable[..., Result], tmp_path: Path
+) -> None:
+    project = Project(tmp_path / "data", ONE_DOMAIN, on=False)
+    project.drop("consent_events", "events-1.csv", HEADER)
+    project.land()
+    names = ("sampling_rates_are_valid", "counts_are_of_the_sample")
+    Findings(project.settings.lake_dir).record(
+        project.window,
+        [Evaluation("stg_consent_events", name, {day(1): "odd", day(3): "odd"}, False) for name in names],
+    )
+    told = command("status").output
+    rows = [row for row in told.splitlines() if "stg_consent_events" in row and "warning" in row]
+    assert [row.split("│")[3:5] for row in rows] == [[f" {day(1)} to {day(3)} ", "     2 "]] * 2
+    assert "Off, since nothing of them ever came: campaigns, sessions." in told
+    assert "clickstream" not in told
+
+
+def test_balance_shows_what_there_is_before_all_of_it_is_made(command: Callable[..., Result], tmp_path: Path) -> None:
+    project = Project(tmp_path / "data", ONE_DOMAIN, on=False)
+    rows = event("a", day(1)) + event("b", day(2)) + event("early", day(0) - timedelta(400)) + "no record\n"
+    project.drop("consent_events", "events-1.csv", HEADER + rows)
+    project.land()
+    found = balance_of(CONSENT_EVENTS, project.declared, datetime.now(UTC))
+    assert (found.records, found.accepted, found.rejected, found.waiting) == (4, 3, 1, 1)
+    assert (found.raw, found.src, found.stg, found.faults) == (None, None, None, [])
+    assert found.unmade[1:] == [
+        f"5 of 5 days of {name} are not made" for name in ("raw_consent_events", "stg_consent_events")
+    ]
+
+    assert project.runner().make([PlannedRun(("raw_consent_events",), Window.of_days(day(1), day(1)))])
+    told = " ".join(command("balance").output.split())
+    assert "src_consent_events is not made; 4 of 5 days of raw_consent_events are not made" in told
+    assert "Nothing ever came of: companies, clickstream, campaigns." in told
+
+
+def test_a_closed_history_has_no_days_after_its_end(env: dict[str, str]) -> None:
+    env["ANALYTICS_END_DATE"] = str(day(1))
+    beyond = run(env, "materialize", "--from", str(day(0)), "--to", str(day(2)))
+    assert beyond.returncode == 1
+    assert "set ANALYTICS_END_DATE to a later day" in " ".join(beyond.stdout.split())
+    env["ANALYTICS_END_DATE"] = str(day(0) - timedelta(1))
+    turned = run(env, "status")
+    assert turned.returncode == 1
+    assert "ANALYTICS_END_DATE is before ANALYTICS_START_DATE" in " ".join(turned.stdout.split())
+
+
+def test_a_setting_that_makes_no_sense_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANALYTICS_REJECT_RATIO", "seven")
+    get_settings.cache_clear()
+    try:
+        result = CliRunner().invoke(app, ["simulate"])
+    finally:
+        get_settings.cache_clear()
+    assert result.exit_code == 1
+    assert "ANALYTICS_REJECT_RATIO='seven'" in result.output
+
+
+def test_new_files_are_waited_for_landed_and_made_and_then_there_is_nothing_to_do(
+    env: dict[str, str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "data" / "inbox" / "consent_events"
+    folder.mkdir(parents=True)
+    (folder / "events-1.csv").write_text(HEADER + event("a", day(1)) + event("a", day(1)))
+    first = run(env, "materialize", "--new")
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "still being written" in first.stdout
+    assert "mart_company_daily" in first.stdout
+    second = run(env, "materialize", "--new")
+    assert (second.returncode, second.stdout.strip()) == (0, "Nothing was out of date."), second.stdout + second.stderr
+    balance = run(env, "balance")
+    assert balance.returncode == 0
+    assert "yes" in balance.stdout
+
+    (folder / "events-2.csv").write_text("not,the,columns\n1,2,3\n")
+    third = run(env, "materialize", "--new")
+    assert third.returncode == 1
+    assert "events-2.csv" in third.stdout
+    assert "it lacks the column EVENT_ID" in " ".join(third.stdout.split())
+
+
+def test_a_range_of_one_asset_leaves_the_others_alone(env: dict[str, str]) -> None:
+    assert run(env, "simulate", "--days", "5", "--scale", "0.05", "--only", "consent").returncode == 0
+    made = run(env, "materialize", "--from", str(day(1)), "--to", str(day(2)), "--select", "group:consent")
+    assert made.returncode == 0, made.stdout + made.stderr
+    assert "without days of their own: rpt_companies" in made.stdout
+    one = run(env, "materialize", "--from", str(day(1)), "--to", str(day(1)), "--select", "mart_company_daily")
+    assert one.returncode == 0, one.stdout + one.stderr
+    assert "stg_consent_events" not in one.stdout
+    assert "rpt_companies" not in one.stdout
+
+
+@pytest.fixture
+def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setenv("ANALYTICS_DATA_DIR", str(tmp_path))
+    get_settings.cache_clear()
+    file = get_settings().published_file
+    file.parent.mkdir(parents=True)
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("create schema marts")
+        connection.execute("create table marts.volumes (name varchar, events decimal(38, 9), share double)")
+        connection.execute("insert into marts.volumes values ('[b]shop', 1200, 0.25), ('café', 9.5, null)")
+    yield file
+    get_settings.cache_clear()
+
+
+def test_a_table_of_the_published_copy_lines_up(published: Path) -> None:
+    result = CliRunner().invoke(app, ["sql", "select * from marts.volumes order by events desc"])
+    assert result.exit_code == 0
+    assert result.output.splitlines() == [
+        "┏━━━━━━━━━┳━━━━━━━━┳━━━━━━━┓",
+        "┃ name    ┃ events ┃ share ┃",
+        "┡━━━━━━━━━╇━━━━━━━━╇━━━━━━━┩",
+        "│ [b]shop │   1200 │  0.25 │",
+        "│ café    │    9.5 │       │",
+        "└─────────┴────────┴───────┘",
+    ]
+
+
+def test_a_wide_table_is_not_cut(published: Path) -> None:
+    columns = ", ".join(f"'a text of some length' as column_{number}" for number in range(40))
+    result = CliRunner().invoke(app, ["sql", f"select {columns}"])
+    assert len({len(line) for line in result.output.splitlines()}) == 1
+    assert result.output.count("a text of some length") == 40
+
+
+def test_the_first_200_rows_are_shown_and_the_others_counted(published: Path) -> None:
+    result = CliRunner().invoke(app, ["sql", "select range as number from range(25123)"])
+    assert "199 │" in result.output and "200 │" not in result.output
+    assert "24,923 more rows are not shown" in result.output
+    assert "No rows." in CliRunner().invoke(app, ["sql", "select * from marts.volumes where false"]).output
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("selec 1", 'syntax error at or near "selec"'),
+        ("select eevents from marts.volumes", 'Candidate bindings: "events"'),
+        ("select 1; select 2", "say one statement"),
+        ("", "say one statement"),
+        ("delete from marts.volumes", "read-only mode"),
+        ("select * from read_csv('/etc/hostname')", "file system operations are disabled"),
+    ],
+)
+def test_a_statement_that_is_wrong_or_does_more_than_read_is_told_plainly(
+    published: Path, statement: str, said: str
+) -> None:
+    result = CliRunner().invoke(app, ["sql", statement])
+    assert result.exit_code == 1
+    assert said in " ".join(result.output.split())
+    assert "Traceback" not in result.output
+
+
+HOSTILE = "\x1b[2J\x1b]0;title\x07[red]a[/red]\r\nwrote: all is well \u202egpj.exe :smile: \udcff\\"
+"""What a file, a folder or a cell may be called on Linux."""
+SHOWN = "\\x1b[2J\\x1b]0;title\\x07[red]a[/red]\\r\\nwrote: all is well \\u202egpj.exe :smile: \\udcff\\"
+
+
+def test_cells_and_headings_are_shown_as_text_in_their_line(published: Path) -> None:
+    cell = HOSTILE.replace("\udcff", "")  # DuckDB's texts are UTF-8
+    result = CliRunner().invoke(app, ["sql", f"select e'{cell}' as \"[bold]{cell}\", '[red]' as b".replace("\\'", "'")])
+    assert result.exit_code == 0, result.output
+    heading, row = (result.output.splitlines()[place] for place in (1, 3))
+    shown = SHOWN.replace("\\udcff", "").removesuffix("\\")
+    assert f"[bold]{shown}" in heading and shown in row and "[red] " in row
+    assert len(result.output.splitlines()) == 5
+    assert len({len(line) for line in result.output.splitlines()}) == 1, "it lines up"
+
+
+def test_names_of_files_in_what_a_run_says_are_shown_as_text(capsys: pytest.CaptureFixture[str]) -> None:
+    cli._show_outcome(
+        Outcome(files={"a": HOSTILE}, failures=[f"{HOSTILE} cannot be read"], warnings=[f"[b] {HOSTILE}"])
+    )
+    with cli._progress() as announce:
+        announce(f"landing {HOSTILE}")
+    said = capsys.readouterr().out
+    assert "".join(said.split()).count("".join(SHOWN.split())) == 4
+    assert "\x1b" not in said and "\r" not in said
+    begins = [part.split()[0] for part in said.splitlines() if "wrote" in part]
+    assert "wrote:" not in begins[1:], "no line is forged"
+
+
+def test_a_message_of_the_log_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    logger_of("analytics_assets.ingest.landing").warning(f"{HOSTILE} cannot be read: %s", "a\nb")
+    assert caplog.messages == [f"{SHOWN} cannot be read: a\\nb"]
+
+
+def test_plain_text_keeps_what_can_be_read() -> None:
+    assert plain("Café Ångström, 東京, 😀, [b] & <i> 'x'") == "Café Ångström, 東京, 😀, [b] & <i> 'x'"
+    assert plain("a\u2028b\u200bc\x9bd\x00") == r"a\u2028b\u200bc\x9bd\x00"
+    assert [shortened("abcdef", longest) for longest in (6, 5)] == ["abcdef", "abcd…"]
+
+
+def test_the_terminal_is_the_only_console() -> None:
+    """What rich reads as markup, or a console of one's own, would let a file name through; ruff finds `print`."""
+    for file in (PROJECT_DIR / "analytics_assets").rglob("*.py"):
+        found = file.read_text()
+        assert file.name == "terminal.py" or "rich.console" not in found, file
+        assert "rich.markup" not in found and "from_markup" not in found, file

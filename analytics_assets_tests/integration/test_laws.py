@@ -1,0 +1,326 @@
+"""The five laws, held by every partitioned asset of the graph, whatever domain it belongs to."""
+
+import shutil
+from datetime import date
+from itertools import zip_longest
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+
+from analytics_assets.automation.planner import PlannedRun, group_into_runs, tied_windows
+from analytics_assets.dbt.project import load_manifest
+from analytics_assets.dbt.runner import run_dbt
+from analytics_assets.operations.reconciliation import balance_of
+from analytics_assets.partitions import Window
+from analytics_assets.spec.source import Kind, Source
+from analytics_assets.warehouse.choice import warehouse_of
+from analytics_assets.warehouse.interface import between
+from analytics_assets_tests.support.laws import (
+    Tables,
+    differing,
+    drop_a_change,
+    drop_everything_again_but_one_day,
+    facts_above,
+    tied_to,
+)
+from analytics_assets_tests.support.project import Project, day
+from analytics_assets_tests.support.shop import HEADER, MODELS, SHOP, model, written
+
+SOME_DAY = day(2)
+
+
+@pytest.fixture(scope="module")
+def settled(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Five days of everything, made by the automation."""
+    project = Project(tmp_path_factory.mktemp("laws") / "data")
+    project.simulate()
+    project.settle()
+    return project
+
+
+@pytest.fixture(scope="module")
+def tables(settled: Project) -> Tables:
+    found = settled.tables()
+    empty = [asset for asset in settled.assets if not any(name == asset for name, _ in found)]
+    assert not empty, f"the sample data leaves {empty} without a row, so no law says anything of them"
+    return found
+
+
+# --------------------------------------------------------------------------------------------------- 1: again
+
+
+def test_law_1_a_partition_that_is_made_again_has_the_same_rows(settled: Project, tables: Tables) -> None:
+    runner = settled.runner()
+    runner.make([PlannedRun(tuple(settled.assets), Window.of_days(SOME_DAY, SOME_DAY))])
+    assert runner.outcome.made.keys() == set(settled.assets)
+    assert differing(tables, settled.tables()) == {}
+
+
+# ------------------------------------------------------------------------------------------------ 2: replaced
+
+
+def test_law_2_a_partition_whose_input_has_become_empty_ends_up_empty(settled: Project, tmp_path: Path) -> None:
+    project = settled.copy_to(tmp_path / "data", with_state=True)
+    for source in project.sources:
+        if source.kind is Kind.FACTS:
+            drop_everything_again_but_one_day(project, source, SOME_DAY)
+    project.settle()
+    after = project.tables()
+    emptied = [asset for asset in project.assets if facts_above(project, asset)]
+    assert emptied
+    assert [asset for asset in emptied if (asset, SOME_DAY) in after] == []
+    assert all((asset, day(1)) in after for asset in emptied)
+
+
+# ----------------------------------------------------------------------------------------------- 3: any order
+
+
+@pytest.mark.parametrize(
+    "order", ["a range", pytest.param("its days singly", marks=pytest.mark.proof), "its days in reverse"]
+)
+def test_law_3_the_order_of_making_makes_no_difference(
+    settled: Project, tables: Tables, tmp_path: Path, order: str
+) -> None:
+    """From nothing, each time: raw days and warehouse are gone."""
+    project = settled.copy_to(tmp_path / "data")
+    project.forget_builds()
+    days = list(project.window.days())
+    singles = [Window.of_days(at, at) for at in days]
+    windows = {"a range": [project.window], "its days singly": singles, "its days in reverse": singles[::-1]}[order]
+    for window in windows:
+        runner = project.runner()
+        tied = tied_windows(runner.upstream, set(project.assets), window, project.window)
+        runner.make(group_into_runs(runner.upstream, {name: [span] for name, span in tied.items()}))
+        assert not [f for f in runner.outcome.failures if not f.startswith("check ")]
+    project.settle()
+    assert differing(tables, project.tables()) == {}
+
+
+# --------------------------------------------------------------------------------------------- 4: window-true
+
+
+SOURCES = [source for domain in Project.__dataclass_fields__["domains"].default for source in domain.sources]
+ROUNDS = list(zip_longest(*(domain.sources for domain in Project.__dataclass_fields__["domains"].default)))
+"""The sources, one of each domain at a time: what changes in one domain changes no day of another."""
+
+
+@pytest.mark.parametrize("sources", ROUNDS, ids=lambda sources: " ".join(source.name for source in sources if source))
+def test_law_4_one_changed_upstream_day_changes_exactly_the_days_that_its_mapping_ties_to_it(
+    settled: Project, tables: Tables, tmp_path: Path, sources: tuple[Source | None, ...]
+) -> None:
+    project = settled.copy_to(tmp_path / "data", with_state=True)
+    assert project.requested() == {}
+
+    expected: dict[str, set[date]] = {}
+    for source in filter(None, sources):
+        _, raw_days = drop_a_change(project, source, SOME_DAY)
+        tied = tied_to(project, f"raw_{source.name}", raw_days)
+        assert not expected.keys() & tied.keys(), "these are not of different domains: it would not show which did what"
+        expected |= tied
+    project.land()
+
+    runner = project.settle()
+    made = {asset: set(days) for asset, days in runner.outcome.made.items()}
+    assert made == expected
+    changed = differing(tables, project.tables())
+    assert all(days <= expected[asset] for asset, days in changed.items())
+    for source in filter(None, sources):
+        assert changed[f"raw_{source.name}"] == expected[f"raw_{source.name}"]
+    assert project.requested() == {}
+
+
+def reads_beyond_its_mapping(project: Project, at: date, folder: Path) -> list[str]:
+    """The models whose rows of a day differ when they are shown no days of a parent but those that the mapping names.
+
+    The SQL of each is run as dbt compiles it for that day, in a database that holds views alone.
+    """
+    compiled = run_dbt(
+        ["compile", "--select", *project.models], project.settings, project.sources, Window.of_days(at, at)
+    )
+    sql = {result.name: result.sql or "" for result in compiled.results}
+    nodes = [node for node in load_manifest(project.settings).raw["nodes"].values() if node["relation_name"]]
+    found = []
+    with duckdb.connect() as connection:
+        connection.execute(f"set TimeZone = 'UTC'; attach '{project.settings.warehouse_file}' as held (read_only)")
+        connection.execute(f"attach ':memory:' as {project.settings.warehouse_file.stem}")
+
+        def show(node: dict, where: str = "true") -> None:
+            name = f"{node['schema']}.{node['alias']}"
+            rows = f"({sql[node['name']]})" if node["config"]["materialized"] == "view" else f"held.{name}"
+            connection.execute(f"create schema if not exists {node['database']}.{node['schema']}")
+            connection.execute(
+                f"create or replace view {node['database']}.{name} as select * from {rows} as shown where {where}"
+            )
+
+        def rows_of(model: str, raw_dir: Path) -> list[tuple]:
+            connection.execute(f"set file_search_path = '{raw_dir}'")
+            day = project.node(model)["config"]["meta"]["day"]
+            rows = connection.execute(f"select * from ({sql[model]}) where {day} = date '{at}'").fetchall()
+            return sorted(rows, key=repr)
+
+        raw_dir = project.settings.raw_dir
+        connection.execute(f"set file_search_path = '{raw_dir}'")
+
+        for node in nodes:
+            if node["resource_type"] == "seed":
+                show(node)
+        for model in project.models:
+            for parent, offsets in project.upstream[model].items():
+                days, shown = offsets.upstream_of(Window.of_days(at, at)), raw_dir
+                if parent.startswith("raw_"):
+                    shown = folder / model / parent
+                    named = {f"_day={the_day}" for the_day in days.days()}
+                    for of_day in raw_dir.glob("raw_*/_day=*"):
+                        if of_day.parent.name != parent or of_day.name in named:
+                            shutil.copytree(of_day, shown / of_day.relative_to(raw_dir))
+                else:
+                    show(project.node(parent), between(project.node(parent)["config"]["meta"]["day"], days))
+                seen = rows_of(model, shown)
+                if not parent.startswith("raw_"):
+                    show(project.node(parent))
+                if seen != rows_of(model, raw_dir):
+                    found.append(f"{model} reads more days of {parent} than its meta names")
+            show(project.node(model))
+    return found
+
+
+def test_law_4_a_day_is_made_from_no_days_but_those_that_its_mapping_names(settled: Project, tmp_path: Path) -> None:
+    assert reads_beyond_its_mapping(settled, SOME_DAY, tmp_path) == []
+
+
+PEEKING = {
+    **model(
+        "running_total",
+        """
+        select * from (
+            select order_id, order_date, sum(amount) over (order by order_date, order_id) as total
+            from {{ ref('stg_orders') }}
+        ) as totals
+        where {{ in_window('order_date') }}
+        """,
+    ),
+    **model(
+        "orders_of_yesterday",
+        """
+        select today.order_id, today.order_date, yesterday.order_id as before
+        from {{ ref('stg_orders') }} as today
+        left join {{ ref('stg_orders') }} as yesterday on {{ minus_days('today.order_date', 1) }} = yesterday.order_date
+        where {{ in_window('today.order_date') }}
+        """,
+    ),
+    **model(
+        "orders_of_yesterday_and_said_so",
+        """
+        with orders as (select * from {{ ref('stg_orders') }} where {{ in_window('order_date', of='stg_orders') }})
+        select today.order_id, today.order_date, yesterday.order_id as before
+        from orders as today
+        left join orders as yesterday on {{ minus_days('today.order_date', 1) }} = yesterday.order_date
+        where {{ in_window('today.order_date') }}
+        """,
+        "{day: order_date, window: {stg_orders: [-1, 0]}}",
+    ),
+    **model(
+        "newest_order",
+        """
+        select *, (select max(ordered_at) from {{ raw('orders') }}) as newest_at
+        from {{ ref('stg_orders') }} where {{ in_window('order_date') }}
+        """,
+    ),
+    **model(
+        "of_a_view",
+        """
+        select order_date, (select count(*) from {{ ref('src_orders') }}) as orders
+        from {{ ref('stg_orders') }} where {{ in_window('order_date') }}
+        """,
+    ),
+}
+
+
+def test_law_4_names_the_models_that_read_more_days_than_their_meta_says(tmp_path: Path) -> None:
+    """Each is held to its window and adds up; it would be made of what happens to be there."""
+    with written(tmp_path / "dbt", {**MODELS, **PEEKING}):
+        project = Project(tmp_path / "data", [SHOP])
+        orders = "".join(f"{number},{day(number)} 12:00:00,{number}\n" for number in range(5))
+        project.drop("orders", "orders-1.csv", HEADER + orders)
+        project.settle()
+        assert sorted(reads_beyond_its_mapping(project, SOME_DAY, tmp_path / "alone")) == [
+            "newest_order reads more days of raw_orders than its meta names",
+            "of_a_view reads more days of src_orders than its meta names",
+            "orders_of_yesterday reads more days of stg_orders than its meta names",
+            "running_total reads more days of stg_orders than its meta names",
+        ]
+
+
+# -------------------------------------------------------------------------------------------- 5: nothing lost
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
+def test_law_5_every_row_of_a_source_is_somewhere(settled: Project, source: Source) -> None:
+    from datetime import UTC, datetime
+
+    found = balance_of(source, settled.declared, datetime.now(UTC))
+    assert found.faults == []
+    assert found.raw > 0
+
+
+def test_law_5_stg_keeps_one_row_for_each_key_and_day_and_it_is_the_winner(settled: Project) -> None:
+    """An oracle of its own: the rule of the spec, applied to the raw files with Polars."""
+    for source in SOURCES:
+        raw = settled.frame(f"raw_{source.name}")
+        in_order = raw.sort(
+            [winner.column for winner in source.winners] or ["the_day"],
+            descending=[winner.largest for winner in source.winners] or [False],
+            nulls_last=True,
+            maintain_order=True,
+        )
+        if source.whole:  # only the newest version of what is delivered as a whole
+            versions, whole = [winner.column for winner in source.winners], ["the_day", *source.whole]
+            first = in_order.unique(whole, keep="first", maintain_order=True)
+            in_order = in_order.join(first, on=[*whole, *versions], how="semi", nulls_equal=True, maintain_order="left")
+        best = in_order.unique(["the_day", *source.key], keep="first", maintain_order=True)
+        src = settled.frame(f"src_{source.name}")
+        stg = settled.frame(f"stg_{source.name}")
+        assert stg.height == best.height
+        assert src.filter(pl.col("duplicate_rank") == 1).height == stg.height
+        if source.winners:
+            names = dict(zip(["_source_file", "_source_row"], ["source_file", "source_row"], strict=True))
+            kept = src.filter(pl.col("duplicate_rank") == 1).join(
+                raw, left_on=["the_day", *names.values()], right_on=["the_day", *names.keys()], how="inner"
+            )
+            columns = ["the_day", *source.key, *(winner.column for winner in source.winners)]
+            assert sorted(kept.select(columns).rows()) == sorted(best.select(columns).rows())
+
+
+def test_law_5_every_model_has_the_check_that_its_days_add_up(settled: Project) -> None:
+    checks = {key for key in settled.definitions.resolve_asset_graph().asset_check_keys}
+    lacking = [
+        model
+        for model in settled.models
+        if not any(key.asset_key.path[-1] == model and key.name.startswith("adds_up_") for key in checks)
+        or "adds_up" not in settled.node(model)["config"]["meta"]
+    ]
+    assert lacking == []
+
+
+@pytest.mark.parametrize(
+    "model",
+    ["stg_consent_events", "mart_company_daily", "mart_sessions", "stg_campaigns", "daily_campaign_summary"],
+)
+def test_law_5_a_lost_row_is_named_with_its_day(settled: Project, tmp_path: Path, model: str) -> None:
+    project = settled.copy_to(tmp_path / "data")
+    node = project.node(model)
+    with duckdb.connect(str(project.settings.warehouse_file)) as connection:
+        where = f"where {node['config']['meta']['day']} = date '{SOME_DAY}'"
+        connection.execute(
+            f"delete from {node['schema']}.{model} {where}"
+            f" and rowid = (select min(rowid) from {node['schema']}.{model} {where})"
+        )
+    from analytics_assets.dbt.runner import run_dbt
+
+    run = run_dbt(["test", "--select", f"adds_up_{model}_"], project.settings, project.sources, project.window)
+    assert list(run.failures) == [f"adds_up_{model}_"]
+    with warehouse_of(project.settings).reading() as reader:
+        rows = reader.rows(run.failing_tests[f"adds_up_{model}_"]).rows
+    assert [row[0] for row in rows] == [SOME_DAY]

@@ -1,0 +1,1 @@
+"""What tests are made with; nothing in here is a test."""

@@ -1,0 +1,243 @@
+"""A whole project in a folder of its own, on real files and a real warehouse."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from random import Random
+
+import duckdb
+import polars as pl
+from dagster import DagsterInstance, evaluate_automation_conditions
+
+from analytics_assets.build import build_definitions, open_project
+from analytics_assets.defs import find_domains
+from analytics_assets.operations.runner import Runner
+from analytics_assets.partitions import Offsets, Window, partitioned_days
+from analytics_assets.settings import PROJECT_DIR, Settings
+from analytics_assets.spec.asset import AssetKind
+from analytics_assets.spec.domain import Domain
+from analytics_assets.spec.source import Source, raw_asset
+from analytics_assets.state.ledger import Content, Ledger, Seen
+from analytics_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from analytics_assets.warehouse.published import public_models
+
+REAL_DATA = PROJECT_DIR.parent / "shared" / "data"
+
+
+YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)
+
+
+def day(number: int, days: int = 5) -> date:
+    """Day `number`, counted from 0, of a project of so many days."""
+    return YESTERDAY - timedelta(days=days - 1 - number)
+
+
+def test_settings(folder: Path, **changes: object) -> Settings:
+    """Settings of a project in a folder, whatever the shell's environment and `.env` say."""
+    defaults: dict[str, object] = {
+        "dagster_home": folder / "home",
+        "start_date": day(0),
+        "end_date": YESTERDAY,  # no day is added at a midnight within the tests
+        "inbox_settle_seconds": 0.0,
+        "retry_wait_seconds": 0.0,
+    }
+    return Settings(_env_file=None, data_dir=folder, **(defaults | changes))  # type: ignore[call-arg]
+
+
+DOMAINS = find_domains()
+
+
+WITHOUT_REPORTS = tuple(replace(domain, reports=()) for domain in DOMAINS)
+"""The domains without their reports: those take seconds and have tests of their own."""
+
+
+CONSENT = next(domain for domain in DOMAINS if domain.name == "consent")
+
+
+ALL_OF_ONE = (CONSENT,)
+"""One domain, with its reports."""
+
+
+ONE_DOMAIN = (replace(CONSENT, reports=()),)
+"""For tests of what is done for every domain alike: they drop files of this one, and others would only take time."""
+
+
+Tables = dict[tuple[str, date], list[tuple]]
+
+
+WHEN_LANDED = ("_landed_at", "landed_at")
+"""The columns in which two projects differ that got the same files."""
+
+
+@dataclass
+class Project:
+    """A whole project in a folder of its own; its domains are on, unless a test wants to see them turned on."""
+
+    folder: Path
+    domains: Sequence[Domain] = WITHOUT_REPORTS
+    changes: dict[str, object] = field(default_factory=dict)
+    on: bool = True
+
+    def __post_init__(self) -> None:
+        self.settings = test_settings(self.folder, **self.changes)
+        self.declared = replace(open_project(self.settings, self.domains), faults=())  # some lack the other domains
+        self.definitions = build_definitions(self.declared)
+        self.sources: list[Source] = self.declared.sources
+        self.instance = DagsterInstance.ephemeral()
+        ledger = Ledger(self.settings.lake_dir)
+        for source in self.sources if self.on else ():
+            if not ledger.has_landed(source):
+                content = Content("nothing", "nothing", "nothing", datetime.now(UTC))
+                ledger.add(source, content, Seen(0, 0, 0, "", source.version))
+
+    def runner(self) -> Runner:
+        return Runner(self.definitions, self.declared, self.instance)
+
+    @property
+    def assets(self) -> list[str]:
+        """The partitioned assets besides the reports, each after those that it reads."""
+        return list(self.upstream)
+
+    @property
+    def upstream(self) -> dict[str, Mapping[str, Offsets]]:
+        """Those assets, and how they read each other."""
+        runner = self.runner()
+        return {name: parents for name, parents in runner.upstream.items() if name not in runner.reports}
+
+    @property
+    def models(self) -> list[str]:
+        """The assets that are dbt models."""
+        return [asset for asset in self.assets if self.kind(asset) is AssetKind.MODEL]
+
+    def kind(self, asset: str) -> AssetKind:
+        """What an asset is."""
+        return self.declared.catalog[asset].kind
+
+    @property
+    def views(self) -> list[str]:
+        """The models without days."""
+        return [name for name, parents in self.runner().views.items() if parents]
+
+    @property
+    def lookups(self) -> list[str]:
+        """What is loaded from files of the project."""
+        return [name for name, parents in self.runner().views.items() if not parents]
+
+    def tied_to(self, *days: date, source: str = "consent_events") -> dict[str, set[date]]:
+        """The days of each asset that hang on some raw days of a source, by the partition mappings."""
+        found = {raw_asset(source): set(days)}
+        for name, parents in self.upstream.items():
+            for parent, offsets in parents.items():
+                for day in found.get(parent, set()):
+                    tied = offsets.downstream_of(Window.of_days(day, day)).days()
+                    found.setdefault(name, set()).update(set(tied) & set(self.window.days()))
+        return found
+
+    def first_layer(self, source: str = "consent_events") -> set[str]:
+        """What is made in one run with the raw days of a source: all that reads no other days than its own."""
+        found = {raw_asset(source)}
+        reached = set(self.tied_to(self.settings.start_date, source=source))
+        for name, parents in self.upstream.items():
+            if name in reached and name not in found:
+                read = {parent: offsets for parent, offsets in parents.items() if parent in reached}
+                if set(read) <= found and set(read.values()) == {Offsets()}:
+                    found.add(name)
+        return found
+
+    @property
+    def window(self) -> Window:
+        return partitioned_days(self.settings, datetime.now(UTC))
+
+    def simulate(self, scale: float = 0.1, seed: int = 1) -> None:
+        for domain in self.domains:
+            domain.simulate(self.settings.inbox_dir, self.window, scale, Random(seed))
+
+    def land(self) -> None:
+        runner = self.runner()
+        runner.land({f"landed_{source.name}" for source in self.sources})
+
+    def settle(self) -> Runner:
+        """Lands and makes whatever is out of date; fails the test if anything failed."""
+        runner = self.runner()
+        names = {key.path[-1] for key in self.definitions.resolve_asset_graph().get_all_asset_keys()}
+        runner.land(names)
+        runner.settle(names)
+        assert not [f for f in runner.outcome.failures if not f.startswith("check ")], runner.outcome.failures
+        return runner
+
+    def requested(self) -> dict[str, set[str]]:
+        """What the automation asks for in one tick, by asset."""
+        tick = evaluate_automation_conditions(self.definitions, self.instance)
+        graph = self.definitions.resolve_asset_graph()
+        found = {key.path[-1]: tick.get_requested_partitions(key) for key in graph.get_all_asset_keys()}
+        return {name: {str(key) for key in keys} for name, keys in found.items() if keys}
+
+    def tables(self, without: Sequence[str] = ()) -> Tables:
+        """All rows of every partitioned asset, sorted, by asset and day, without some columns."""
+        found: Tables = {}
+        for asset in self.assets:
+            frame = self.frame(asset).drop(without, strict=False)
+            text = frame.select(pl.all().cast(pl.String).fill_null("∅")) if frame.height else frame
+            for row, at in zip(text.rows(), frame["the_day"].to_list(), strict=True):
+                found.setdefault((asset, at), []).append(row)
+        return {where: sorted(rows) for where, rows in found.items()}
+
+    def frame(self, asset: str) -> pl.DataFrame:
+        """All rows of an asset, with the partition's day as `the_day`."""
+        if self.kind(asset) is AssetKind.RAW:
+            files = sorted((self.settings.raw_dir / asset).glob("_day=*/data.parquet"))
+            frames = [
+                pl.read_parquet(file, glob=False).with_columns(
+                    the_day=date.fromisoformat(file.parent.name.removeprefix("_day="))
+                )
+                for file in files
+            ]
+            return pl.concat(frames, how="diagonal_relaxed")
+        if self.kind(asset) is AssetKind.PUBLISHED:
+            return self.published_frame(asset.removeprefix("published_"))
+        node = self.node(asset)
+        with DuckDBWarehouse(self.settings).reading() as reader:
+            return reader.frame(f"select *, {node['config']['meta']['day']} as the_day from {node['schema']}.{asset}")
+
+    def published_frame(self, domain: str) -> pl.DataFrame:
+        """All rows of a domain in the published copy, each as one text, with the table and the day."""
+        frames = []
+        with duckdb.connect(str(self.settings.published_file), read_only=True) as connection:
+            for node in public_models(self.declared.manifest, domain):
+                if node.holds_rows:
+                    columns = f"'{node.name}' as name, t::text as row, {node.day} as the_day"
+                    frames.append(connection.execute(f"select {columns} from {node.schema}.{node.alias} t").pl())
+        return pl.concat(frames)
+
+    def node(self, model: str) -> dict:
+        """The manifest's node of a model."""
+        return dict(self.declared.manifest.nodes[f"model.analytics.{model}"].raw)
+
+    def lookup(self, name: str) -> dict:
+        """The manifest's node of a lookup."""
+        return dict(self.declared.manifest.nodes[f"seed.analytics.{name}"].raw)
+
+    def forget_builds(self) -> None:
+        """Empties raw and warehouse; ledger and landed pieces stay."""
+        shutil.rmtree(self.settings.raw_dir, ignore_errors=True)
+        shutil.rmtree(self.settings.warehouse_file.parent, ignore_errors=True)
+        shutil.rmtree(self.settings.published_file.parent, ignore_errors=True)
+
+    def copy_to(self, folder: Path, *, with_state: bool = False) -> "Project":
+        """A second project that starts from this one's data, under a Dagster that knows of it or of nothing."""
+        shutil.copytree(self.folder, folder, ignore=shutil.ignore_patterns("home"))
+        copy = Project(folder, self.domains, self.changes)
+        if with_state:
+            for storage in ("run_storage", "event_log_storage"):  # which are databases in memory
+                ours, theirs = (getattr(project.instance, storage)._held_conn.connection for project in (self, copy))
+                ours.driver_connection.backup(theirs.driver_connection)
+        return copy
+
+    def drop(self, source: str, name: str, content: bytes | str) -> Path:
+        """Puts a file into the inbox."""
+        file = self.settings.inbox_dir / source / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content.encode() if isinstance(content, str) else content)
+        return file
