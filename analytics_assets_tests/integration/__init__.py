@@ -1,0 +1,1 @@
+"""Tests of the rooms together: dbt, Dagster's runs, servers."""

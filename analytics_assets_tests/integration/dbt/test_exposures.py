@@ -14,7 +14,7 @@ from analytics_assets.dbt.manifest import usable_manifest
 from analytics_assets.defs import find_domains
 from analytics_assets.spec.model_node import Manifest
 from analytics_assets.spec.report import ReportFile
-from analytics_assets_tests.conftest import test_settings as settings_in
+from analytics_assets_tests.support.project import test_settings as settings_in
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,6 @@ def test_an_exposure_goes_with_a_model_that_it_reads_and_the_others_stay(
     assert manifest.nodes[model].name not in known
 
 
-@pytest.mark.slow
 def test_what_yml_files_say_in_words_changes_no_code_version(
     manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,13 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from analytics_assets.dbt.project import load_manifest
 from analytics_assets.defs.consent.sources import CONSENT_EVENTS
 from analytics_assets.spec.model_node import Manifest
-from analytics_assets_tests.conftest import ONE_DOMAIN, Project, day
-from analytics_assets_tests.conftest import test_settings as settings_in
+from analytics_assets_tests.support.project import ONE_DOMAIN, Project, day
+from analytics_assets_tests.support.project import test_settings as settings_in
 
 HEADER = ",".join(CONSENT_EVENTS.columns) + "\n"
 
@@ -52,7 +50,6 @@ def companies_that_are_unknown(project: Project) -> list[str]:
     return [sentence for sentence in said if sentence.startswith("check companies_are_known of ")]
 
 
-@pytest.mark.slow
 def test_unknown_companies_are_named_with_their_day_until_their_snapshot_comes(tmp_path: Path) -> None:
     project = Project(tmp_path / "data", ONE_DOMAIN)
     page = "PUBLIC_API_KEY,INDUSTRY_BACK,INDUSTRY_FRONT,HQ_COUNTRY\n"
