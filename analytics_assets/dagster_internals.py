@@ -9,7 +9,8 @@ within a function, since most processes that load the definitions never need it.
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-# The event log keeps its connections open, and else is Dagster's own.
+# The event log keeps its connections open and writes whole batches, and else is Dagster's own.
+from dagster._core.storage.event_log import SqlEventLogStorageTable as SqlEventLogStorageTable
 from dagster._core.storage.event_log import SqliteEventLogStorage as SqliteEventLogStorage
 from dagster._serdes import ConfigurableClassData as ConfigurableClassData
 

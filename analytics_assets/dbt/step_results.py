@@ -30,6 +30,10 @@ SAMPLE_ROWS = 20
 """So many of the rows that fail a test are shown beside its result."""
 
 
+_SHOWN = ("Execution Duration",)
+"""What dagster-dbt says of a model and its days are shown with; the rest is the same for each run, or in its log."""
+
+
 class StepResults:
     """What the runs of dbt in one step came to, for Dagster: days and their rows, checks, and what failed."""
 
@@ -90,7 +94,9 @@ class StepResults:
             for event in events:
                 for one in dbt_event_message(event).to_default_asset_events(manifest.raw, translator, context):
                     if isinstance(one, Output):
-                        outputs[name] = one
+                        outputs[name] = one.with_metadata(
+                            {key: one.metadata[key] for key in _SHOWN if key in one.metadata}
+                        )
                     elif isinstance(one, AssetCheckResult):
                         before = checks.get(one.check_name or "")
                         if before is None or _badness(one) > _badness(before):
