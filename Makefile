@@ -4,7 +4,7 @@ BIN := .venv/bin
 AXE := 4.14.1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test browser proof lint format validate bench lock clean
+.PHONY: help install demo dev docs test browser proof lint format validate bench lock clean lint-python lint-sql
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -45,10 +45,15 @@ proof: install ## run what takes long in full size: 10,000 files, all kills, bac
 	@HYPOTHESIS_PROFILE=full $(BIN)/pytest analytics_assets_tests/integration/automation/test_property.py analytics_assets_tests/integration/defs/test_sessions.py
 
 lint: install ## ruff, mypy, yamllint, sqlfluff, and the rooms: each imports only those below it
+	@$(MAKE) --no-print-directory -j2 lint-python lint-sql
+
+lint-python:
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache | tail -n +2
+
+lint-sql:
 	@$(BIN)/yamllint --strict .
 	@$(BIN)/sqlfluff lint dbt_project/models
 
@@ -60,6 +65,11 @@ format: install ## let ruff and sqlfluff mend what they can
 validate: install ## load the code location as Dagster would
 	@DAGSTER_HOME=$$($(BIN)/analytics-assets prepare) && export DAGSTER_HOME \
 		&& $(BIN)/dagster definitions validate --load-with-grpc
+
+docs: install ## the dbt docs, models and who reads them, as one page that needs no network
+	@cd dbt_project && "../$(BIN)/dbt" --quiet docs generate --static --target-path target/docs
+	@mv dbt_project/target/docs/static_index.html dbt_project/target/docs/index.html
+	@echo "the dbt docs: dbt_project/target/docs/index.html"
 
 bench: install ## measure speed, as ratios to something outside the project
 	@$(BIN)/python -m benchmarks

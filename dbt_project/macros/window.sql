@@ -44,7 +44,7 @@
 
 {#- The days of the window as date literals. -#}
 {% macro window_days() -%}
-    {%- set first, end = modules.datetime.date.fromisoformat(var('window_start')), modules.datetime.date.fromisoformat(var('window_end')) -%}
+    {%- set first, end = modules.datetime.date.fromisoformat(given('window_start')), modules.datetime.date.fromisoformat(given('window_end')) -%}
     {%- set days = [] -%}
     {%- for number in range((end - first).days) -%}
         {%- do days.append("date '" ~ (first + modules.datetime.timedelta(days=number)).isoformat() ~ "'") -%}
@@ -123,7 +123,7 @@
     which: the rows, as an expression. -#}
 {% macro said_of_rows_outside(day, which) -%}
     concat(
-        '{{ model.name }} selects rows that are of no day of the run ({{ var('window_start') }} and on, before {{ var('window_end') }}): ',
+        '{{ model.name }} selects rows that are of no day of the run ({{ given('window_start') }} and on, before {{ given('window_end') }}): ',
         {{ which }},
         '. Nothing was written. Filter by in_window({{ day }}) in its SQL, and once more at the end where it reads more days than it makes.'
     )
@@ -140,7 +140,7 @@
         {%- do filters.append('(' ~ config.get('where') ~ ')') -%}
     {%- endif -%}
     {%- if filters -%}
-        {%- do return('(select * from ' ~ relation ~ ' where ' ~ filters | join(' and ') ~ ') windowed') -%}
+        {%- do return('(select * from ' ~ relation ~ ' where ' ~ filters | join(' and ') ~ ') as windowed') -%}
     {%- endif -%}
     {%- do return(relation) -%}
 {%- endmacro %}
