@@ -16,8 +16,8 @@ from analytics_assets.defs import find_domains
 from analytics_assets.partitions import Window
 from analytics_assets.settings import PROJECT_DIR
 from analytics_assets.spec.model_node import Manifest
-from analytics_assets_tests.conftest import YESTERDAY
-from analytics_assets_tests.conftest import test_settings as settings_in
+from analytics_assets_tests.support.project import YESTERDAY
+from analytics_assets_tests.support.project import test_settings as settings_in
 
 WITHOUT_LAYOUT = "layout,ST06,RF04,RF06,AM04"
 """What macros leave between the lines is no matter of style; the other rules are those of `make lint`."""

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import duckdb
@@ -17,10 +17,8 @@ import pytest
 
 from analytics_assets.dbt import project as dbt
 from analytics_assets.defs.consent.sources import CONSENT_EVENTS
-from analytics_assets.plain_dbt import newest_raw_day, why_not
-from analytics_assets.settings import PROJECT_DIR, BigQuery
-from analytics_assets_tests.conftest import ONE_DOMAIN, YESTERDAY, Project, day
-from analytics_assets_tests.conftest import test_settings as settings_in
+from analytics_assets.settings import PROJECT_DIR
+from analytics_assets_tests.support.project import ONE_DOMAIN, YESTERDAY, Project, day
 
 DBT = Path(sys.executable).with_name("dbt")
 
@@ -110,7 +108,6 @@ def says_that_there_are_no_rows(fresh: Clone) -> None:
     assert "`dbt show` reads the warehouse, and there is none yet: type `make demo`" in done.stdout
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("command", [parses, lists, compiles, makes_docs, says_that_there_are_no_rows])
 def test_on_a_fresh_clone(fresh: Clone, command: Callable[[Clone], None]) -> None:
     command(fresh)
@@ -192,7 +189,6 @@ def cleans_its_own(made: Made) -> None:
     assert not compiled.exists()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("command", [shows, checks_the_newest_day, builds_nothing_in_production, cleans_its_own])
 def test_with_rows_and_without_a_change_to_what_dagster_works_with(
     made: Made, command: Callable[[Made], None], monkeypatch: pytest.MonkeyPatch
@@ -210,7 +206,6 @@ def test_with_rows_and_without_a_change_to_what_dagster_works_with(
     assert all((made.folder / "dbt_project/target" / name).exists() for name in OWN)
 
 
-@pytest.mark.slow
 def test_a_developer_builds_a_schema_of_their_own_as_production_is(made: Made, tmp_path: Path) -> None:
     data = tmp_path / "data"
     shutil.copytree(made.data, data)
@@ -223,38 +218,3 @@ def test_a_developer_builds_a_schema_of_their_own_as_production_is(made: Made, t
         )
     assert ours == theirs
     assert len(ours) == 2
-
-
-# ------------------------------------------------------------------------------------------------------- what it says
-
-
-@pytest.mark.parametrize("command", ["show", "test", "freshness"])
-def test_what_needs_rows_is_refused_without_a_warehouse_and_done_with_one(tmp_path: Path, command: str) -> None:
-    settings = settings_in(tmp_path)
-    assert "type `make demo`" in (why_not(command, settings, is_production=True) or "")
-    settings.warehouse_file.parent.mkdir(parents=True)
-    settings.warehouse_file.touch()
-    assert why_not(command, settings, is_production=True) is None
-
-
-@pytest.mark.parametrize("command", ["build", "run", "seed", "retry", "run-operation"])
-def test_what_writes_is_refused_in_production_alone(tmp_path: Path, command: str) -> None:
-    settings = settings_in(tmp_path)
-    settings.warehouse_file.parent.mkdir(parents=True)
-    settings.warehouse_file.touch()
-    assert "analytics-assets materialize" in (why_not(command, settings, is_production=True) or "")
-    assert why_not(command, settings, is_production=False) is None
-
-
-def test_on_bigquery_it_is_said_what_to_type(tmp_path: Path) -> None:
-    settings = settings_in(tmp_path, warehouse="bigquery", bigquery=BigQuery(project="a-project"))
-    said = why_not("generate", settings, is_production=True)
-    assert "type `analytics-assets dbt -- docs generate …` instead" in (said or "")
-
-
-def test_the_newest_day_is_that_of_the_raw_days_within_the_partitions(tmp_path: Path) -> None:
-    settings = settings_in(tmp_path)
-    assert newest_raw_day(settings) == YESTERDAY, "where there is none"
-    for folder in (f"raw_a/_day={day(1)}", f"raw_b/_day={day(2)}", f"raw_b/_day={date.max}", "raw_b/_day=none", "c"):
-        (settings.raw_dir / folder).mkdir(parents=True)
-    assert newest_raw_day(settings) == day(2)
