@@ -24,6 +24,7 @@ from analytics_assets.reports.assets import build_report_assets
 from analytics_assets.settings import Settings
 from analytics_assets.spec.domain import Domain
 from analytics_assets.warehouse.choice import warehouse_of
+from analytics_assets.warehouse.interface import Warehouse
 
 warnings.filterwarnings("ignore", category=BetaWarning)
 
@@ -39,6 +40,13 @@ def open_project(settings: Settings, domains: Sequence[Domain]) -> Project:
         there_is = ", ".join(sorted(extract.source.name for extract in project.extracts)) or "none"
         raise ValueError(f"ANALYTICS_API__{unknown[0].upper()}__…: there is no such API; there is {there_is}")
     return replace(project, faults=faults_of(project))
+
+
+def on_warehouse(project: Project, warehouse: Warehouse) -> Project:
+    """The project on another warehouse: with its settings, and with a manifest that names tables as it does."""
+    return replace(
+        project, settings=warehouse.settings, warehouse=warehouse, manifest=load_manifest(warehouse.settings)
+    )
 
 
 def faults_of(project: Project) -> list[str]:
@@ -63,10 +71,11 @@ def build_definitions(project: Project, resource_overrides: Mapping[str, Any] | 
 
     Args:
         resource_overrides: resources by name, in place of the project's own. Another `warehouse` is that of all assets,
-            their pools and the lake.
+            their pools, dbt and the lake, with its own settings.
     """
     overrides = dict(resource_overrides or {})
-    project = replace(project, warehouse=overrides.get("warehouse", project.warehouse))
+    if "warehouse" in overrides:
+        project = on_warehouse(project, overrides["warehouse"])
 
     def all_assets() -> BaseAssetGraph:
         return definitions.resolve_asset_graph()

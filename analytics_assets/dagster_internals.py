@@ -67,6 +67,13 @@ def parse_asset_selection(text: str) -> Any:
     return AntlrAssetSelectionParser(text, include_sources=False).asset_selection
 
 
+def module_of_dagster_dev() -> Any:
+    """The module that starts the web server of `dagster dev`, in which the start is replaced by one with a guard."""
+    from dagster._cli import dev
+
+    return dev
+
+
 def dbt_event_message(event: Mapping[str, Any]) -> "DbtCoreCliEventMessage":
     """An event of dbt as dagster-dbt understands it, which makes Dagster's events of it; public is only its program."""
     from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage

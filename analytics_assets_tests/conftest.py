@@ -1,6 +1,7 @@
 """What the tests share: a project of its own in a temporary folder, on real files and a real warehouse."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -40,8 +41,10 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 # than the rest of a run, and more with every module that had been imported.
 BehaviorFlagRendered._default_source = staticmethod(lambda: "tests")  # type: ignore[method-assign]
 
-KINDS = ("unit", "integration", "system")
-"""The folders of tests, each a marker, too: `pytest -m unit`."""
+IN_MEMORY = Path("/dev/shm")
+if os.access(IN_MEMORY, os.W_OK) and shutil.disk_usage(IN_MEMORY).free > 6 * 2**30:
+    # What a project writes is waited for until it is on the disk, many times a run; here nobody needs it tomorrow.
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -98,5 +101,5 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Project:
         row |= {"EVENT_ID": company, "TYPE": "pageview", "RATE": "0.5", "COUNT": "1", "APIKEY": company}
         row |= {"EVENT_TIME": f"{YESTERDAY} 12:00:00"}
     write_rows(project.settings.inbox_dir / "consent_events" / "events-hostile.csv", rows, CONSENT_EVENTS.columns)
-    project.settle()
+    project.settled()
     return project

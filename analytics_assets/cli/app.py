@@ -25,10 +25,13 @@ def _in_utf8() -> None:
         os.execve(sys.executable, sys.orig_argv, os.environ | {"PYTHONUTF8": "1"})
 
 
-def _commands_of_domains() -> list[typer.Typer]:
-    """The commands that domains bring along. Their packages, which take seconds to import, are not imported."""
+def commands_of_domains(defs: Path) -> list[typer.Typer]:
+    """The commands that the domains of a folder bring along.
+
+    Their packages, which take seconds to import, are not imported.
+    """
     found = []
-    for file in sorted((Path(__file__).parents[1] / "defs").glob("*/commands.py")):
+    for file in sorted(defs.glob("*/commands.py")):
         spec = spec_from_file_location(f"analytics_assets.defs.{file.parent.name}.commands", file)
         assert spec is not None and spec.loader is not None  # of a file that is there
         module = module_from_spec(spec)
@@ -39,5 +42,5 @@ def _commands_of_domains() -> list[typer.Typer]:
 
 for group in (simulate, materialize, reconciliation, sql, costs, health, demo, maintenance, dbt):
     app.add_typer(group.commands)
-for commands in _commands_of_domains():
+for commands in commands_of_domains(Path(__file__).parents[1] / "defs"):
     app.add_typer(commands)

@@ -17,6 +17,7 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from analytics_assets.dagster_internals import module_of_dagster_dev
 from analytics_assets.settings import get_settings
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -75,9 +76,9 @@ def main(arguments: Sequence[str]) -> None:
     """
     if arguments[:1] == ["dev"]:
         # Starts the server as `python -m dagster_webserver …`, in a process of its own.
-        from dagster._cli import dev
         from dagster_dg_cli.cli.dev import dev_command
 
+        dev = module_of_dagster_dev()
         start = dev.open_ipc_subprocess
 
         def start_guarded(parts: Sequence[str], **how: Any) -> Any:

@@ -50,7 +50,7 @@ def test_the_asset_graph_is_the_one_that_was_last_agreed_on(tmp_path: Path, snap
 
 
 def test_every_asset_and_column_is_described(everything: Project) -> None:
-    everything.settle()
+    everything.settled()
     graph = everything.definitions.resolve_asset_graph()
     lacking = [key.path[-1] for key in graph.get_all_asset_keys() if not graph.get(key).description]
     for asset in everything.models:

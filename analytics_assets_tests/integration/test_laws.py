@@ -36,7 +36,7 @@ def settled(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Five days of everything, made by the automation."""
     project = Project(tmp_path_factory.mktemp("laws") / "data")
     project.simulate()
-    project.settle()
+    project.settled()
     return project
 
 

@@ -27,7 +27,7 @@ def test_a_raw_day_in_memory(project: Project) -> None:
 
 
 def test_a_models_sql_by_its_dbt_unit_tests(everything: Project) -> None:
-    everything.settle()  # dbt takes the inputs' column types from the warehouse
+    everything.settled()  # dbt takes the inputs' column types from the warehouse
     run = run_dbt(["test", "--select", "test_type:unit"], everything.settings, everything.sources)
     assert run.failures == {}
     assert len([event for event in run.events if event["info"]["name"] == "LogTestResult"]) >= 2

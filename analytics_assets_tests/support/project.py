@@ -22,6 +22,7 @@ from analytics_assets.spec.source import Source, raw_asset
 from analytics_assets.state.ledger import Content, Ledger, Seen
 from analytics_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from analytics_assets.warehouse.published import public_models
+from analytics_assets_tests.support.templates import STORAGES, database_of, settle_from_template
 
 REAL_DATA = PROJECT_DIR.parent / "shared" / "data"
 
@@ -167,6 +168,10 @@ class Project:
         assert not [f for f in runner.outcome.failures if not f.startswith("check ")], runner.outcome.failures
         return runner
 
+    def settled(self) -> None:
+        """As `settle`, of a project of which nothing was landed yet, and that no test has patched: from a template."""
+        settle_from_template(self, self.settle)
+
     def requested(self) -> dict[str, set[str]]:
         """What the automation asks for in one tick, by asset."""
         tick = evaluate_automation_conditions(self.definitions, self.instance)
@@ -230,9 +235,8 @@ class Project:
         shutil.copytree(self.folder, folder, ignore=shutil.ignore_patterns("home"))
         copy = Project(folder, self.domains, self.changes)
         if with_state:
-            for storage in ("run_storage", "event_log_storage"):  # which are databases in memory
-                ours, theirs = (getattr(project.instance, storage)._held_conn.connection for project in (self, copy))
-                ours.driver_connection.backup(theirs.driver_connection)
+            for storage in STORAGES:
+                database_of(self, storage).backup(database_of(copy, storage))
         return copy
 
     def drop(self, source: str, name: str, content: bytes | str) -> Path:

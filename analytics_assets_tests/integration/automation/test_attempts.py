@@ -92,7 +92,7 @@ def settle_while_dbt_fails(project: Project, monkeypatch: pytest.MonkeyPatch, me
 def test_a_day_that_fails_for_a_passing_reason_is_asked_for_again_once_its_wait_is_over(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project.settle()
+    project.settled()
     project.drop("consent_events", "events-1.csv", HEADER + event("a", day(1)))
     runner, tries = settle_while_dbt_fails(project, monkeypatch, "IO Error: Could not set lock on file")
     assert tries == 3, "the step itself tries twice more"
@@ -109,7 +109,7 @@ def test_a_day_that_fails_for_a_passing_reason_is_asked_for_again_once_its_wait_
 def test_a_day_that_fails_for_good_is_tried_once_and_rests_until_its_input_changes(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project.settle()
+    project.settled()
     project.drop("consent_events", "events-1.csv", HEADER + event("a", day(1)))
     _, tries = settle_while_dbt_fails(project, monkeypatch, "Binder Error: there is no such column")
     assert tries == 1

@@ -68,7 +68,7 @@ def inventory_of(project: Project) -> Inventory:
 
 def test_a_late_file_is_asked_for_through_the_whole_chain_and_nothing_else_is(project: Project) -> None:
     """In one tick what has one window; what reads other days waits until those are made, and is made once."""
-    project.settle()
+    project.settled()
     project.drop("consent_events", "events-late.csv", HEADER + event("a", day(1)))
     assert project.requested() == {}, "a file that has not landed changes nothing"
     project.land()
@@ -81,7 +81,7 @@ def test_a_late_file_is_asked_for_through_the_whole_chain_and_nothing_else_is(pr
 def test_a_run_that_ends_while_the_automation_looks_is_not_asked_for_again(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project.settle()
+    project.settled()
     project.drop("consent_events", "events-late.csv", HEADER + event("a", day(1)))
     project.land()
     in_progress, the_day = AssetGraphView.compute_run_in_progress_subset, Window.of_days(day(1), day(1))
@@ -110,7 +110,7 @@ def test_every_check_of_the_assets_that_are_asked_for_is_made_with_them(project:
 
 
 def test_a_day_is_asked_for_however_old_it_is(project: Project) -> None:
-    project.settle()
+    project.settled()
     project.drop("consent_events", "events-old.csv", HEADER + event("a", day(0)) + event("b", day(4)))
     project.land()
     assert project.requested()["mart_company_daily"] == {str(day(0)), str(day(4))}
@@ -152,7 +152,7 @@ def test_rows_after_the_end_of_a_closed_history_wait_until_it_is_moved(tmp_path:
 def test_an_update_that_comes_while_the_run_is_failing_is_not_forgotten(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project.settle()
+    project.settled()
     project.drop("consent_events", "events-1.csv", HEADER + event("a", day(1)))
 
     def failing(*_: object, **__: object) -> None:
@@ -199,7 +199,7 @@ def test_what_lands_while_a_run_is_reading_is_asked_for_afterwards(
 
 
 def test_the_same_data_under_a_new_dagster_home_is_shown_again(project: Project) -> None:
-    project.settle()
+    project.settled()
     project.instance = DagsterInstance.ephemeral()
     made = project.settle().outcome.made
     assert {asset: len(days) for asset, days in made.items()} == dict.fromkeys(project.assets, 5)
@@ -218,7 +218,7 @@ def test_a_warehouse_that_was_deleted_is_made_again(project: Project) -> None:
 
 
 def tick(project: Project, cursor: str | None = None) -> SensorResult:
-    sensor = build_new_files_sensor(project.sources, project.settings)
+    sensor = build_new_files_sensor(project.declared)
     result = sensor(build_sensor_context(instance=project.instance, cursor=cursor))
     assert isinstance(result, SensorResult)
     return result

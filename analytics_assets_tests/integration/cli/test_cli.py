@@ -14,8 +14,8 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from analytics_assets.automation.planner import PlannedRun
+from analytics_assets.cli import materialize
 from analytics_assets.cli.app import app
-from analytics_assets.cli.app import app as cli
 from analytics_assets.defs.consent.sources import CONSENT_EVENTS
 from analytics_assets.foundation.plain_text import logger_of, plain, shortened
 from analytics_assets.operations.reconciliation import balance_of
@@ -293,10 +293,10 @@ def test_cells_and_headings_are_shown_as_text_in_their_line(published: Path) -> 
 
 
 def test_names_of_files_in_what_a_run_says_are_shown_as_text(capsys: pytest.CaptureFixture[str]) -> None:
-    cli._show_outcome(
+    materialize.show_outcome(
         Outcome(files={"a": HOSTILE}, failures=[f"{HOSTILE} cannot be read"], warnings=[f"[b] {HOSTILE}"])
     )
-    with cli._progress() as announce:
+    with materialize._progress() as announce:
         announce(f"landing {HOSTILE}")
     said = capsys.readouterr().out
     assert "".join(said.split()).count("".join(SHOWN.split())) == 4

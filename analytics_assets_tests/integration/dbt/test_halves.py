@@ -135,7 +135,7 @@ def copied(broken: Project, tmp_path: Path) -> Iterator[Project]:
 def assert_only_the_bad_day_failed(project: Project) -> None:
     good = {day(number) for number in range(5)} - {day(BAD)}
     for name in ("stg_consent_events", "mart_company_daily", "published_consent"):
-        built = step.builds_of(name, project.settings).read(name, project.window)
+        built = step.builds_of(project.declared.catalog[name], project.settings).read(name, project.window)
         assert good - project.tied_to(day(BAD)).get(name, set()) <= built.keys(), name
     assert set(project.frame("mart_company_daily")["the_day"]) >= good
     attempts = Attempts(project.settings.lake_dir).read("stg_consent_events", project.window)

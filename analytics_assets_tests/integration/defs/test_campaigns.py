@@ -184,7 +184,7 @@ def test_an_unknown_platform_counts_and_is_named_and_a_day_without_rows_is(proje
 def test_no_cent_is_lost_from_the_rows_to_the_summary(project: Project) -> None:
     """An oracle of its own: the rates of the lookup's file, applied to the staging rows with Python's decimals."""
     project.simulate(scale=0.3)
-    project.settle()
+    project.settled()
     file = PROJECT_DIR / "dbt_project" / "seeds" / "campaigns" / "lookup_currency_rates.csv"
     rates = [line.split(",") for line in file.read_text().splitlines()[1:]]
     newest = {currency: Decimal(rate) for currency, _, rate in sorted(rates, key=lambda rate: rate[1])}

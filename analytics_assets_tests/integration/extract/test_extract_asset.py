@@ -358,11 +358,7 @@ def test_a_refused_pull_fails_once_says_what_to_do_and_is_listed(
 
 def inventory(project: Project) -> list:
     found = take_inventory(
-        project.definitions.resolve_asset_graph(),
-        project.sources,
-        project.settings,
-        project.instance,
-        datetime.now(UTC),
+        project.definitions.resolve_asset_graph(), project.declared, project.instance, datetime.now(UTC)
     )
     return [finding for finding in found.findings if finding.asset == EXTRACT]
 

@@ -34,7 +34,6 @@ from dagster import (
 from dagster._core.events import EngineEventData
 from dagster._daemon.auto_run_reexecution.auto_run_reexecution import filter_runs_to_should_retry
 
-from analytics_assets.dbt import assets as models
 from analytics_assets.dbt import step
 from analytics_assets.dbt.code_versions import code_versions
 from analytics_assets.dbt.invocation import DbtError
@@ -102,12 +101,12 @@ def test_the_inventory_is_empty_when_all_is_well_and_names_what_is_missing_and_w
     )
     assert found["raw_consent_events"].why.startswith("it was never made")
     assert found["stg_consent_events"].why == "waits for src_consent_events"
-    project.settle()
+    project.settled()
     assert findings(project) == []
 
 
 def test_a_landed_change_is_listed_as_stale_down_the_chain_until_it_is_made(project: Project) -> None:
-    project.settle()
+    project.settled()
     project.drop("consent_events", "events-1.csv", HEADER + event("a", day(1)))
     assert states(project) == {"landed_consent_events": (State.MISSING, None)}
     project.land()
@@ -120,7 +119,7 @@ def test_a_landed_change_is_listed_as_stale_down_the_chain_until_it_is_made(proj
 def test_a_failed_day_is_listed_with_its_reason_and_its_next_try(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project.settle()
+    project.settled()
     fail_models(project, monkeypatch, "database is locked")
     found = {finding.asset: finding for finding in findings(project)}
     assert found.keys() == project.tied_to(day(1)).keys() - {"raw_consent_events"}
@@ -143,7 +142,7 @@ def test_a_failed_day_is_listed_with_its_reason_and_its_next_try(
 
 
 def test_a_file_that_cannot_be_read_is_listed_for_as_long_as_it_lies_there(project: Project) -> None:
-    project.settle()
+    project.settled()
     file = project.drop("consent_events", "events-1.csv", b"\xff\xfe\x00nonsense")
     project.land()
     (finding,) = [finding for finding in findings(project) if finding.state is State.FAILED]
@@ -154,7 +153,7 @@ def test_a_file_that_cannot_be_read_is_listed_for_as_long_as_it_lies_there(proje
 
 
 def test_the_inventory_asset_keeps_the_list_and_warns(project: Project) -> None:
-    project.settle()
+    project.settled()
     job = project.definitions.resolve_job_def("take_inventory")
     good = job.execute_in_process(instance=project.instance)
     assert [check.passed for check in good.get_asset_check_evaluations()] == [True]
@@ -213,7 +212,7 @@ def test_changed_code_is_marked_asks_for_nothing_and_is_rolled_out_newest_first_
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project.simulate()
-    project.settle()
+    project.settled()
     before = project.tables()
     project = with_changed_code(project, project.folder, monkeypatch, "stg_consent_events")
     assert states(project) == {"stg_consent_events": (State.OLD_CODE, project.window)}
@@ -255,7 +254,7 @@ def test_changed_code_is_marked_asks_for_nothing_and_is_rolled_out_newest_first_
 def test_a_rollout_gives_way_to_other_runs_and_stops_at_the_first_range_that_fails(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project.settle()
+    project.settled()
     project = with_changed_code(project, project.folder, monkeypatch, "mart_company_daily")
 
     def failing(*_: object, **__: object) -> None:
@@ -322,7 +321,7 @@ def test_the_owner_is_told_of_a_failure_once_with_asset_day_reason_and_link(
     project = Project(
         tmp_path / "data", ONE_DOMAIN, changes={"webhook_url": webhook.url, "ui_url": "https://ui.example/"}
     )
-    project.settle()
+    project.settled()
     cursors: dict[str, str | None] = {}
     tick(project, cursors)
     assert webhook.bodies == []
@@ -365,7 +364,7 @@ def fail_models_again(project: Project, monkeypatch: pytest.MonkeyPatch, message
 
 def test_a_check_that_fails_in_a_run_that_does_not_is_told_as_a_warning(tmp_path: Path, webhook: Webhook) -> None:
     project = Project(tmp_path / "data", ONE_DOMAIN, changes={"webhook_url": webhook.url})
-    project.settle()
+    project.settled()
     cursors: dict[str, str | None] = {}
     tick(project, cursors)
     lines = HEADER.replace("\n", ",SURPRISE\n") + event("a", day(1)).replace("\n", ",x\n")
@@ -585,7 +584,7 @@ def test_a_run_is_started_again_when_it_was_killed_and_not_when_a_step_of_it_fai
         assert [run.run_id for run in filter_runs_to_should_retry(instance.get_runs(), instance)] == [killed.run_id]
 
         monkeypatch.setattr(
-            models, "run_dbt", lambda *_, **__: (_ for _ in ()).throw(DbtError("No space left on device"))
+            step, "run_dbt", lambda *_, **__: (_ for _ in ()).throw(DbtError("No space left on device"))
         )
         job = project.definitions.resolve_implicit_global_asset_job_def()
         failed = job.execute_in_process(
@@ -658,7 +657,7 @@ def test_a_redirect_is_not_taken_for_a_message_that_arrived(webhook: Webhook) ->
 
 
 def test_what_is_no_file_of_a_source_is_named_by_status_and_by_the_command(project: Project) -> None:
-    project.settle()
+    project.settled()
     project.drop("consent_events", "late.csv", HEADER)
     project.drop("consent_event", "events-1.csv", HEADER)
     ignored = {(finding.asset, finding.why) for finding in findings(project) if finding.state is State.IGNORED}
@@ -673,7 +672,7 @@ def test_a_file_that_still_cannot_be_read_is_named_again_and_one_that_is_never_f
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = Project(tmp_path / "data", ONE_DOMAIN)
-    project.settle()
+    project.settled()
     project.drop("consent_events", "events-1.csv", b"")
     assert any("events-1.csv" in failure for failure in project.settle().outcome.failures)
     assert any("still cannot be read" in warning for warning in project.settle().outcome.warnings)
@@ -731,7 +730,7 @@ def test_what_the_page_on_operating_calls_deletable_can_be_deleted(project: Proj
     project.settings.dagster_home.mkdir(parents=True)
     project.instance = DagsterInstance.local_temp(str(project.settings.dagster_home))
     project.simulate()
-    project.settle()
+    project.settled()
     before = project.tables()
 
     old_runs = list((project.settings.dagster_home / "history" / "runs").glob("????????-*.db"))

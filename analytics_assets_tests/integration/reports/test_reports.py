@@ -47,6 +47,7 @@ from analytics_assets_tests.support.consent_events import FORMULA, HEADER, HOSTI
 from analytics_assets_tests.support.project import DOMAINS, YESTERDAY, Project, day
 
 REPORTS = [report for domain in DOMAINS for report in domain.reports]
+(CONSENT_REPORT,) = (report for report in REPORTS if report.name == "consent")
 ENDINGS = {"dashboard": "html", "workbook": "xlsx"}
 
 
@@ -114,7 +115,7 @@ def test_a_report_waits_for_a_run_that_goes_on_far_above_it(tmp_path: Path) -> N
     names = ["src_clickstream", "stg_clickstream", "stg_clickstream_incremental"]
     code = {name: project.definitions.resolve_asset_graph().get(AssetKey(name)).code_version or "" for name in names}
     assets = [(name, project.upstream[name], code[name]) for name in names]
-    plan = planned_builds(assets, project.window, recorded_builds(project.settings))
+    plan = planned_builds(assets, project.window, recorded_builds(project.declared.catalog, project.settings))
     attempts = Attempts(project.settings.lake_dir)
     for name in names:
         attempts.begin(name, plan[name], "a run that has not ended")
@@ -208,7 +209,7 @@ def test_names_of_companies_cannot_become_code_in_the_page(reported: Project) ->
     assert HOSTILE in rows_in(page)["dictionaries"]["company_id"]
     assert HOSTILE.encode() not in page
     concern = Concern(HOSTILE, "</script><script>alert(2)</script>", True)
-    report = replace(REPORTS[0], title="<b>title</b>")
+    report = replace(CONSENT_REPORT, title="<b>title</b>")
     frames = frames_of(reported, report, reported.window)
     text = dashboard.render(report, frames, reported.window, [concern])
     assert "<script>alert" not in text
@@ -221,7 +222,7 @@ def test_texts_that_look_like_formulas_are_texts_in_the_workbook(reported: Proje
         assert f"<t>{FORMULA}</t>" in book.read("xl/sharedStrings.xml").decode()
     assert not any("<f>" in sheet for sheet in sheets)
     tables = sheets[1:]
-    assert len(tables) == len(REPORTS[0].tables)
+    assert len(tables) == len(CONSENT_REPORT.tables)
     assert all('state="frozen"' in sheet and "<autoFilter" in sheet for sheet in tables)
 
 
@@ -238,7 +239,7 @@ def test_the_workbook_holds_the_figures_of_the_marts(reported: Project) -> None:
     """Read back from the file, and compared with SQL of its own over the marts."""
     from openpyxl import load_workbook
 
-    book = load_workbook(BytesIO(files_of(reported, REPORTS[0], YESTERDAY)["workbook"]))
+    book = load_workbook(BytesIO(files_of(reported, CONSENT_REPORT, YESTERDAY)["workbook"]))
     sheet = book["Days"]
     headings = [cell.value for cell in sheet[1]]
     found = {
@@ -265,7 +266,7 @@ def test_the_workbook_holds_the_figures_of_the_marts(reported: Project) -> None:
 
 def test_intervals_are_those_of_the_marts(reported: Project) -> None:
     """The formulas stand in SQL, in Python and in the page's script: the first two are compared here."""
-    report = REPORTS[0]
+    report = CONSENT_REPORT
     frames = frames_of(reported, report, reported.window)
     mart = reported.frame("mart_consent_daily").filter(pl.col("conversion_rate_low").is_not_null())
     assert mart.height > 0

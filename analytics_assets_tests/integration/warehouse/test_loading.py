@@ -42,7 +42,7 @@ def on_bigquery(tmp_path: Path, api: BigQueryApi) -> Iterator[Project]:
 
 
 def built(project: Project, asset: str = EVENTS) -> set[date]:
-    return set(builds_of(asset, project.settings).read(asset, project.window))
+    return set(builds_of(project.declared.catalog[asset], project.settings).read(asset, project.window))
 
 
 def table(api: BigQueryApi, asset: str = EVENTS) -> HeldTable:

@@ -39,18 +39,18 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project of all domains, five days of which are made."""
     project = Project(tmp_path_factory.mktemp("paper") / "data")
     project.simulate(scale=0.05)
-    project.settle()
+    project.settled()
     return project
 
 
 @pytest.fixture(scope="module")
 def tables(made: Project) -> dict[str, Table]:
-    return measure(made.settings, load_manifest(made.settings), made.sources)
+    return measure(made.settings, load_manifest(made.settings).raw, made.sources)
 
 
 @pytest.fixture(scope="module")
 def queries(made: Project, tables: dict[str, Table]) -> list[Query]:
-    return queries_of(load_manifest(made.settings), made.sources, REPORTS, tables)
+    return queries_of(load_manifest(made.settings).raw, made.sources, REPORTS, tables)
 
 
 def size(value: object) -> int:
@@ -103,7 +103,7 @@ def test_a_text_weighs_its_utf8_and_two_and_a_null_nothing(made: Project, tmp_pa
             f" (date '{day(1)}', null, 3,        null,        4,                 false, null)"
             ") t (date, text, whole, ratio, amount, flag, seen_at)"
         )
-    (table,) = measure(project.settings, load_manifest(project.settings), []).values()
+    (table,) = measure(project.settings, load_manifest(project.settings).raw, []).values()
     assert table.columns == {"date": 24, "text": 4 + 2, "whole": 16, "ratio": 8, "amount": 32, "flag": 2, "seen_at": 8}
     assert (table.rows, table.days, table.rows_a_day) == (3, 2, 1.5)
     assert table.bytes_a_row == (24 + 6 + 16 + 8 + 32 + 2 + 8) / 3
@@ -116,7 +116,7 @@ def test_a_type_without_a_known_size_is_an_error_and_not_a_guess(made: Project, 
         connection.execute("create schema marts")
         connection.execute(f"create table marts.daily_campaign_summary as select date '{day(0)}' as date, [1] as list")
     with pytest.raises(TypeError, match="column list is of type INTEGER"):
-        measure(project.settings, load_manifest(project.settings), [])
+        measure(project.settings, load_manifest(project.settings).raw, [])
 
 
 def test_each_table_of_a_query_is_billed_in_whole_mib_and_for_ten_at_least() -> None:

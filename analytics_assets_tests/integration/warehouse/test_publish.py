@@ -70,7 +70,7 @@ def make(project: Project, *days: date, models: Sequence[ModelNode] = (MART,)) -
     """Records days of some tables as made, and with them the views."""
     for node in models:
         made = days if node.has_days else [WHOLE.start]
-        builds_of(node.name, project.settings).record(node.name, dict.fromkeys(made, Build("inputs", "code")))
+        builds_of(node.asset, project.settings).record(node.name, dict.fromkeys(made, Build("inputs", "code")))
 
 
 def published(project: Project, query: str) -> list[tuple]:
