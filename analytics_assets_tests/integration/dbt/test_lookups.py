@@ -195,7 +195,7 @@ def test_another_file_really_gives_other_rows(tmp_path: Path) -> None:
     env |= {"ANALYTICS_INBOX_SETTLE_SECONDS": "0", "ANALYTICS_END_DATE": str(YESTERDAY)}
 
     def run(*arguments: str, succeeds: bool = True) -> str:
-        command = [sys.executable, "-m", "analytics_assets.cli.app", *arguments]
+        command = [sys.executable, "-m", "analytics_assets.cli", *arguments]
         done = subprocess.run(command, cwd=copy, env=env, capture_output=True, text=True, check=False)
         assert (done.returncode == 0) == succeeds, done.stdout + done.stderr
         return re.sub(r"\s+", " ", done.stdout)
