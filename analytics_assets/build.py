@@ -112,7 +112,7 @@ def build_definitions(project: Project, resource_overrides: Mapping[str, Any] | 
         ],
         sensors=[
             build_new_files_sensor(project),
-            build_out_of_date_sensor(Reload(project.settings, project.faults, tell)),
+            build_out_of_date_sensor(Reload(project.settings, project.faults, tell), project.automation.recorded),
             *build_notifiers(project.settings),
         ],
         schedules=[

@@ -3,14 +3,14 @@
 A condition compares what is with what should be (`staleness`), and so needs no memory of earlier ticks.
 """
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from datetime import UTC, date, datetime
 
 from dagster import AssetKey, AssetSelection, AutomationCondition, AutomationContext, AutomationResult
 
 from analytics_assets.automation.staleness import Days
 from analytics_assets.dagster_internals import AssetKeyPartitionKey, BaseAssetGraph
-from analytics_assets.partitions import WHOLE, Offsets, Window, offsets_of
+from analytics_assets.partitions import WHOLE, Window, partitioned_days
 from analytics_assets.settings import Settings
 from analytics_assets.spec.asset import Catalog, name_of
 from analytics_assets.spec.source import Source
@@ -19,35 +19,29 @@ from analytics_assets.spec.source import Source
 class _OfDays(AutomationCondition[AssetKey]):
     """A condition that is true for a set of days, computed from the stores of the project."""
 
-    def __init__(self, days: Days) -> None:
-        self._days = days
+    def __init__(self, days: Days, settings: Settings) -> None:
+        self._days, self._settings = days, settings
 
-    def _true_days(
-        self, graph: BaseAssetGraph, name: str, upstream: Mapping[str, Offsets], window: Window, now: datetime
-    ) -> Set[date]:
+    def _true_days(self, graph: BaseAssetGraph, name: str, window: Window, now: datetime) -> Set[date]:
+        """Those of the days of a window, all that the asset has."""
         raise NotImplementedError
 
     def evaluate(self, context: AutomationContext[AssetKey]) -> AutomationResult[AssetKey]:
         """Of an asset without partitions, all or nothing: it counts as one day, WHOLE."""
-        if context.candidate_subset.is_empty:
+        candidates, now = context.candidate_subset, context.evaluation_time.astimezone(UTC)
+        if candidates.is_empty:
+            return AutomationResult(context, candidates)
+        window = partitioned_days(self._settings, now) if context.partitions_def else WHOLE
+        with self._days.looking(now):
+            days = self._true_days(context.asset_graph, name_of(context.key), window, now)
+        if len(days) == len(window):
+            return AutomationResult(context, candidates)
+        if not days:
             return AutomationResult(context, context.get_empty_subset())
-        node = context.asset_graph.get(context.key)
-        upstream = {
-            name_of(parent): offsets_of(node.partition_mappings.get(parent)) for parent in sorted(node.parent_keys)
-        }
-        keys = sorted(context.candidate_subset.expensively_compute_partition_keys()) if context.partitions_def else []
-        window = Window.of_days(date.fromisoformat(keys[0]), date.fromisoformat(keys[-1])) if keys else WHOLE
-        days = self._true_days(
-            context.asset_graph, name_of(context.key), upstream, window, context.evaluation_time.astimezone(UTC)
+        true = context.asset_graph_view.get_asset_subset_from_asset_partitions(
+            context.key, {AssetKeyPartitionKey(context.key, day.isoformat()) for day in days}
         )
-        if window == WHOLE:
-            return AutomationResult(context, context.candidate_subset if days else context.get_empty_subset())
-        true = {AssetKeyPartitionKey(context.key, day.isoformat()) for day in days} & {
-            AssetKeyPartitionKey(context.key, key) for key in keys
-        }
-        return AutomationResult(
-            context, context.asset_graph_view.get_asset_subset_from_asset_partitions(context.key, true)
-        )
+        return AutomationResult(context, candidates.compute_intersection(true))
 
 
 class OutOfDate(_OfDays):
@@ -58,38 +52,32 @@ class OutOfDate(_OfDays):
         """How the condition is called in the UI."""
         return "out_of_date"
 
-    def _true_days(
-        self, graph: BaseAssetGraph, name: str, upstream: Mapping[str, Offsets], window: Window, now: datetime
-    ) -> Set[date]:
-        return self._days.out_of_date(name, upstream, window)
+    def _true_days(self, graph: BaseAssetGraph, name: str, window: Window, now: datetime) -> Set[date]:
+        return self._days.out_of_date_now(graph, name, now)
 
 
-class Unsettled(_OfDays):
+class Stale(_OfDays):
     """True for the days that are out of date, or will be once what they are made from is made."""
 
     @property
     def name(self) -> str:
         """How the condition is called in the UI."""
-        return "unsettled"
+        return "stale"
 
-    def _true_days(
-        self, graph: BaseAssetGraph, name: str, upstream: Mapping[str, Offsets], window: Window, now: datetime
-    ) -> Set[date]:
-        return self._days.unsettled(graph, name, now)
+    def _true_days(self, graph: BaseAssetGraph, name: str, window: Window, now: datetime) -> Set[date]:
+        return self._days.stale(graph, name, now)
 
 
 class Pending(_OfDays):
-    """True for the days that will change without anybody's doing: unsettled ones, except what failed and rests."""
+    """True for the days that will change without anybody's doing: stale ones, except where something failed."""
 
     @property
     def name(self) -> str:
         """How the condition is called in the UI."""
         return "pending"
 
-    def _true_days(
-        self, graph: BaseAssetGraph, name: str, upstream: Mapping[str, Offsets], window: Window, now: datetime
-    ) -> Set[date]:
-        return self._days.unsettled(graph, name, now) - self._days.stuck(graph, name, now)
+    def _true_days(self, graph: BaseAssetGraph, name: str, window: Window, now: datetime) -> Set[date]:
+        return self._days.stale(graph, name, now) - self._days.failed_upstream(graph, name, now)
 
 
 class Newest(_OfDays):
@@ -100,25 +88,20 @@ class Newest(_OfDays):
         """How the condition is called in the UI."""
         return "newest_day_with_facts"
 
-    def _true_days(
-        self, graph: BaseAssetGraph, name: str, upstream: Mapping[str, Offsets], window: Window, now: datetime
-    ) -> Set[date]:
+    def _true_days(self, graph: BaseAssetGraph, name: str, window: Window, now: datetime) -> Set[date]:
         return {self._days.newest(graph, name, now)}
 
 
-class Resting(_OfDays):
+class BackingOff(_OfDays):
     """True for the days that failed as they are, until it is time to try them again."""
 
     @property
     def name(self) -> str:
         """How the condition is called in the UI."""
-        return "failed_and_not_yet_due"
+        return "backing_off"
 
-    def _true_days(
-        self, graph: BaseAssetGraph, name: str, upstream: Mapping[str, Offsets], window: Window, now: datetime
-    ) -> Set[date]:
-        code = graph.get(AssetKey(name)).code_version or ""
-        return self._days.resting(name, upstream, code, window, now)
+    def _true_days(self, graph: BaseAssetGraph, name: str, window: Window, now: datetime) -> Set[date]:
+        return self._days.backing_off_now(graph, name, now)
 
 
 class OfOlderCode(_OfDays):
@@ -129,9 +112,7 @@ class OfOlderCode(_OfDays):
         """How the condition is called in the UI."""
         return "made_by_older_code"
 
-    def _true_days(
-        self, graph: BaseAssetGraph, name: str, upstream: Mapping[str, Offsets], window: Window, now: datetime
-    ) -> Set[date]:
+    def _true_days(self, graph: BaseAssetGraph, name: str, window: Window, now: datetime) -> Set[date]:
         return self._days.of_older_code(name, graph.get(AssetKey(name)).code_version or "", window)
 
 
@@ -143,9 +124,7 @@ class Made(_OfDays):
         """How the condition is called in the UI."""
         return "made"
 
-    def _true_days(
-        self, graph: BaseAssetGraph, name: str, upstream: Mapping[str, Offsets], window: Window, now: datetime
-    ) -> Set[date]:
+    def _true_days(self, graph: BaseAssetGraph, name: str, window: Window, now: datetime) -> Set[date]:
         return self._days.made(name, window)
 
 
@@ -157,10 +136,8 @@ class On(_OfDays):
         """How the condition is called in the UI."""
         return "anything_ever_landed"
 
-    def _true_days(
-        self, graph: BaseAssetGraph, name: str, upstream: Mapping[str, Offsets], window: Window, now: datetime
-    ) -> Set[date]:
-        return set() if name in self._days.off(graph, now) else set(window.days())
+    def _true_days(self, graph: BaseAssetGraph, name: str, window: Window, now: datetime) -> Set[date]:
+        return set() if name in self._days.off(graph) else set(window.days())
 
 
 class NeverMade(_OfDays):
@@ -171,9 +148,7 @@ class NeverMade(_OfDays):
         """How the condition is called in the UI."""
         return "never_made"
 
-    def _true_days(
-        self, graph: BaseAssetGraph, name: str, upstream: Mapping[str, Offsets], window: Window, now: datetime
-    ) -> Set[date]:
+    def _true_days(self, graph: BaseAssetGraph, name: str, window: Window, now: datetime) -> Set[date]:
         return set() if self._days.is_made(name) else set(window.days())
 
 
@@ -182,13 +157,19 @@ class Automation:
 
     def __init__(self, settings: Settings, sources: Iterable[Source], catalog: Catalog) -> None:
         self._days = days = Days(settings, sources, catalog)
-        self._out_of_date, self._unsettled, self._resting = OutOfDate(days), Unsettled(days), Resting(days)
-        self._pending, self._newest, self._made = Pending(days), Newest(days), Made(days)
-        self._of_older_code, self._never_made, self._on = OfOlderCode(days), NeverMade(days), On(days)
+        self._out_of_date, self._stale = OutOfDate(days, settings), Stale(days, settings)
+        self._backing_off, self._pending = BackingOff(days, settings), Pending(days, settings)
+        self._newest, self._made, self._on = Newest(days, settings), Made(days, settings), On(days, settings)
+        self._of_older_code, self._never_made = OfOlderCode(days, settings), NeverMade(days, settings)
+
+    def recorded(self) -> tuple[object, ...]:
+        """Differs after each change of what the conditions are computed from, files of days aside."""
+        return self._days.recorded()
 
     def newest_day(self, graph: BaseAssetGraph, name: str, now: datetime) -> date:
         """The day that the newest report is as of."""
-        return self._days.newest(graph, name, now)
+        with self._days.looking(now):
+            return self._days.newest(graph, name, now)
 
     def sources_of(self, graph: BaseAssetGraph, name: str) -> list[Source]:
         """The sources that an asset is made from, however far up."""
@@ -200,7 +181,7 @@ class Automation:
         Of a domain that is off it makes none, and so nothing is made of what reads them.
         """
         differs = self._out_of_date | AutomationCondition.missing()
-        return (_and_no_run_makes_it(differs) & ~self._resting & self._on).with_label("landed rows differ")
+        return (_and_no_run_makes_it(differs) & ~self._backing_off & self._on).with_label("landed rows differ")
 
     def with_its_asset(self) -> AutomationCondition:
         """Of a check: never asks by itself, since the check is made with its asset.
@@ -223,7 +204,7 @@ class Automation:
         Args:
             elsewhere: the upstream assets that are made in another run.
         """
-        return self._made_with_upstream(self._unsettled, elsewhere)
+        return self._made_with_upstream(self._stale, elsewhere)
 
     def published(self) -> AutomationCondition:
         """Copies each day whose tables are not those that it was copied from, in one run with them.
@@ -234,7 +215,7 @@ class Automation:
         asked = AutomationCondition.will_be_requested()
         there = AutomationCondition.any_deps_match(self._made | asked)
         not_all_asked = AutomationCondition.any_deps_match(asked) & AutomationCondition.any_deps_match(
-            self._unsettled & ~asked
+            self._stale & ~asked
         )
         return (self._made_with_upstream(self._pending) & there & ~not_all_asked).with_label("tables differ")
 
@@ -252,7 +233,7 @@ class Automation:
                 will_change | AutomationCondition.will_be_requested()
             ).allow(others)
         differs = self._out_of_date | AutomationCondition.missing() | requested
-        return (_and_no_run_makes_it(differs) & ~late & ~(self._resting & ~requested)).with_label("inputs differ")
+        return (_and_no_run_makes_it(differs) & ~late & ~(self._backing_off & ~requested)).with_label("inputs differ")
 
     def report(self) -> AutomationCondition:
         """Makes the newest day when what it shows has changed, or how: that takes a second, and needs no rollout.
@@ -263,7 +244,7 @@ class Automation:
             self._pending | AutomationCondition.will_be_requested() | AutomationCondition.in_progress()
         )
         differs = self._out_of_date | self._of_older_code | AutomationCondition.missing()
-        return (self._newest & _and_no_run_makes_it(differs) & ~late & ~self._resting).with_label(
+        return (self._newest & _and_no_run_makes_it(differs) & ~late & ~self._backing_off).with_label(
             "newest report differs"
         )
 
@@ -277,7 +258,7 @@ class Automation:
             self._never_made | AutomationCondition.in_progress()
         )
         differs = self._out_of_date | self._of_older_code | AutomationCondition.missing()
-        return (_and_no_run_makes_it(differs) & ~not_ready & ~self._resting & self._on).with_label(
+        return (_and_no_run_makes_it(differs) & ~not_ready & ~self._backing_off & self._on).with_label(
             "not there as its code says"
         )
 

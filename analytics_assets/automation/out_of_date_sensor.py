@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from dagster import (
@@ -16,6 +17,10 @@ from dagster import (
 from analytics_assets.automation.run_requests import one_run_a_span, unless_it_died
 from analytics_assets.dagster_internals import SENSOR_NAME_TAG, CodeLocationOrigin, SensorExecutionData, copy
 
+LOOKS_EVERY = timedelta(minutes=1)
+"""So often all conditions are evaluated though nothing that is recorded has changed: somebody may have deleted a file,
+and what failed is tried again when its time has come."""
+
 
 class OutOfDateDaysSensor(AutomationConditionSensorDefinition):
     """Dagster's own sensor for conditions, which makes a run of every span of days instead of one of every day.
@@ -25,10 +30,13 @@ class OutOfDateDaysSensor(AutomationConditionSensorDefinition):
             the project anew, would be made by other code than the conditions know of: they would then find every day
             made by the wrong code, and ask for failed ones without end. It is given the code server's address.
         loaded: another text each time that the definitions are loaded.
+        recorded: differs after each change of what the conditions are computed from.
     """
 
     hindrance: Callable[[CodeLocationOrigin | None], str | None]
     loaded: str
+    recorded: Callable[[], tuple[object, ...]]
+    _nothing_to_do: tuple[datetime, tuple[object, ...]] | None = None
 
     def evaluate_tick(self, context: SensorEvaluationContext) -> SensorExecutionData:
         """Evaluates the conditions of all assets, and asks for runs.
@@ -42,17 +50,33 @@ class OutOfDateDaysSensor(AutomationConditionSensorDefinition):
         if waiting := context.instance.get_runs_count(queue):
             queued = f"Of the runs that were asked for, {waiting} wait in the queue; when they have begun, more are."
             return SensorExecutionData(skip_message=queued, cursor=context.cursor)
+        now, seen = datetime.now(UTC), self._seen(context)
+        if self._nothing_to_do and self._nothing_to_do[1] == seen and now - self._nothing_to_do[0] < LOOKS_EVERY:
+            return SensorExecutionData(skip_message="Nothing has changed since the last look.", cursor=context.cursor)
         context.log.setLevel(logging.WARNING)  # a line an asset and tick; the UI shows the same, better
         data = super().evaluate_tick(context)
+        # What was seen before the conditions were: of a change meanwhile the next tick will know.
+        self._nothing_to_do = None if data.run_requests else (now, seen)
         spans = one_run_a_span(data.run_requests or [])
         requests = (unless_it_died(context.instance, span, self.loaded) for span in spans)
         return copy(data, run_requests=[request for request in requests if request])
 
+    def _seen(self, context: SensorEvaluationContext) -> tuple[object, ...]:
+        """What the conditions depend on, as far as it tells cheaply whether it has changed."""
+        newest = context.instance.get_run_records(limit=1, order_by="update_timestamp")
+        runs = [(record.dagster_run.run_id, record.dagster_run.status, record.update_timestamp) for record in newest]
+        events = context.instance.event_log_storage.get_maximum_record_id()
+        return self.recorded(), tuple(runs), events, datetime.now(UTC).date()
+
 
 def build_out_of_date_sensor(
-    hindrance: Callable[[CodeLocationOrigin | None], str | None],
+    hindrance: Callable[[CodeLocationOrigin | None], str | None], recorded: Callable[[], tuple[object, ...]]
 ) -> AutomationConditionSensorDefinition:
-    """The sensor that asks for the days that are out of date, while there is no hindrance."""
+    """The sensor that asks for the days that are out of date, while there is no hindrance.
+
+    Args:
+        recorded: differs after each change of what the conditions are computed from.
+    """
     sensor = OutOfDateDaysSensor(
         "out_of_date_days",
         target=AssetSelection.all(),
@@ -62,5 +86,5 @@ def build_out_of_date_sensor(
         minimum_interval_seconds=5,
         description="Asks for the days that are not made from what there is now.",
     )
-    sensor.hindrance, sensor.loaded = hindrance, uuid4().hex
+    sensor.hindrance, sensor.loaded, sensor.recorded = hindrance, uuid4().hex, recorded
     return sensor

@@ -135,7 +135,7 @@ def take_inventory(graph: BaseAssetGraph, project: Project, instance: DagsterIns
         findings += _pull_findings(name, settings, owners[name], running)
     unwell: dict[str, Set[date]] = {}
     reports = of_kind(graph, AssetKind.REPORT)
-    off = days.off(graph, now)
+    off = days.off(graph)
     upstream = {name: parents for name, parents in upstream.items() if name not in off}
     for name, parents in upstream.items():
         newest = days.newest(graph, name, now)

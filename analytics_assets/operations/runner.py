@@ -141,7 +141,7 @@ class Runner:
 
     def on(self, names: Set[str]) -> Set[str]:
         """Those of some assets that are not off, as all of a domain are of which nothing ever came."""
-        return names - Days(self._settings, self._sources, self._project.catalog).off(self._graph, datetime.now(UTC))
+        return names - Days(self._settings, self._sources, self._project.catalog).off(self._graph)
 
     def not_landed(self, names: Set[str]) -> dict[str, int]:
         """How many files lie in the inbox and have not landed, by source, for some landing assets."""

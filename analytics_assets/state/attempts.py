@@ -16,7 +16,7 @@ from analytics_assets.foundation.files import replacing
 from analytics_assets.foundation.hashes import digest
 from analytics_assets.partitions import Window
 from analytics_assets.state.builds import Build
-from analytics_assets.state.database import open_sqlite
+from analytics_assets.state.database import open_sqlite, version_of_store
 
 WAITS = (timedelta(minutes=1), timedelta(minutes=10), *(timedelta(days=1),) * 7)
 """How long after each attempt the next one may come; after the last of them only a person tries again."""
@@ -66,6 +66,10 @@ class Attempts:
 
     def __init__(self, lake_dir: Path) -> None:
         self._file = lake_dir / "attempts.sqlite"
+
+    def state(self) -> tuple[object, ...]:
+        """Differs after each change of what is recorded."""
+        return version_of_store(self._file)
 
     def begin(self, asset: str, builds: Mapping[date, Build], run_id: str) -> None:
         """Writes down that a run begins to make some days."""

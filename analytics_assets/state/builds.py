@@ -18,7 +18,7 @@ from analytics_assets.foundation.hashes import digest
 from analytics_assets.partitions import WHOLE, Window
 from analytics_assets.settings import DEVELOPER_PREFIX, Settings
 from analytics_assets.spec.asset import Asset, AssetKind, Catalog
-from analytics_assets.state.database import open_sqlite
+from analytics_assets.state.database import open_sqlite, version_of_store
 
 _SCHEMA = """
 create table if not exists builds (
@@ -74,6 +74,10 @@ class Builds:
     ) -> None:
         self._file, self._guarded = folder / "builds.sqlite", guarded
         self._files_of, self._newest_of = files_of, newest_of
+
+    def state(self) -> tuple[object, ...]:
+        """Differs after each change of what is recorded; files of days that somebody deleted are no part of it."""
+        return *version_of_store(self._file), self._guarded_is_gone()
 
     def _nothing_is_built(self) -> bool:
         return not self._file.exists() or self._guarded_is_gone()
@@ -245,6 +249,11 @@ def recorded_builds(catalog: Catalog, settings: Settings) -> ReadBuilds:
         return builds_of(catalog[name], settings).read(name, window) if name in catalog else {}
 
     return read
+
+
+def has_files(kind: AssetKind) -> bool:
+    """Whether the days of a kind of asset are files of their own, which somebody may delete."""
+    return kind in (AssetKind.RAW, AssetKind.REPORT)
 
 
 def days_without_partition(asset: Asset, settings: Settings) -> list[date]:

@@ -44,6 +44,27 @@ def open_sqlite(path: Path, schema: str, if_damaged: str, *, writes: bool = True
         raise
 
 
+_HEADERS = {"": 100, "-wal": 32, "-shm": 48}
+"""The first bytes of a store and of what SQLite keeps beside it: each commit writes some of them anew.
+
+Those of the index of its log (`-shm`) hold a counter of all changes (sqlite.org/walformat.html, "The WAL-Index
+Header"); they are there while any connection is open. Afterwards the store's own header holds one.
+"""
+
+
+def version_of_store(path: Path) -> tuple[object, ...]:
+    """Differs after each change of a store, and where another file took its place; it opens no connection."""
+    found: list[object] = []
+    for ending, length in _HEADERS.items():
+        try:
+            with path.with_name(path.name + ending).open("rb") as file:
+                stat = os.fstat(file.fileno())
+                found += [stat.st_ino, stat.st_size, stat.st_mtime_ns, file.read(length)]
+        except OSError:
+            found.append(None)
+    return tuple(found)
+
+
 def _version(schema: str) -> int:
     return zlib.crc32(schema.encode()) & 0x7FFFFFFF
 

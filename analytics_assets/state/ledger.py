@@ -25,7 +25,7 @@ from analytics_assets.foundation.files import Damaged, only_one, replacing
 from analytics_assets.partitions import Window
 from analytics_assets.spec.source import Kind, Source
 from analytics_assets.state import journal
-from analytics_assets.state.database import open_sqlite
+from analytics_assets.state.database import open_sqlite, version_of_store
 from analytics_assets.state.journal import Entry, Journal, line_of
 
 _SCHEMA = """
@@ -170,6 +170,10 @@ class Ledger:
     def __init__(self, lake_dir: Path) -> None:
         self._lake_dir, self._path = lake_dir, lake_dir / "ledger.sqlite"
         self._landed_dir = lake_dir / "landed"
+
+    def state(self) -> tuple[object, ...]:
+        """Differs after each change of what is recorded, and of the journals that it is held against."""
+        return *version_of_store(self._path), *sorted(journal.sizes(self._landed_dir).items())
 
     @contextmanager
     def _connection(self, *, writes: bool = False) -> Iterator[sqlite3.Connection]:
