@@ -261,7 +261,7 @@ class History:
             "ANALYTICS_INBOX_SETTLE_SECONDS": "0",
         }
         seconds = self.random.uniform(*KILL_SECONDS)
-        program = [sys.executable, "-m", "analytics_assets.cli.app", "materialize", "--new"]
+        program = [sys.executable, "-m", "analytics_assets.cli", "materialize", "--new"]
         with subprocess.Popen(program, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
             try:
                 process.wait(seconds)

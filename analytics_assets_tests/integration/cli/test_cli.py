@@ -26,7 +26,7 @@ from analytics_assets.state.check_results import Evaluation, Findings
 from analytics_assets_tests.support.consent_events import HEADER, event
 from analytics_assets_tests.support.project import ONE_DOMAIN, YESTERDAY, Project, day
 
-PROGRAM = [sys.executable, "-m", "analytics_assets.cli.app"]
+PROGRAM = [sys.executable, "-m", "analytics_assets.cli"]
 
 
 @pytest.fixture

@@ -457,7 +457,7 @@ def test_a_webhook_that_falters_is_tried_again_and_one_that_refuses_is_not_and_i
 
 def test_the_webhooks_address_is_shown_by_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "analytics_assets.cli.app", "status"],
+        [sys.executable, "-m", "analytics_assets.cli", "status"],
         env={**os.environ, "ANALYTICS_WEBHOOK_URL": "htps://secret-token"},
         capture_output=True,
         text=True,
@@ -696,7 +696,7 @@ def test_post_is_tried_a_bounded_number_of_times(webhook: Webhook) -> None:
 
 @pytest.mark.parametrize(("command", "how"), [
     (["-m", "analytics_assets.operations.web", "dev"], "by its home"),
-    (["-m", "analytics_assets.cli.app", "materialize", "--new"], "by where it was started"),
+    (["-m", "analytics_assets.cli", "materialize", "--new"], "by where it was started"),
 ])  # fmt: skip
 def test_make_clean_refuses_while_something_works_in_the_folder(tmp_path: Path, command: list[str], how: str) -> None:
     folder, elsewhere = tmp_path / "it's a project", tmp_path / "elsewhere"

@@ -381,7 +381,7 @@ def test_who_only_looks_needs_no_right_to_write_and_writes_nothing(settled: Proj
 def test_a_locale_that_is_not_utf_8_stops_no_command(tmp_path: Path) -> None:
     env = {name: value for name, value in os.environ.items() if not name.startswith(("ANALYTICS_", "PYTHON", "LC_"))}
     env |= {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "ANALYTICS_DATA_DIR": str(tmp_path / "é")}
-    command = [sys.executable, "-m", "analytics_assets.cli.app", "balance"]
+    command = [sys.executable, "-m", "analytics_assets.cli", "balance"]
     done = subprocess.run(command, env=env, capture_output=True, encoding="utf-8", check=False)
     assert "nothing has landed yet" in " ".join(done.stdout.split()), done.stdout + done.stderr
 

@@ -20,7 +20,7 @@ from analytics_assets_tests.support.consent_events import HEADER, event
 from analytics_assets_tests.support.killed import MATERIALIZE, SIGNALS, WRITES
 from analytics_assets_tests.support.project import ALL_OF_ONE, WHEN_LANDED, YESTERDAY, Project, Tables, day
 
-PROGRAM = [sys.executable, "-m", "analytics_assets.cli.app"]
+PROGRAM = [sys.executable, "-m", "analytics_assets.cli"]
 
 
 def drop_late_files(project: Project) -> None:
