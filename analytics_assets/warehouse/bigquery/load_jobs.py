@@ -1,14 +1,15 @@
 """Raw days on BigQuery: each day's Parquet file in the lake becomes a partition of a native table, by one load job.
 
-Knows how a day is loaded, and when that is tried again. Which days are loaded is not known here. Importing this module
-imports Google's libraries; whoever only declares assets imports it where a day is loaded.
+Waiting for a job and trying again is done by Google's client. Its own here are the ids of the jobs, the count of the
+rows, and which job is followed by another: the client starts only queries anew (googleapis/python-bigquery, issue 969).
+Which days are loaded is not known here. Importing this module imports Google's libraries; whoever only declares assets
+imports it where a day is loaded.
 """
 
 import hashlib
-import itertools
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -16,9 +17,7 @@ from pathlib import Path
 from typing import cast
 
 import polars as pl
-import tenacity
-from google.api_core.exceptions import Conflict, GoogleAPICallError, NotFound
-from google.api_core.retry import Retry
+from google.api_core.exceptions import Conflict, GoogleAPICallError, NotFound, RetryError
 from google.auth.exceptions import GoogleAuthError
 from google.cloud import bigquery
 from polars.datatypes import DataTypeClass
@@ -202,7 +201,6 @@ def load_day(
     job_id: str,
     labels: Mapping[str, str],
     patience_seconds: float,
-    pause: Callable[[float], None] = time.sleep,
 ) -> Loaded:
     """Replaces a day of a table by the rows of a file, all or nothing, however often that takes.
 
@@ -226,15 +224,16 @@ def load_day(
     rows = parquet.read_metadata(file).num_rows
     if rows != expected_rows:
         raise LoadRefused(f"{table} {day}: the file holds {rows} rows instead of {expected_rows}; it was not loaded")
-    load = _Load(client, table, day, list(schema), rows, job_id, patience_seconds, pause)
-    retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(_TryAgain),
-        wait=_BACKOFF,
-        stop=tenacity.stop_before_delay(patience_seconds),
-        retry_error_callback=load.give_up,
-        sleep=pause,
-    )
-    loaded = retrying(load.load, file, _job_config(load, labels)) if rows else retrying(load.empty)
+    load = _Load(client, table, day, rows, job_id, patience_seconds)
+    config = _job_config(schema, labels, patience_seconds)
+    again = bigquery.DEFAULT_RETRY.with_predicate(_may_pass).with_delay(1, 60, 2).with_timeout(patience_seconds)
+    try:
+        loaded = again(load.load)(file, config) if rows else again(load.empty)()
+    except RetryError as error:
+        load.cancel()
+        raise load.given_up(error) from error
+    except (GoogleAPICallError, GoogleAuthError) as error:
+        raise load.refusal(said_by_google(error)) from error
     _LOG.info(
         "%s %s: %s rows, %s bytes, job %s, tries: %s",
         *(table, day, loaded.rows, loaded.output_bytes, loaded.job_id, loaded.tries),
@@ -242,17 +241,11 @@ def load_day(
     return loaded
 
 
-_ONCE = Retry(predicate=lambda error: False)
-"""Google's client would try for ten minutes by itself, unseen and whatever the patience is; here one place does."""
+_ONCE = bigquery.DEFAULT_RETRY.with_predicate(lambda error: False)
+"""Of requests that the load around them, or the step, tries again: there patience ends once, and tries are counted."""
 
 _SILENCE_SECONDS = 120.0
 """So long a server may be silent; without it, Google's client waits for ever."""
-
-_BACKOFF = tenacity.wait_random_exponential(multiplier=1, max=60)
-"""As in `ingest/rest.py`: any part of 1 s, then of twice that each time, up to a minute."""
-
-_POLLS = (0.5, 1.0, 2.0, 4.0)
-"""Seconds between two looks at a job; then always the last. Most days are loaded within a few seconds."""
 
 _SHORTEST_TIMEOUT_SECONDS = 60.0
 
@@ -335,8 +328,20 @@ def make_table(
     return False
 
 
-class _TryAgain(Exception):
-    """What may be otherwise the next time."""
+class _FailedForNow(Exception):
+    """A job ended without loading; another one may load."""
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether the load is tried again; more reasons pass than those of `bigquery.DEFAULT_RETRY`, all for requests."""
+    if isinstance(error, LoadError | RetryError):  # which tell that it was tried for long enough
+        return False
+    return isinstance(error, _FailedForNow) or is_transient(error)
+
+
+def _may_be_found(error: Exception) -> bool:
+    """Whether a job is looked for again: one that is there is not found for some seconds (python-bigquery, 2134)."""
+    return isinstance(error, NotFound) or is_transient(error)
 
 
 @dataclass
@@ -345,21 +350,18 @@ class _Load:
 
     Attributes:
         number: of the job; only one that ended without loading is followed by another.
-        is_taken: whether that job is known to be there.
-        is_asked: whether it may be there.
+        is_asked: whether that job may be there.
+        tries: so far.
     """
 
     client: bigquery.Client
     table: str
     day: date
-    schema: list[bigquery.SchemaField]
     rows: int
     prefix: str
     patience_seconds: float
-    pause: Callable[[float], None]
     began: float = field(default_factory=time.monotonic)
     number: int = 1
-    is_taken: bool = False
     is_asked: bool = False
     tries: int = 0
 
@@ -371,15 +373,31 @@ class _Load:
     def partition(self) -> str:
         return f"{self.table}${self.day:%Y%m%d}"
 
+    @property
+    def passed(self) -> float:
+        """Seconds since the load began."""
+        return time.monotonic() - self.began
+
     def load(self, file: Path, config: bigquery.LoadJobConfig) -> Loaded:
         """One try, for as long as the job takes."""
         self.tries += 1
-        with self._judged():
-            job = self._get() if self.is_taken else self._submit(file, config)
-            self.is_taken = True
-            job = self._wait_for(job)
-        if job.error_result:
-            self._judge(job.error_result)
+        left = max(0.0, self.patience_seconds - self.passed)
+        looking = bigquery.DEFAULT_RETRY.with_predicate(_may_be_found).with_timeout(left)
+        job = self._submit(file, config)
+        if job is None:
+            job = cast(bigquery.LoadJob, self.client.get_job(self.job_id, retry=looking, timeout=_SILENCE_SECONDS))
+        try:
+            job.result(retry=looking, timeout=left)
+        except TimeoutError as error:
+            self.cancel()
+            raise LoadUnavailable(
+                f"{self.table} {self.day}: job {self.job_id} is still {job.state} after {self.passed:.0f} s; it was "
+                "cancelled"
+            ) from error
+        except GoogleAPICallError as error:
+            if not job.error_result:  # it was a look at the job that failed
+                raise
+            raise self._failure(job.error_result) from error
         if job.output_rows != self.rows:
             raise LoadRefused(
                 f"{self.table} {self.day}: job {self.job_id} loaded {job.output_rows} rows instead of {self.rows}, and "
@@ -403,21 +421,31 @@ class _Load:
         and is as atomic.
         """
         self.tries += 1
-        with self._judged():
-            self.client.delete_table(self.partition, retry=_ONCE, timeout=_SILENCE_SECONDS, not_found_ok=True)
+        self.client.delete_table(self.partition, retry=_ONCE, timeout=_SILENCE_SECONDS, not_found_ok=True)
         return Loaded(None, 0, 0, 0, None, self.tries)
 
-    def give_up(self, state: tenacity.RetryCallState) -> None:
-        """Ends what cannot be waited for any longer."""
-        error = state.outcome.exception() if state.outcome else None
-        tries = "1 try" if self.tries == 1 else f"{self.tries} tries"
-        self._cancel()
-        raise LoadUnavailable(
-            f"{self.table} {self.day}: {error}; given up after {tries} in {state.seconds_since_start or 0:.0f} s, as "
-            f"the next would come only {state.upcoming_sleep:.0f} s later"
-        ) from error
+    def cancel(self) -> None:
+        """Asks for the end of a job that may still run: it must not replace what is loaded after it."""
+        if self.is_asked:
+            with suppress(Exception):
+                self.client.cancel_job(self.job_id, retry=_ONCE, timeout=_SILENCE_SECONDS)
 
-    def _submit(self, file: Path, config: bigquery.LoadJobConfig) -> bigquery.LoadJob:
+    def given_up(self, error: RetryError) -> LoadUnavailable:
+        """What is raised when patience has ended."""
+        tries = "1 try" if self.tries == 1 else f"{self.tries} tries"
+        cause = error.cause or error
+        said = str(cause) if isinstance(cause, _FailedForNow) else said_by_google(cause)
+        return LoadUnavailable(f"{self.table} {self.day}: {said}; given up after {tries} in {self.passed:.0f} s")
+
+    def refusal(self, said: str) -> LoadRefused:
+        """What is raised when it would be refused again."""
+        return LoadRefused(sentence(f"{self.table} {self.day} keeps the rows that it had: {said}"))
+
+    def _submit(self, file: Path, config: bigquery.LoadJobConfig) -> bigquery.LoadJob | None:
+        """Asks for the job; None if it is there already.
+
+        It is when the connection was lost after it had been taken, or when this run asked for it before.
+        """
         self.is_asked = True
         try:
             with file.open("rb") as content:
@@ -426,85 +454,39 @@ class _Load:
                     self.partition,
                     rewind=True,
                     size=file.stat().st_size,  # small files go up in one request then
-                    num_retries=0,  # as _ONCE
+                    num_retries=0,  # they know nothing of patience, and do not count as tries
                     job_id=self.job_id,
                     job_config=config,
                     timeout=_SILENCE_SECONDS,
                 )
-        except Conflict:  # the job was taken when the connection was lost, or by this run before
-            return self._get()
+        except Conflict:
+            return None
 
-    def _get(self) -> bigquery.LoadJob:
-        try:
-            found = self.client.get_job(self.job_id, retry=_ONCE, timeout=_SILENCE_SECONDS)
-        except NotFound as error:  # it happens for some seconds (googleapis/python-bigquery, issue 2134)
-            raise _TryAgain(f"job {self.job_id} exists, but is not found") from error
-        return cast(bigquery.LoadJob, found)
-
-    def _wait_for(self, job: bigquery.LoadJob) -> bigquery.LoadJob:
-        """The job, once it has ended.
-
-        Not by `job.result()`: that sleeps by itself, and hides what goes wrong meanwhile for ten minutes.
-        """
-        waits = itertools.chain(_POLLS, itertools.repeat(_POLLS[-1]))
-        while job.state != "DONE":
-            wait, passed = next(waits), time.monotonic() - self.began
-            if passed + wait > self.patience_seconds:
-                self._cancel()
-                raise LoadUnavailable(
-                    f"{self.table} {self.day}: job {self.job_id} is still {job.state} after {passed:.0f} s; it was "
-                    "cancelled"
-                )
-            self.pause(wait)
-            job = self._get()
-        return job
-
-    def _cancel(self) -> None:
-        """Asks for the end of a job that may still run: it must not replace what is loaded after it."""
-        if self.is_asked:
-            with suppress(Exception):
-                self.client.cancel_job(self.job_id, retry=_ONCE, timeout=_SILENCE_SECONDS)
-
-    def _judge(self, ended: Mapping[str, str]) -> None:
-        """Raises the error with which a job ended."""
+    def _failure(self, ended: Mapping[str, str]) -> Exception:
+        """The error with which a job ended."""
         reason, said = ended.get("reason", ""), ended.get("message", "")
         text = f"job {self.job_id} failed: {said} ({reason})"
         self.is_asked = False
         if reason in _ENDED_FROM_OUTSIDE:
-            raise LoadUnavailable(f"{self.table} {self.day}: {text}")
+            return LoadUnavailable(f"{self.table} {self.day}: {text}")
         if not is_transient_at_google(reason, said):
-            raise self._refusal(text)
-        self.number, self.is_taken = self.number + 1, False
-        raise _TryAgain(text)
-
-    @contextmanager
-    def _judged(self) -> Iterator[None]:
-        """Tells what may pass from what will not, when a request fails."""
-        try:
-            yield
-        except (_TryAgain, LoadError):
-            raise
-        except Exception as error:
-            if is_transient(error):
-                raise _TryAgain(said_by_google(error)) from error
-            if isinstance(error, GoogleAPICallError | GoogleAuthError):
-                raise self._refusal(said_by_google(error)) from error
-            raise
-
-    def _refusal(self, said: str) -> LoadRefused:
-        return LoadRefused(sentence(f"{self.table} {self.day} keeps the rows that it had: {said}"))
+            return self.refusal(text)
+        self.number += 1
+        return _FailedForNow(text)
 
 
-def _job_config(load: _Load, labels: Mapping[str, str]) -> bigquery.LoadJobConfig:
+def _job_config(
+    schema: Sequence[bigquery.SchemaField], labels: Mapping[str, str], patience_seconds: float
+) -> bigquery.LoadJobConfig:
     config = bigquery.LoadJobConfig(
         source_format=bigquery.SourceFormat.PARQUET,
-        schema=load.schema,
+        schema=list(schema),
         write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE,
         create_disposition=bigquery.CreateDisposition.CREATE_NEVER,
         labels=dict(labels),
     )
     # A job whose process was killed must not end hours later, and replace what was loaded after it.
-    config.job_timeout_ms = int(max(load.patience_seconds, _SHORTEST_TIMEOUT_SECONDS) * 1000)
-    if any(column.field_type == "BIGNUMERIC" for column in load.schema):  # else Parquet's decimals are NUMERIC
+    config.job_timeout_ms = int(max(patience_seconds, _SHORTEST_TIMEOUT_SECONDS) * 1000)
+    if any(column.field_type == "BIGNUMERIC" for column in schema):  # else Parquet's decimals are NUMERIC
         config.decimal_target_types = [bigquery.DecimalTargetType.NUMERIC, bigquery.DecimalTargetType.BIGNUMERIC]
     return config
