@@ -52,7 +52,7 @@ def test_adding_a_source_works_as_its_page_says(tmp_path: Path) -> None:
     command = [
         sys.executable,
         "-m",
-        "analytics_assets.cli.app",
+        "analytics_assets.cli",
         "materialize",
         "--from",
         "2026-01-04",

@@ -3,14 +3,15 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import duckdb
 import polars as pl
 import pytest
-from click.testing import Result
 from typer.testing import CliRunner
 
 from analytics_assets.automation.planner import PlannedRun
@@ -18,6 +19,7 @@ from analytics_assets.cli import materialize
 from analytics_assets.cli.app import app
 from analytics_assets.defs.consent.sources import CONSENT_EVENTS
 from analytics_assets.foundation.plain_text import logger_of, plain, shortened
+from analytics_assets.operations import runner
 from analytics_assets.operations.reconciliation import balance_of
 from analytics_assets.operations.runner import Outcome
 from analytics_assets.partitions import Window
@@ -25,23 +27,9 @@ from analytics_assets.settings import PROJECT_DIR, get_settings
 from analytics_assets.state.check_results import Evaluation, Findings
 from analytics_assets_tests.support.consent_events import HEADER, event
 from analytics_assets_tests.support.project import ONE_DOMAIN, YESTERDAY, Project, day
+from analytics_assets_tests.support.prompt import Prompt
 
 PROGRAM = [sys.executable, "-m", "analytics_assets.cli"]
-
-
-@pytest.fixture
-def env(tmp_path: Path) -> dict[str, str]:
-    return os.environ | {
-        "ANALYTICS_DATA_DIR": str(tmp_path / "data"),
-        "ANALYTICS_START_DATE": str(day(0)),
-        "ANALYTICS_END_DATE": str(YESTERDAY),
-        "ANALYTICS_INBOX_SETTLE_SECONDS": "12",
-        "DAGSTER_HOME": str(tmp_path / "home"),
-    }
-
-
-def run(env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*PROGRAM, *arguments], env=env, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize(
@@ -76,22 +64,18 @@ def test_a_mistake_is_answered_with_one_sentence_that_says_what_to_do(
 
 
 @pytest.fixture
-def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Result]]:
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Prompt]:
     """Runs a command in this process, on the project in `tmp_path / "data"`."""
-    for name, value in (("DATA_DIR", tmp_path / "data"), ("START_DATE", day(0)), ("END_DATE", YESTERDAY)):
-        monkeypatch.setenv(f"ANALYTICS_{name}", str(value))
-    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
-    get_settings.cache_clear()
-    yield lambda *arguments: CliRunner().invoke(app, arguments)
+    yield Prompt(tmp_path, monkeypatch)
     get_settings.cache_clear()
 
 
 @pytest.mark.parametrize("name", ["status", "balance", "materialize"])
-def test_the_help_says_the_exit_code(command: Callable[..., Result], name: str) -> None:
+def test_the_help_says_the_exit_code(command: Prompt, name: str) -> None:
     assert "Exit code 1 if" in " ".join(command(name, "--help").output.split())
 
 
-def test_the_exit_codes_are_those_of_the_help(command: Callable[..., Result], tmp_path: Path) -> None:
+def test_the_exit_codes_are_those_of_the_help(command: Prompt, tmp_path: Path) -> None:
     project = Project(tmp_path / "data", ONE_DOMAIN, on=False)
     raw = "raw_consent_events"
 
@@ -123,9 +107,7 @@ def test_the_exit_codes_are_those_of_the_help(command: Callable[..., Result], tm
     assert codes() == (1, 1), "a check failed"
 
 
-def test_status_has_a_row_for_each_check_and_a_line_for_domains_that_are_off(
-    command: Callable[..., Result], tmp_path: Path
-) -> None:
+def test_status_has_a_row_for_each_check_and_a_line_for_domains_that_are_off(command: Prompt, tmp_path: Path) -> None:
     project = Project(tmp_path / "data", ONE_DOMAIN, on=False)
     project.drop("consent_events", "events-1.csv", HEADER)
     project.land()
@@ -141,7 +123,7 @@ def test_status_has_a_row_for_each_check_and_a_line_for_domains_that_are_off(
     assert "clickstream" not in told
 
 
-def test_balance_shows_what_there_is_before_all_of_it_is_made(command: Callable[..., Result], tmp_path: Path) -> None:
+def test_balance_shows_what_there_is_before_all_of_it_is_made(command: Prompt, tmp_path: Path) -> None:
     project = Project(tmp_path / "data", ONE_DOMAIN, on=False)
     rows = event("a", day(1)) + event("b", day(2)) + event("early", day(0) - timedelta(400)) + "no record\n"
     project.drop("consent_events", "events-1.csv", HEADER + rows)
@@ -156,16 +138,20 @@ def test_balance_shows_what_there_is_before_all_of_it_is_made(command: Callable[
     assert project.runner().make([PlannedRun(("raw_consent_events",), Window.of_days(day(1), day(1)))])
     told = " ".join(command("balance").output.split())
     assert "src_consent_events is not made; 4 of 5 days of raw_consent_events are not made" in told
-    assert "Nothing ever came of: companies, clickstream, campaigns." in told
+    assert "Nothing ever came of: campaigns, companies, clickstream." in told
 
 
-def test_a_closed_history_has_no_days_after_its_end(env: dict[str, str]) -> None:
-    env["ANALYTICS_END_DATE"] = str(day(1))
-    beyond = run(env, "materialize", "--from", str(day(0)), "--to", str(day(2)))
-    assert beyond.returncode == 1
-    assert "set ANALYTICS_END_DATE to a later day" in " ".join(beyond.stdout.split())
-    env["ANALYTICS_END_DATE"] = str(day(0) - timedelta(1))
-    turned = run(env, "status")
+def test_a_closed_history_has_no_days_after_its_end(command: Prompt) -> None:
+    command.export(END_DATE=day(1))
+    beyond = command("materialize", "--from", str(day(0)), "--to", str(day(2)))
+    assert beyond.exit_code == 1
+    assert "set ANALYTICS_END_DATE to a later day" in " ".join(beyond.output.split())
+
+
+def test_a_history_that_ends_before_it_begins_is_said(tmp_path: Path) -> None:
+    days = {"ANALYTICS_START_DATE": str(day(0)), "ANALYTICS_END_DATE": str(day(0) - timedelta(1))}
+    env = os.environ | days | {"ANALYTICS_DATA_DIR": str(tmp_path / "data"), "DAGSTER_HOME": str(tmp_path / "home")}
+    turned = subprocess.run([*PROGRAM, "status"], env=env, capture_output=True, text=True, check=False)
     assert turned.returncode == 1
     assert "ANALYTICS_END_DATE is before ANALYTICS_START_DATE" in " ".join(turned.stdout.split())
 
@@ -182,37 +168,45 @@ def test_a_setting_that_makes_no_sense_is_named(tmp_path: Path, monkeypatch: pyt
 
 
 def test_new_files_are_waited_for_landed_and_made_and_then_there_is_nothing_to_do(
-    env: dict[str, str], tmp_path: Path
+    command: Prompt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = tmp_path / "data" / "inbox" / "consent_events"
+    command.export(INBOX_SETTLE_SECONDS=12)
+    folder = command.inbox / "consent_events"
     folder.mkdir(parents=True)
     (folder / "events-1.csv").write_text(HEADER + event("a", day(1)) + event("a", day(1)))
-    first = run(env, "materialize", "--new")
-    assert first.returncode == 0, first.stdout + first.stderr
-    assert "still being written" in first.stdout
-    assert "mart_company_daily" in first.stdout
-    second = run(env, "materialize", "--new")
-    assert (second.returncode, second.stdout.strip()) == (0, "Nothing was out of date."), second.stdout + second.stderr
-    balance = run(env, "balance")
-    assert balance.returncode == 0
-    assert "yes" in balance.stdout
+
+    def a_while(seconds: float) -> None:
+        for file in folder.iterdir():
+            os.utime(file, (0, 0))
+
+    monkeypatch.setattr(runner, "time", SimpleNamespace(monotonic=time.monotonic, sleep=a_while))
+    first = command("materialize", "--new")
+    assert first.exit_code == 0, first.output
+    assert "still being written" in first.output
+    assert "mart_company_daily" in first.output
+    second = command("materialize", "--new")
+    assert (second.exit_code, second.output.strip()) == (0, "Nothing was out of date."), second.output
+    balance = command("balance")
+    assert balance.exit_code == 0
+    assert "yes" in balance.output
 
     (folder / "events-2.csv").write_text("not,the,columns\n1,2,3\n")
-    third = run(env, "materialize", "--new")
-    assert third.returncode == 1
-    assert "events-2.csv" in third.stdout
-    assert "it lacks the column EVENT_ID" in " ".join(third.stdout.split())
+    third = command("materialize", "--new")
+    assert third.exit_code == 1
+    assert "events-2.csv" in third.output
+    assert "it lacks the column EVENT_ID" in " ".join(third.output.split())
 
 
-def test_a_range_of_one_asset_leaves_the_others_alone(env: dict[str, str]) -> None:
-    assert run(env, "simulate", "--days", "5", "--scale", "0.05", "--only", "consent").returncode == 0
-    made = run(env, "materialize", "--from", str(day(1)), "--to", str(day(2)), "--select", "group:consent")
-    assert made.returncode == 0, made.stdout + made.stderr
-    assert "without days of their own: rpt_companies" in made.stdout
-    one = run(env, "materialize", "--from", str(day(1)), "--to", str(day(1)), "--select", "mart_company_daily")
-    assert one.returncode == 0, one.stdout + one.stderr
-    assert "stg_consent_events" not in one.stdout
-    assert "rpt_companies" not in one.stdout
+def test_a_range_of_one_asset_leaves_the_others_alone(command: Prompt) -> None:
+    command.export(INBOX_SETTLE_SECONDS=0)
+    assert command("simulate", "--days", "5", "--scale", "0.05", "--only", "consent").exit_code == 0
+    made = command("materialize", "--from", str(day(1)), "--to", str(day(2)), "--select", "group:consent")
+    assert made.exit_code == 0, made.output
+    assert "without days of their own: rpt_companies" in made.output
+    one = command("materialize", "--from", str(day(1)), "--to", str(day(1)), "--select", "mart_company_daily")
+    assert one.exit_code == 0, one.output
+    assert "stg_consent_events" not in one.output
+    assert "rpt_companies" not in one.output
 
 
 @pytest.fixture

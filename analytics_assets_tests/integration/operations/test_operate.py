@@ -730,7 +730,7 @@ def test_what_the_page_on_operating_calls_deletable_can_be_deleted(project: Proj
     project.settings.dagster_home.mkdir(parents=True)
     project.instance = DagsterInstance.local_temp(str(project.settings.dagster_home))
     project.simulate()
-    project.settled()
+    project.settle()
     before = project.tables()
 
     old_runs = list((project.settings.dagster_home / "history" / "runs").glob("????????-*.db"))
