@@ -16,7 +16,7 @@ from analytics_assets.extract.assets import build_extract_asset, build_pull_sche
 from analytics_assets.ingest.assets import build_source_assets
 from analytics_assets.ingest.new_files_sensor import build_new_files_sensor
 from analytics_assets.operations.alerts import Problem, build_notifiers, tell_owner
-from analytics_assets.operations.daily import build_daily_schedules, build_inventory_asset
+from analytics_assets.operations.daily import build_daily_schedules, build_health_asset
 from analytics_assets.operations.health import DBT_PROJECT
 from analytics_assets.operations.reload import Reload
 from analytics_assets.project import Project
@@ -108,7 +108,7 @@ def build_definitions(project: Project, resource_overrides: Mapping[str, Any] | 
                 if not project.lacking(report)
                 for asset in build_report_assets(project, domain, report, all_assets)
             ),
-            build_inventory_asset(project, all_assets),
+            build_health_asset(project, all_assets),
         ],
         sensors=[
             build_new_files_sensor(project),

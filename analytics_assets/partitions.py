@@ -1,4 +1,4 @@
-"""The daily partitions; Window, the half-open span of days that one run works on; Offsets, how days read days."""
+"""The daily partitions; Window, the days that one run works on; PartitionOffsets, which days a day is made from."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -91,7 +91,7 @@ def contiguous(days: Iterable[date]) -> list[Window]:
 
 
 @dataclass(frozen=True)
-class Offsets:
+class PartitionOffsets:
     """A partition mapping: day D is made from the upstream days D+start to D+end, both included."""
 
     start: int = 0
@@ -106,7 +106,7 @@ class Offsets:
         return Window(window.start - timedelta(self.end), window.end - timedelta(self.start))
 
 
-def offsets_of(mapping: PartitionMapping | None) -> Offsets:
+def offsets_of(mapping: PartitionMapping | None) -> PartitionOffsets:
     """A partition mapping of Dagster as offsets; none is the same day.
 
     Raises:
@@ -114,7 +114,7 @@ def offsets_of(mapping: PartitionMapping | None) -> Offsets:
     """
     match mapping:
         case None | IdentityPartitionMapping():
-            return Offsets()
+            return PartitionOffsets()
         case TimeWindowPartitionMapping():
-            return Offsets(mapping.start_offset, mapping.end_offset)
+            return PartitionOffsets(mapping.start_offset, mapping.end_offset)
     raise TypeError(f"{type(mapping).__name__}: days are mapped to days by offsets only")

@@ -1,7 +1,7 @@
 """How the assets of the graph read each other, as names and offsets."""
 
 from analytics_assets.dagster_internals import BaseAssetGraph, BaseAssetNode
-from analytics_assets.partitions import Offsets, offsets_of
+from analytics_assets.partitions import PartitionOffsets, offsets_of
 from analytics_assets.spec.asset import KIND_TAG, AssetKind, name_of
 
 
@@ -15,7 +15,7 @@ def _is_made(node: BaseAssetNode) -> bool:
     return node.automation_condition is not None and KIND_TAG in node.tags
 
 
-def upstream_by_asset(graph: BaseAssetGraph) -> dict[str, dict[str, Offsets]]:
+def upstream_by_asset(graph: BaseAssetGraph) -> dict[str, dict[str, PartitionOffsets]]:
     """The partitioned assets that the automation makes, each after those that it reads, and how it reads them."""
     found = {}
     for key in graph.toposorted_asset_keys:
@@ -29,16 +29,16 @@ def upstream_by_asset(graph: BaseAssetGraph) -> dict[str, dict[str, Offsets]]:
     return found
 
 
-def views_by_asset(graph: BaseAssetGraph) -> dict[str, dict[str, Offsets]]:
+def views_by_asset(graph: BaseAssetGraph) -> dict[str, dict[str, PartitionOffsets]]:
     """The assets without days that the automation makes, each after those that it reads, and what it reads."""
     return {
-        name_of(key): {name_of(parent): Offsets() for parent in sorted(graph.get(key).parent_keys)}
+        name_of(key): {name_of(parent): PartitionOffsets() for parent in sorted(graph.get(key).parent_keys)}
         for key in graph.toposorted_asset_keys
         if graph.get(key).partitions_def is None and _is_made(graph.get(key))
     }
 
 
-def lookups_by_asset(graph: BaseAssetGraph) -> dict[str, set[str]]:
+def seeds_by_asset(graph: BaseAssetGraph) -> dict[str, set[str]]:
     """The lookups that the partitioned assets read: assets without days that the automation makes from no other."""
     lookups = {name for name, upstream in views_by_asset(graph).items() if not upstream}
     read = {

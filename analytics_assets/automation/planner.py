@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import reduce
 
-from analytics_assets.partitions import Offsets, Window
+from analytics_assets.partitions import PartitionOffsets, Window
 
-Upstream = Mapping[str, Mapping[str, Offsets]]
+Upstream = Mapping[str, Mapping[str, PartitionOffsets]]
 """For each asset, those that it reads and how; every asset stands after those that it reads."""
 
 

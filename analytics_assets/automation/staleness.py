@@ -17,7 +17,7 @@ from analytics_assets.automation.graph import linked_assets, upstream_by_asset, 
 from analytics_assets.automation.versions import input_versions
 from analytics_assets.dagster_internals import BaseAssetGraph
 from analytics_assets.foundation.hashes import digest
-from analytics_assets.partitions import EVER, WHOLE, Offsets, Window, partitioned_days
+from analytics_assets.partitions import EVER, WHOLE, PartitionOffsets, Window, partitioned_days
 from analytics_assets.settings import Settings
 from analytics_assets.spec.asset import Catalog, name_of
 from analytics_assets.spec.source import Kind, Source
@@ -36,8 +36,8 @@ class _Graph:
     """What is asked of a graph for each of its assets, found out once: what each reads, and what it is linked with."""
 
     graph: BaseAssetGraph
-    upstream: Mapping[str, Mapping[str, Offsets]]
-    views: Mapping[str, Mapping[str, Offsets]]
+    upstream: Mapping[str, Mapping[str, PartitionOffsets]]
+    views: Mapping[str, Mapping[str, PartitionOffsets]]
     linked: Mapping[str, frozenset[str]]
 
 
@@ -103,7 +103,7 @@ class Days:
 
     # ---------------------------------------------------------------------------------------------- what is found
 
-    def inputs(self, name: str, upstream: Mapping[str, Offsets], window: Window) -> Mapping[date, str]:
+    def inputs(self, name: str, upstream: Mapping[str, PartitionOffsets], window: Window) -> Mapping[date, str]:
         """What each day of an asset should be made from now.
 
         Of the first day that is different while the asset holds days that have no partition: its run takes them out.
@@ -121,7 +121,7 @@ class Days:
     def _builds(self, name: str) -> Builds:
         return builds_of(self._catalog[name], self._settings)
 
-    def out_of_date(self, name: str, upstream: Mapping[str, Offsets], window: Window) -> set[date]:
+    def out_of_date(self, name: str, upstream: Mapping[str, PartitionOffsets], window: Window) -> set[date]:
         """The days that were never made, are gone, or were made from other inputs than there are now."""
         inputs, builds = self.inputs(name, upstream, window), self._builds(name)
         built = builds.read_what_is_there(name, window)
@@ -203,7 +203,7 @@ class Days:
 
     def _days_and_upstream(
         self, graph: BaseAssetGraph, name: str, now: datetime
-    ) -> tuple[Window, Mapping[str, Offsets]]:
+    ) -> tuple[Window, Mapping[str, PartitionOffsets]]:
         """All days of an asset, WHOLE where it has none, and what it reads."""
         known = self._of(graph)
         if name in known.upstream:
@@ -239,7 +239,7 @@ class Days:
         return [source for name, source in self._sources.items() if name in above]
 
     def backing_off(
-        self, name: str, upstream: Mapping[str, Offsets], code: str, window: Window, now: datetime
+        self, name: str, upstream: Mapping[str, PartitionOffsets], code: str, window: Window, now: datetime
     ) -> set[date]:
         """The days that failed with these very inputs and this code, and whose time to be tried again has not come."""
         attempts = self._attempts.read(name, window)
@@ -262,7 +262,7 @@ class Days:
         )
 
 
-def _downstream(upstream: Mapping[str, Offsets], days_of: Callable[[str], Iterable[date]]) -> set[date]:
+def _downstream(upstream: Mapping[str, PartitionOffsets], days_of: Callable[[str], Iterable[date]]) -> set[date]:
     """The days that are made from some days of the upstream assets."""
     return {
         day

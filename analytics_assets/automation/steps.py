@@ -10,7 +10,7 @@ from dagster import AssetExecutionContext, AssetSpec, OpExecutionContext
 from analytics_assets.automation.versions import Inputs, input_versions
 from analytics_assets.foundation.failures import INTERRUPTED, INTERRUPTS, for_dagster, is_transient, sentence
 from analytics_assets.foundation.plain_text import logger_of
-from analytics_assets.partitions import Offsets, Window, offsets_of
+from analytics_assets.partitions import PartitionOffsets, Window, offsets_of
 from analytics_assets.settings import Settings
 from analytics_assets.spec.asset import Catalog, name_of
 from analytics_assets.state.attempts import Attempts
@@ -19,7 +19,7 @@ from analytics_assets.state.builds import Build, builds_of, days_without_partiti
 logger = logger_of(__name__)
 
 
-def upstream_of(spec: AssetSpec) -> dict[str, Offsets]:
+def upstream_of(spec: AssetSpec) -> dict[str, PartitionOffsets]:
     """The assets that one reads, each with its partition mapping."""
     return {name_of(dep.asset_key): offsets_of(dep.partition_mapping) for dep in spec.deps}
 

@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 
 from analytics_assets.foundation.hashes import digest
-from analytics_assets.partitions import EVER, WHOLE, Offsets, Window
+from analytics_assets.partitions import EVER, WHOLE, PartitionOffsets, Window
 from analytics_assets.settings import Settings
 from analytics_assets.spec.asset import Catalog
 from analytics_assets.state.builds import ReadBuilds, builds_of
 
 
-def input_versions(upstream: Mapping[str, Offsets], window: Window, read: ReadBuilds) -> dict[date, str]:
+def input_versions(upstream: Mapping[str, PartitionOffsets], window: Window, read: ReadBuilds) -> dict[date, str]:
     """The inputs of each day of a window, given the names and mappings of an asset's upstream assets.
 
     Upstream days that are not built count as absent, so that a day gets new inputs when one of them appears.
@@ -43,7 +43,7 @@ class Inputs:
 
     def __init__(
         self,
-        assets: Iterable[tuple[str, Mapping[str, Offsets]]],
+        assets: Iterable[tuple[str, Mapping[str, PartitionOffsets]]],
         window: Window,
         catalog: Catalog,
         settings: Settings,

@@ -61,7 +61,7 @@ def bytes_on_paper(
         return f"{amount:,.2f} {currency}"
 
     day, year = price_of_query(found.billed, price), price_of_query(found.billed * DAYS_A_YEAR, price)
-    stored = found.lookups + found.stored * DAYS_A_YEAR
+    stored = found.seeds + found.stored * DAYS_A_YEAR
     month = price_of_storage(stored, storage_price)
     for sentence in (
         f"On paper, at {scale:,.10g} times the volume that there is, and {price:g} {currency} a TiB:",

@@ -22,13 +22,13 @@ def status() -> None:
         from dagster import DagsterInstance
 
         from analytics_assets.definitions import defs, project
-        from analytics_assets.operations.health import State, take_inventory
+        from analytics_assets.operations.health import State, check_health
         from analytics_assets.operations.home import prepare_dagster_home
 
         settings = get_settings()
         prepare_dagster_home(settings)
         with DagsterInstance.get() as instance:
-            found = take_inventory(defs.resolve_asset_graph(), project, instance, datetime.now(UTC))
+            found = check_health(defs.resolve_asset_graph(), project, instance, datetime.now(UTC))
     if found.off:
         console.print(f"Off, since nothing of them ever came: {', '.join(found.off)}. The first file turns them on.")
     when = f"{found.taken_at:%Y-%m-%d %H:%M:%S} UTC"

@@ -12,15 +12,15 @@ from analytics_assets.settings import get_settings
 commands = typer.Typer()
 
 
-@commands.command()
-def balance() -> None:
+@commands.command("reconcile")
+def show_reconciliation() -> None:
     """Show where every row is: records = accepted + rejected, and so on down to the staging models.
 
     Exit code 1 if something does not add up, or nothing has landed; 0 if it adds up as far as it is made.
     """
     with told_plainly():
         from analytics_assets.definitions import project
-        from analytics_assets.operations.reconciliation import balance_of
+        from analytics_assets.operations.reconciliation import reconcile
         from analytics_assets.state.ledger import Ledger
 
         settings = get_settings()
@@ -36,7 +36,7 @@ def balance() -> None:
         for heading in headings:
             table.add_column(heading, justify="right")
         table.add_column("adds up")
-        balances = {source.name: balance_of(source, project, datetime.now(UTC)) for source in landed}
+        balances = {source.name: reconcile(source, project, datetime.now(UTC)) for source in landed}
     for name, found in balances.items():
         counts = [getattr(found, heading) for heading in headings]
         adds_up = "no" if found.faults else "not made yet" if found.unmade else "yes"
@@ -53,3 +53,6 @@ def balance() -> None:
             console.print(line(("failed:", "red"), f" {fault}"))
     if any(found.faults for found in balances.values()):
         raise typer.Exit(1)
+
+
+commands.command("balance", hidden=True)(show_reconciliation)  # its name until 0.2

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
-from analytics_assets.partitions import Offsets, Window, contiguous
+from analytics_assets.partitions import PartitionOffsets, Window, contiguous
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def halves(window: Window) -> list[Window]:
 
 
 def make_by_halves(
-    names: Sequence[str], upstream: Mapping[str, Mapping[str, Offsets]], window: Window, make: Make
+    names: Sequence[str], upstream: Mapping[str, Mapping[str, PartitionOffsets]], window: Window, make: Make
 ) -> Iterator[tuple[str, Window, Verdict]]:
     """Makes a window of some assets in as few runs as it takes, and gives each part that needs no other run.
 
@@ -65,7 +65,9 @@ def make_by_halves(
 
 
 def _next_run(
-    pending: dict[str, list[Window]], upstream: Mapping[str, Mapping[str, Offsets]], unmade: dict[str, set[date]]
+    pending: dict[str, list[Window]],
+    upstream: Mapping[str, Mapping[str, PartitionOffsets]],
+    unmade: dict[str, set[date]],
 ) -> tuple[list[str], Window] | None:
     """The first part of the first asset that waits for no other, with all assets that can be made in the same run."""
     taken: list[str] = []
@@ -82,7 +84,7 @@ def _next_run(
 
 
 def _leave_out(
-    name: str, pending: dict[str, list[Window]], upstream: Mapping[str, Offsets], unmade: dict[str, set[date]]
+    name: str, pending: dict[str, list[Window]], upstream: Mapping[str, PartitionOffsets], unmade: dict[str, set[date]]
 ) -> None:
     """Takes the days from an asset that are made from days which were not made."""
     tied = {

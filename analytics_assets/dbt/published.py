@@ -21,7 +21,7 @@ from analytics_assets.partitions import partitioned_days
 from analytics_assets.project import Project, published_asset
 from analytics_assets.spec.asset import name_of
 from analytics_assets.spec.domain import Domain
-from analytics_assets.state.check_results import Evaluation, Findings, over_all_days
+from analytics_assets.state.check_results import CheckResults, Evaluation, over_all_days
 from analytics_assets.warehouse.published import Published, public_models, publish
 
 CODE_VERSION = "1"
@@ -68,7 +68,7 @@ def build_published_assets(project: Project) -> list[AssetsDefinition]:
                 )
                 for name, one in done.items()
             }
-            findings = Findings(settings.lake_dir)
+            findings = CheckResults(settings.lake_dir)
             findings.record(window, checks.values())
             said = findings.read(partitioned_days(settings, datetime.now(UTC)))
             for name, one in done.items():

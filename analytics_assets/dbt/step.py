@@ -15,13 +15,13 @@ from analytics_assets.dbt.runner import run_dbt
 from analytics_assets.dbt.step_results import StepResults, evaluations, row_counts, verdict_on, was_made
 from analytics_assets.dbt.translator import ModelTranslator
 from analytics_assets.foundation.failures import INTERRUPTED, INTERRUPTS, for_dagster, is_transient, sentence
-from analytics_assets.partitions import WHOLE, Offsets, Window, partitioned_days
+from analytics_assets.partitions import WHOLE, PartitionOffsets, Window, partitioned_days
 from analytics_assets.project import Project
 from analytics_assets.spec.asset import Asset, name_of
 from analytics_assets.spec.model_node import ModelNode
 from analytics_assets.state.attempts import Attempts
 from analytics_assets.state.builds import Build, ReadBuilds, builds_of, days_without_partition, recorded_builds
-from analytics_assets.state.check_results import Findings
+from analytics_assets.state.check_results import CheckResults
 from analytics_assets.warehouse.interface import Warehouse
 from analytics_assets.warehouse.published import public_models, publish_views
 
@@ -59,7 +59,7 @@ def make_models(
                     rows = row_counts(reader, nodes[name], part) if was_made(run, nodes[name]) else {}
                     made.add(name, nodes[name], part, verdict, run, failing, rows)
         final = {name: nodes[name] for name, verdict in verdicts.items() if not verdict.halve}
-        Findings(settings.lake_dir).record(part, evaluations(run, failing, part, final))
+        CheckResults(settings.lake_dir).record(part, evaluations(run, failing, part, final))
         return verdicts
 
     try:
@@ -98,7 +98,7 @@ def make_models(
         fail(settings, specs, window, error)
         raise dagster_error(context, settings, error) from error
 
-    said = Findings(settings.lake_dir).read(partitioned_days(settings, datetime.now(UTC)))
+    said = CheckResults(settings.lake_dir).read(partitioned_days(settings, datetime.now(UTC)))
     yield from made.events(context, project.manifest, translator, window, said)
     if made.failures:
         raise for_dagster(
@@ -138,7 +138,7 @@ def _see_that_seeds_are_loaded(nodes: Iterable[ModelNode], project: Project, tra
 
 
 def planned_builds(
-    assets: Sequence[tuple[str, Mapping[str, Offsets], str]], window: Window, recorded: ReadBuilds
+    assets: Sequence[tuple[str, Mapping[str, PartitionOffsets], str]], window: Window, recorded: ReadBuilds
 ) -> dict[str, dict[date, Build]]:
     """What each asset will have been built from once a run that makes them all has succeeded.
 

@@ -12,14 +12,14 @@ from analytics_assets.warehouse.choice import warehouse_of
 
 
 def source_vars(sources: Iterable[Source]) -> dict[str, Any]:
-    """What the macros need to know of the sources' specs: key, winner rule and columns of each.
+    """What the macros need to know of the sources' specs: primary key, dedup order and columns of each.
 
     What most sources do without is named only where there is some: models that read the others stay as they are.
     """
     return {
         source.name: {
-            "key": list(source.key),
-            "winner": [[w.column, "desc" if w.largest else "asc"] for w in source.winners],
+            "primary_key": list(source.primary_key),
+            "dedup_order": [[w.column, "desc" if w.largest else "asc"] for w in source.dedup_steps],
             "columns": list(source.columns),
             "kinds": {name: kind for name, dtype in source.columns.items() if (kind := _kind(dtype))},
             **({"whole": list(source.whole)} if source.whole else {}),

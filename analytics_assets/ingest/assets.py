@@ -37,7 +37,7 @@ from analytics_assets.spec.domain import Domain
 from analytics_assets.spec.source import UNDATED, Kind, Source
 from analytics_assets.state.attempts import Attempts
 from analytics_assets.state.builds import Build, days_without_partition
-from analytics_assets.state.check_results import Evaluation, FailedCheck, Findings, over_all_days
+from analytics_assets.state.check_results import CheckResults, Evaluation, FailedCheck, over_all_days
 from analytics_assets.state.ledger import Ledger, Piece, Totals, version_of
 from analytics_assets.warehouse.lake import LakeDay, take_out
 
@@ -272,7 +272,7 @@ def _raw_asset(project: Project, domain: Domain, source: Source) -> AssetsDefini
 
 
 def _recorded(settings: Settings, window: Window, evaluation: Evaluation) -> FailedCheck | None:
-    findings = Findings(settings.lake_dir)
+    findings = CheckResults(settings.lake_dir)
     findings.record(window, [evaluation])
     return findings.read(partitioned_days(settings, datetime.now(UTC))).get((evaluation.asset, evaluation.name))
 

@@ -151,7 +151,7 @@ def batched(files: list[InboxFile], size: int) -> Iterator[list[InboxFile]]:
         yield files[start : start + size]
 
 
-def strangers(inbox_dir: Path, sources: Iterable[Source]) -> list[str]:
+def unexpected_files(inbox_dir: Path, sources: Iterable[Source]) -> list[str]:
     """A sentence for each thing in the inbox that is in the folder of no source."""
     names = {source.name for source in sources}
     try:

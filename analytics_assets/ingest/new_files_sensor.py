@@ -29,7 +29,7 @@ from analytics_assets.spec.source import Source
 from analytics_assets.state.attempts import WAITS
 
 SOURCE_TAG = "analytics/landing"
-BITE_TAG = "analytics/bite"
+BATCH_TAG = "analytics/batch"
 
 
 def build_new_files_sensor(project: Project) -> SensorDefinition:
@@ -97,8 +97,8 @@ def request_landing(instance: DagsterInstance, source: Source, new: Iterable[Inb
     if instance.get_runs_count(RunsFilter(tags={SOURCE_TAG: source.name}, statuses=unfinished)):
         return f"{source.name}: a run is landing files; what is left is asked for after it."
     files = "\n".join(f"{file.path} {file.seen(source.version)}" for file in new)
-    bite = hashlib.sha256(f"{source.name} v{source.version}\n{files}".encode()).hexdigest()[:32]
-    runs = instance.get_run_records(RunsFilter(tags={BITE_TAG: bite}))
+    batch = hashlib.sha256(f"{source.name} v{source.version}\n{files}".encode()).hexdigest()[:32]
+    runs = instance.get_run_records(RunsFilter(tags={BATCH_TAG: batch}))
     number, landed = len(runs) + 1, source.landed_asset
     if len(runs) > len(WAITS):
         return f"{source.name}: what is new did not land in {len(runs)} runs; see those of {landed}."
@@ -108,7 +108,7 @@ def request_landing(instance: DagsterInstance, source: Source, new: Iterable[Inb
         if datetime.now(UTC) < again_at:
             return f"{source.name}: what is new did not land; it is tried again at {again_at:%Y-%m-%d %H:%M:%S} UTC."
     return RunRequest(
-        run_key=f"{source.name}-{bite}-{number}",
+        run_key=f"{source.name}-{batch}-{number}",
         asset_selection=[AssetKey(landed)],
-        tags={SOURCE_TAG: source.name, BITE_TAG: bite, ATTEMPT_TAG: str(number), **NO_RETRY},
+        tags={SOURCE_TAG: source.name, BATCH_TAG: batch, ATTEMPT_TAG: str(number), **NO_RETRY},
     )

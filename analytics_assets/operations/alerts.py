@@ -1,7 +1,7 @@
 """Failures are heard of: a message to the owner of what failed, through a webhook.
 
-Told once, at the first attempt. What is tried again and fails again stays in the inventory, and is told anew only when
-its inputs or its code have changed.
+Told once, at the first attempt. What is tried again and fails again stays in what `status` lists, and is told anew only
+when its inputs or its code have changed.
 """
 
 import html

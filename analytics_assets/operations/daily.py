@@ -1,6 +1,6 @@
-"""What happens once a day, whatever happened during it: a reconciliation, and an inventory.
+"""What happens once a day, whatever happened during it: a catch-up, and a look at the health of every day.
 
-The sensors do the same as the reconciliation within seconds. It makes good what they missed while they were off, and
+The sensors do the same as the catch-up within seconds. It makes good what they missed while they were off, and
 every elapsed day of every source, quiet ones included.
 """
 
@@ -30,34 +30,34 @@ from analytics_assets.automation.run_requests import one_run_a_span
 from analytics_assets.dagster_internals import AssetDaemonCursor, AutomationTickEvaluationContext, BaseAssetGraph
 from analytics_assets.ingest.landing import Landing
 from analytics_assets.ingest.new_files_sensor import request_landing
-from analytics_assets.operations.health import INVENTORY, Finding, take_inventory
+from analytics_assets.operations.health import HEALTH, Finding, check_health
 from analytics_assets.project import Project
 from analytics_assets.spec.asset import KIND_TAG, AssetKind
 
-RECONCILE_AT = "15 0 * * *"
-INVENTORY_AT = "0 5 * * *"
+CATCH_UP_AT = "15 0 * * *"
+HEALTH_AT = "0 5 * * *"
 SHOWN = 100
 """So many findings are shown in the UI; `analytics-assets status` prints them all."""
 
 
-def build_inventory_asset(project: Project, graph: Callable[[], BaseAssetGraph]) -> AssetsDefinition:
-    """The inventory as an asset, so that its history is seen in the UI.
+def build_health_asset(project: Project, graph: Callable[[], BaseAssetGraph]) -> AssetsDefinition:
+    """The health of all days as an asset, so that its history is seen in the UI.
 
     Args:
         graph: gives all assets, once they are there.
     """
 
     @asset(
-        name=INVENTORY,
+        name=HEALTH,
         group_name="operations",
         kinds={"table"},
         description="Days of all assets that are failed, missing, stale, or made by older code.",
         check_specs=[
-            AssetCheckSpec("nothing_is_amiss", asset=INVENTORY, description="No day is failed, missing or stale.")
+            AssetCheckSpec("nothing_is_amiss", asset=HEALTH, description="No day is failed, missing or stale.")
         ],
     )
-    def inventory(context: AssetExecutionContext) -> MaterializeResult:
-        found = take_inventory(graph(), project, context.instance, datetime.now(UTC))
+    def health(context: AssetExecutionContext) -> MaterializeResult:
+        found = check_health(graph(), project, context.instance, datetime.now(UTC))
         shown = [TableRecord(as_record(finding)) for finding in found.amiss[:SHOWN]]
         return MaterializeResult(
             metadata={
@@ -74,7 +74,7 @@ def build_inventory_asset(project: Project, graph: Callable[[], BaseAssetGraph])
             ],
         )
 
-    return inventory
+    return health
 
 
 def as_record(finding: Finding) -> dict[str, str]:
@@ -89,18 +89,18 @@ def as_record(finding: Finding) -> dict[str, str]:
 
 
 def build_daily_schedules(project: Project) -> list[ScheduleDefinition]:
-    """The reconciliation shortly after midnight, the inventory before people begin to work; both in UTC."""
+    """The catch-up shortly after midnight, the health before people begin to work; both in UTC."""
 
     @schedule(
-        name="reconciliation",
-        cron_schedule=RECONCILE_AT,
+        name="daily_catch_up",
+        cron_schedule=CATCH_UP_AT,
         execution_timezone="UTC",
         target=AssetSelection.all()
         - AssetSelection.tag(KIND_TAG, AssetKind.EXTRACT.value),  # a target has days of one kind
         default_status=DefaultScheduleStatus.RUNNING,
         description="Looks through the whole inbox and at every day of every asset, and asks for what differs.",
     )
-    def reconciliation(context: ScheduleEvaluationContext) -> list[RunRequest]:
+    def daily_catch_up(context: ScheduleEvaluationContext) -> list[RunRequest]:
         landings = []
         for source in project.sources:
             new = Landing(project.settings, source).look(limit=project.settings.landing_files_per_run).new
@@ -109,15 +109,15 @@ def build_daily_schedules(project: Project) -> list[ScheduleDefinition]:
                 landings.append(asked)
         return [*landings, *out_of_date_requests(context)]
 
-    inventory = ScheduleDefinition(
-        name="inventory",
-        cron_schedule=INVENTORY_AT,
+    health = ScheduleDefinition(
+        name="health",
+        cron_schedule=HEALTH_AT,
         execution_timezone="UTC",
-        job=define_asset_job("take_inventory", AssetSelection.assets(INVENTORY)),
+        job=define_asset_job("check_health", AssetSelection.assets(HEALTH)),
         default_status=DefaultScheduleStatus.RUNNING,
         description="Lists the days that are failed, missing or stale.",
     )
-    return [reconciliation, inventory]
+    return [daily_catch_up, health]
 
 
 def out_of_date_requests(context: ScheduleEvaluationContext) -> list[RunRequest]:

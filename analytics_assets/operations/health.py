@@ -11,11 +11,11 @@ from dagster import AssetKey, DagsterInstance, DagsterRunStatus, RunsFilter
 from analytics_assets.automation.graph import of_kind, upstream_by_asset, views_by_asset
 from analytics_assets.automation.staleness import Days
 from analytics_assets.dagster_internals import FINISHED_STATUSES, BaseAssetGraph
-from analytics_assets.ingest.inbox import strangers
+from analytics_assets.ingest.inbox import unexpected_files
 from analytics_assets.ingest.landing import Landing
 from analytics_assets.ingest.waiting import waiting_rows
 from analytics_assets.operations.launcher import is_abandoned
-from analytics_assets.partitions import EVER, WHOLE, Offsets, Window, contiguous, partitioned_days
+from analytics_assets.partitions import EVER, WHOLE, PartitionOffsets, Window, contiguous, partitioned_days
 from analytics_assets.project import Project
 from analytics_assets.settings import Settings
 from analytics_assets.spec.asset import AssetKind, name_of
@@ -25,7 +25,7 @@ from analytics_assets.state.builds import Build, builds_of
 from analytics_assets.state.check_results import failed_checks
 from analytics_assets.state.ledger import Ledger
 
-INVENTORY = "inventory"
+HEALTH = "health"
 """The asset that keeps what is found here."""
 
 
@@ -33,7 +33,7 @@ DBT_PROJECT = "dbt_project"
 """Stands for the folder where others stand for an asset."""
 
 LISTED_THEMSELVES = ("nothing_is_amiss", "files_are_readable", "names_are_expected")
-"""Checks of which the inventory lists what they found, as it is now."""
+"""Checks of which the health lists what they found, as it is now."""
 
 
 class State(StrEnum):
@@ -73,7 +73,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Inventory:
+class Health:
     """Everything that is not as it should be, in the order of the assets.
 
     Attributes:
@@ -106,7 +106,7 @@ class Inventory:
         return [finding for finding in self.findings if finding.state in (State.FAILED, State.MISSING, State.STALE)]
 
 
-def take_inventory(graph: BaseAssetGraph, project: Project, instance: DagsterInstance, now: datetime) -> Inventory:
+def check_health(graph: BaseAssetGraph, project: Project, instance: DagsterInstance, now: datetime) -> Health:
     """Compares every day of every asset with what it should be made from.
 
     A day counts as stale, too, while a day that it is made from is failed, missing or stale: it will change.
@@ -129,7 +129,8 @@ def take_inventory(graph: BaseAssetGraph, project: Project, instance: DagsterIns
         for finding in _landing_findings(source, settings, owners[source.landed_asset], now)
     ]
     findings += [
-        Finding("inbox", "", State.IGNORED, None, stranger) for stranger in strangers(settings.inbox_dir, sources)
+        Finding("inbox", "", State.IGNORED, None, stranger)
+        for stranger in unexpected_files(settings.inbox_dir, sources)
     ]
     for name in sorted(of_kind(graph, AssetKind.EXTRACT)):
         findings += _pull_findings(name, settings, owners[name], running)
@@ -177,7 +178,7 @@ def take_inventory(graph: BaseAssetGraph, project: Project, instance: DagsterIns
         if finding.asset not in off or finding.asset in landed
     ]
     domains = {graph.get(AssetKey(name)).group_name or "" for name in off}
-    return Inventory(findings, now, len(upstream), len(partitions), sorted(domains))
+    return Health(findings, now, len(upstream), len(partitions), sorted(domains))
 
 
 def _running(instance: DagsterInstance) -> set[str]:
@@ -186,7 +187,9 @@ def _running(instance: DagsterInstance) -> set[str]:
     return {run.run_id for run in runs if not is_abandoned(instance, run)}
 
 
-def _waits_for(parents: Mapping[str, Offsets], unwell: Mapping[str, Set[date]]) -> Callable[[date], str | None]:
+def _waits_for(
+    parents: Mapping[str, PartitionOffsets], unwell: Mapping[str, Set[date]]
+) -> Callable[[date], str | None]:
     """Gives the upstream asset, if there is one, of which a day that a day is made from is not well."""
     return lambda day: next(
         (

@@ -15,7 +15,7 @@ from analytics_assets.warehouse.interface import NotMade, Reader, between
 
 
 @dataclass
-class Balance:
+class Reconciliation:
     """Rows of a source; of a snapshot, `raw`, `src` and `stg` hold a row for each day that carries it forward.
 
     What has not been made yet is None.
@@ -50,12 +50,12 @@ class Balance:
         return self.accepted + self.rejected
 
 
-def balance_of(source: Source, project: Project, now: datetime) -> Balance:
+def reconcile(source: Source, project: Project, now: datetime) -> Reconciliation:
     """Counts the rows of a source at each station, as far as they are made."""
     settings = project.settings
     ledger, window = Ledger(settings.lake_dir), partitioned_days(settings, now)
     totals = ledger.totals(source, window)
-    found = Balance(totals.accepted, totals.rejected, totals.waiting, totals.superseded)
+    found = Reconciliation(totals.accepted, totals.rejected, totals.waiting, totals.superseded)
     once = _count_raw(source, settings, found)
     src, stg, raw = f"src_{source.name}", f"stg_{source.name}", source.raw_asset
     try:
@@ -90,7 +90,7 @@ def balance_of(source: Source, project: Project, now: datetime) -> Balance:
     return found
 
 
-def _count_raw(source: Source, settings: Settings, found: Balance) -> int:
+def _count_raw(source: Source, settings: Settings, found: Reconciliation) -> int:
     """Counts the rows of the raw days; gives how many there are when each landed one counts once."""
     files = sorted((settings.raw_dir / source.raw_asset).glob("_day=*/data.parquet"))
     if not files:

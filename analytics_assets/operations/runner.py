@@ -18,7 +18,7 @@ from dagster import (
     evaluate_automation_conditions,
 )
 
-from analytics_assets.automation.graph import lookups_by_asset, of_kind, upstream_by_asset, views_by_asset
+from analytics_assets.automation.graph import of_kind, seeds_by_asset, upstream_by_asset, views_by_asset
 from analytics_assets.automation.planner import PlannedRun, group_into_runs, same_window, tied_windows
 from analytics_assets.automation.run_requests import NO_RETRY, span_tags
 from analytics_assets.automation.staleness import Days
@@ -27,7 +27,7 @@ from analytics_assets.dbt.step import forget_dropped_tables
 from analytics_assets.extract.assets import no_address
 from analytics_assets.foundation.failures import INTERRUPTS, in_brief, reason_of
 from analytics_assets.foundation.plain_text import logger_of
-from analytics_assets.ingest.inbox import strangers
+from analytics_assets.ingest.inbox import unexpected_files
 from analytics_assets.ingest.landing import Landing
 from analytics_assets.ingest.waiting import waiting_rows
 from analytics_assets.operations.launcher import PID_TAG
@@ -87,7 +87,7 @@ class Runner:
         self._job = definitions.resolve_implicit_global_asset_job_def()
         self._graph = definitions.resolve_asset_graph()
         self.upstream, self.views = upstream_by_asset(self._graph), views_by_asset(self._graph)
-        self.lookups = lookups_by_asset(self._graph)
+        self.seeds = seeds_by_asset(self._graph)
         self.reports = of_kind(self._graph, AssetKind.REPORT)
         self.extracts = of_kind(self._graph, AssetKind.EXTRACT)
         self.published = of_kind(self._graph, AssetKind.PUBLISHED)
@@ -112,7 +112,7 @@ class Runner:
             if source.landed_asset in names:
                 self._land(source)
         if names >= {source.landed_asset for source in self._sources}:
-            self.outcome.warnings += strangers(self._settings.inbox_dir, self._sources)
+            self.outcome.warnings += unexpected_files(self._settings.inbox_dir, self._sources)
 
     def _land(self, source: Source) -> None:
         patience = max(UNSETTLED_SECONDS, 10 * self._settings.inbox_settle_seconds)
@@ -163,12 +163,12 @@ class Runner:
         """
         runs = list(plan)
         self._forget_dropped_tables({name for run in runs for name in run.assets})
-        failed = self._load_lookups({name for run in runs for name in run.assets})
+        failed = self._load_seeds({name for run in runs for name in run.assets})
         failed_days: set[tuple[str, date]] = set()
         for run in runs:
             assets = []
             for name in run.assets:  # each after those that it reads
-                if failed & {*self.upstream[name], *self.lookups.get(name, ())}:
+                if failed & {*self.upstream[name], *self.seeds.get(name, ())}:
                     failed.add(name)
                 else:
                     assets.append(name)
@@ -185,9 +185,9 @@ class Runner:
             catalog = self._project.catalog
             forget_dropped_tables([catalog[name] for name in names if name in catalog], self._project)
 
-    def _load_lookups(self, names: Set[str]) -> set[str]:
+    def _load_seeds(self, names: Set[str]) -> set[str]:
         """Loads what is not there of the lookups that some assets read; gives those that could not be loaded."""
-        lookups = self._lookups_of(names)
+        lookups = self._seeds_of(names)
         self.settle(lookups)
         built = {
             name: builds_of(self._project.catalog[name], self._settings).read(name, WHOLE).get(WHOLE.start)
@@ -196,8 +196,8 @@ class Runner:
         codes = {name: self._graph.get(AssetKey(name)).code_version for name in lookups}
         return {name for name, build in built.items() if build is None or build.code != codes[name]}
 
-    def _lookups_of(self, names: Set[str]) -> set[str]:
-        return set().union(*(self.lookups.get(name, set()) for name in names))
+    def _seeds_of(self, names: Set[str]) -> set[str]:
+        return set().union(*(self.seeds.get(name, set()) for name in names))
 
     def plan_of_range(self, names: Set[str], window: Window) -> list[PlannedRun]:
         """The runs that make the days of a range, and those that mappings tie to it.
@@ -235,7 +235,7 @@ class Runner:
         """
         if not names:
             return
-        names = names | self._lookups_of(names)
+        names = names | self._seeds_of(names)
         self._forget_dropped_tables(names)
         Attempts(self._settings.lake_dir).wake(names - self.extracts)
         self._tick_until_settled(names)

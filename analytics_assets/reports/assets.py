@@ -37,7 +37,7 @@ from analytics_assets.spec.asset import name_of
 from analytics_assets.spec.domain import Domain
 from analytics_assets.spec.report import Report, ReportFile
 from analytics_assets.state.builds import export_of, newest_export
-from analytics_assets.state.check_results import Findings
+from analytics_assets.state.check_results import CheckResults
 from analytics_assets.warehouse.published import days_behind
 
 Render = Callable[[Report, Frames, Window, Sequence[Concern]], bytes]
@@ -199,7 +199,7 @@ def _failed_checks(graph: BaseAssetGraph, settings: Settings, report: AssetKey, 
             f"{said[names] or f'check {check.name} failed'} ({check.name}{_days(check.days)}{check.finding})",
             check.is_error,
         )
-        for names, check in sorted(Findings(settings.lake_dir).read(window).items())
+        for names, check in sorted(CheckResults(settings.lake_dir).read(window).items())
         if check and names in said
     ]
 

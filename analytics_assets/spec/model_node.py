@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from analytics_assets.partitions import Offsets
+from analytics_assets.partitions import PartitionOffsets
 from analytics_assets.spec.asset import Asset, AssetKind
 
 HOLDS_NO_ROWS = ("view", "table_function")
@@ -137,9 +137,9 @@ class ModelNode:
         return self.meta["day"]
 
     @property
-    def window(self) -> Mapping[str, Offsets]:
+    def window(self) -> Mapping[str, PartitionOffsets]:
         """By the names of models that it reads other days of, which."""
-        return {name: Offsets(*offsets) for name, offsets in self.meta.get("window", {}).items()}
+        return {name: PartitionOffsets(*offsets) for name, offsets in self.meta.get("window", {}).items()}
 
     @property
     def columns(self) -> Mapping[str, Mapping[str, Any]]:

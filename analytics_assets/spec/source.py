@@ -71,18 +71,18 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True)
-class Winner:
+class DedupStep:
     """One step of the rule that picks one row among those with the same key: the largest, or smallest, value."""
 
     column: str
     largest: bool
 
     @classmethod
-    def parse(cls, rule: str) -> "Winner":
+    def parse(cls, rule: str) -> "DedupStep":
         """`"updated_at desc"` or `"updated_at asc"`; without a direction, `desc`."""
         column, _, direction = rule.partition(" ")
         if direction.lower() not in {"", "asc", "desc"}:
-            raise ValueError(f"winner rule {rule!r} ends in {direction!r}; it can end in 'asc' or 'desc'")
+            raise ValueError(f"dedup order {rule!r} ends in {direction!r}; it can end in 'asc' or 'desc'")
         return cls(column, direction.lower() != "asc")
 
 
@@ -94,7 +94,7 @@ class Source:
         name: lower_snake_case; names the inbox folder and the assets `landed_<name>` and `raw_<name>`.
         patterns: file names, as globs (`events-*.csv`); `.gz` may follow `.csv` and `.jsonl`.
         columns: the columns of a file, with their Polars types. A value that does not parse rejects its row.
-        key: columns that identify a row within its day. A row without them is rejected.
+        primary_key: columns that identify a row within its day. A row without them is rejected.
         description: one sentence for people who read the asset graph.
         kind: facts (rows with a time of their own) or snapshot (a file that holds until the next).
         time: the column whose UTC day is the row's day. A row without it is rejected. A snapshot may do
@@ -103,10 +103,10 @@ class Source:
         epoch: the columns of times that may be written as a number since 1970, and in which unit: `{"at": "ms"}`.
             A number in any other column of times is no time.
         plausible: the first and the last UTC day that a row's own time can be of; others are rejected.
-        winner: among rows of one day with one key, the order that picks the one that stays (`"updated_at desc"`).
+        dedup_order: among rows of one day with one key, the order that picks the one that stays (`"updated_at desc"`).
             Rows that tie are told apart by a hash of the row.
         whole: columns that identify what is delivered as a whole: within a day only the rows of its newest version
-            stay, by the winner rule, so that a row which that version lacks disappears.
+            stay, by the dedup order, so that a row which that version lacks disappears.
         optional: columns that a file may lack; they are null then.
         rules: what else a row must satisfy, as a sentence and an expression that is true for good rows.
         explode: turns one JSON record into rows; it must depend on nothing but the record.
@@ -117,14 +117,14 @@ class Source:
     name: str
     patterns: tuple[str, ...]
     columns: Mapping[str, PolarsType]
-    key: tuple[str, ...]
+    primary_key: tuple[str, ...]
     description: str = ""
     kind: Kind = Kind.FACTS
     time: str | None = None
     timezone: str = "UTC"
     epoch: Mapping[str, EpochUnit] = field(default_factory=dict)
     plausible: tuple[date, date] = (date.min, date.max)
-    winner: tuple[str, ...] = ()
+    dedup_order: tuple[str, ...] = ()
     whole: tuple[str, ...] = ()
     optional: frozenset[str] = frozenset()
     rules: Mapping[str, pl.Expr] = field(default_factory=dict)
@@ -138,7 +138,7 @@ class Source:
             raise ValueError(f"source name {self.name!r} must be lower_snake_case")
         if self.kind is Kind.FACTS and self.time is None:
             raise ValueError(f"source {self.name}: facts need the column that holds their time")
-        named = [*self.key, *(w.column for w in self.winners), *self.whole, *self.optional, *self.epoch]
+        named = [*self.primary_key, *(w.column for w in self.dedup_steps), *self.whole, *self.optional, *self.epoch]
         named += [self.time] if self.time else []
         if unknown := sorted(set(named) - set(self.columns)):
             raise ValueError(f"source {self.name}: {', '.join(unknown)} is not among its columns")
@@ -148,15 +148,15 @@ class Source:
             raise ValueError(f"source {self.name}: an epoch counts in s, ms, us or ns, not in {', '.join(unread)}")
         if len(self.delimiter) != 1 or not self.delimiter.isascii() or self.delimiter in '"\r\n':
             raise ValueError(f"source {self.name}: {self.delimiter!r} cannot delimit the fields of a CSV file")
-        if not self.key:
-            raise ValueError(f"source {self.name}: a source needs a key")
-        if self.whole and not self.winner:
-            raise ValueError(f"source {self.name}: what is delivered as a whole needs a winner rule")
+        if not self.primary_key:
+            raise ValueError(f"source {self.name}: a source needs a primary key")
+        if self.whole and not self.dedup_order:
+            raise ValueError(f"source {self.name}: what is delivered as a whole needs a dedup order")
 
     @property
-    def winners(self) -> tuple[Winner, ...]:
-        """The steps of the winner rule, first to last."""
-        return tuple(Winner.parse(rule) for rule in self.winner)
+    def dedup_steps(self) -> tuple[DedupStep, ...]:
+        """The steps of the dedup order, first to last."""
+        return tuple(DedupStep.parse(rule) for rule in self.dedup_order)
 
     @property
     def landed_asset(self) -> str:
@@ -176,7 +176,7 @@ class Source:
     @property
     def required(self) -> frozenset[str]:
         """Columns that no row may leave empty."""
-        return frozenset(self.key) | ({self.time} if self.time else set())
+        return frozenset(self.primary_key) | ({self.time} if self.time else set())
 
     def matches(self, path: str) -> bool:
         """Whether a path in the inbox folder is a file of this source."""

@@ -74,7 +74,7 @@ class Evaluation:
     is_error: bool
 
 
-class Findings:
+class CheckResults:
     """What the checks of raw days and models said of each day when it was last made."""
 
     def __init__(self, lake_dir: Path) -> None:
@@ -154,7 +154,7 @@ def failed_checks(
     instance: DagsterInstance, lake_dir: Path, keys: Iterable[AssetCheckKey], window: Window
 ) -> list[FailedCheck]:
     """Those of some checks that failed for a day of a window, or in their newest evaluation where they know no days."""
-    by_day = Findings(lake_dir).read(window)
+    by_day = CheckResults(lake_dir).read(window)
     known = {key: (name_of(key.asset_key), key.name) for key in keys}
     found = [check for name in known.values() if (check := by_day.get(name))]
     found += _newest_failures(instance, [key for key, name in known.items() if name not in by_day])

@@ -22,7 +22,7 @@ from duckdb import DuckDBPyConnection
 from analytics_assets.foundation.failures import is_transient
 from analytics_assets.foundation.files import only_one, replacing, sweep
 from analytics_assets.foundation.plain_text import logger_of
-from analytics_assets.partitions import EVER, WHOLE, Offsets, Window, partitioned_days
+from analytics_assets.partitions import EVER, WHOLE, PartitionOffsets, Window, partitioned_days
 from analytics_assets.settings import Settings
 from analytics_assets.spec.model_node import Manifest, ModelNode, name_in
 from analytics_assets.spec.source import raw_asset
@@ -60,7 +60,7 @@ def days_behind(manifest: Manifest, name: str, settings: Settings, window: Windo
         if node.has_days:
             found |= partitions - set(builds_of_model(name, settings).read(name, EVER))
         for parent in node.reads:
-            offsets = node.window.get(name_in(parent), Offsets())
+            offsets = node.window.get(name_in(parent), PartitionOffsets())
             for day in behind(parent):
                 found.update(offsets.downstream_of(Window.of_days(day, day)).days())
         return frozenset(found & partitions)

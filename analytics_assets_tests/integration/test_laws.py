@@ -12,7 +12,7 @@ import pytest
 from analytics_assets.automation.planner import PlannedRun, group_into_runs, tied_windows
 from analytics_assets.dbt.project import load_manifest
 from analytics_assets.dbt.runner import run_dbt
-from analytics_assets.operations.reconciliation import balance_of
+from analytics_assets.operations.reconciliation import reconcile
 from analytics_assets.partitions import Window
 from analytics_assets.spec.source import Kind, Source
 from analytics_assets.warehouse.choice import warehouse_of
@@ -260,7 +260,7 @@ def test_law_4_names_the_models_that_read_more_days_than_their_meta_says(tmp_pat
 def test_law_5_every_row_of_a_source_is_somewhere(settled: Project, source: Source) -> None:
     from datetime import UTC, datetime
 
-    found = balance_of(source, settled.declared, datetime.now(UTC))
+    found = reconcile(source, settled.declared, datetime.now(UTC))
     assert found.faults == []
     assert found.raw > 0
 
@@ -270,26 +270,26 @@ def test_law_5_stg_keeps_one_row_for_each_key_and_day_and_it_is_the_winner(settl
     for source in SOURCES:
         raw = settled.frame(f"raw_{source.name}")
         in_order = raw.sort(
-            [winner.column for winner in source.winners] or ["the_day"],
-            descending=[winner.largest for winner in source.winners] or [False],
+            [step.column for step in source.dedup_steps] or ["the_day"],
+            descending=[step.largest for step in source.dedup_steps] or [False],
             nulls_last=True,
             maintain_order=True,
         )
         if source.whole:  # only the newest version of what is delivered as a whole
-            versions, whole = [winner.column for winner in source.winners], ["the_day", *source.whole]
+            versions, whole = [step.column for step in source.dedup_steps], ["the_day", *source.whole]
             first = in_order.unique(whole, keep="first", maintain_order=True)
             in_order = in_order.join(first, on=[*whole, *versions], how="semi", nulls_equal=True, maintain_order="left")
-        best = in_order.unique(["the_day", *source.key], keep="first", maintain_order=True)
+        best = in_order.unique(["the_day", *source.primary_key], keep="first", maintain_order=True)
         src = settled.frame(f"src_{source.name}")
         stg = settled.frame(f"stg_{source.name}")
         assert stg.height == best.height
         assert src.filter(pl.col("duplicate_rank") == 1).height == stg.height
-        if source.winners:
+        if source.dedup_steps:
             names = dict(zip(["_source_file", "_source_row"], ["source_file", "source_row"], strict=True))
             kept = src.filter(pl.col("duplicate_rank") == 1).join(
                 raw, left_on=["the_day", *names.values()], right_on=["the_day", *names.keys()], how="inner"
             )
-            columns = ["the_day", *source.key, *(winner.column for winner in source.winners)]
+            columns = ["the_day", *source.primary_key, *(step.column for step in source.dedup_steps)]
             assert sorted(kept.select(columns).rows()) == sorted(best.select(columns).rows())
 
 

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from analytics_assets.dbt import assets as models
-from analytics_assets.operations.health import Finding, State, take_inventory
+from analytics_assets.operations.health import Finding, State, check_health
 from analytics_assets_tests.support.project import Project
 
 
 def findings(project: Project, later: timedelta = timedelta(0)) -> list[Finding]:
     graph = project.definitions.resolve_asset_graph()
     now = datetime.now(UTC) + later
-    found = take_inventory(graph, project.declared, project.instance, now).findings
+    found = check_health(graph, project.declared, project.instance, now).findings
     return [finding for finding in found if finding.state not in (State.CHECK_FAILED, State.WARNING)]
 
 

@@ -64,7 +64,7 @@ def drop_a_change(project: Project, source: Source, at: date) -> tuple[Path, set
     """
     held = project.frame(f"raw_{source.name}").filter(pl.col("the_day") == at).select(*source.columns)
     rows = held.select(pl.all().cast(pl.String)).rows(named=True)
-    extra = {**random.Random(1).choice(rows), source.key[0]: "a-key-that-is-new"}
+    extra = {**random.Random(1).choice(rows), source.primary_key[0]: "a-key-that-is-new"}
     folder = project.settings.inbox_dir / source.name
     if source.kind is Kind.FACTS:
         paths = Ledger(project.settings.lake_dir).current_paths(source)

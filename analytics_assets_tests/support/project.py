@@ -14,7 +14,7 @@ from dagster import DagsterInstance, evaluate_automation_conditions
 from analytics_assets.build import build_definitions, open_project
 from analytics_assets.defs import find_domains
 from analytics_assets.operations.runner import Runner
-from analytics_assets.partitions import Offsets, Window, partitioned_days
+from analytics_assets.partitions import PartitionOffsets, Window, partitioned_days
 from analytics_assets.settings import PROJECT_DIR, Settings
 from analytics_assets.spec.asset import AssetKind
 from analytics_assets.spec.domain import Domain
@@ -102,7 +102,7 @@ class Project:
         return list(self.upstream)
 
     @property
-    def upstream(self) -> dict[str, Mapping[str, Offsets]]:
+    def upstream(self) -> dict[str, Mapping[str, PartitionOffsets]]:
         """Those assets, and how they read each other."""
         runner = self.runner()
         return {name: parents for name, parents in runner.upstream.items() if name not in runner.reports}
@@ -122,7 +122,7 @@ class Project:
         return [name for name, parents in self.runner().views.items() if parents]
 
     @property
-    def lookups(self) -> list[str]:
+    def seeds(self) -> list[str]:
         """What is loaded from files of the project."""
         return [name for name, parents in self.runner().views.items() if not parents]
 
@@ -143,7 +143,7 @@ class Project:
         for name, parents in self.upstream.items():
             if name in reached and name not in found:
                 read = {parent: offsets for parent, offsets in parents.items() if parent in reached}
-                if set(read) <= found and set(read.values()) == {Offsets()}:
+                if set(read) <= found and set(read.values()) == {PartitionOffsets()}:
                     found.add(name)
         return found
 
@@ -220,7 +220,7 @@ class Project:
         """The manifest's node of a model."""
         return dict(self.declared.manifest.nodes[f"model.analytics.{model}"].raw)
 
-    def lookup(self, name: str) -> dict:
+    def seed(self, name: str) -> dict:
         """The manifest's node of a lookup."""
         return dict(self.declared.manifest.nodes[f"seed.analytics.{name}"].raw)
 

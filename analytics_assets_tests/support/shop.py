@@ -18,7 +18,7 @@ ORDERS = Source(
     patterns=("orders-*.csv",),
     columns={"order_id": pl.String, "ordered_at": pl.Datetime("us"), "amount": pl.Int64},
     time="ordered_at",
-    key=("order_id",),
+    primary_key=("order_id",),
 )
 
 SHOP = Domain(name="shop", owner="team:shop", sources=(ORDERS,))

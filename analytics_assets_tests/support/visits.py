@@ -16,7 +16,7 @@ VISITS = Source(
     patterns=("*.csv", "*.csv.gz", "*.parquet", "*.jsonl", "*.jsonl.gz"),
     columns={"id": pl.String, "at": pl.Datetime("us"), "amount": pl.Float64, "n": pl.Int64, "note": pl.String},
     time="at",
-    key=("id",),
+    primary_key=("id",),
     optional=frozenset({"note"}),
     rules={"n is negative": pl.col("n") >= 0},
 )
@@ -27,7 +27,7 @@ SHOPS = Source(
     patterns=("*.csv",),
     columns={"id": pl.String, "city": pl.String},
     kind=Kind.SNAPSHOT,
-    key=("id",),
+    primary_key=("id",),
 )
 
 

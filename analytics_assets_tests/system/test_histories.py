@@ -33,7 +33,7 @@ from analytics_assets.defs.consent.sources import COMPANIES, CONSENT_EVENTS
 from analytics_assets.defs.sessions.sources import CLICKSTREAM
 from analytics_assets.foundation.files import Damaged
 from analytics_assets.foundation.hashes import digest
-from analytics_assets.operations.reconciliation import balance_of
+from analytics_assets.operations.reconciliation import reconcile
 from analytics_assets.state.ledger import Ledger
 from analytics_assets.warehouse import lake
 from analytics_assets_tests.support.project import WITHOUT_REPORTS, Project
@@ -338,8 +338,8 @@ class History:
             expected = Counter(row for file in files for row in file.good if row[1] in window)
             if files:
                 raw = project.frame(f"raw_{source.name}")
-                assert Counter(zip(raw[source.key[0]], raw["the_day"], strict=True)) == expected, source.name
-                assert balance_of(source, project.declared, datetime.now(UTC)).faults == []
+                assert Counter(zip(raw[source.primary_key[0]], raw["the_day"], strict=True)) == expected, source.name
+                assert reconcile(source, project.declared, datetime.now(UTC)).faults == []
         with tempfile.TemporaryDirectory() as folder:
             rebuild = project.copy_to(Path(folder) / "data")
             rebuild.forget_builds()

@@ -1,4 +1,4 @@
-{#- How models reach raw days, and how duplicates among them are told apart. Keys and winners are those of the
+{#- How models reach raw days, and how duplicates among them are told apart. Primary keys and dedup orders are those of the
     source's spec in Python, which comes with every run as the variable `sources`. -#}
 
 {#- The raw days of a source, all of them; a filter on _day opens only the days that it names.
@@ -23,22 +23,22 @@
     read_parquet({{ dbt.string_literal(dbt.escape_single_quotes(files)) }}, hive_partitioning = true, hive_types = {'_day': date}, union_by_name = true)
 {%- endmacro %}
 
-{#- 1 for the row that stays among those of one day with one key, by the winner rule of the source's spec. Ties are
+{#- 1 for the row that stays among those of one day with one key, by the dedup order of the source's spec. Ties are
     broken by a hash of the row, never by arrival; rows that are equal in everything keep their first landing. Where the
     spec says what is delivered as a whole, it is 1 only for rows of the newest version of that.
     name: the source, as its spec names it. -#}
 {% macro duplicate_rank(name) -%}
     {%- set spec = spec_of(name) -%}
     row_number() over (
-        partition by _day, {{ quoted(spec.key) }}
+        partition by _day, {{ quoted(spec.primary_key) }}
         order by
-            {{ by_winner(spec) ~ ',' if spec.winner }}
+            {{ by_dedup_order(spec) ~ ',' if spec.dedup_order }}
             {{ row_hash(spec.columns, spec.kinds) }}, _landed_at, _source_file, _source_row
     )
     {%- if spec.whole %} + {{ version_rank(spec) }} - 1{% endif %}
 {%- endmacro %}
 
-{#- The spec of a source, as far as SQL needs it: key, winner, columns, kinds, whole. When dbt parses, nobody has said it,
+{#- The spec of a source, as far as SQL needs it: primary key, dedup order, columns, kinds, whole. When dbt parses, nobody has said it,
     and any will do.
     Raises: it is not known when it is needed. -#}
 {% macro spec_of(name) -%}
@@ -47,19 +47,19 @@
         {{ exceptions.raise_compiler_error(
             "The keys of the sources come with the project's own runs. Type `analytics-assets dbt --from DATE --to DATE -- <dbt's own arguments>`.") }}
     {%- endif -%}
-    {{ return((specs or {}).get(name, {'key': ['_source_row'], 'winner': [], 'columns': ['_source_row'], 'kinds': {}})) }}
+    {{ return((specs or {}).get(name, {'primary_key': ['_source_row'], 'dedup_order': [], 'columns': ['_source_row'], 'kinds': {}})) }}
 {%- endmacro %}
 
 {#- 1 for the rows of the newest version of what is delivered as a whole, within its day; the versions before it count
-    on. Rows of equal winners are one version.
+    on. Rows that tie in it are one version.
     spec: of the source; it names `whole`. -#}
 {% macro version_rank(spec) -%}
-    rank() over (partition by _day, {{ quoted(spec.whole) }} order by {{ by_winner(spec) }})
+    rank() over (partition by _day, {{ quoted(spec.whole) }} order by {{ by_dedup_order(spec) }})
 {%- endmacro %}
 
-{#- The winner rule of a source's spec as an order, the winner first. -#}
-{% macro by_winner(spec) -%}
-    {%- for column, direction in spec.winner -%}
+{#- The dedup order of a source's spec as an order, the winner first. -#}
+{% macro by_dedup_order(spec) -%}
+    {%- for column, direction in spec.dedup_order -%}
         {{ adapter.quote(column) }} {{ direction }} nulls last{{ ', ' if not loop.last }}
     {%- endfor -%}
 {%- endmacro %}

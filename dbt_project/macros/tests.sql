@@ -52,7 +52,7 @@
             select
                 {{ counted_on }} as the_day,
                 {% if rule.get('keys_of_raw') -%}
-                {%- set key = spec.key -%}
+                {%- set key = spec.primary_key -%}
                 count(distinct {{ adapter.quote(key[0]) if key | length == 1 else row_hash(key) }}) as row_count
                 {%- else -%}
                 count(*) as row_count

@@ -119,8 +119,8 @@ CAMPAIGNS = Source(
     optional=frozenset({"budget_amount", "budget_currency", "budget_period", "targeting", "pulled_at", "page"}),
     time="date",
     timezone="UTC",
-    key=("campaign_id", "country", "platform"),
-    winner=("last_updated_at desc", "pulled_at desc", "page desc"),
+    primary_key=("campaign_id", "country", "platform"),
+    dedup_order=("last_updated_at desc", "pulled_at desc", "page desc"),
     whole=("campaign_id",),  # a correction tells a day of a campaign anew: a country that it lacks was withdrawn
     rules={
         "last_updated_at must not be empty": pl.col("last_updated_at").is_not_null(),

@@ -31,8 +31,8 @@ CONSENT_EVENTS = Source(
     optional=frozenset({"USER_ID"}),
     time="EVENT_TIME",
     timezone="UTC",
-    key=("EVENT_ID",),
-    winner=("WINDOW_START desc",),
+    primary_key=("EVENT_ID",),
+    dedup_order=("WINDOW_START desc",),
     rules={
         "COUNT is empty or negative": pl.col("COUNT").is_not_null() & (pl.col("COUNT") >= 0),
         **at_most("COUNT", 10**9),  # of an hour; times 1e12 for the smallest RATE, a variance still fits its type
@@ -50,5 +50,5 @@ COMPANIES = Source(
         "INDUSTRY_FRONT": pl.String,
         "HQ_COUNTRY": pl.String,
     },
-    key=("PUBLIC_API_KEY",),
+    primary_key=("PUBLIC_API_KEY",),
 )

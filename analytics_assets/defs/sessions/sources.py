@@ -30,6 +30,6 @@ CLICKSTREAM = Source(
     optional=frozenset({"customer_id", "session_id", "app_version"}),
     time="event_timestamp",
     timezone="UTC",
-    key=("event_id",),
-    winner=("event_timestamp asc",),  # a client that sends an event again may stamp it anew
+    primary_key=("event_id",),
+    dedup_order=("event_timestamp asc",),  # a client that sends an event again may stamp it anew
 )

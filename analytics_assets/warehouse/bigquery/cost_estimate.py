@@ -318,7 +318,7 @@ class _Project:
         rule = meta["adds_up"]
         if raw := rule.get("rows_of_raw") or rule.get("keys_of_raw"):
             source = self._sources[raw]
-            key = {*source.key, *source.whole, *(winner.column for winner in source.winners)}
+            key = {*source.primary_key, *source.whole, *(step.column for step in source.dedup_steps)}
             yield from self._reads_of_raw(source, {DAY_OF_RAW, *(key if "keys_of_raw" in rule else ())})
         else:
             upstream = rule.get("rows_of") or rule["measures_of"]
@@ -372,7 +372,7 @@ class Paper:
     """
 
     lines: tuple[Line, ...]
-    lookups: float
+    seeds: float
 
     @property
     def stored(self) -> float:

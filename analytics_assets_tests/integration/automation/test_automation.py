@@ -27,8 +27,8 @@ from analytics_assets.ingest import inbox
 from analytics_assets.ingest import new_files_sensor as sensor_module
 from analytics_assets.ingest.landing import Landing
 from analytics_assets.ingest.new_files_sensor import build_new_files_sensor
-from analytics_assets.operations.health import Inventory, take_inventory
-from analytics_assets.operations.reconciliation import balance_of
+from analytics_assets.operations.health import Health, check_health
+from analytics_assets.operations.reconciliation import reconcile
 from analytics_assets.partitions import ONE_DAY, Window
 from analytics_assets.state.ledger import Ledger
 from analytics_assets_tests.support.consent_events import HEADER, event
@@ -47,7 +47,7 @@ def test_a_domain_of_which_nothing_ever_came_is_off_until_its_first_file(tmp_pat
     assert project.requested() == {}
     inventory = inventory_of(project)
     assert (inventory.findings, inventory.off, inventory.assets) == ([], ["campaigns", "consent", "sessions"], 0)
-    assert project.runner().on(set(project.assets) | set(project.lookups)) == set()
+    assert project.runner().on(set(project.assets) | set(project.seeds)) == set()
 
     project.drop("consent_events", "events-1.csv", HEADER)
     project.land()
@@ -61,9 +61,9 @@ def test_a_domain_of_which_nothing_ever_came_is_off_until_its_first_file(tmp_pat
     }
 
 
-def inventory_of(project: Project) -> Inventory:
+def inventory_of(project: Project) -> Health:
     graph = project.definitions.resolve_asset_graph()
-    return take_inventory(graph, project.declared, project.instance, datetime.now(UTC))
+    return check_health(graph, project.declared, project.instance, datetime.now(UTC))
 
 
 def test_a_late_file_is_asked_for_through_the_whole_chain_and_nothing_else_is(project: Project) -> None:
@@ -141,7 +141,7 @@ def test_rows_after_the_end_of_a_closed_history_wait_until_it_is_moved(tmp_path:
     project.drop("consent_events", "events-1.csv", HEADER + event("a", day(2)) + event("b", day(3)))
     runner = project.settle()
     assert set(runner.outcome.made["raw_consent_events"]) == {day(0), day(1), day(2)}
-    assert balance_of(CONSENT_EVENTS, project.declared, datetime.now(UTC)).waiting == 1
+    assert reconcile(CONSENT_EVENTS, project.declared, datetime.now(UTC)).waiting == 1
     assert project.requested() == {}
     longer = Project(project.folder, ONE_DOMAIN, {"end_date": day(3)})
     longer.instance = project.instance
@@ -278,11 +278,11 @@ def test_files_that_did_not_land_are_asked_for_again_but_not_at_once_and_not_for
 
 
 @pytest.mark.parametrize(
-    ("files", "bite"), [(90, 20), pytest.param(10_000, 500, marks=pytest.mark.proof)], ids=["90", "10,000"]
+    ("files", "batch"), [(90, 20), pytest.param(10_000, 500, marks=pytest.mark.proof)], ids=["90", "10,000"]
 )
-def test_files_are_taken_in_bounded_bites_none_twice_and_none_forgotten(files: int, bite: int, tmp_path: Path) -> None:
+def test_files_are_taken_in_bounded_bites_none_twice_and_none_forgotten(files: int, batch: int, tmp_path: Path) -> None:
     """While they are being taken, more come."""
-    project = Project(tmp_path / "data", ONE_DOMAIN, changes={"landing_files_per_run": bite})
+    project = Project(tmp_path / "data", ONE_DOMAIN, changes={"landing_files_per_run": batch})
     job = project.definitions.resolve_implicit_global_asset_job_def()
 
     def drop(number: int) -> None:
@@ -298,11 +298,11 @@ def test_files_are_taken_in_bounded_bites_none_twice_and_none_forgotten(files: i
             instance=project.instance, asset_selection=list(request.asset_selection or ()), tags=request.tags
         )
         (landed,) = run.asset_materializations_for_node("landed_consent_events")
-        assert landed.metadata["files_landed"].value <= bite
+        assert landed.metadata["files_landed"].value <= batch
         assert landed.metadata["files_known"].value == 0
         if ticks == 2:
             drop(files)
-    assert ticks == -(-(files + 1) // bite)
+    assert ticks == -(-(files + 1) // batch)
     assert result.cursor is not None
     project.settle()
     raw = project.frame("raw_consent_events")

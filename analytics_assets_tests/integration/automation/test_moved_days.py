@@ -7,8 +7,8 @@ import duckdb
 
 from analytics_assets.defs.consent.sources import CONSENT_EVENTS
 from analytics_assets.ingest.waiting import waiting_rows
-from analytics_assets.operations.health import State, take_inventory
-from analytics_assets.operations.reconciliation import balance_of
+from analytics_assets.operations.health import State, check_health
+from analytics_assets.operations.reconciliation import reconcile
 from analytics_assets.partitions import Window
 from analytics_assets_tests.support.consent_events import HEADER, event
 from analytics_assets_tests.support.inbox import Inbox
@@ -76,7 +76,7 @@ def test_days_without_a_partition_are_taken_out_and_come_back(tmp_path: Path) ->
 
     less, held = at(project, start_date=day(1), end_date=day(3)), Window.of_days(day(1), day(3))
     graph = less.definitions.resolve_asset_graph()
-    found = take_inventory(graph, less.declared, less.instance, datetime.now(UTC)).findings
+    found = check_health(graph, less.declared, less.instance, datetime.now(UTC)).findings
     assert {f.asset for f in found if f.state is State.STALE} >= {"raw_consent_events", "mart_company_daily"}
     waiting = [f.why for f in found if f.state is State.WAITING]
     assert [why.partition(" wait")[0] for why in waiting] == [f"1 row of {day(0)}", f"1 row of {day(4)}"]
@@ -84,7 +84,7 @@ def test_days_without_a_partition_are_taken_out_and_come_back(tmp_path: Path) ->
     outcome = less.settle().outcome
     assert outcome.failures == []
     assert [warning for warning in outcome.warnings if " wait" in warning] == [f"consent_events: {w}" for w in waiting]
-    assert balance_of(CONSENT_EVENTS, less.declared, datetime.now(UTC)).faults == []
+    assert reconcile(CONSENT_EVENTS, less.declared, datetime.now(UTC)).faults == []
     after = less.tables()
     assert [where for where in after if not held.holds(where[1])] == []
     assert published_days(less) == set(held.days())

@@ -54,7 +54,7 @@ def test_nothing_is_looked_at_again_until_something_changes(
     project.settle()
     assert tick() == NOTHING
     assert tick() == nothing_changed
-    project.instance.report_runless_asset_event(AssetMaterialization(AssetKey("inventory")))
+    project.instance.report_runless_asset_event(AssetMaterialization(AssetKey("health")))
     assert tick() == NOTHING, "an event may say that a partition is there, or no more"
     assert tick() == nothing_changed
     raw_file(project.settings.raw_dir, "raw_consent_events", day(1)).unlink()

@@ -20,11 +20,11 @@ from analytics_assets.cli.app import app
 from analytics_assets.defs.consent.sources import CONSENT_EVENTS
 from analytics_assets.foundation.plain_text import logger_of, plain, shortened
 from analytics_assets.operations import runner
-from analytics_assets.operations.reconciliation import balance_of
+from analytics_assets.operations.reconciliation import reconcile
 from analytics_assets.operations.runner import Outcome
 from analytics_assets.partitions import Window
 from analytics_assets.settings import PROJECT_DIR, get_settings
-from analytics_assets.state.check_results import Evaluation, Findings
+from analytics_assets.state.check_results import CheckResults, Evaluation
 from analytics_assets_tests.support.consent_events import HEADER, event
 from analytics_assets_tests.support.project import ONE_DOMAIN, YESTERDAY, Project, day
 from analytics_assets_tests.support.prompt import Prompt
@@ -42,7 +42,7 @@ PROGRAM = [sys.executable, "-m", "analytics_assets.cli"]
         (["materialize", "--from", "2000-01-01", "--to", "2026-01-01"], "set ANALYTICS_START_DATE"),
         (["materialize", "--from", str(YESTERDAY), "--to", str(YESTERDAY + timedelta(1))], "is not over yet"),
         (["simulate", "--only", "nothing"], "there is no domain 'nothing'"),
-        (["balance"], "materialize --new"),
+        (["reconcile"], "materialize --new"),
         (["bytes"], "materialize --new"),
         (["sql", "select 1"], "there is no published copy yet"),
     ],
@@ -70,7 +70,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Prompt]
     get_settings.cache_clear()
 
 
-@pytest.mark.parametrize("name", ["status", "balance", "materialize"])
+@pytest.mark.parametrize("name", ["status", "reconcile", "materialize"])
 def test_the_help_says_the_exit_code(command: Prompt, name: str) -> None:
     assert "Exit code 1 if" in " ".join(command(name, "--help").output.split())
 
@@ -80,7 +80,7 @@ def test_the_exit_codes_are_those_of_the_help(command: Prompt, tmp_path: Path) -
     raw = "raw_consent_events"
 
     def codes() -> tuple[int, int]:
-        return command("status").exit_code, command("balance").exit_code
+        return command("status").exit_code, command("reconcile").exit_code
 
     assert codes() == (0, 1), "nothing has landed"
     project.drop("consent_events", "events-1.csv", HEADER + event("a", day(1)) + event("b", day(2)))
@@ -92,7 +92,7 @@ def test_the_exit_codes_are_those_of_the_help(command: Prompt, tmp_path: Path) -
     assert codes() == (1, 0), "a file was refused"
     project.drop("consent_events", "events-2.csv", HEADER)
     project.land()
-    Findings(project.settings.lake_dir).record(
+    CheckResults(project.settings.lake_dir).record(
         project.window, [Evaluation("stg_consent_events", "of_some_days", {day(1): "odd", day(3): "odd"}, False)]
     )
     assert codes() == (0, 0)
@@ -101,7 +101,7 @@ def test_the_exit_codes_are_those_of_the_help(command: Prompt, tmp_path: Path) -
     file = project.settings.raw_dir / raw / f"_day={day(1)}" / "data.parquet"
     pl.read_parquet(file).clear().write_parquet(file)
     assert codes() == (0, 1), "a row is lost"
-    Findings(project.settings.lake_dir).record(
+    CheckResults(project.settings.lake_dir).record(
         project.window, [Evaluation(raw, "rejects_within_limit", {day(1): "rejected 9"}, True)]
     )
     assert codes() == (1, 1), "a check failed"
@@ -112,7 +112,7 @@ def test_status_has_a_row_for_each_check_and_a_line_for_domains_that_are_off(com
     project.drop("consent_events", "events-1.csv", HEADER)
     project.land()
     names = ("sampling_rates_are_valid", "counts_are_of_the_sample")
-    Findings(project.settings.lake_dir).record(
+    CheckResults(project.settings.lake_dir).record(
         project.window,
         [Evaluation("stg_consent_events", name, {day(1): "odd", day(3): "odd"}, False) for name in names],
     )
@@ -128,7 +128,7 @@ def test_balance_shows_what_there_is_before_all_of_it_is_made(command: Prompt, t
     rows = event("a", day(1)) + event("b", day(2)) + event("early", day(0) - timedelta(400)) + "no record\n"
     project.drop("consent_events", "events-1.csv", HEADER + rows)
     project.land()
-    found = balance_of(CONSENT_EVENTS, project.declared, datetime.now(UTC))
+    found = reconcile(CONSENT_EVENTS, project.declared, datetime.now(UTC))
     assert (found.records, found.accepted, found.rejected, found.waiting) == (4, 3, 1, 1)
     assert (found.raw, found.src, found.stg, found.faults) == (None, None, None, [])
     assert found.unmade[1:] == [
@@ -136,7 +136,7 @@ def test_balance_shows_what_there_is_before_all_of_it_is_made(command: Prompt, t
     ]
 
     assert project.runner().make([PlannedRun(("raw_consent_events",), Window.of_days(day(1), day(1)))])
-    told = " ".join(command("balance").output.split())
+    told = " ".join(command("reconcile").output.split())
     assert "src_consent_events is not made; 4 of 5 days of raw_consent_events are not made" in told
     assert "Nothing ever came of: campaigns, companies, clickstream." in told
 
@@ -186,7 +186,7 @@ def test_new_files_are_waited_for_landed_and_made_and_then_there_is_nothing_to_d
     assert "mart_company_daily" in first.output
     second = command("materialize", "--new")
     assert (second.exit_code, second.output.strip()) == (0, "Nothing was out of date."), second.output
-    balance = command("balance")
+    balance = command("reconcile")
     assert balance.exit_code == 0
     assert "yes" in balance.output
 

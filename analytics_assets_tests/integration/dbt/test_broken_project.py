@@ -11,7 +11,7 @@ import pytest
 from analytics_assets.build import faults_of, open_project
 from analytics_assets.dbt import project as dbt
 from analytics_assets.dbt import runner as dbt_runner
-from analytics_assets.operations.health import DBT_PROJECT, State, take_inventory
+from analytics_assets.operations.health import DBT_PROJECT, State, check_health
 from analytics_assets.operations.runner import Runner
 from analytics_assets.state.attempts import Attempts
 from analytics_assets_tests.support.consent_events import HEADER, event
@@ -96,7 +96,7 @@ def test_the_other_models_are_made_and_each_file_is_named_with_what_to_do(folder
     assert "there is no domain 'shop'; there is campaigns" in said["models/marts/shop/orders.sql"]
     assert [f"dbt_project: {fault}" for fault in faults] == runner.outcome.failures[: len(faults)]
     graph = project.definitions.resolve_asset_graph()
-    found = take_inventory(graph, project.declared, project.instance, datetime.now(UTC))
+    found = check_health(graph, project.declared, project.instance, datetime.now(UTC))
     listed = [(finding.state, finding.why) for finding in found.findings if finding.asset == DBT_PROJECT]
     assert listed == [(State.FAILED, fault) for fault in faults]
 

@@ -16,18 +16,18 @@ from analytics_assets.automation.run_requests import NO_RETRY, span_tags
 from analytics_assets.dbt import step
 from analytics_assets.dbt.halves import Verdict, make_by_halves
 from analytics_assets.foundation.failures import blames_no_row
-from analytics_assets.partitions import Offsets, Window
+from analytics_assets.partitions import PartitionOffsets, Window
 from analytics_assets.state.attempts import Attempts
 from analytics_assets_tests.support.consent_events import HEADER, event
 from analytics_assets_tests.support.project import ONE_DOMAIN, Project, day
 
 JANUARY = Window.of_days(date(2025, 1, 1), date(2025, 1, 31))
 
-UPSTREAM: dict[str, dict[str, Offsets]] = {
-    "stg": {"raw": Offsets()},
-    "int": {"stg": Offsets(-1, 0)},
-    "other": {"raw": Offsets()},
-    "mart": {"int": Offsets(), "other": Offsets()},
+UPSTREAM: dict[str, dict[str, PartitionOffsets]] = {
+    "stg": {"raw": PartitionOffsets()},
+    "int": {"stg": PartitionOffsets(-1, 0)},
+    "other": {"raw": PartitionOffsets()},
+    "mart": {"int": PartitionOffsets(), "other": PartitionOffsets()},
 }
 
 

@@ -174,7 +174,7 @@ def test_one_that_cannot_be_loaded_holds_up_what_reads_it_and_nothing_else(
         if by_hand:
             assert not runner.make([PlannedRun(tuple(project.assets), project.window)])
         else:
-            runner.settle({*project.assets, *project.lookups})
+            runner.settle({*project.assets, *project.seeds})
     (failure,) = runner.outcome.failures  # what is made from it, however far, is not tried
     assert "could not convert" in failure
     assert runner.outcome.made.keys() == {"raw_campaigns", "src_campaigns"}

@@ -17,7 +17,7 @@ from analytics_assets.dbt.variables import window_vars
 from analytics_assets.defs.campaigns.sources import CAMPAIGNS
 from analytics_assets.defs.consent.sources import CONSENT_EVENTS
 from analytics_assets.foundation.hashes import digest
-from analytics_assets.partitions import Offsets, Window, offsets_of
+from analytics_assets.partitions import PartitionOffsets, Window, offsets_of
 from analytics_assets.simulation.defects import Row
 from analytics_assets.simulation.files import write_rows
 from analytics_assets.spec.source import PolarsType, Source
@@ -38,17 +38,17 @@ def test_a_window_has_at_least_one_day() -> None:
 def test_a_models_meta_names_the_days_that_it_reads(project: Project) -> None:
     translator = ModelTranslator(project.declared, {})
     model = {"name": "mart", "config": {"meta": {"window": {"stg": [-1, 2]}}}}
-    assert offsets_of(translator.get_partition_mapping(model, {"name": "stg"})) == Offsets(-1, 2)
-    assert offsets_of(translator.get_partition_mapping(model, {"name": "other"})) == Offsets()
-    assert Offsets(-1, 2).upstream_of(Window.of_days(day(2), day(2))) == Window.of_days(day(1), day(4))
-    assert Offsets(-1, 2).downstream_of(Window.of_days(day(2), day(2))) == Window.of_days(day(0), day(3))
+    assert offsets_of(translator.get_partition_mapping(model, {"name": "stg"})) == PartitionOffsets(-1, 2)
+    assert offsets_of(translator.get_partition_mapping(model, {"name": "other"})) == PartitionOffsets()
+    assert PartitionOffsets(-1, 2).upstream_of(Window.of_days(day(2), day(2))) == Window.of_days(day(1), day(4))
+    assert PartitionOffsets(-1, 2).downstream_of(Window.of_days(day(2), day(2))) == Window.of_days(day(0), day(3))
 
 
 def test_what_a_run_will_have_built_follows_from_what_was_built_before_it() -> None:
     window = Window.of_days(day(1), day(1))
     raw = Build("pieces", "1")
     plan = planned_builds(
-        [("stg", {"raw": Offsets()}, "sql"), ("mart", {"stg": Offsets(0, 1)}, "sql")],
+        [("stg", {"raw": PartitionOffsets()}, "sql"), ("mart", {"stg": PartitionOffsets(0, 1)}, "sql")],
         window,
         lambda asset, days: {at: raw for at in days.days() if asset == "raw"},
     )
@@ -186,7 +186,9 @@ def test_the_largest_number_of_any_column_fails_no_day(tmp_path: Path) -> None:
         odd = [
             {name: value} for name, dtype in source.columns.items() if dtype.is_numeric() for value in hostile(dtype)
         ]
-        rows: list[Row] = [{**plain, **what, source.key[0]: str(number)} for number, what in enumerate([{}, *odd])]
+        rows: list[Row] = [
+            {**plain, **what, source.primary_key[0]: str(number)} for number, what in enumerate([{}, *odd])
+        ]
         name = source.patterns[0].replace("*", "odd").replace(".jsonl", ".csv")
         write_rows(project.settings.inbox_dir / source.name / name, rows, source.columns)
     project.settle()

@@ -13,7 +13,7 @@ import pytest
 
 from analytics_assets.dbt.variables import source_vars
 from analytics_assets.defs.campaigns import DOMAIN as CAMPAIGNS
-from analytics_assets.operations.reconciliation import balance_of
+from analytics_assets.operations.reconciliation import reconcile
 from analytics_assets.settings import PROJECT_DIR
 from analytics_assets.spec.source import Source
 from analytics_assets_tests.support.campaigns import NOON, entry, pull, record, told
@@ -56,7 +56,7 @@ def test_a_line_that_the_newest_version_lacks_disappears_and_the_balance_holds(p
     pull(project, "2", [told({"DE": 5}, updated=1)])
     project.settle()
     assert clicks(project) == {"DE": 5}
-    found = balance_of(project.sources[0], project.declared, datetime.now())
+    found = reconcile(project.sources[0], project.declared, datetime.now())
     assert (found.raw, found.duplicates, found.stg, found.faults) == (3, 2, 1, [])
 
 
@@ -138,14 +138,14 @@ def test_random_histories_leave_what_the_rule_leaves(project: Project, seed: int
     assert sorted(found) == sorted(expected)
 
 
-def test_what_is_delivered_as_a_whole_is_named_by_columns_and_needs_a_winner_rule() -> None:
-    spec = {**VISITS.__dict__, "winner": ("n desc",)}
+def test_what_is_delivered_as_a_whole_is_named_by_columns_and_needs_a_dedup_order() -> None:
+    spec = {**VISITS.__dict__, "dedup_order": ("n desc",)}
     assert source_vars([Source(**{**spec, "whole": ("note",)})])["visits"]["whole"] == ["note"]
     assert "whole" not in source_vars([VISITS])["visits"], "models of other sources stay as they are"
     with pytest.raises(ValueError, match="nowhere is not among its columns"):
         Source(**{**spec, "whole": ("nowhere",)})
-    with pytest.raises(ValueError, match="needs a winner rule"):
-        Source(**{**spec, "winner": (), "whole": ("note",)})
+    with pytest.raises(ValueError, match="needs a dedup order"):
+        Source(**{**spec, "dedup_order": (), "whole": ("note",)})
 
 
 # ------------------------------------------------------------------------------------------------ euros and regions

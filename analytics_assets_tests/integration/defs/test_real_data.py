@@ -14,7 +14,7 @@ from analytics_assets.automation.planner import group_into_runs, tied_windows
 from analytics_assets.cli.app import app
 from analytics_assets.dbt import runner
 from analytics_assets.dbt.runner import run_dbt
-from analytics_assets.operations.reconciliation import balance_of
+from analytics_assets.operations.reconciliation import reconcile
 from analytics_assets.operations.runner import Outcome
 from analytics_assets.partitions import Window
 from analytics_assets.settings import PROJECT_DIR, get_settings
@@ -61,7 +61,7 @@ def files() -> pl.DataFrame:
 
 
 def test_every_real_row_is_somewhere(real: Project) -> None:
-    events, companies = (balance_of(source, real.declared, datetime.now(UTC)) for source in real.sources)
+    events, companies = (reconcile(source, real.declared, datetime.now(UTC)) for source in real.sources)
     assert events.faults == companies.faults == []
     assert (events.accepted, events.raw, events.rejected) == (4758, 4758, 0)
     assert (companies.accepted, companies.raw) == (40, 40 * 6)

@@ -18,7 +18,7 @@ from analytics_assets.defs.campaigns.extracts import CAMPAIGNS_EXTRACT
 from analytics_assets.defs.campaigns.simulator import versions
 from analytics_assets.defs.campaigns.sources import CAMPAIGNS
 from analytics_assets.extract.watermark import newest_change
-from analytics_assets.operations.health import State, take_inventory
+from analytics_assets.operations.health import State, check_health
 from analytics_assets.partitions import Window
 from analytics_assets.simulation.files import write_rows
 from analytics_assets.spec.domain import Domain
@@ -357,7 +357,7 @@ def test_a_refused_pull_fails_once_says_what_to_do_and_is_listed(
 
 
 def inventory(project: Project) -> list:
-    found = take_inventory(
+    found = check_health(
         project.definitions.resolve_asset_graph(), project.declared, project.instance, datetime.now(UTC)
     )
     return [finding for finding in found.findings if finding.asset == EXTRACT]

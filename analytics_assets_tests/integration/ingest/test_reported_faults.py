@@ -20,9 +20,9 @@ from pyarrow import parquet
 from analytics_assets.defs.campaigns.sources import CAMPAIGNS
 from analytics_assets.defs.consent.sources import COMPANIES, CONSENT_EVENTS
 from analytics_assets.defs.sessions.sources import CLICKSTREAM
-from analytics_assets.operations.reconciliation import balance_of
+from analytics_assets.operations.reconciliation import reconcile
 from analytics_assets.spec.source import Source
-from analytics_assets.state.check_results import Findings
+from analytics_assets.state.check_results import CheckResults
 from analytics_assets.state.ledger import Ledger
 from analytics_assets_tests.support.project import WITHOUT_REPORTS, Project
 
@@ -385,7 +385,7 @@ def test_each_comes_out_right_or_is_named(landed: Project, name: str) -> None:
     if case.source is not COMPANIES:
         assert rows.height == case.accepted
     for key, (column, value) in case.values.items():
-        assert rows.filter(pl.col(case.source.key[0]) == key)[column][0] == value
+        assert rows.filter(pl.col(case.source.primary_key[0]) == key)[column][0] == value
 
 
 def rejected_lines(project: Project, source: Source, paths: set[str]) -> int:
@@ -395,7 +395,7 @@ def rejected_lines(project: Project, source: Source, paths: set[str]) -> int:
 
 @pytest.mark.parametrize("source", [CLICKSTREAM, CONSENT_EVENTS, CAMPAIGNS, COMPANIES], ids=lambda source: source.name)
 def test_the_books_of_all_of_them_add_up(landed: Project, source: Source) -> None:
-    assert balance_of(source, landed.declared, datetime.now(UTC)).faults == []
+    assert reconcile(source, landed.declared, datetime.now(UTC)).faults == []
 
 
 def test_ids_as_fractions_are_the_same_events(landed: Project) -> None:
@@ -405,7 +405,7 @@ def test_ids_as_fractions_are_the_same_events(landed: Project) -> None:
 
 
 def test_duplicates_that_differ_are_named_with_their_day(landed: Project) -> None:
-    found = Findings(landed.settings.lake_dir).read(landed.window)
+    found = CheckResults(landed.settings.lake_dir).read(landed.window)
     (failed,) = [check for (_, name), check in found.items() if name == "duplicate_clicks_agree" and check]
     assert (failed.days, failed.is_error) == ((NOON.date(),), False)
     assert "event_id twice" in failed.finding

@@ -42,7 +42,7 @@ from analytics_assets.foundation.failures import STEP_RETRIES
 from analytics_assets.operations import alerts as notify
 from analytics_assets.operations import launcher
 from analytics_assets.operations.alerts import Outbox, Problem, Refused, messages, post, problems_of
-from analytics_assets.operations.health import Finding, State, take_inventory
+from analytics_assets.operations.health import Finding, State, check_health
 from analytics_assets.operations.home import prepare_dagster_home
 from analytics_assets.operations.launcher import LocalRunLauncher, end_abandoned_runs, is_abandoned
 from analytics_assets.partitions import Window
@@ -58,7 +58,7 @@ from analytics_assets_tests.support.project import ONE_DOMAIN, Project, day
 
 def checks(project: Project) -> list[Finding]:
     graph = project.definitions.resolve_asset_graph()
-    found = take_inventory(graph, project.declared, project.instance, datetime.now(UTC)).findings
+    found = check_health(graph, project.declared, project.instance, datetime.now(UTC)).findings
     return [finding for finding in found if finding.state in (State.CHECK_FAILED, State.WARNING)]
 
 
@@ -154,7 +154,7 @@ def test_a_file_that_cannot_be_read_is_listed_for_as_long_as_it_lies_there(proje
 
 def test_the_inventory_asset_keeps_the_list_and_warns(project: Project) -> None:
     project.settled()
-    job = project.definitions.resolve_job_def("take_inventory")
+    job = project.definitions.resolve_job_def("check_health")
     good = job.execute_in_process(instance=project.instance)
     assert [check.passed for check in good.get_asset_check_evaluations()] == [True]
     project.drop("consent_events", "events-1.csv", HEADER + event("a", day(1)))
@@ -165,7 +165,7 @@ def test_the_inventory_asset_keeps_the_list_and_warns(project: Project) -> None:
     assert not check.passed
     rows = [record.data for record in check.metadata["first"].records]
     assert {row["asset"] for row in rows} == project.tied_to(day(1)).keys()
-    (materialization,) = bad.asset_materializations_for_node("inventory")
+    (materialization,) = bad.asset_materializations_for_node("health")
     assert materialization.metadata["stale"].value == sum(map(len, project.tied_to(day(1)).values()))
 
 
@@ -201,11 +201,11 @@ def test_the_code_of_a_model_is_all_that_its_rows_depend_on(project: Project) ->
     assert {"src_companies", "src_consent_events"} < sources
     assert changed_by(variant_for_another_warehouse) == sources
     assert changed_by(lookup) == {"lookup_regions", "core_campaign_performance"}, "and no model behind that"
-    another_winner = [
-        replace(source, winner=("COUNT desc",)) if source.name == "consent_events" else source
+    another_order = [
+        replace(source, dedup_order=("COUNT desc",)) if source.name == "consent_events" else source
         for source in project.sources
     ]
-    assert changed_by(lambda manifest: None, another_winner) == {"src_consent_events"}
+    assert changed_by(lambda manifest: None, another_order) == {"src_consent_events"}
 
 
 def test_changed_code_is_marked_asks_for_nothing_and_is_rolled_out_newest_first_and_resumed(
@@ -475,7 +475,7 @@ def test_sensors_and_schedules_are_on_from_the_start_and_those_that_tell_when_th
         everything = [*(definitions.sensors or []), *(definitions.schedules or [])]
         return {one.name for one in everything if one.default_status.value == "RUNNING"}
 
-    always = {"new_files", "out_of_date_days", "reconciliation", "inventory"}
+    always = {"new_files", "out_of_date_days", "daily_catch_up", "health"}
     assert running(Project(tmp_path / "a", ONE_DOMAIN)) == always
     telling = {"tell_failed_runs", "tell_failed_checks"}
     assert (
@@ -491,7 +491,7 @@ def test_the_reconciliation_asks_for_what_was_missed_and_then_for_nothing(projec
     project.settings.dagster_home.mkdir(parents=True)
     project.instance = DagsterInstance.local_temp(str(project.settings.dagster_home))
     repository = project.definitions.get_repository_def()
-    schedule = project.definitions.resolve_schedule_def("reconciliation")
+    schedule = project.definitions.resolve_schedule_def("daily_catch_up")
 
     def tick() -> list[tuple[set[str], str]]:
         context = build_schedule_context(

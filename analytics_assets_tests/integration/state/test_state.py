@@ -25,9 +25,9 @@ from analytics_assets.defs.consent.sources import CONSENT_EVENTS
 from analytics_assets.foundation.failures import damage_in
 from analytics_assets.foundation.files import Damaged
 from analytics_assets.ingest.landing import piece_file
-from analytics_assets.operations.health import State, take_inventory
+from analytics_assets.operations.health import State, check_health
 from analytics_assets.operations.home import prepare_dagster_home
-from analytics_assets.operations.reconciliation import balance_of
+from analytics_assets.operations.reconciliation import reconcile
 from analytics_assets.spec.source import Kind
 from analytics_assets.state.attempts import Attempts
 from analytics_assets.state.builds import export_of, newest_export
@@ -181,7 +181,7 @@ def test_what_a_killed_first_landing_left_behind_is_no_lost_ledger(inbox: MakeIn
 def test_a_snapshot_is_repaired_with_its_days(inbox: MakeInbox) -> None:
     from dataclasses import replace
 
-    companies = inbox(replace(VISITS, name="companies", kind=Kind.SNAPSHOT, time=None, key=("id",)))
+    companies = inbox(replace(VISITS, name="companies", kind=Kind.SNAPSHOT, time=None, primary_key=("id",)))
     companies.drop("visits-2025-06-02.csv", HEADER + "1,2025-06-01 10:00:00,1.5,2,x\n")
     companies.drop("visits.csv", HEADER + "1,2025-06-01 10:00:00,1.5,2,x\n")
     companies.land()
@@ -223,8 +223,8 @@ def test_a_ledger_that_is_lost_and_repaired_leaves_nothing_out_of_date(settled: 
     graph = project.definitions.resolve_asset_graph()
     for ask in (
         lambda: project.settle(),
-        lambda: balance_of(CONSENT.sources[0], project.declared, datetime.now(UTC)),
-        lambda: take_inventory(graph, project.declared, project.instance, datetime.now(UTC)),
+        lambda: reconcile(CONSENT.sources[0], project.declared, datetime.now(UTC)),
+        lambda: check_health(graph, project.declared, project.instance, datetime.now(UTC)),
     ):
         with pytest.raises(Damaged, match="analytics-assets repair"):
             ask()
@@ -291,7 +291,7 @@ def test_a_data_folder_that_is_copied_or_moved_reads_its_own_days(settled: Proje
     raw = copy.settings.raw_dir / "raw_consent_events" / f"_day={day(1)}" / "data.parquet"
     pl.read_parquet(raw, glob=False).clear().write_parquet(raw)
     assert copy.frame("src_consent_events").height == settled.frame("src_consent_events").height - 1
-    found = balance_of(CONSENT_EVENTS, copy.declared, datetime.now(UTC))
+    found = reconcile(CONSENT_EVENTS, copy.declared, datetime.now(UTC))
     assert (found.raw, found.src) == (2, 2)
     copy.folder.rename(tmp_path / "moved")
     moved = Project(tmp_path / "moved", copy.domains, copy.changes)
@@ -362,9 +362,9 @@ def test_who_only_looks_needs_no_right_to_write_and_writes_nothing(settled: Proj
         return {str(f): (f.stat().st_size, f.stat().st_mtime_ns) for f in project.folder.rglob("*") if f.is_file()}
 
     def look() -> None:
-        found = take_inventory(graph, project.declared, project.instance, datetime.now(UTC))
+        found = check_health(graph, project.declared, project.instance, datetime.now(UTC))
         assert not [one for one in found.findings if one.state not in (State.CHECK_FAILED, State.WARNING)]
-        assert not balance_of(CONSENT_EVENTS, project.declared, datetime.now(UTC)).faults
+        assert not reconcile(CONSENT_EVENTS, project.declared, datetime.now(UTC)).faults
         assert _query(project.settings, "select 1")[1] == [(1,)]
 
     project.land()  # a copied file is another one, until it was looked at
@@ -381,7 +381,7 @@ def test_who_only_looks_needs_no_right_to_write_and_writes_nothing(settled: Proj
 def test_a_locale_that_is_not_utf_8_stops_no_command(tmp_path: Path) -> None:
     env = {name: value for name, value in os.environ.items() if not name.startswith(("ANALYTICS_", "PYTHON", "LC_"))}
     env |= {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "ANALYTICS_DATA_DIR": str(tmp_path / "é")}
-    command = [sys.executable, "-m", "analytics_assets.cli", "balance"]
+    command = [sys.executable, "-m", "analytics_assets.cli", "reconcile"]
     done = subprocess.run(command, env=env, capture_output=True, encoding="utf-8", check=False)
     assert "nothing has landed yet" in " ".join(done.stdout.split()), done.stdout + done.stderr
 
@@ -417,8 +417,8 @@ def test_a_file_of_state_that_is_damaged_is_named_with_what_to_do(settled: Proje
     graph = project.definitions.resolve_asset_graph()
 
     def status() -> None:
-        take_inventory(graph, project.declared, project.instance, datetime.now(UTC))
-        balance_of(CONSENT_EVENTS, project.declared, datetime.now(UTC))
+        check_health(graph, project.declared, project.instance, datetime.now(UTC))
+        reconcile(CONSENT_EVENTS, project.declared, datetime.now(UTC))
         _query(project.settings, "select 1")
 
     for how, damage in DAMAGE.items():

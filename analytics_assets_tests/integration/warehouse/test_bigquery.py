@@ -19,7 +19,7 @@ from sqlglot import exp
 from analytics_assets.automation.planner import PlannedRun
 from analytics_assets.dbt.project import DBT_PROJECT_DIR, load_manifest
 from analytics_assets.dbt.runner import _parsed_manifest, run_dbt
-from analytics_assets.operations.reconciliation import balance_of
+from analytics_assets.operations.reconciliation import reconcile
 from analytics_assets.partitions import Window
 from analytics_assets.reports.datasets import read_datasets
 from analytics_assets.settings import PROJECT_DIR
@@ -144,11 +144,11 @@ def test_the_query_of_the_table_function_has_the_same_rows(duck: Project, big: B
 
 
 def test_views_and_lookups_have_the_same_rows(duck: Project, big: BigQueryProject) -> None:
-    assert big.lookups == duck.lookups
-    for name in ("rpt_sessions", *duck.lookups):
+    assert big.seeds == duck.seeds
+    for name in ("rpt_sessions", *duck.seeds):
         rows = []
         for project in (duck, big):
-            node = project.lookup(name) if name in duck.lookups else project.node(name)
+            node = project.seed(name) if name in duck.seeds else project.node(name)
             with warehouse_of(project.settings).reading() as reader:
                 found = reader.rows(f"select * from {node['relation_name']}")
             rows.append((list(found.names), sorted([tuple(map(plain, row)) for row in found.rows], key=str)))
@@ -211,7 +211,7 @@ def test_law_4_window_true_a_late_row_changes_exactly_the_days_that_hang_on_it(
 
 def test_law_5_nothing_lost_every_row_is_somewhere_and_a_lost_one_is_named(big: BigQueryProject) -> None:
     for source in big.sources:
-        found = balance_of(source, big.declared, datetime.now(UTC))
+        found = reconcile(source, big.declared, datetime.now(UTC))
         assert found.faults == []
         assert found.stg > 0
     for model in ("mart_company_daily", "mart_sessions", "daily_campaign_summary"):

@@ -16,7 +16,7 @@ from analytics_assets.defs.campaigns.extracts import CAMPAIGNS_EXTRACT
 from analytics_assets.defs.campaigns.simulator import versions
 from analytics_assets.defs.campaigns.sources import CAMPAIGNS
 from analytics_assets.extract.watermark import newest_change
-from analytics_assets.operations.reconciliation import balance_of
+from analytics_assets.operations.reconciliation import reconcile
 from analytics_assets.partitions import Window
 from analytics_assets.state.attempts import Attempts
 from analytics_assets.warehouse.choice import warehouse_of
@@ -240,6 +240,6 @@ def test_the_watermark_reads_only_the_partitions_that_were_made_anew(
 
 
 def test_the_balance_adds_up(project: BigQueryProject) -> None:
-    found = balance_of(CAMPAIGNS, project.declared, datetime.now(UTC))
+    found = reconcile(CAMPAIGNS, project.declared, datetime.now(UTC))
     assert found.faults == []
     assert found.raw == found.src == project.frame("raw_campaigns").height > found.stg > 0

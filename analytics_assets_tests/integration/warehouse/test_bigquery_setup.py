@@ -168,7 +168,7 @@ def test_without_credentials_it_is_said_how_to_get_some(
         assert wanted in failure
     monkeypatch.setattr(definitions, "defs", project.definitions)
     monkeypatch.setattr(definitions, "project", project.declared)
-    for arguments in (["balance"], ["materialize", "--dry-run", "--from", str(day(1)), "--to", str(day(1))]):
+    for arguments in (["reconcile"], ["materialize", "--dry-run", "--from", str(day(1)), "--to", str(day(1))]):
         result = prompt(A_PROJECT, *arguments)
         assert result.exit_code == 1
         assert wanted in text(result)
@@ -288,7 +288,7 @@ def pools(project: Project) -> dict[str, str | None]:
     ("arguments", "said"),
     [
         (["sql", "select 1"], "the warehouse is BigQuery, which is asked with `bq query` or in its console"),
-        (["balance"], "nothing has landed yet: drop files into"),
+        (["reconcile"], "nothing has landed yet: drop files into"),
         (["bytes"], "`analytics-assets materialize --new` does that, with ANALYTICS_WAREHOUSE=duckdb"),
     ],
 )

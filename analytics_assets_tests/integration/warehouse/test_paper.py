@@ -72,7 +72,7 @@ def size(value: object) -> int:
 def rows_of(made: Project, name: str) -> list[dict]:
     if name.startswith("raw_"):
         return made.frame(name).rename({"the_day": "_day"}).to_dicts()
-    node = made.lookup(name) if name.startswith("lookup_") else made.node(name)
+    node = made.seed(name) if name.startswith("lookup_") else made.node(name)
     with duckdb.connect(str(made.settings.warehouse_file), read_only=True) as connection:
         found = connection.execute(f"select * from {node['schema']}.{name}")
         names = [column[0] for column in found.description or []]
@@ -83,7 +83,7 @@ def test_every_column_of_every_table_weighs_what_its_values_do_one_by_one(
     made: Project, tables: dict[str, Table]
 ) -> None:
     assert {name for name in tables if name.startswith("raw_")} == {f"raw_{s.name}" for s in made.sources}
-    assert {*made.lookups, "daily_campaign_summary", "mart_sessions"} < set(tables)
+    assert {*made.seeds, "daily_campaign_summary", "mart_sessions"} < set(tables)
     for name, table in tables.items():
         rows = rows_of(made, name)
         assert table.rows == len(rows) > 0
@@ -145,7 +145,7 @@ def test_a_query_reads_its_columns_of_its_days_and_lookups_whole_whatever_the_sc
     assert by_name["facts"].rows == 1_000
     assert by_name["facts"].stored == 100 * 10_300 / 10
     assert by_name["lookup"].rows == 4
-    assert found.lookups == 40
+    assert found.seeds == 40
     assert found.stored == 100 * (10_300 + 160) / 10
     assert (found.queries, found.read, found.billed) == (1, 1_600 + 26_000 + 40, 30 * MIB)
 
@@ -259,7 +259,7 @@ def test_a_query_needs_no_other_column_than_those_that_it_reads_on_paper(made: P
             sql_by_view = dict(views.fetchall())
             for read in query.reads:
                 if not read.table.startswith("raw_"):
-                    node = made.lookup(read.table) if read.table in made.lookups else made.node(read.table)
+                    node = made.seed(read.table) if read.table in made.seeds else made.node(read.table)
                     columns = ", ".join(f'"{column}"' for column in read.columns)
                     name = f'{node["schema"]}."{read.table}"'
                     connection.execute(f"create schema if not exists analytics.{node['schema']}")

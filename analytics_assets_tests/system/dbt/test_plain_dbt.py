@@ -165,7 +165,7 @@ def shows(made: Made) -> None:
         ).fetchall()
     found = sorted((row["event_id"], row["sampled_count"], row["duplicate_rank"]) for row in shown)
     assert [rank for _, _, rank in held] != [1, 1, 1], "there is a duplicate"
-    assert found == held, "by the winner rule of the source's spec"
+    assert found == held, "by the dedup order of the source's spec"
 
 
 def checks_the_newest_day(made: Made) -> None:

@@ -12,7 +12,7 @@ import pytest
 from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunRecord
 
 from analytics_assets.defs.consent import DOMAIN as CONSENT
-from analytics_assets.operations.health import State, take_inventory
+from analytics_assets.operations.health import State, check_health
 from analytics_assets.spec.domain import Domain
 from analytics_assets_tests.support.consent_events import HEADER, event
 from analytics_assets_tests.support.live import Live, is_busy, running, runs_since, until
@@ -53,7 +53,7 @@ def wait_until_settled(project: Project, seconds: float = 400) -> None:
     def is_settled() -> bool:
         if is_busy(project.instance):
             return False
-        found = take_inventory(graph, project.declared, project.instance, datetime.now(UTC))
+        found = check_health(graph, project.declared, project.instance, datetime.now(UTC))
         return not [finding for finding in found.findings if finding.state not in (State.CHECK_FAILED, State.WARNING)]
 
     until(is_settled, seconds, "everything is made")

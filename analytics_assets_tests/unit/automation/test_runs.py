@@ -2,15 +2,15 @@ from datetime import date
 
 from analytics_assets.automation.planner import PlannedRun, group_into_runs, same_window, tied_windows
 from analytics_assets.operations.runner import contiguous
-from analytics_assets.partitions import Offsets, Window
+from analytics_assets.partitions import PartitionOffsets, Window
 
-SAME = Offsets()
+SAME = PartitionOffsets()
 # int of D reads stg of D-1 and D; mart of D reads int of D and D+1.
 CHAIN = {
     "raw": {},
     "stg": {"raw": SAME},
-    "int": {"stg": Offsets(-1, 0)},
-    "mart": {"int": Offsets(0, 1)},
+    "int": {"stg": PartitionOffsets(-1, 0)},
+    "mart": {"int": PartitionOffsets(0, 1)},
     "other": {"raw": SAME},
 }
 ALL = Window.of_days(date(2025, 1, 1), date(2025, 1, 31))

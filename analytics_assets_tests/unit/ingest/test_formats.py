@@ -226,7 +226,9 @@ def test_so_is_one_with_quotes_that_are_text_and_records_that_are_none(
 def compare_with_python(factory: pytest.TempPathFactory, text: str, piece_bytes: int) -> None:
     file = factory.mktemp("csv") / "a.csv"
     file.write_bytes(text.encode())
-    source = Source(name="letters", patterns=("*",), columns=dict.fromkeys("abc", pl.String), time="a", key=("a",))
+    source = Source(
+        name="letters", patterns=("*",), columns=dict.fromkeys("abc", pl.String), time="a", primary_key=("a",)
+    )
     found = {}
     for batch in csv_files.read(file, source, piece_bytes):
         found.update(zip(batch.rows.to_list(), batch.frame.rows(), strict=True))

@@ -47,7 +47,7 @@ THINGS = Source(
     },
     optional=frozenset({"on", "amount", "n", "ok", "note"}),
     time="at",
-    key=("id",),
+    primary_key=("id",),
 )
 
 TOKENS = [

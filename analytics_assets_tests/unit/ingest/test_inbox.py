@@ -15,10 +15,10 @@ from typer.testing import CliRunner
 
 from analytics_assets.cli.app import app
 from analytics_assets.ingest import landing as landing_module
-from analytics_assets.ingest.inbox import Look, Mark, strangers
+from analytics_assets.ingest.inbox import Look, Mark, unexpected_files
 from analytics_assets.ingest.landing import Landing
 from analytics_assets.ingest.new_files_sensor import build_new_files_sensor
-from analytics_assets.partitions import Offsets, Window
+from analytics_assets.partitions import PartitionOffsets, Window
 from analytics_assets.settings import get_settings
 from analytics_assets.spec.source import Source
 from analytics_assets.state.ledger import Ledger, Totals
@@ -223,7 +223,7 @@ def test_names_of_files_and_folders_that_cannot_be_shown_are_named_in_one_line_o
         "in\\ra/folder.csv",
         "\\udcff.csv",
     }
-    (stranger,) = strangers(visits.settings.inbox_dir, [VISITS])
+    (stranger,) = unexpected_files(visits.settings.inbox_dir, [VISITS])
     assert stranger.startswith("line\\nfeed in the inbox")
 
 
@@ -457,5 +457,5 @@ def test_a_setting_at_the_edge_of_what_a_date_can_be_is_one_sentence(
 
 def test_windows_are_counted_to_the_last_day_that_can_be() -> None:
     assert len(Window.of_days(date(2199, 12, 30), date(2199, 12, 31))) == 2
-    far = Offsets(-400 * 365, 400 * 365)
+    far = PartitionOffsets(-400 * 365, 400 * 365)
     assert far.upstream_of(Window.of_days(date(1900, 1, 1), date(2199, 12, 31))).start.year == 1500

@@ -48,7 +48,7 @@ def source_of(**columns: PolarsType) -> Source:
         name="events",
         patterns=("*.csv",),
         columns={"id": pl.String, "at": pl.Datetime("us"), **columns},
-        key=("id",),
+        primary_key=("id",),
         time="at",
     )
 
