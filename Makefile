@@ -4,14 +4,14 @@ BIN := .venv/bin
 AXE := 4.14.1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev docs test browser proof lint format validate bench lock clean lint-python lint-sql
+.PHONY: help install demo dev docs check test browser proof lint format validate bench lock clean lint-python lint-sql
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 install: .venv/.installed ## install everything into .venv
 
-.venv/.installed: requirements.lock pyproject.toml
+.venv/.installed: requirements.lock pyproject.toml analytics_assets/__init__.py
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
 		|| { echo "error: Python 3.11, 3.12 or 3.13 is needed; try: make $(MAKECMDGOALS) PYTHON=python3.11"; exit 1; }
 	@echo "installing into .venv"
@@ -29,6 +29,9 @@ dev: install ## the UI, the sensors and the automation, at http://127.0.0.1:3000
 	@# From another folder, since Dagster would put the .env of this one before what is exported.
 	@DAGSTER_HOME=$$($(BIN)/analytics-assets prepare) && export DAGSTER_HOME && cd "$$DAGSTER_HOME" \
 		&& exec "$(CURDIR)/$(BIN)/python" -m analytics_assets.operations.web dev --log-level warning -w "$(CURDIR)/workspace.yaml"
+
+check: install lint ## the inner loop: lint, and the tests that start no process, no dbt and no browser
+	@$(BIN)/pytest -n auto -m 'unit and not proof'
 
 test: install ## run the tests, on all cores
 	@$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder

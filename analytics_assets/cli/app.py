@@ -9,16 +9,28 @@ import os
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
+from analytics_assets import __version__
 from analytics_assets.cli import costs, dbt, demo, health, maintenance, materialize, reconciliation, simulate, sql
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Raw files in, daily analytics out.")
 
 
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"analytics-assets {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def _in_utf8() -> None:
+def _in_utf8(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
     """Raw files in, daily analytics out."""
     # Libraries read and write text as the locale says: where that is not UTF-8, Python begins again with it.
     if codecs.lookup(locale.getpreferredencoding(False)).name != "utf-8" and not sys.flags.utf8_mode:

@@ -1,0 +1,101 @@
+"""The documents, held to the tree: what they name is there."""
+
+import ast
+import re
+import tomllib
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from analytics_assets.cli.app import app
+from analytics_assets.settings import PROJECT_DIR
+
+PACKAGE = PROJECT_DIR / "analytics_assets"
+PAGES = sorted([*PROJECT_DIR.glob("*.md"), *(PROJECT_DIR / "docs").glob("*.md")])
+ROOTS = [PROJECT_DIR, PACKAGE, PROJECT_DIR / "dbt_project", PROJECT_DIR / "analytics_assets_tests"]
+WRITTEN_BY_READERS = re.compile(r"\bshop\b|shop_orders")
+"""What a page asks its reader to write, or makes an example of."""
+
+
+def quoted(page: Path) -> list[str]:
+    """What a page sets as code within its text."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.M | re.S)
+    return re.findall(r"`([^`\n]+)`", text)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_each_source_file_that_a_page_names_is_there(page: Path) -> None:
+    files = {name for name in quoted(page) if re.fullmatch(r"[\w./-]+\.(py|sql|yml|js|css|toml|md)", name)}
+    files = {name for name in files if not WRITTEN_BY_READERS.search(name) and not name.startswith("data/")}
+    missing = {
+        name
+        for name in files
+        if not any((root / name).exists() for root in ROOTS)
+        and ("/" in name or not any(any(root.rglob(name)) for root in ROOTS[1:]))
+        and not name.startswith("dbt_project/target/")
+    }
+    assert missing == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_each_module_that_a_page_imports_is_there(page: Path) -> None:
+    modules = set(re.findall(r"\b(analytics_assets(?:\.\w+)+)", page.read_text()))
+    modules = {name for name in modules if not WRITTEN_BY_READERS.search(name)}
+    parts = {name: Path(*name.split(".")) for name in modules}
+    assert {
+        name
+        for name, path in parts.items()
+        if not (PROJECT_DIR / path).is_dir() and not (PROJECT_DIR / f"{path}.py").exists()
+    } == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_each_name_that_the_code_of_a_page_imports_is_there(page: Path) -> None:
+    for code in re.findall(r"^```python\n(.*?)^```", page.read_text(), re.M | re.S):
+        for node in ast.walk(ast.parse(code)):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("analytics_assets"):
+                module = import_module(node.module)
+                assert [name.name for name in node.names if not hasattr(module, name.name)] == [], node.module
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_each_command_that_a_page_names_is_one(page: Path) -> None:
+    code = "\n".join([*quoted(page), *re.findall(r"^```.*?^```", page.read_text(), re.M | re.S)])
+    targets = set(re.findall(r"^([a-z-]+):", (PROJECT_DIR / "Makefile").read_text(), re.M))
+    assert set(re.findall(r"^make ([a-z]+)", code, re.M)) <= targets
+    commands = set(get_command(app).commands)  # type: ignore[attr-defined]
+    assert set(re.findall(r"^(?:\.venv/bin/)?analytics-assets ([a-z]+[a-z-]*)", code, re.M)) <= commands
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_each_link_leads_to_a_page_and_to_a_heading_of_it(page: Path) -> None:
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", page.read_text()) if "://" not in link]
+    for target, _, heading in (link.partition("#") for link in links):
+        linked = page.parent / target if target else page
+        assert linked.exists(), f"{page.name} links to {target}"
+        if heading and linked.suffix == ".md":
+            titles = re.findall(r"^#+ (.*)$", linked.read_text(), re.M)
+            slugs = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+            assert heading in slugs, f"{page.name} links to {target}#{heading}"
+
+
+def test_the_page_on_rooms_has_the_layers_of_the_import_contract() -> None:
+    contracts = tomllib.loads((PROJECT_DIR / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (layers,) = (contract["layers"] for contract in contracts if contract["type"] == "layers")
+    page = (PROJECT_DIR / "docs" / "rooms.md").read_text()
+    table = page.split("| room | holds |")[1].split("\n\n")[0]
+    told = [" | ".join(re.findall(r"`(\w+)`", row.split("|")[1])) for row in table.splitlines()[2:]]
+    assert told == layers
+
+
+def test_the_readme_lists_each_room_and_each_page() -> None:
+    readme = (PROJECT_DIR / "README.md").read_text()
+    listed = readme.split("```\nanalytics_assets/")[1].split("\nanalytics_assets_tests/")[0]
+    rooms = set(re.findall(r"^  (\w+)", listed, re.M))
+    assert rooms == {
+        path.stem for path in PACKAGE.iterdir() if not path.name.startswith("_") and path.name != "py.typed"
+    }
+    linked = set(re.findall(r"\]\(docs/([\w-]+\.md)", readme))
+    assert linked == {page.name for page in (PROJECT_DIR / "docs").glob("*.md")}
