@@ -404,7 +404,98 @@ def bench_raw(runs: int) -> list[Figure]:
     ]
 
 
-WHICH = ["load", "landing", "raw", "step", "late", "settle", "sessions", "session_day", "session_late", "extract"]
+# ------------------------------------------------------------------------------------------------------ domains
+
+
+def bench_domains(runs: int) -> list[Figure]:
+    """The same simulated domain nine times against once: what a domain more costs those that are there."""
+
+    def measured(number: int) -> dict[str, float]:
+        with tempfile.TemporaryDirectory() as folder:
+            command = [sys.executable, "-m", "benchmarks.domains", folder, str(number)]
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        return json.loads(done.stdout[done.stdout.rindex("MEASURED") + len("MEASURED") :].splitlines()[0])
+
+    found = {number: [measured(number) for _ in range(runs)] for number in (1, 3, 9)}
+    of = {
+        number: {what: statistics.median(one[what] for one in several) for what in several[0]}
+        for number, several in found.items()
+    }
+    table = Table("work", title="So many domains in one project", title_justify="left")
+    for number in of:
+        table.add_column(str(number), justify="right")
+    for what in of[1]:
+        table.add_row(what, *(f"{times[what]:.2f} s" for times in of.values()))
+    Console(width=120).print(table)
+    bounds = {
+        "first settle": 4,
+        "load of the definitions": 1.3,
+        "tick": 2,
+        "look at all conditions": 9,
+        "late row": 1.15,
+    }
+    return [Figure(f"{what}, nine domains / one", of[9][what], of[1][what], "s", bounds[what]) for what in of[1]]
+
+
+# ------------------------------------------------------------------------------------------------------ history
+
+
+def bench_history(runs: int) -> list[Figure]:
+    """A first load of ten years of few rows a day against one year; a late row then; and the room that a day takes."""
+    from datetime import UTC, datetime, timedelta
+
+    import duckdb
+
+    last = datetime.now(UTC).date() - timedelta(days=1)
+    program = str(Path(sys.executable).parent / "analytics-assets")
+    select = ["--select", "group:consent"]
+
+    def measured(days: int) -> tuple[float, float, float]:
+        """Seconds of the first load, of a late row, and bytes of Dagster's home for each asset and day."""
+        with tempfile.TemporaryDirectory() as folder:
+            first = last - timedelta(days=days - 1)
+            env = env_of(folder, first)
+            inbox = Path(folder, "inbox", "consent_events")
+            inbox.mkdir(parents=True)
+            history = inbox / "events-history.csv"
+            duckdb.execute(_HISTORY_CSV.replace("* 1500", "* 5").format(first=first, days=days, file=history))
+            load = whole_process([program, "materialize", "--new", *select], env).seconds
+            header = history.open().readline()
+            row = f"late,pageview,0.1,,{last - timedelta(days=15)} 12:00:00,,company-1,empty,1,,,,,,,,\n"
+            (inbox / "events-late.csv").write_text(header + row)
+            late = whole_process([program, "materialize", "--new", *select], env).seconds
+            made = sum(1 for _ in Path(folder, "lake", "raw").glob("*/_day=*")) / 2 * ASSETS_WITH_DAYS
+            home = sum(file.stat().st_size for file in Path(folder, "home").rglob("*") if file.is_file())
+        return load, late, home / made
+
+    years = {number: [measured(365 * number) for _ in range(runs)] for number in (1, 10)}
+    (load, late, _), (long_load, long_late, room) = (
+        tuple(statistics.median(column) for column in zip(*several, strict=True)) for several in years.values()
+    )
+    return [
+        Figure("a first load of ten years / of one", long_load, load, "s", 3),
+        Figure("a late row with ten years of history / with one", long_late, late, "s", 1.2),
+        Figure("bytes of Dagster's home for each asset and day / 1,024", room, 1024, "B", 1),
+    ]
+
+
+ASSETS_WITH_DAYS = 12
+"""Of the domain whose history is loaded: two raw, nine models, the published copy."""
+
+WHICH = [
+    "load",
+    "landing",
+    "raw",
+    "step",
+    "late",
+    "settle",
+    "sessions",
+    "session_day",
+    "session_late",
+    "extract",
+    "domains",
+    "history",
+]
 
 
 def main() -> None:
@@ -417,6 +508,8 @@ def main() -> None:
     chosen = parser.parse_args()
     benches: dict[str, Callable[[], list[Figure]]] = {
         "load": lambda: bench_load(chosen.runs),
+        "domains": lambda: bench_domains(min(chosen.runs, 3)),
+        "history": lambda: bench_history(min(chosen.runs, 3)),
         "landing": lambda: bench_landing(min(chosen.runs, 3), chosen.gigabytes),
         "raw": lambda: bench_raw(chosen.runs),
         "step": lambda: bench_step(chosen.runs),
