@@ -80,28 +80,28 @@ class Api(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True):
 
     url: Annotated[str, AfterValidator(_address)] = Field(description="Its address, as https://api.example.com/v1.")
     key: SecretStr = Field(description="The key that each request carries.")
-    requests: int = Field(600, ge=1, description="So many requests are sent at most in any span of `seconds`.")
-    seconds: float = Field(60.0, gt=0, description="The span of the budget.")
+    requests: int = Field(600, ge=1, description="The most requests that are sent in any span of `seconds`.")
+    seconds: float = Field(60.0, gt=0, description="The span of the budget, in seconds.")
     patience_seconds: float = Field(
         600.0,
         ge=0,
-        description="So long one page is tried for, with all waits, those that the API asks for among them.",
+        description="The longest that one page is tried for, with all waits, including those that the API asks for.",
     )
-    timeout_seconds: float = Field(30.0, gt=0, description="So long the API may be silent within an answer.")
+    timeout_seconds: float = Field(30.0, gt=0, description="The longest that the API may be silent within an answer.")
     pull_minutes: float = Field(
-        240.0, gt=0, description="So long one pull lasts at most; the next one goes on from where it stopped."
+        240.0, gt=0, description="The longest that one pull lasts; the next one goes on from where it stopped."
     )
-    page_mb: float = Field(100.0, gt=0, description="So many megabytes one page may have, unpacked.")
+    page_mb: float = Field(100.0, gt=0, description="The most megabytes that one page may have, unpacked.")
     empty_pages: int = Field(
-        100, ge=1, description="So many pages without a record may follow each other and still name a next one."
+        100, ge=1, description="The most pages without a record that may follow each other and still name a next one."
     )
     overlap_minutes: int = Field(
         60,
         ge=0,
-        description="A pull begins so much before the newest change that is known, for what is committed late.",
+        description="How long before the newest known change a pull begins, to catch what is committed late.",
     )
     sweep_days: float = Field(
-        7.0, gt=0, description="So often a pull asks for everything, for what is committed later than that."
+        7.0, gt=0, description="How often a pull asks for everything, to catch what is committed even later."
     )
 
 
@@ -125,13 +125,13 @@ class BigQuery(BaseModel, frozen=True, extra="forbid"):
         description="The key of a service account; without it Google's application default credentials are used.",
     )
     maximum_bytes_billed: int | None = Field(
-        None, ge=1, description="A query that would be billed for more is refused before it runs, and costs nothing."
+        None, ge=1, description="A query that would be billed for more is refused before it runs, at no cost."
     )
     partition_expiration_days: int | None = Field(
-        None, ge=1, description="BigQuery deletes partitions that are older than so many days; none without it."
+        None, ge=1, description="Days after which BigQuery deletes a partition; empty: never."
     )
     api_endpoint: Annotated[str, AfterValidator(_address)] | None = Field(
-        None, description="The address of an emulator; then nothing authenticates."
+        None, description="The address of an emulator; then there is no authentication."
     )
 
 
@@ -156,19 +156,19 @@ class Settings(BaseSettings):
         description="Folder of Dagster's own state: runs, events, logs.",
     )
     data_dir: Annotated[ProjectPath, AfterValidator(_searchable)] = Field(
-        Path("data"), description="Folder of everything that is data: inbox/, lake/, warehouse/, published/, exports/."
+        Path("data"), description="Folder of all data: inbox/, lake/, warehouse/, published/, exports/."
     )
     start_date: PlausibleDate = Field(
-        date(2025, 1, 1), description="First day that has a partition. Rows of earlier days wait, counted."
+        date(2025, 1, 1), description="First day that has a partition. Rows of earlier days wait, and are counted."
     )
     end_date: PlausibleDate | None = Field(
-        None, description="Last day that has a partition, where a history is closed; empty: yesterday, as days go by."
+        None, description="Last day that has a partition, for a history that is closed; empty: always yesterday."
     )
     inbox_settle_seconds: float = Field(
-        2.0, ge=0, description="A file is taken from the inbox once it has not changed for so many seconds."
+        2.0, ge=0, description="Seconds for which a file must not have changed before it is taken from the inbox."
     )
     follow_inbox_links: bool = Field(
-        False, description="Whether inbox/<source> may be a link to a folder; no link below it is followed."
+        False, description="Whether inbox/<source> may be a link to a folder; links below it are never followed."
     )
     landing_files_per_run: int = Field(
         500, ge=1, description="The most files that one landing run, or one tick of the sensor, takes per source."
@@ -182,7 +182,7 @@ class Settings(BaseSettings):
     retry_wait_seconds: float = Field(
         5.0,
         ge=0,
-        description="Seconds before a step is tried again that failed for a reason that may pass; then twice that.",
+        description="Seconds before a step that failed for a passing reason is tried again; then twice that.",
     )
     duckdb_memory_limit: str = Field(
         "3GB", description="What DuckDB may take before it spills to disk; the whole process takes up to 1 GB more."
@@ -191,7 +191,7 @@ class Settings(BaseSettings):
         "duckdb", description="The warehouse: `duckdb` (a file on this machine) or `bigquery`."
     )
     bigquery: BigQuery | None = Field(
-        None, description="BigQuery, where it is the warehouse: ANALYTICS_BIGQUERY__PROJECT, …"
+        None, description="BigQuery, if it is the warehouse: ANALYTICS_BIGQUERY__PROJECT, …"
     )
     dbt_target: Literal["prod", "dev"] = Field(
         "prod",
@@ -203,7 +203,7 @@ class Settings(BaseSettings):
 
     webhook_url: Annotated[SecretStr, AfterValidator(_http)] | None = Field(
         None,
-        description="Where failures are told: JSON with a `text`, as the webhooks of Slack and Mattermost take it.",
+        description="Where failures are reported: JSON with a `text`, as the webhooks of Slack and Mattermost take it.",
     )
     ui_url: str = Field(
         "http://127.0.0.1:3000",
@@ -213,10 +213,10 @@ class Settings(BaseSettings):
 
     api: dict[str, Api] = Field(
         {},
-        description="The APIs that are pulled, by the source whose files they drop: ANALYTICS_API__<SOURCE>__URL, …",
+        description="The APIs to pull, by the source whose files they drop: ANALYTICS_API__<SOURCE>__URL, …",
     )
     pull_from_hour: int = Field(
-        6, ge=0, le=23, description="The hour (UTC) from which on the day's pull of each API is made."
+        6, ge=0, le=23, description="The hour (UTC) after which each API is pulled for the day."
     )
 
     @model_validator(mode="after")

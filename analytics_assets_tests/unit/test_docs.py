@@ -65,7 +65,7 @@ def test_each_command_that_a_page_names_is_one(page: Path) -> None:
     code = "\n".join([*quoted(page), *re.findall(r"^```.*?^```", page.read_text(), re.M | re.S)])
     targets = set(re.findall(r"^([a-z-]+):", (PROJECT_DIR / "Makefile").read_text(), re.M))
     assert set(re.findall(r"^make ([a-z]+)", code, re.M)) <= targets
-    commands = set(get_command(app).commands)  # type: ignore[attr-defined]
+    commands = {name for name, command in get_command(app).commands.items() if not command.hidden}  # type: ignore[attr-defined]
     assert set(re.findall(r"^(?:\.venv/bin/)?analytics-assets ([a-z]+[a-z-]*)", code, re.M)) <= commands
 
 
@@ -99,3 +99,15 @@ def test_the_readme_lists_each_room_and_each_page() -> None:
     }
     linked = set(re.findall(r"\]\(docs/([\w-]+\.md)", readme))
     assert linked == {page.name for page in (PROJECT_DIR / "docs").glob("*.md")}
+
+
+def test_the_example_of_the_page_on_tests_is_a_test() -> None:
+    tests = PROJECT_DIR / "analytics_assets_tests" / "integration" / "test_one_asset.py"
+    running = {line.strip() for line in tests.read_text().splitlines()}
+    (example,) = re.findall(
+        r"^```python\n(def test_\w+).*?\n(.*?)^```",
+        (PROJECT_DIR / "docs" / "test-an-asset.md").read_text(),
+        re.M | re.S,
+    )
+    assert any(line.startswith(f"{example[0]}(") for line in running)
+    assert {line.strip() for line in example[1].splitlines()} - running == set()
