@@ -125,7 +125,7 @@ def build_definitions(project: Project, resource_overrides: Mapping[str, Any] | 
             **project.warehouse.resources(),
             **overrides,
         },
-        executor=in_process_executor,  # a process a step would cost more than most steps do
+        executor=in_process_executor,  # one process per step would cost more than most steps
     )
     definitions = Definitions.merge(shared, *own) if own else shared
     return definitions

@@ -1,7 +1,7 @@
 """Every environment variable that the project reads: its name, its default and what it means.
 
-Nothing else in the project reads the environment. The variables may also stand in a file named `.env` beside
-`pyproject.toml`; what is exported in the shell wins over it.
+Nothing else in the project reads settings from the environment. The variables may also stand in a file named `.env`
+beside `pyproject.toml`; what is exported in the shell wins over it.
 """
 
 from datetime import date

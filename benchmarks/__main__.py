@@ -373,7 +373,7 @@ _PIECES = """
 from pathlib import Path
 import polars as pl
 from analytics_assets.defs.consent.sources import CONSENT_EVENTS
-from analytics_assets.ingest.assets import rows_of_pieces
+from analytics_assets.ingest.raw_days import rows_of_pieces
 pieces = sorted(Path(sys.argv[1], "lake", "landed", "consent_events").glob("*/*.parquet"))
 target = Path(sys.argv[1], "raw.parquet")
 assert pieces

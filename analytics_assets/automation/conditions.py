@@ -1,6 +1,7 @@
-"""When a day is made again: the named automation conditions. Late data lives here.
+"""Which days are requested: the automation conditions of raw days, models, reports and the published copy.
 
-A condition compares what is with what should be (`staleness`), and so needs no memory of earlier ticks.
+A late file is no special case: it changes what a day should be made from. A condition compares that with what is
+recorded (`staleness`), so it needs no memory of earlier ticks. `planner` makes runs of the requested days.
 """
 
 from collections.abc import Iterable, Sequence, Set
@@ -49,7 +50,7 @@ class OutOfDate(_OfDays):
 
     @property
     def name(self) -> str:
-        """How the condition is called in the UI."""
+        """Its name in the UI."""
         return "out_of_date"
 
     def _true_days(self, graph: BaseAssetGraph, name: str, window: Window, now: datetime) -> Set[date]:
@@ -61,7 +62,7 @@ class Stale(_OfDays):
 
     @property
     def name(self) -> str:
-        """How the condition is called in the UI."""
+        """Its name in the UI."""
         return "stale"
 
     def _true_days(self, graph: BaseAssetGraph, name: str, window: Window, now: datetime) -> Set[date]:
@@ -73,7 +74,7 @@ class Pending(_OfDays):
 
     @property
     def name(self) -> str:
-        """How the condition is called in the UI."""
+        """Its name in the UI."""
         return "pending"
 
     def _true_days(self, graph: BaseAssetGraph, name: str, window: Window, now: datetime) -> Set[date]:
@@ -85,7 +86,7 @@ class Newest(_OfDays):
 
     @property
     def name(self) -> str:
-        """How the condition is called in the UI."""
+        """Its name in the UI."""
         return "newest_day_with_facts"
 
     def _true_days(self, graph: BaseAssetGraph, name: str, window: Window, now: datetime) -> Set[date]:
@@ -97,7 +98,7 @@ class BackingOff(_OfDays):
 
     @property
     def name(self) -> str:
-        """How the condition is called in the UI."""
+        """Its name in the UI."""
         return "backing_off"
 
     def _true_days(self, graph: BaseAssetGraph, name: str, window: Window, now: datetime) -> Set[date]:
@@ -109,7 +110,7 @@ class OfOlderCode(_OfDays):
 
     @property
     def name(self) -> str:
-        """How the condition is called in the UI."""
+        """Its name in the UI."""
         return "made_by_older_code"
 
     def _true_days(self, graph: BaseAssetGraph, name: str, window: Window, now: datetime) -> Set[date]:
@@ -121,7 +122,7 @@ class Made(_OfDays):
 
     @property
     def name(self) -> str:
-        """How the condition is called in the UI."""
+        """Its name in the UI."""
         return "made"
 
     def _true_days(self, graph: BaseAssetGraph, name: str, window: Window, now: datetime) -> Set[date]:
@@ -133,7 +134,7 @@ class On(_OfDays):
 
     @property
     def name(self) -> str:
-        """How the condition is called in the UI."""
+        """Its name in the UI."""
         return "anything_ever_landed"
 
     def _true_days(self, graph: BaseAssetGraph, name: str, window: Window, now: datetime) -> Set[date]:
@@ -145,7 +146,7 @@ class NeverMade(_OfDays):
 
     @property
     def name(self) -> str:
-        """How the condition is called in the UI."""
+        """Its name in the UI."""
         return "never_made"
 
     def _true_days(self, graph: BaseAssetGraph, name: str, window: Window, now: datetime) -> Set[date]:
@@ -198,8 +199,8 @@ class Automation:
 
         It goes along in one run with upstream days that are asked for in the same tick. It waits for upstream days that
         will change and are not asked for yet, and for whatever is asked for of an upstream asset that is made in
-        another run: one of which it reads other days than its own, and a lookup, which has no days. A lookup that is
-        asked for asks for no day of what reads it.
+        another run: one of which it reads other days than its own, and a seed, which has no days. Requesting a seed
+        requests no day of what reads it.
 
         Args:
             elsewhere: the upstream assets that are made in another run.
@@ -209,8 +210,8 @@ class Automation:
     def published(self) -> AutomationCondition:
         """Copies each day whose tables are not those that it was copied from, in one run with them.
 
-        It does not wait for a table of which the day failed: the others are copied, and that one is left as it was.
-        While some tables of the day are asked for it does, since these may be what the others failed for the lack of.
+        It does not wait for a table whose day failed: the others are copied, and that one is left as it was. While
+        other tables of the day are being requested it waits: the failed ones may depend on them.
         """
         asked = AutomationCondition.will_be_requested()
         there = AutomationCondition.any_deps_match(self._made | asked)
@@ -264,7 +265,5 @@ class Automation:
 
 
 def _and_no_run_makes_it(differs: AutomationCondition) -> AutomationCondition:
-    """Asks twice whether days differ: a run that made them may have ended after the first look, and be no more in
-    progress when that is asked.
-    """
+    """Evaluates `differs` twice: a run may end between the first evaluation and the check for runs in progress."""
     return differs & ~AutomationCondition.in_progress() & differs

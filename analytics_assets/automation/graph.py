@@ -11,7 +11,7 @@ def of_kind(graph: BaseAssetGraph, kind: AssetKind) -> set[str]:
 
 
 def _is_made(node: BaseAssetNode) -> bool:
-    """Whether the project makes an asset by itself; what a domain made of its own, Dagster knows alone."""
+    """Whether the project automates an asset; assets that a domain defines by itself are left to Dagster."""
     return node.automation_condition is not None and KIND_TAG in node.tags
 
 

@@ -14,21 +14,22 @@ from dagster import (
     SensorEvaluationContext,
 )
 
-from analytics_assets.automation.run_requests import one_run_a_span, unless_it_died
+from analytics_assets.automation.planner import one_run_a_span, unless_it_died
 from analytics_assets.dagster_internals import SENSOR_NAME_TAG, CodeLocationOrigin, SensorExecutionData, copy
 
 LOOKS_EVERY = timedelta(minutes=1)
-"""So often all conditions are evaluated though nothing that is recorded has changed: somebody may have deleted a file,
-and what failed is tried again when its time has come."""
+"""How often all conditions are evaluated even if nothing recorded has changed: somebody may have deleted a file, and
+failed days become due."""
 
 
 class OutOfDateDaysSensor(AutomationConditionSensorDefinition):
-    """Dagster's own sensor for conditions, which makes a run of every span of days instead of one of every day.
+    """Dagster's own sensor for conditions, except that it requests one run for each span of days, not for each day.
 
     Attributes:
-        hindrance: says what keeps it from asking for anything; None when nothing does. So it is while runs, which load
-            the project anew, would be made by other code than the conditions know of: they would then find every day
-            made by the wrong code, and ask for failed ones without end. It is given the code server's address.
+        hindrance: why nothing can be requested; None if nothing is in the way. It is set while the code on disk differs
+            from the code that was loaded: runs would use code that the conditions have not seen, every day would look
+            as if made by other code, and failed days would be requested without end. It is given the address of the
+            code server.
         loaded: another text each time that the definitions are loaded.
         recorded: differs after each change of what the conditions are computed from.
     """

@@ -1,10 +1,97 @@
-"""Which days of which assets belong into one run, and in which order the runs come. Pure functions."""
+"""Which runs are made of the days that are requested: spans of days for the sensor, ordered runs for one process.
+
+Which days are requested, `conditions` decides. The sensor asks for one run for each span of days, and for none of what
+has just died; runs in this process (`operations/runner`) come in the order in which assets read each other.
+"""
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from functools import reduce
 
-from analytics_assets.partitions import PartitionOffsets, Window
+from dagster import AssetKey, DagsterEventType, DagsterInstance, DagsterRunStatus, RunRequest, RunsFilter
+
+from analytics_assets.dagster_internals import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    MAX_RETRIES_TAG,
+    PARTITION_NAME_TAG,
+)
+from analytics_assets.foundation.hashes import digest
+from analytics_assets.partitions import ONE_DAY, PartitionOffsets, Window, contiguous
+from analytics_assets.spec.asset import name_of
+from analytics_assets.state.attempts import WAITS
+
+# ---------------------------------------------------------------------------------------------------- for the sensor
+
+NO_RETRY = {MAX_RETRIES_TAG: "0"}
+"""Turns Dagster's own retries off: whatever requested the run will request it again."""
+
+REQUEST_TAG, ATTEMPT_TAG = "analytics/request", "analytics/attempt"
+
+
+def one_run_a_span(requests: Sequence[RunRequest]) -> list[RunRequest]:
+    """Requests of one day each, for the same assets on consecutive days, as one request for the span.
+
+    Requests for assets without days stay requests of their own.
+    """
+    of_days: dict[tuple[frozenset[AssetKey], frozenset[object]], dict[date, RunRequest]] = {}
+    others = []
+    for request in requests:
+        if request.partition_key is None:
+            others.append(request.with_replaced_attrs(tags={**request.tags, **NO_RETRY}))
+        else:
+            same = (frozenset(request.asset_selection or ()), frozenset(request.asset_check_keys or ()))
+            of_days.setdefault(same, {})[date.fromisoformat(request.partition_key)] = request
+    spans = [of_span(days[span.start], span) for days in of_days.values() for span in contiguous(days)]
+    return [*others, *spans]
+
+
+def of_span(request: RunRequest, span: Window) -> RunRequest:
+    """A request for one day as the same request for a span of days."""
+    tags = {name: value for name, value in request.tags.items() if name != PARTITION_NAME_TAG}
+    return RunRequest(
+        run_key=request.run_key,
+        job_name=request.job_name,
+        asset_selection=request.asset_selection,
+        asset_check_keys=request.asset_check_keys,
+        tags={**tags, **span_tags(span), **NO_RETRY},
+    )
+
+
+def span_tags(span: Window) -> dict[str, str]:
+    """The tags by which a run is one of a span of days."""
+    return {
+        ASSET_PARTITION_RANGE_START_TAG: span.start.isoformat(),
+        ASSET_PARTITION_RANGE_END_TAG: (span.end - ONE_DAY).isoformat(),
+    }
+
+
+def unless_it_died(instance: DagsterInstance, request: RunRequest, loaded: str) -> RunRequest | None:
+    """A request, unless runs of the same died before they began their first step and it is too early for another.
+
+    Such runs leave no attempt: their process could not load the project, say. What else fails, `attempts` remembers.
+    Definitions that were loaded anew may have mended that, so it holds only for those that were `loaded` as now.
+    """
+    names = sorted(name_of(key) for key in request.asset_selection or ())
+    span = [request.tags.get(tag, "") for tag in (ASSET_PARTITION_RANGE_START_TAG, ASSET_PARTITION_RANGE_END_TAG)]
+    identity = digest([loaded, *names, *span])
+    deaths = 0
+    for record in instance.get_run_records(RunsFilter(tags={REQUEST_TAG: identity}), limit=len(WAITS) + 1):
+        run = record.dagster_run
+        is_dead = run.status is DagsterRunStatus.FAILURE
+        if not is_dead or instance.all_logs(run.run_id, of_type=DagsterEventType.STEP_START):
+            break
+        ended = datetime.fromtimestamp(record.end_time or record.update_timestamp.timestamp(), UTC)
+        if deaths == 0:
+            last_ended = ended
+        deaths += 1
+    if deaths > len(WAITS) or (deaths and datetime.now(UTC) < last_ended + WAITS[deaths - 1]):
+        return None
+    return request.with_replaced_attrs(tags={**request.tags, REQUEST_TAG: identity, ATTEMPT_TAG: str(deaths + 1)})
+
+
+# -------------------------------------------------------------------------------------------------- for one process
 
 Upstream = Mapping[str, Mapping[str, PartitionOffsets]]
 """For each asset, those that it reads and how; every asset stands after those that it reads."""
@@ -43,7 +130,7 @@ def tied_windows(upstream: Upstream, selected: Set[str], window: Window, partiti
 
 
 def same_window(windows: Mapping[str, Window]) -> dict[str, list[Window]]:
-    """The days of some assets as the same days for all of them: a day more costs less than a run more."""
+    """Widens the windows of some assets to one: an extra day costs less than an extra run."""
     if not windows:
         return {}
     whole = reduce(_hull, windows.values())

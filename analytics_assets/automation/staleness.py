@@ -1,7 +1,7 @@
-"""Which days are not made from what there is: what is recorded, held against what should be.
+"""Finds the days that are out of date: what each was made from is compared with what it should be made from.
 
-It needs no memory: an old day is as good as the newest, a look that was missed changes nothing, and a day that is up to
-date is never named. Only a day that failed is remembered (`state/attempts`), so that it is not asked for at every look.
+The comparison needs no memory: an old day is as good as the newest, a missed tick changes nothing, and a day that is up
+to date is never requested. Only failed days are remembered (`state/attempts`), so that not every tick requests them.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
@@ -28,7 +28,7 @@ from analytics_assets.state.ledger import Ledger, wanted_versions
 _Found = TypeVar("_Found")
 
 MAY_GO_ON = timedelta(hours=1)
-"""So long an attempt of which no end is known holds a report up, and no longer."""
+"""How long an unfinished attempt may hold up a report."""
 
 
 @dataclass(frozen=True)
@@ -104,9 +104,10 @@ class Days:
     # ---------------------------------------------------------------------------------------------- what is found
 
     def inputs(self, name: str, upstream: Mapping[str, PartitionOffsets], window: Window) -> Mapping[date, str]:
-        """What each day of an asset should be made from now.
+        """What each day of an asset should be made from now, as a hash.
 
-        Of the first day that is different while the asset holds days that have no partition: its run takes them out.
+        While the asset holds days without a partition, its first day has another hash, so that its next run removes
+        them.
         """
         found: Mapping[date, str]
         if name in self._sources:

@@ -1,7 +1,7 @@
-"""From which versions of its inputs a day is to be made, and whether they changed while it was.
+"""The versions of each day's inputs, and whether they changed while a run read them.
 
-This comparison decides what runs. It asks for states, not for events: an update that comes while a run is failing or
-in flight is seen at the next look, because what is recorded still differs from what is there.
+Versions are states, not events: an update that comes while a run is failing or in flight is seen at the next tick,
+because what is recorded still differs from what is there. `staleness` compares them.
 """
 
 from collections.abc import Iterable, Mapping

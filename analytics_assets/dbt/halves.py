@@ -26,7 +26,7 @@ class Verdict:
 Make = Callable[[Sequence[str], Window], Mapping[str, Verdict]]
 """Makes some days of some assets; gives a verdict on each that was reached.
 
-Those are not reached that read one that failed. The first of the assets always is."""
+Assets that read a failed one are not reached. The first asset always is."""
 
 
 def halves(window: Window) -> list[Window]:

@@ -8,7 +8,7 @@ from analytics_assets.spec.model_node import Manifest, ModelNode
 
 
 def usable_manifest(manifest: Manifest, faults: Mapping[str, str]) -> tuple[Manifest, list[str]]:
-    """A manifest without the models of which it is not known what a day of them is, and without what reads those.
+    """The manifest without the models whose day is not defined, and without everything that reads them.
 
     Singular tests are attached to a model as generic ones are: to the last made of those that they read. An exposure
     goes with a model that it reads, as the report does.

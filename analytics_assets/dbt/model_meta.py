@@ -124,7 +124,7 @@ def _faults_of_sums(node: ModelNode, models: Mapping[str, ModelNode], sources: s
 
 
 def _lacks_column(node: ModelNode, where: str, name: object) -> Iterator[str]:
-    """Of a name that is one, in a model whose yml names columns; an expression only the database understands."""
+    """Checks a plain column name against the columns that the yml lists; only the database knows expressions."""
     if not isinstance(name, str):
         if where == "meta.day":
             yield f"meta.day is {name!r}; it must be the name of a column"

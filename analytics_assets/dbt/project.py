@@ -29,10 +29,10 @@ PROJECT_FOLDERS = ("models", "macros", "tests", "seeds")
 
 
 def _target_dir(settings: Settings) -> Path:
-    """Where dbt leaves what it parsed: a folder for each way to name tables.
+    """Where dbt leaves what it parsed: one folder for each way to name tables.
 
-    Who goes to and fro between warehouses or schemas parses nothing again, and two processes that name them differently
-    do not read what the other one parsed.
+    Switching between warehouses or schemas so needs no new parse, and two processes that name tables differently do not
+    read each other's.
     """
     folder = DBT_PROJECT_DIR / "target"
     if settings.warehouse == "duckdb" and settings.dbt_target == "prod":

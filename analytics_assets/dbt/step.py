@@ -1,4 +1,7 @@
-"""The step that makes models: dbt runs, their days recorded one by one, what failed told by day."""
+"""The step that makes the days of models: it runs dbt, records each day, and tells by day what failed.
+
+The rows of a day are replaced by dbt's SQL: `dbt_project/macros/window.sql`, on BigQuery `macros/bigquery.sql`.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from datetime import UTC, date, datetime
@@ -122,9 +125,9 @@ def forget_dropped_tables(assets: Iterable[Asset], project: Project) -> None:
 
 
 def _see_that_seeds_are_loaded(nodes: Iterable[ModelNode], project: Project, translator: ModelTranslator) -> None:
-    """Fails before any day is begun: made from an older file, days would pass for those of the file as it is now.
+    """Fails before any day is begun: days made from an outdated seed would be recorded as current.
 
-    The automation waits for seeds; this is for who asks for a model by hand, and for a file that changes meanwhile.
+    The automation waits for seeds. This is for a model that a person asks for, and for a file that changes meanwhile.
 
     Raises:
         DbtError: a seed that is read is not loaded, or was loaded from another file than there is now.

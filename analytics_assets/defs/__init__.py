@@ -1,4 +1,4 @@
-"""The domains: one folder a family of work, found by being there. A domain imports the shared rooms alone."""
+"""The domains: one folder for each family of work, found by being there. A domain imports only the shared rooms."""
 
 from functools import cache
 from importlib import import_module

@@ -116,7 +116,7 @@ TRANSIENT = frozenset({202, 408, 425, 429})
 """The statuses below 500 that may be others the next time; 202 says that the answer is still being prepared."""
 
 SAME_PAGES = 4
-"""A page that comes so often one after the other would come for ever: the API does not know the parameter, say."""
+"""A pull stops after so many identical pages in a row: the API probably ignores the parameter of the page."""
 
 LARGEST_ERROR = 64 * 1024
 """Bytes of the answer to a request that failed, beyond which nobody reads what it says."""

@@ -209,7 +209,7 @@ def said_by_google(error: Exception) -> str:
 def for_dagster(
     reason: str, *, transient: bool, retry_number: int = 0, wait_seconds: float = 0
 ) -> Failure | RetryRequested:
-    """The exception that makes Dagster try the step again, twice as late each time, or that keeps it from it.
+    """RetryRequested, with a delay that doubles each time, or a Failure that allows no retry.
 
     Args:
         reason: the sentence that people read.

@@ -75,9 +75,10 @@ def _read_parquet(path: Path, source: Source) -> Iterator[Batch]:
 
 
 def _require_one_parquet(path: Path) -> None:
-    """Sees that a file is not several, one behind the other, of which readers look at the end of the last one alone.
+    """Refuses several Parquet files in one, one behind the other: readers use the footer of the last one alone.
 
-    It tells where in itself its pages lie. There lie those of the first one, and its rows would be read in their place.
+    A footer holds places counted from the start of the file, where the pages of the first one lie: its rows would be
+    read in place of the last one's.
     """
     with path.open("rb") as file:
         end = b""

@@ -3,8 +3,8 @@
 A look goes by names, sizes, times and inodes; it opens nothing. No link is followed, neither in a look nor when a file
 is opened.
 
-The ledger says what is new. Asking it about every file that ever lay there would make each look as dear as the history
-is long, so a look can begin where the last one ended: at a `Mark`.
+The ledger says what is new. Asking it about every file that ever lay there would make scans slower as the history
+grows, so a scan can resume where the last one ended: at a `Mark`.
 """
 
 import errno
@@ -50,8 +50,8 @@ class Mark:
         full_ns: when everything was last looked at, whatever its time.
         version: of the spec that the files were read by.
         known: paths in the ledger; fewer than that means that it is another ledger.
-        clock_ns: by how much the clock was ahead of the one that nobody can set; another difference means that the
-            clock was set, and that times from before say nothing.
+        clock_ns: the wall clock minus the monotonic clock. Another difference means that the clock was set, and that
+            older times say nothing.
     """
 
     looked_ns: int

@@ -111,7 +111,7 @@ def _values_of_line(line: bytes, number: int) -> Iterator[_Value]:
 
 
 def _document(file: IO[bytes], start: bytes) -> Iterator[_Value]:
-    """The values of a list, or that follow each other, whatever the lines. After a broken one is no place to go on."""
+    """The values of a list, or that follow each other, whatever the lines. Nothing can be read after a broken one."""
     utf8 = codecs.getincrementaldecoder("utf-8")("surrogateescape")
     text, number, lists, is_all = utf8.decode(start), 1, 0, False
     while True:

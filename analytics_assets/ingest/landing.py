@@ -93,7 +93,7 @@ class Landing:
             seen = self.look()
             report = LandingReport(unsettled=[f.path for f in seen.unsettled], ignored=seen.ignored, closed=seen.closed)
             suspects = self._suspects()
-            seen.new.sort(key=lambda file: suspects.tries(file) > 0)  # last what a process ended with
+            seen.new.sort(key=lambda file: suspects.tries(file) > 0)  # files that ended a process come last
             taken = seen.new[: self._settings.landing_files_per_run]
             report.remaining = len(seen.new) - len(taken)
             for file in taken:
@@ -234,7 +234,7 @@ def piece_file(settings: Settings, source: Source, piece: Piece) -> Path:
 
 
 TRIES = 2
-"""So often a file is read whose reading ends the process, by a crash or by want of memory."""
+"""How many times a file is read whose reading ends the process, by a crash or for lack of memory."""
 
 _ENDS_PROCESSES = (
     f"the process that read it was killed, {TRIES} times, as for want of memory; it is left until it changes. "
@@ -243,10 +243,10 @@ _ENDS_PROCESSES = (
 
 
 class _Suspects:
-    """Files in whose reading a process ended that had no time to say why: an error of any kind is no such end.
+    """Files whose reading killed the process. An exception is not that: it says why.
 
-    It is written down before a file is read, and struck out after it. That need not outlast the machine: where that
-    stops, no file is to blame.
+    A file is noted before it is read and struck out afterwards. The note need not survive a stop of the machine, for
+    which no file is to blame.
     """
 
     def __init__(self, file: Path) -> None:

@@ -20,7 +20,7 @@ from dagster import (
     sensor,
 )
 
-from analytics_assets.automation.run_requests import ATTEMPT_TAG, NO_RETRY
+from analytics_assets.automation.planner import ATTEMPT_TAG, NO_RETRY
 from analytics_assets.dagster_internals import FINISHED_STATUSES
 from analytics_assets.ingest.inbox import InboxFile, Mark
 from analytics_assets.ingest.landing import Landing
@@ -33,10 +33,10 @@ BATCH_TAG = "analytics/batch"
 
 
 def build_new_files_sensor(project: Project) -> SensorDefinition:
-    """One sensor over all sources: a run request a source that has new files.
+    """One sensor for all sources: one run request for each source with new files.
 
-    The cursor holds a mark a source: what has not changed since is not looked at again. It moves on only when nothing
-    new is left, so that no file is forgotten.
+    The cursor holds one mark per source; what has not changed since is skipped. A mark moves on only when nothing new
+    is left, so that no file is forgotten.
     """
     sources, settings = project.sources, project.settings
 
@@ -88,7 +88,7 @@ def _marks(cursor: str | None) -> dict[str, Mark]:
 
 
 def request_landing(instance: DagsterInstance, source: Source, new: Iterable[InboxFile]) -> RunRequest | str:
-    """Asks for a run that lands some files, unless one is on its way or has just failed; then says so.
+    """A run request that lands some files; if a run is in progress or has just failed, the reason to skip instead.
 
     Its tag and run key hold a hash of the files: the same files are asked for again only when the run that should have
     landed them has ended and they are still there.

@@ -12,7 +12,7 @@ from analytics_assets.state.ledger import Ledger
 def waiting_rows(source: Source, settings: Settings, now: datetime) -> list[str]:
     """A sentence for the rows that wait before the first partition, after the last one, and for days to come.
 
-    Rows of today are no matter: they come in when it is over.
+    Today's rows are left out: they come in once the day is over.
 
     Args:
         now: an aware UTC time.

@@ -1,1 +1,1 @@
-"""What keeps the project running by itself: health, alerts, reconciliation, runs in this process, Dagster's home."""
+"""Running the project: health, alerts, reconciliation, runs in this process, Dagster's home, log, launcher and UI."""

@@ -29,7 +29,7 @@ from dagster import (
     run_status_sensor,
 )
 
-from analytics_assets.automation.run_requests import ATTEMPT_TAG
+from analytics_assets.automation.planner import ATTEMPT_TAG
 from analytics_assets.dagster_internals import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,

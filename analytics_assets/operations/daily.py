@@ -26,7 +26,7 @@ from dagster import (
     schedule,
 )
 
-from analytics_assets.automation.run_requests import one_run_a_span
+from analytics_assets.automation.planner import one_run_a_span
 from analytics_assets.dagster_internals import AssetDaemonCursor, AutomationTickEvaluationContext, BaseAssetGraph
 from analytics_assets.ingest.landing import Landing
 from analytics_assets.ingest.new_files_sensor import request_landing

@@ -45,7 +45,7 @@ class PooledSqliteEventLog(SqliteEventLogStorage):
 
     @classmethod
     def config_type(cls) -> dict[str, Any]:
-        """Nothing: it lies in DAGSTER_HOME, or nowhere that lasts where there is none."""
+        """No settings: the log is in DAGSTER_HOME, or in a temporary folder if there is none."""
         return {}
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Runs whose process is gone: Dagster's own launcher, which can tell, and a broom for where no daemon runs.
+"""Runs whose process is gone: Dagster's own launcher, which can tell, and a cleanup for when no daemon is running.
 
 Dagster believes that a run goes on until somebody says otherwise. One whose process was killed would keep its days "in
 progress" and its place in the pool for ever, and whatever waits for them would wait for ever, too.

@@ -19,8 +19,14 @@ from dagster import (
 )
 
 from analytics_assets.automation.graph import of_kind, seeds_by_asset, upstream_by_asset, views_by_asset
-from analytics_assets.automation.planner import PlannedRun, group_into_runs, same_window, tied_windows
-from analytics_assets.automation.run_requests import NO_RETRY, span_tags
+from analytics_assets.automation.planner import (
+    NO_RETRY,
+    PlannedRun,
+    group_into_runs,
+    same_window,
+    span_tags,
+    tied_windows,
+)
 from analytics_assets.automation.staleness import Days
 from analytics_assets.dagster_internals import PRIORITY_TAG
 from analytics_assets.dbt.step import forget_dropped_tables
@@ -140,7 +146,7 @@ class Runner:
         self.outcome.failures += [f"{source.name}: {path}: {why}" for path, why in sorted(found.closed.items())]
 
     def on(self, names: Set[str]) -> Set[str]:
-        """Those of some assets that are not off, as all of a domain are of which nothing ever came."""
+        """Leaves out the assets that are off: a domain stays off until its first file arrives."""
         return names - Days(self._settings, self._sources, self._project.catalog).off(self._graph)
 
     def not_landed(self, names: Set[str]) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """A chart of a report as a Vega-Lite specification, without data: the page gives it the rows of what is selected.
 
-Vega keeps the values of an axis and of a colour as keys of objects, where a company called `constructor` is found
-before it came. So both are numbers here, places in lists of names, and names are texts alone.
+Vega uses the values of an axis and of a colour as keys of objects, where a company named `constructor` collides with a
+built-in property. So both are numbers here, places in lists of names, and names are only text.
 """
 
 from importlib import import_module

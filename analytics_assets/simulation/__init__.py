@@ -1,1 +1,1 @@
-"""Sample data with real defects, at any scale. What a row is, the domains say."""
+"""Sample data with real defects, at any scale. The domains say what a row is."""

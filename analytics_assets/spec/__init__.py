@@ -1,1 +1,1 @@
-"""What a domain declares: sources, extracts, reports, models; and what an asset is. Only values, no I/O."""
+"""What a domain declares: sources, extracts, reports; and typed views of assets and of dbt's models. No I/O."""

@@ -1,4 +1,4 @@
-"""What an asset is: a value that it carries as a tag, never the beginning or the end of its name."""
+"""The kinds of assets. An asset carries its kind as a tag; it is never read from its name."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

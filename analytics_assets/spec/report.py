@@ -1,8 +1,8 @@
 """What a report is: the models that it reads, what is measured in them, and how that is shown. Only declarations.
 
 A measure is defined once, over columns that add up, and holds for whatever is selected: a ratio is the ratio of two
-sums over the selection, never an average of ratios. The page evaluates measures in the browser (`page/report.js`), the
-workbook in Python (`figures.py`); both are tested against the marts.
+sums over the selection, never an average of ratios. The page evaluates measures in the browser
+(`reports/page/report.js`), the workbook in Python (`reports/figures.py`); both are tested against the marts.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -144,6 +144,19 @@ def over_all_days(result: AssetCheckResult, failed: FailedCheck | None, window: 
     )
 
 
+def as_result(
+    name: str, findings: list[dict[str, str | int]], severity: AssetCheckSeverity = AssetCheckSeverity.WARN
+) -> AssetCheckResult:
+    """The result of a check as Dagster takes it, with the first of what it found as a table."""
+    shown = [TableRecord(finding) for finding in findings[:100]]
+    return AssetCheckResult(
+        check_name=name,
+        passed=not findings,
+        severity=severity,
+        metadata={"findings": len(findings), **({"first": MetadataValue.table(shown)} if shown else {})},
+    )
+
+
 def failed_in_its_run(check: AssetCheckEvaluation) -> bool:
     """Whether a check failed for a day of the run that evaluated it, and not only for days of other runs."""
     failing = check.metadata.get(FAILING_HERE)

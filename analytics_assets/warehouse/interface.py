@@ -1,6 +1,7 @@
 """What Python asks of the warehouse beside what dbt does in it: rows, how its SQL is written, who may write at once.
 
-DuckDB and BigQuery answer in rooms of their own; nothing else in the project tells them apart.
+DuckDB and BigQuery answer in rooms of their own. Outside them, only settings, the place of records and the parse of the
+dbt project depend on which it is.
 """
 
 from abc import ABC, abstractmethod
@@ -113,7 +114,7 @@ class Warehouse(ABC):
 
     @abstractmethod
     def see_that_it_can_be_written(self) -> None:
-        """Fails at once, and says why, where dbt would try for minutes, or say less: a lock, a key that is none."""
+        """Fails at once with a clear error where dbt would retry for minutes or say less: a lock, an invalid key."""
 
     @abstractmethod
     def lacking(self, assets: Iterable[Asset], manifest: Manifest) -> set[str]:

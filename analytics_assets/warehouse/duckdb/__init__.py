@@ -1,1 +1,1 @@
-"""The warehouse on a laptop."""
+"""The warehouse on a laptop: one DuckDB file."""

@@ -14,7 +14,7 @@ from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobO
 from dagster._core.storage.tags import SENSOR_NAME_TAG
 
 from analytics_assets.automation.out_of_date_sensor import OutOfDateDaysSensor
-from analytics_assets.automation.run_requests import one_run_a_span, span_tags, unless_it_died
+from analytics_assets.automation.planner import one_run_a_span, span_tags, unless_it_died
 from analytics_assets.dbt import step
 from analytics_assets.dbt.invocation import DbtError, DbtRun
 from analytics_assets.foundation.failures import for_dagster, is_transient, sentence
@@ -269,7 +269,7 @@ def test_a_run_that_dies_before_its_first_step_is_not_asked_for_in_every_tick_no
     assert unless_it_died(project.instance, wanted, "loaded") is None, "it rests"
     another_span = RunRequest(asset_selection=wanted.asset_selection, tags=span_tags(Window.of_days(day(1), day(1))))
     assert unless_it_died(project.instance, another_span, "loaded") is not None
-    monkeypatch.setattr("analytics_assets.automation.run_requests.WAITS", (timedelta(0), timedelta(0)))
+    monkeypatch.setattr("analytics_assets.automation.planner.WAITS", (timedelta(0), timedelta(0)))
     numbers = []
     while request := unless_it_died(project.instance, wanted, "loaded"):
         numbers.append(request.tags["analytics/attempt"])

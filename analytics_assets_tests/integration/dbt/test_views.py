@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from dagster import build_sensor_context
 
-from analytics_assets.automation.run_requests import NO_RETRY, one_run_a_span
+from analytics_assets.automation.planner import NO_RETRY, one_run_a_span
 from analytics_assets.dbt import step
 from analytics_assets.dbt.code_versions import code_versions
 from analytics_assets.dbt.invocation import DbtError

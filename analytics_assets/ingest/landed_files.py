@@ -1,0 +1,148 @@
+"""The asset of a source's files: what landed in a run, where all rows are, and what is wrong with files."""
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from typing import Any
+
+from dagster import (
+    AssetCheckResult,
+    AssetCheckSeverity,
+    AssetCheckSpec,
+    AssetDep,
+    AssetExecutionContext,
+    AssetsDefinition,
+    MaterializeResult,
+    asset,
+)
+
+from analytics_assets.automation.steps import dagster_error
+from analytics_assets.ingest.landing import Landing, LandingReport
+from analytics_assets.partitions import partitioned_days
+from analytics_assets.project import Project
+from analytics_assets.settings import Settings
+from analytics_assets.spec.domain import Domain
+from analytics_assets.spec.source import UNDATED, Kind, Source
+from analytics_assets.state.check_results import as_result
+from analytics_assets.state.ledger import Ledger, Totals
+
+_ERROR = AssetCheckSeverity.ERROR
+
+
+def build_landed_asset(project: Project, domain: Domain, source: Source) -> AssetsDefinition:
+    """`landed_<source>`: each file in the inbox, landed once."""
+    name, settings = source.landed_asset, project.settings
+    dropped_by = [extract.asset for extract in domain.extracts if extract.source == source]
+
+    @asset(
+        name=name,
+        group_name=domain.name,
+        owners=[domain.owner],
+        kinds={"file", "parquet"},
+        tags=project.catalog[name].tags,
+        deps=[AssetDep(asset_name) for asset_name in dropped_by],
+        description=f"Files of {source.name} in the inbox, each landed once. {source.description}",
+        check_specs=[
+            AssetCheckSpec("files_are_readable", asset=name, description="Every file could be read."),
+            AssetCheckSpec(
+                "rejects_within_limit", asset=name, description="No file has more rejected rows than is allowed."
+            ),
+            AssetCheckSpec(
+                "records_end_where_they_should",
+                asset=name,
+                description="No reject spans several lines, as where a quote that is not closed swallowed records.",
+            ),
+            AssetCheckSpec("columns_are_known", asset=name, description="No file has columns that the spec lacks."),
+            AssetCheckSpec("names_are_expected", asset=name, description="Nothing else lies in the inbox folder."),
+            *(
+                [
+                    AssetCheckSpec(
+                        "snapshots_have_one_name",
+                        asset=name,
+                        description="No two files in the inbox hold from one day on: of such only the newer counts.",
+                    )
+                ]
+                if source.kind is Kind.SNAPSHOT
+                else []
+            ),
+        ],
+    )
+    def landed(context: AssetExecutionContext) -> Iterator[MaterializeResult | AssetCheckResult]:
+        try:
+            report = Landing(settings, source).run()
+        except Exception as error:
+            raise dagster_error(context, settings, error) from error
+        ledger = Ledger(settings.lake_dir)
+        totals = ledger.totals(source, partitioned_days(settings, datetime.now(UTC)))
+        yield MaterializeResult(metadata=_landing_metadata(report, totals))
+        yield from _landing_checks(source, settings, ledger, report)
+
+    return landed
+
+
+def _landing_metadata(report: LandingReport, totals: Totals) -> dict[str, Any]:
+    days = sorted({piece.day for content in report.landed.values() for piece in content.pieces})
+    future = sum(p.rows for c in report.landed.values() for p in c.pieces if p.day > c.landed_at.date())
+    return {
+        "files_landed": len(report.landed),
+        "files_known": len(report.known),
+        "files_still_being_written": len(report.unsettled),
+        "files_left_for_the_next_run": report.remaining,
+        "rows_landed": sum(c.accepted_rows for c in report.landed.values()),
+        "rows_rejected": sum(c.rejected_rows for c in report.landed.values()),
+        "rows_rejected_without_a_day": sum(c.rejected.get(None, 0) for c in report.landed.values()),
+        "rows_from_the_future": future,
+        "days_touched": f"{len(days)}: {days[0]} to {days[-1]}" if days else "0",
+        "all_rows_accepted": totals.accepted,
+        "all_rows_in_days": totals.in_days,
+        "all_rows_waiting": totals.waiting,
+        "all_rows_superseded": totals.superseded,
+    }
+
+
+def _landing_checks(
+    source: Source, settings: Settings, ledger: Ledger, report: LandingReport
+) -> Iterator[AssetCheckResult]:
+    """What is wrong with the files of this run; and with unreadable ones for as long as they lie in the inbox."""
+    folder = settings.inbox_dir / source.name
+    unreadable = report.closed | {p: why for p, why in ledger.unreadable(source).items() if os.path.lexists(folder / p)}
+    yield as_result("files_are_readable", [{"file": path, "why": why} for path, why in unreadable.items()], _ERROR)
+    yield as_result(
+        "rejects_within_limit",
+        [
+            {"file": path, "rows": content.all_rows, "rejected": content.rejected_rows}
+            for path, content in report.landed.items()
+            if content.rejected_rows > settings.reject_ratio * content.all_rows
+        ],
+        _ERROR,
+    )
+    yield as_result(
+        "records_end_where_they_should",
+        [
+            {"file": path, "row": row, "lines": lines}
+            for path, content in report.landed.items()
+            for row, lines in content.swallowed.items()
+        ],
+        _ERROR,
+    )
+    yield as_result(
+        "columns_are_known",
+        [
+            {"file": path, "columns": ", ".join(content.unknown_columns)}
+            for path, content in report.landed.items()
+            if content.unknown_columns
+        ],
+    )
+    yield as_result("names_are_expected", [{"file": path, "why": why} for path, why in sorted(report.ignored.items())])
+    if source.kind is Kind.SNAPSHOT:
+        replaced: list[dict[str, str | int]] = [
+            {"file": path, "why": f"{newest} is newer and holds {_since(day)}, too: take this one out of the inbox"}
+            for day, (newest, others) in ledger.replaced_snapshots(source).items()
+            for path in others
+            if os.path.lexists(folder / path)
+        ]
+        yield as_result("snapshots_have_one_name", replaced)
+
+
+def _since(day: date) -> str:
+    return "from the start" if day == UNDATED else f"from {day} on"

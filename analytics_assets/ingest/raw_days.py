@@ -1,0 +1,175 @@
+"""The raw days of a source: which pieces each holds. The IO manager in `warehouse/lake.py` writes them."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime
+from functools import partial
+from pathlib import Path
+
+import polars as pl
+from dagster import (
+    AssetCheckResult,
+    AssetCheckSeverity,
+    AssetCheckSpec,
+    AssetDep,
+    AssetExecutionContext,
+    AssetsDefinition,
+    BackfillPolicy,
+    Output,
+    TableColumn,
+    TableColumnConstraints,
+    TableSchema,
+    asset,
+)
+
+from analytics_assets.automation.steps import dagster_error, fail
+from analytics_assets.foundation.files import Damaged
+from analytics_assets.ingest.landing import piece_file
+from analytics_assets.partitions import Window, partitioned_days
+from analytics_assets.project import Project
+from analytics_assets.settings import Settings
+from analytics_assets.spec.domain import Domain
+from analytics_assets.spec.source import Source
+from analytics_assets.state.attempts import Attempts
+from analytics_assets.state.builds import Build, days_without_partition
+from analytics_assets.state.check_results import CheckResults, Evaluation, FailedCheck, as_result, over_all_days
+from analytics_assets.state.ledger import Ledger, Piece, version_of
+from analytics_assets.warehouse.lake import LakeDay, take_out
+
+CODE_VERSION = "1"
+"""Of the raw days: raise it when the same pieces would make other rows."""
+
+
+def build_raw_asset(project: Project, domain: Domain, source: Source) -> AssetsDefinition:
+    """`raw_<source>`: the rows as they landed, one partition per day."""
+    name, settings, automation = source.raw_asset, project.settings, project.automation
+    asset_of = project.catalog[name]
+
+    def planned(
+        window: Window, run_id: str
+    ) -> tuple[dict[str, LakeDay], Mapping[date, int], Mapping[date, list[Piece]]]:
+        """The days as they should be, with rejected rows and pieces of each."""
+        ledger = Ledger(settings.lake_dir)
+        pieces, rejected = ledger.pieces(source, window), ledger.rejected(source, window)
+        builds = {day: Build(version_of(pieces[day]), CODE_VERSION) for day in window.days()}
+        Attempts(settings.lake_dir).begin(name, builds, run_id)
+        take_out(settings.raw_dir, name, days_without_partition(asset_of, settings))
+        days = {
+            day.isoformat(): LakeDay(
+                rows=partial(rows_of_pieces, [piece_file(settings, source, piece) for piece in pieces[day]], source),
+                expected_rows=sum(piece.rows for piece in pieces[day]),
+                build=builds[day],
+                source=source,
+            )
+            for day in window.days()
+        }
+        return days, rejected, pieces
+
+    @asset(
+        name=name,
+        group_name=domain.name,
+        owners=[domain.owner],
+        kinds={"polars", "parquet"},
+        tags=project.catalog[name].tags,
+        description=f"The rows of {source.name} as they were landed, by day. {source.description}",
+        deps=[AssetDep(source.landed_asset)],
+        partitions_def=project.partitions,
+        backfill_policy=BackfillPolicy.single_run(),
+        io_manager_key="lake",
+        code_version=CODE_VERSION,
+        automation_condition=automation.raw(),
+        check_specs=[
+            AssetCheckSpec(
+                "rejects_within_limit",
+                asset=name,
+                description="No day has more rejected rows than is allowed.",
+                automation_condition=automation.with_its_asset(),
+            )
+        ],
+        metadata={"dagster/column_schema": _column_schema(source)},
+    )
+    def raw(context: AssetExecutionContext) -> Iterator[Output[dict[str, LakeDay]] | AssetCheckResult]:
+        window = Window.of_run(context)
+        try:
+            days, rejected, pieces = planned(window, context.run_id)
+        except Exception as error:
+            fail(settings, [name], window, error)
+            raise dagster_error(context, settings, error) from error
+        for day in window.days():
+            context.add_asset_metadata(
+                asset_key=context.asset_key,
+                partition_key=day.isoformat(),
+                metadata={
+                    "dagster/partition_row_count": days[day.isoformat()].expected_rows,
+                    "rows_rejected": rejected.get(day, 0),
+                    "pieces": len(pieces[day]),
+                },
+            )
+        yield Output(days)  # and here they are written, by the IO manager
+        Attempts(settings.lake_dir).end(name, window.days())
+        too_many = {
+            day: rows + rejected[day]
+            for day, rows in ((day, days[day.isoformat()].expected_rows) for day in sorted(rejected))
+            if rejected[day] > settings.reject_ratio * (rows + rejected[day])
+        }
+        objections = {day: f"rows {rows}, rejected {rejected[day]}" for day, rows in too_many.items()}
+        evaluation = Evaluation(name, "rejects_within_limit", objections, is_error=True)
+        result = as_result(
+            evaluation.name,
+            [{"day": str(day), "rows": rows, "rejected": rejected[day]} for day, rows in too_many.items()],
+            AssetCheckSeverity.ERROR,
+        )
+        yield over_all_days(result, _recorded(settings, window, evaluation), window)
+
+    return raw
+
+
+def _recorded(settings: Settings, window: Window, evaluation: Evaluation) -> FailedCheck | None:
+    findings = CheckResults(settings.lake_dir)
+    findings.record(window, [evaluation])
+    return findings.read(partitioned_days(settings, datetime.now(UTC))).get((evaluation.asset, evaluation.name))
+
+
+def rows_of_pieces(files: list[Path], source: Source) -> pl.LazyFrame:
+    """The rows of some pieces; a column that a piece lacks, because it is older than the spec, is null.
+
+    Raises:
+        Damaged: a piece is not as it was landed, or not there.
+    """
+    if not files:
+        return pl.LazyFrame(schema=dict(source.schema))
+    for file in files:
+        _see_that_it_is_whole(file)
+    pieces = pl.concat([pl.scan_parquet(file, glob=False) for file in files], how="diagonal_relaxed")
+    held = pieces.collect_schema()
+    return pieces.select(
+        (pl.col(name).cast(dtype) if name in held else pl.lit(None, dtype).alias(name))
+        for name, dtype in source.schema.items()
+    )
+
+
+def _see_that_it_is_whole(piece: Path) -> None:
+    """Holds a piece against the hash in its name: Parquet as it is written here has no checksums of its own.
+
+    A flipped bit gives other rows more often than an error.
+    """
+    try:
+        with piece.open("rb") as file:
+            is_whole = hashlib.file_digest(file, "sha256").hexdigest() == piece.stem
+    except (FileNotFoundError, IsADirectoryError):
+        is_whole = False
+    if not is_whole:
+        raise Damaged(f"the landed piece {piece} is damaged or gone: restore it from a backup")
+
+
+def _column_schema(source: Source) -> TableSchema:
+    return TableSchema(
+        columns=[
+            TableColumn(
+                name,
+                str(dtype() if isinstance(dtype, type) else dtype),
+                constraints=TableColumnConstraints(nullable=name not in source.required),
+            )
+            for name, dtype in source.schema.items()
+        ]
+    )
