@@ -31,10 +31,10 @@ dev: install ## the UI, the sensors and the automation, at http://127.0.0.1:3000
 		&& exec "$(CURDIR)/$(BIN)/python" -m analytics_assets.operations.web dev --log-level warning -w "$(CURDIR)/workspace.yaml"
 
 check: install lint ## the inner loop: lint, and the tests that start no process, no dbt and no browser
-	@$(BIN)/pytest -n auto -m 'unit and not proof'
+	@$(BIN)/pytest -n auto --dist worksteal analytics_assets_tests/unit
 
 test: install ## run the tests, on all cores
-	@$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
+	@$(BIN)/pytest -n auto --dist worksteal
 
 browser: ## install what the tests of the dashboard need: Chromium and axe-core
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
@@ -45,7 +45,8 @@ browser: ## install what the tests of the dashboard need: Chromium and axe-core
 
 proof: install ## run what takes long in full size: 10,000 files, all kills, backfills, histories, 1,000 pages
 	@$(BIN)/pytest -m proof
-	@HYPOTHESIS_PROFILE=full $(BIN)/pytest analytics_assets_tests/integration/automation/test_property.py analytics_assets_tests/integration/defs/test_sessions.py
+	@HYPOTHESIS_PROFILE=full $(BIN)/pytest analytics_assets_tests/integration/automation/test_property.py \
+		analytics_assets_tests/integration/defs/test_sessions.py analytics_assets_tests/system/operations/test_live.py
 
 lint: install ## ruff, mypy, yamllint, sqlfluff, and the rooms: each imports only those below it
 	@$(MAKE) --no-print-directory -j2 lint-python lint-sql

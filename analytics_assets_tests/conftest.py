@@ -15,6 +15,7 @@ from analytics_assets.simulation.files import write_rows
 from analytics_assets.spec.source import Source
 from analytics_assets_tests.support.consent_events import FORMULA, HOSTILE
 from analytics_assets_tests.support.inbox import Inbox
+from analytics_assets_tests.support.models_alone import make_models_alone
 from analytics_assets_tests.support.project import (
     DOMAINS,
     ONE_DOMAIN,
@@ -68,6 +69,13 @@ def _environment_of_no_shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):  # loopback is never behind one
         monkeypatch.delenv(name, raising=False)
     yield
+
+
+@pytest.fixture(autouse=True)
+def _models_alone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a module is marked `models_alone`, dbt makes models and tests none, but for tests marked `with_checks`."""
+    if request.node.get_closest_marker("models_alone") and not request.node.get_closest_marker("with_checks"):
+        make_models_alone(monkeypatch)
 
 
 @pytest.fixture

@@ -42,16 +42,8 @@ def test_adding_a_source_works_as_its_page_says(tmp_path: Path) -> None:
         "ANALYTICS_START_DATE": "2026-01-04",
         "ANALYTICS_INBOX_SETTLE_SECONDS": "0",
     }
-    command = [
-        sys.executable,
-        "-m",
-        "analytics_assets.cli",
-        "materialize",
-        "--from",
-        "2026-01-04",
-        "--to",
-        "2026-01-06",
-    ]
+    days = ["--from", "2026-01-04", "--to", "2026-01-06"]
+    command = [sys.executable, "-m", "analytics_assets.cli", "materialize", *days]
     done = subprocess.run(command, cwd=copy, env=env, capture_output=True, text=True, check=False)
     assert "check rejects_within_limit of landed_shop_orders" in done.stdout, done.stdout + done.stderr
     assert done.returncode == 1

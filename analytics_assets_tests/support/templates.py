@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from analytics_assets.dbt import project as dbt
+from analytics_assets.dbt import step
 from analytics_assets.settings import PROJECT_DIR
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def name_of(project: "Project") -> str:
         project.changes,
         project.on,
         project.window,
+        step.run_dbt.__name__,  # with checks, or without
     ]
     sha = hashlib.sha256(repr(parts).encode())
     for file in sorted(project.settings.inbox_dir.rglob("*")):

@@ -25,6 +25,8 @@ from analytics_assets.state.builds import Build
 from analytics_assets_tests.support.consent_events import HEADER, event
 from analytics_assets_tests.support.project import Project, day
 
+pytestmark = pytest.mark.models_alone
+
 DAY = date(2025, 1, 2)
 WINDOW = Window.of_days(DAY, DAY)
 
@@ -119,6 +121,7 @@ def test_a_day_that_fails_for_good_is_tried_once_and_rests_until_its_input_chang
     assert project.requested() == {asset: {str(day(1))} for asset in project.first_layer()}
 
 
+@pytest.mark.with_checks
 def test_a_day_that_does_not_add_up_holds_back_what_reads_it_and_the_other_days_go_on(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

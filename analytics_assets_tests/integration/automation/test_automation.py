@@ -34,6 +34,8 @@ from analytics_assets.state.ledger import Ledger
 from analytics_assets_tests.support.consent_events import HEADER, event
 from analytics_assets_tests.support.project import ONE_DOMAIN, YESTERDAY, Project, day
 
+pytestmark = pytest.mark.models_alone
+
 
 def test_quiet_days_are_made_as_empty_ones_so_that_nothing_waits_for_ever(project: Project) -> None:
     runner = project.settle()
@@ -95,6 +97,7 @@ def test_a_run_that_ends_while_the_automation_looks_is_not_asked_for_again(
     assert "raw_consent_events" not in project.requested()
 
 
+@pytest.mark.with_checks
 def test_every_check_of_the_assets_that_are_asked_for_is_made_with_them(project: Project) -> None:
     graph = project.definitions.resolve_asset_graph()
     for number in range(2):

@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import duckdb
+import pytest
 
 from analytics_assets.defs.consent.sources import CONSENT_EVENTS
 from analytics_assets.ingest.waiting import waiting_rows
@@ -15,6 +16,8 @@ from analytics_assets_tests.support.inbox import Inbox
 from analytics_assets_tests.support.project import ONE_DOMAIN, Project, day
 from analytics_assets_tests.support.visits import HEADER as VISITS_HEADER
 from analytics_assets_tests.support.visits import SHOPS, VISITS, MakeInbox
+
+pytestmark = pytest.mark.models_alone
 
 NOW = datetime(2025, 6, 15, 12, tzinfo=UTC)
 

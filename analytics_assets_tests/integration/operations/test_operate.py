@@ -55,6 +55,8 @@ from analytics_assets_tests.support.consent_events import HEADER, event
 from analytics_assets_tests.support.health import findings, with_changed_code
 from analytics_assets_tests.support.project import ONE_DOMAIN, Project, day
 
+pytestmark = pytest.mark.models_alone
+
 
 def checks(project: Project) -> list[Finding]:
     graph = project.definitions.resolve_asset_graph()
@@ -362,6 +364,7 @@ def fail_models_again(project: Project, monkeypatch: pytest.MonkeyPatch, message
     return project.instance.get_runs(RunsFilter(statuses=[DagsterRunStatus.FAILURE]), limit=1)[0].run_id
 
 
+@pytest.mark.with_checks
 def test_a_check_that_fails_in_a_run_that_does_not_is_told_as_a_warning(tmp_path: Path, webhook: Webhook) -> None:
     project = Project(tmp_path / "data", ONE_DOMAIN, changes={"webhook_url": webhook.url})
     project.settled()
@@ -746,6 +749,7 @@ def test_what_the_page_on_operating_calls_deletable_can_be_deleted(project: Proj
     assert project.tables() == before
 
 
+@pytest.mark.with_checks
 def test_a_check_blames_just_the_days_of_its_rows(project: Project) -> None:
     without = event("nameless", day(1))  # its company is not said
     project.drop("consent_events", "events-1.csv", HEADER + without + event("also", day(3)))
@@ -755,6 +759,7 @@ def test_a_check_blames_just_the_days_of_its_rows(project: Project) -> None:
     assert found[0].why.endswith(": rows_without_it 1")
 
 
+@pytest.mark.with_checks
 def test_a_check_that_failed_for_a_day_stays_listed_when_another_day_passes(project: Project) -> None:
     odd = event("odd", day(1)).replace(",0.5,", ",1.5,")
     project.drop("consent_events", "events-1.csv", HEADER + odd + event("good", day(3)))
