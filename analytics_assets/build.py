@@ -1,4 +1,4 @@
-"""How the declarations of all domains become one Dagster code location."""
+"""Turns the declarations of all domains into one Dagster code location."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -30,10 +30,10 @@ warnings.filterwarnings("ignore", category=BetaWarning)
 
 
 def open_project(settings: Settings, domains: Sequence[Domain]) -> Project:
-    """The project of some domains, as the settings say.
+    """The project of some domains, under some settings.
 
     Raises:
-        ValueError: an API is set for which there is no extract.
+        ValueError: the settings name an API that has no extract.
     """
     project = Project(settings, tuple(domains), warehouse_of(settings), load_manifest(settings))
     if unknown := sorted(set(settings.api) - {extract.source.name for extract in project.extracts}):
@@ -43,14 +43,14 @@ def open_project(settings: Settings, domains: Sequence[Domain]) -> Project:
 
 
 def on_warehouse(project: Project, warehouse: Warehouse) -> Project:
-    """The project on another warehouse: with its settings, and with a manifest that names tables as it does."""
+    """The project on another warehouse: with its settings, and a manifest that names tables as it does."""
     return replace(
         project, settings=warehouse.settings, warehouse=warehouse, manifest=load_manifest(warehouse.settings)
     )
 
 
 def faults_of(project: Project) -> list[str]:
-    """A sentence for each file of the dbt project that is not used as it is, and each report that lacks a model."""
+    """One sentence per fault: a broken or left-out file of the dbt project, or a report that lacks a model."""
     names = {domain.name for domain in project.domains}
     unexpected = [
         f"{node.file} is left out: there is no domain {node.domain!r}; there is {', '.join(sorted(names))}"
@@ -70,7 +70,7 @@ def build_definitions(project: Project, resource_overrides: Mapping[str, Any] | 
     """The code location of a project.
 
     Args:
-        resource_overrides: resources by name, in place of the project's own. Another `warehouse` is that of all assets,
+        resource_overrides: resources by name, in place of the project's own. Another `warehouse` serves all assets,
             their pools, dbt and the lake, with its own settings.
     """
     overrides = dict(resource_overrides or {})

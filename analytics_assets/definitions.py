@@ -1,4 +1,4 @@
-"""The Dagster code location: all domains that lie below `defs/`, gathered. What they are made of is in `build.py`."""
+"""The Dagster code location: gathers all domains below `defs/`. `build.py` turns them into assets and sensors."""
 
 from dagster import Definitions
 

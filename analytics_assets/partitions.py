@@ -1,4 +1,4 @@
-"""The daily partitions; Window, the days that one run works on; PartitionOffsets, which days a day is made from."""
+"""The daily partitions; Window, a span of days; PartitionOffsets, the upstream days that a day is made from."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ ONE_DAY = timedelta(days=1)
 
 
 def daily_partitions(settings: Settings) -> DailyPartitionsDefinition:
-    """One partition per elapsed UTC day: the last one is yesterday, or the last day of a history that is closed."""
+    """One partition per elapsed UTC day: the last one is yesterday, or `end_date` once that day is over."""
     end = None if settings.end_date is None else (settings.end_date + ONE_DAY).isoformat()
     return DailyPartitionsDefinition(start_date=settings.start_date.isoformat(), end_date=end, timezone="UTC")
 
@@ -48,7 +48,7 @@ class Window:
         return cls.of_days(date.fromisoformat(keys.start), date.fromisoformat(keys.end))
 
     def holds(self, day: date) -> bool:
-        """Whether a day is one of them."""
+        """Whether a day is in the window."""
         return self.start <= day < self.end
 
     def days(self) -> Iterator[date]:
@@ -67,7 +67,7 @@ class Window:
 
 
 WHOLE = Window.of_days(date.min, date.min)
-"""Stands for all of an asset that has no days (a view, a table function) where records are kept by day."""
+"""The one day of an asset without days (a view, a table function, a seed), for records that are kept by day."""
 
 EVER = Window(date.min, date.max)
 """Every day that can be recorded, WHOLE included."""
@@ -107,10 +107,10 @@ class PartitionOffsets:
 
 
 def offsets_of(mapping: PartitionMapping | None) -> PartitionOffsets:
-    """A partition mapping of Dagster as offsets; none is the same day.
+    """The offsets of a Dagster partition mapping; None maps a day to the same day.
 
     Raises:
-        TypeError: the mapping says more than offsets can.
+        TypeError: offsets cannot express the mapping.
     """
     match mapping:
         case None | IdentityPartitionMapping():

@@ -21,11 +21,11 @@ from analytics_assets.warehouse.published import public_models
 
 @dataclass(frozen=True)
 class Project:
-    """What factories of assets, sensors and schedules are given.
+    """The argument of the factories of assets, sensors and schedules.
 
     Attributes:
         manifest: the dbt models that can be used.
-        faults: a sentence for each file of the dbt project that is not used as it is.
+        faults: one sentence per broken or left-out file of the dbt project, and per report that lacks a model.
     """
 
     settings: Settings
@@ -36,17 +36,17 @@ class Project:
 
     @cached_property
     def sources(self) -> list[Source]:
-        """Those of all domains."""
+        """The sources of all domains."""
         return [source for domain in self.domains for source in domain.sources]
 
     @cached_property
     def extracts(self) -> list[Extract]:
-        """Those of all domains."""
+        """The extracts of all domains."""
         return [extract for domain in self.domains for extract in domain.extracts]
 
     @cached_property
     def partitions(self) -> DailyPartitionsDefinition:
-        """The days of all assets that have some, pulls aside."""
+        """The daily partitions of all partitioned assets, except pulls."""
         return daily_partitions(self.settings)
 
     @cached_property
@@ -55,16 +55,16 @@ class Project:
         return Automation(self.settings, self.sources, self.catalog)
 
     def lacking(self, report: Report) -> list[str]:
-        """The models that a report reads and that are left out, since they are broken."""
+        """The models that a report reads and that the manifest lacks, since they are broken or do not exist."""
         return [dataset.model for dataset in report.datasets if dataset.model not in self.manifest.made]
 
     def has_published(self, domain: Domain) -> bool:
-        """Whether a part of the published copy is made of a domain."""
+        """Whether a domain has a part in the published copy."""
         return self.warehouse.blocks_readers and bool(public_models(self.manifest, domain.name))
 
     @cached_property
     def catalog(self) -> Catalog:
-        """All assets, by their names."""
+        """All assets, by name."""
         found = [node.asset for node in self.manifest.made.values()]
         for domain in self.domains:
             found += [Asset(extract.asset, AssetKind.EXTRACT) for extract in domain.extracts]
@@ -81,5 +81,5 @@ class Project:
 
 
 def published_asset(domain: str) -> str:
-    """The name of the asset that is a domain's part of the published copy."""
+    """The name of the asset that holds a domain's part of the published copy."""
     return f"published_{domain}"

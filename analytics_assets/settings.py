@@ -1,7 +1,7 @@
 """Every environment variable that the project reads: its name, its default and what it means.
 
 Nothing else in the project reads settings from the environment. The variables may also stand in a file named `.env`
-beside `pyproject.toml`; what is exported in the shell wins over it.
+beside `pyproject.toml`; a variable that the shell exports wins over the file.
 """
 
 from datetime import date
@@ -15,12 +15,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 DEVELOPER_PREFIX = "dbt_"
-"""Begins the name of a developer's own schema, and of the folder with the records of it."""
+"""Prefix of a developer's own schema, and of the folder that holds its records."""
 
 
 PLAUSIBLE_YEARS = range(1900, 2200)
-"""The first and last day that have a partition lie in these, and days that names of files tell: no span of days around
-one leaves what a date can be, and a number that looks like another is none."""
+"""The years of the first and last partition, and of the days that file names tell. No span of days around such a day
+leaves the range of a date, and a number in a file name with another year is no date."""
 
 
 def _plausible(day: date) -> date:
@@ -36,7 +36,7 @@ PlausibleDate = Annotated[date, AfterValidator(_plausible)]
 
 
 def _from_project_dir(path: Path) -> Path:
-    """A relative path means the same from every working directory: it starts at the project's root."""
+    """Resolves a relative path from the project's root, whatever the working directory."""
     return (PROJECT_DIR / path.expanduser()).resolve()
 
 
@@ -44,12 +44,12 @@ ProjectPath = Annotated[Path, AfterValidator(_from_project_dir)]
 
 
 def _searchable(path: Path) -> Path:
-    """DuckDB finds raw days along a list of folders, which commas separate, and takes a ? for the end of a path."""
+    """DuckDB finds raw days along a comma-separated list of folders, and reads a `?` as the end of a path."""
     return _without(",?", path)
 
 
 def _in_an_address(path: Path) -> Path:
-    """Dagster names its databases by addresses, in which these mean something."""
+    """Dagster addresses its databases by URL, in which `?` and `%` have a meaning."""
     return _without("?%", path)
 
 
@@ -76,7 +76,7 @@ def _address(url: str) -> str:
 
 
 class Api(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True):
-    """How an API is reached, and how much may be asked of it."""
+    """How to reach an API, and how many requests it allows."""
 
     url: Annotated[str, AfterValidator(_address)] = Field(description="Its address, as https://api.example.com/v1.")
     key: SecretStr = Field(description="The key that each request carries.")
@@ -136,7 +136,7 @@ class BigQuery(BaseModel, frozen=True, extra="forbid"):
 
 
 class Settings(BaseSettings):
-    """The settings of one process; a field `data_dir` is read from `ANALYTICS_DATA_DIR`, and so on."""
+    """The settings of one process; the field `data_dir` is read from `ANALYTICS_DATA_DIR`, and so on."""
 
     model_config = SettingsConfigDict(
         env_prefix="ANALYTICS_",
@@ -147,7 +147,7 @@ class Settings(BaseSettings):
         populate_by_name=True,
         env_ignore_empty=True,
         env_nested_delimiter="__",
-        hide_input_in_errors=True,  # what is wrong may be a secret
+        hide_input_in_errors=True,  # the wrong value may be a secret
     )
 
     dagster_home: Annotated[ProjectPath, AfterValidator(_in_an_address)] = Field(
@@ -232,37 +232,37 @@ class Settings(BaseSettings):
         return self
 
     def __hash__(self) -> int:
-        """Equal settings have equal hashes; not all that differ have different ones."""
+        """Equal settings have equal hashes; different settings may share one."""
         return hash((self.data_dir, self.dagster_home, self.warehouse, self.dbt_target, self.user))
 
     @property
     def inbox_dir(self) -> Path:
-        """Where people and programs drop files: one folder a source, named as the source."""
+        """Where people and programs drop files: one folder per source, named after it."""
         return self.data_dir / "inbox"
 
     @property
     def lake_dir(self) -> Path:
-        """Landed pieces, rejects, the ledger, and the raw days, as Parquet."""
+        """Landed pieces, rejects and raw days, as Parquet; and the ledger."""
         return self.data_dir / "lake"
 
     @property
     def landed_dir(self) -> Path:
-        """Immutable Parquet pieces, one folder a source and day."""
+        """Immutable Parquet pieces, one folder per source and day."""
         return self.lake_dir / "landed"
 
     @property
     def rejects_dir(self) -> Path:
-        """Rejected rows with their reasons, one Parquet file a dropped file."""
+        """Rejected rows with their reasons, as Parquet: at least one file per dropped file that has any."""
         return self.lake_dir / "rejects"
 
     @property
     def raw_dir(self) -> Path:
-        """Raw days, one Parquet file a source and day."""
+        """Raw days, one Parquet file per source and day."""
         return self.lake_dir / "raw"
 
     @property
     def warehouse_dir(self) -> Path:
-        """The warehouse where it is DuckDB; of either, the records of what is built in it, and what dbt compiled."""
+        """The DuckDB warehouse, if that is used; for either warehouse, its build records and what dbt compiled."""
         folder, own = self.data_dir / "warehouse", f"{DEVELOPER_PREFIX}{self.user}"
         if self.bigquery is None or self.warehouse == "duckdb":
             return folder if self.dbt_target == "prod" else folder / own
@@ -282,7 +282,7 @@ class Settings(BaseSettings):
 
     @property
     def published_file(self) -> Path:
-        """The read-only copy of the marts, for people and BI tools; named so that views find their own database."""
+        """The read-only copy of the marts, for people and BI tools; its name lets views find their own database."""
         return self.data_dir / "published" / self.warehouse_file.name
 
     @property
@@ -292,7 +292,7 @@ class Settings(BaseSettings):
 
 
 def is_secret(variable: str) -> bool:
-    """Whether the value of a variable is shown nowhere; in an address, too, a password may stand."""
+    """Whether the value of a variable must never be shown; an address may hold a password, too."""
     return variable == "ANALYTICS_WEBHOOK_URL" or variable.startswith("ANALYTICS_API")
 
 

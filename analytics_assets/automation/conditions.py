@@ -1,7 +1,7 @@
 """Which days are requested: the automation conditions of raw days, models, reports and the published copy.
 
-A late file is no special case: it changes what a day should be made from. A condition compares that with what is
-recorded (`staleness`), so it needs no memory of earlier ticks. `planner` makes runs of the requested days.
+A late file is no special case: it changes the inputs of a day. A condition compares these with the recorded inputs
+(`staleness`), so it needs no memory of earlier ticks. `planner` turns the requested days into runs.
 """
 
 from collections.abc import Iterable, Sequence, Set
@@ -18,17 +18,17 @@ from analytics_assets.spec.source import Source
 
 
 class _OfDays(AutomationCondition[AssetKey]):
-    """A condition that is true for a set of days, computed from the stores of the project."""
+    """A condition that is true for a set of days, computed from the project's stores."""
 
     def __init__(self, days: Days, settings: Settings) -> None:
         self._days, self._settings = days, settings
 
     def _true_days(self, graph: BaseAssetGraph, name: str, window: Window, now: datetime) -> Set[date]:
-        """Those of the days of a window, all that the asset has."""
+        """The days for which the condition is true; the window holds all days of the asset."""
         raise NotImplementedError
 
     def evaluate(self, context: AutomationContext[AssetKey]) -> AutomationResult[AssetKey]:
-        """Of an asset without partitions, all or nothing: it counts as one day, WHOLE."""
+        """An asset without partitions counts as one day, WHOLE: the condition is true for all of it or for nothing."""
         candidates, now = context.candidate_subset, context.evaluation_time.astimezone(UTC)
         if candidates.is_empty:
             return AutomationResult(context, candidates)
@@ -46,7 +46,7 @@ class _OfDays(AutomationCondition[AssetKey]):
 
 
 class OutOfDate(_OfDays):
-    """True for the days that were never made, or were made from other inputs than there are now."""
+    """True for the days that were never made, or were made from inputs that have changed since."""
 
     @property
     def name(self) -> str:
@@ -58,7 +58,7 @@ class OutOfDate(_OfDays):
 
 
 class Stale(_OfDays):
-    """True for the days that are out of date, or will be once what they are made from is made."""
+    """True for the days that are out of date, or will be once their upstream days are made."""
 
     @property
     def name(self) -> str:
@@ -70,7 +70,7 @@ class Stale(_OfDays):
 
 
 class Pending(_OfDays):
-    """True for the days that will change without anybody's doing: stale ones, except where something failed."""
+    """True for the days that will change by themselves: stale ones, except those that failed upstream."""
 
     @property
     def name(self) -> str:
@@ -82,7 +82,7 @@ class Pending(_OfDays):
 
 
 class Newest(_OfDays):
-    """True for the newest day for which there is anything to report."""
+    """True for the newest day that has facts to report."""
 
     @property
     def name(self) -> str:
@@ -94,7 +94,7 @@ class Newest(_OfDays):
 
 
 class BackingOff(_OfDays):
-    """True for the days that failed as they are, until it is time to try them again."""
+    """True for the days that failed with their current inputs and code, until their next attempt is due."""
 
     @property
     def name(self) -> str:
@@ -106,7 +106,7 @@ class BackingOff(_OfDays):
 
 
 class OfOlderCode(_OfDays):
-    """True for the days that were made by other code than there is now."""
+    """True for the days that were made by other code than the current one."""
 
     @property
     def name(self) -> str:
@@ -118,7 +118,7 @@ class OfOlderCode(_OfDays):
 
 
 class Made(_OfDays):
-    """True for the days that are recorded as made, from whatever inputs."""
+    """True for the days that are recorded as made, whatever their inputs."""
 
     @property
     def name(self) -> str:
@@ -130,7 +130,7 @@ class Made(_OfDays):
 
 
 class On(_OfDays):
-    """True for all days of an asset, unless nothing ever landed for it."""
+    """True for all days of an asset, unless nothing has ever landed for it."""
 
     @property
     def name(self) -> str:
@@ -142,7 +142,7 @@ class On(_OfDays):
 
 
 class NeverMade(_OfDays):
-    """True for all days of an asset while none of them was made, so that its table is not there."""
+    """True for all days of an asset while none of them is made, so that its table does not exist."""
 
     @property
     def name(self) -> str:
@@ -154,7 +154,7 @@ class NeverMade(_OfDays):
 
 
 class Automation:
-    """The conditions, for a set of sources and all assets that are declared."""
+    """The conditions of all declared assets, for a set of sources."""
 
     def __init__(self, settings: Settings, sources: Iterable[Source], catalog: Catalog) -> None:
         self._days = days = Days(settings, sources, catalog)
@@ -164,7 +164,7 @@ class Automation:
         self._of_older_code, self._never_made = OfOlderCode(days, settings), NeverMade(days, settings)
 
     def recorded(self) -> tuple[object, ...]:
-        """Differs after each change of what the conditions are computed from, files of days aside."""
+        """A value that changes whenever the input of the conditions does, except for the files of days."""
         return self._days.recorded()
 
     def newest_day(self, graph: BaseAssetGraph, name: str, now: datetime) -> date:
@@ -177,30 +177,29 @@ class Automation:
         return self._days.sources_of(graph, name)
 
     def raw(self) -> AutomationCondition:
-        """Makes each raw day whose pieces are not those that it was made from; quiet days too, as empty ones.
+        """Makes each raw day whose pieces have changed since it was made. A quiet day is made, too: as an empty day.
 
-        Of a domain that is off it makes none, and so nothing is made of what reads them.
+        For a domain that is off, it makes no raw days, so nothing downstream is made either.
         """
         differs = self._out_of_date | AutomationCondition.missing()
         return (_and_no_run_makes_it(differs) & ~self._backing_off & self._on).with_label("landed rows differ")
 
     def with_its_asset(self) -> AutomationCondition:
-        """Of a check: never asks by itself, since the check is made with its asset.
+        """For a check: never requests anything, since the check runs with its asset.
 
-        It has to have a condition all the same. Dagster asks for the checks of a run either by naming those that must
-        be made with their asset, which would leave out the checks of all models in the run, or, once one of them has
-        a condition, by naming every check.
+        The check still needs a condition. Without any, Dagster names only the checks that must run with their asset,
+        which would leave out the checks of all models in the run. Once one check has a condition, Dagster names all.
         """
         first = AutomationCondition.initial_evaluation()
         return (first & ~first).with_label("with its asset")
 
     def model(self, elsewhere: Sequence[AssetKey] = ()) -> AutomationCondition:
-        """Makes each day whose upstream days, by its partition mapping, are not those that it was made from.
+        """Makes each day whose upstream days, by its partition mapping, have changed since it was made.
 
-        It goes along in one run with upstream days that are asked for in the same tick. It waits for upstream days that
-        will change and are not asked for yet, and for whatever is asked for of an upstream asset that is made in
-        another run: one of which it reads other days than its own, and a seed, which has no days. Requesting a seed
-        requests no day of what reads it.
+        The day joins the run of upstream days that are requested in the same tick. It waits for upstream days that
+        will change but are not requested yet. It also waits for any request of an upstream asset that is made in
+        another run: a model that it reads with partition offsets, or a seed, which has no days. Requesting a seed
+        requests no day of its downstream models.
 
         Args:
             elsewhere: the upstream assets that are made in another run.
@@ -208,10 +207,10 @@ class Automation:
         return self._made_with_upstream(self._stale, elsewhere)
 
     def published(self) -> AutomationCondition:
-        """Copies each day whose tables are not those that it was copied from, in one run with them.
+        """Copies each day whose tables have changed since they were copied, in the run that makes them.
 
-        It does not wait for a table whose day failed: the others are copied, and that one is left as it was. While
-        other tables of the day are being requested it waits: the failed ones may depend on them.
+        It does not wait for a table whose day failed: the others are copied, and that one stays as it was. While some
+        tables of a day are requested and others are stale, it waits: the failed ones may depend on the requested ones.
         """
         asked = AutomationCondition.will_be_requested()
         there = AutomationCondition.any_deps_match(self._made | asked)
@@ -237,9 +236,10 @@ class Automation:
         return (_and_no_run_makes_it(differs) & ~late & ~(self._backing_off & ~requested)).with_label("inputs differ")
 
     def report(self) -> AutomationCondition:
-        """Makes the newest day when what it shows has changed, or how: that takes a second, and needs no rollout.
+        """Makes the newest day when its inputs or its code have changed: that takes a second, and needs no rollout.
 
-        It waits for what will change by itself, but not for what failed: the report then says what it lacks.
+        It waits for upstream days that will change by themselves, but not for failed ones: the report then says what
+        it lacks.
         """
         late = AutomationCondition.any_deps_match(
             self._pending | AutomationCondition.will_be_requested() | AutomationCondition.in_progress()
@@ -250,10 +250,11 @@ class Automation:
         )
 
     def view(self) -> AutomationCondition:
-        """Makes a model without days when it is not there as its code says, once every table that it reads is there.
+        """Makes a model without days when it is missing or its code has changed, once every table that it reads exists.
 
-        It holds no rows, so that new rows need nothing, and changed code no rollout. While what it reads is being made,
-        its inputs are not known. A lookup reads nothing: it is loaded when it is not there as its file says.
+        It holds no rows: new rows require nothing, and changed code requires no rollout. While an upstream asset is
+        being made, its inputs are unknown. A seed reads nothing: it is loaded when it is missing or its file has
+        changed.
         """
         not_ready: AutomationCondition = AutomationCondition.any_deps_match(
             self._never_made | AutomationCondition.in_progress()

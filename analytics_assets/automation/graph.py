@@ -1,4 +1,4 @@
-"""How the assets of the graph read each other, as names and offsets."""
+"""How the assets of the graph read each other, as names and partition offsets."""
 
 from analytics_assets.dagster_internals import BaseAssetGraph, BaseAssetNode
 from analytics_assets.partitions import PartitionOffsets, offsets_of
@@ -11,12 +11,12 @@ def of_kind(graph: BaseAssetGraph, kind: AssetKind) -> set[str]:
 
 
 def _is_made(node: BaseAssetNode) -> bool:
-    """Whether the project automates an asset; assets that a domain defines by itself are left to Dagster."""
+    """Whether the project automates an asset; the assets that a domain defines itself are left to Dagster."""
     return node.automation_condition is not None and KIND_TAG in node.tags
 
 
 def upstream_by_asset(graph: BaseAssetGraph) -> dict[str, dict[str, PartitionOffsets]]:
-    """The partitioned assets that the automation makes, each after those that it reads, and how it reads them."""
+    """The partitioned assets that the automation makes, upstream first, each with its upstream assets and offsets."""
     found = {}
     for key in graph.toposorted_asset_keys:
         node = graph.get(key)
@@ -30,7 +30,7 @@ def upstream_by_asset(graph: BaseAssetGraph) -> dict[str, dict[str, PartitionOff
 
 
 def views_by_asset(graph: BaseAssetGraph) -> dict[str, dict[str, PartitionOffsets]]:
-    """The assets without days that the automation makes, each after those that it reads, and what it reads."""
+    """The assets without days that the automation makes, upstream first, each with its upstream assets."""
     return {
         name_of(key): {name_of(parent): PartitionOffsets() for parent in sorted(graph.get(key).parent_keys)}
         for key in graph.toposorted_asset_keys
@@ -39,7 +39,7 @@ def views_by_asset(graph: BaseAssetGraph) -> dict[str, dict[str, PartitionOffset
 
 
 def seeds_by_asset(graph: BaseAssetGraph) -> dict[str, set[str]]:
-    """The lookups that the partitioned assets read: assets without days that the automation makes from no other."""
+    """The seeds that each partitioned asset reads: automated assets without days and without upstream assets."""
     lookups = {name for name, upstream in views_by_asset(graph).items() if not upstream}
     read = {
         name_of(key): {name_of(parent) for parent in graph.get(key).parent_keys} & lookups
@@ -50,7 +50,7 @@ def seeds_by_asset(graph: BaseAssetGraph) -> dict[str, set[str]]:
 
 
 def linked_assets(graph: BaseAssetGraph) -> dict[str, frozenset[str]]:
-    """For each asset, itself and all that it is linked with, up or down and however far: its domain, or several."""
+    """For each asset, itself and all assets linked to it, up or down, however far: one domain, or several."""
     found: dict[str, frozenset[str]] = {}
     for key in graph.toposorted_asset_keys:
         if name_of(key) in found:

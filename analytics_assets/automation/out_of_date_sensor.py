@@ -1,4 +1,4 @@
-"""The sensor that asks for the days that are out of date."""
+"""The sensor that requests the days that are out of date."""
 
 import logging
 from collections.abc import Callable
@@ -18,20 +18,20 @@ from analytics_assets.automation.planner import one_run_a_span, unless_it_died
 from analytics_assets.dagster_internals import SENSOR_NAME_TAG, CodeLocationOrigin, SensorExecutionData, copy
 
 LOOKS_EVERY = timedelta(minutes=1)
-"""How often all conditions are evaluated even if nothing recorded has changed: somebody may have deleted a file, and
-failed days become due."""
+"""How often all conditions are evaluated even if no record has changed: somebody may have deleted a file, and failed
+days become due."""
 
 
 class OutOfDateDaysSensor(AutomationConditionSensorDefinition):
     """Dagster's own sensor for conditions, except that it requests one run for each span of days, not for each day.
 
     Attributes:
-        hindrance: why nothing can be requested; None if nothing is in the way. It is set while the code on disk differs
-            from the code that was loaded: runs would use code that the conditions have not seen, every day would look
-            as if made by other code, and failed days would be requested without end. It is given the address of the
-            code server.
-        loaded: another text each time that the definitions are loaded.
-        recorded: differs after each change of what the conditions are computed from.
+        hindrance: why nothing can be requested; None if nothing is in the way. It gives a reason while the code on disk
+            differs from the loaded code: runs would use code that the conditions have not seen, every day would look
+            as if made by other code, and failed days would be requested without end. Its argument is the address of
+            the code server.
+        loaded: a text that is new each time the definitions are loaded.
+        recorded: returns a value that changes whenever the input of the conditions does.
     """
 
     hindrance: Callable[[CodeLocationOrigin | None], str | None]
@@ -40,10 +40,11 @@ class OutOfDateDaysSensor(AutomationConditionSensorDefinition):
     _nothing_to_do: tuple[datetime, tuple[object, ...]] | None = None
 
     def evaluate_tick(self, context: SensorEvaluationContext) -> SensorExecutionData:
-        """Evaluates the conditions of all assets, and asks for runs.
+        """Evaluates the conditions of all assets, and requests runs.
 
-        It asks for none that would be made by other code, nor for more while some that it asked for wait in the queue:
-        what is out of date by then becomes fewer runs of longer spans. States are compared, so nothing is forgotten.
+        It requests none while they would use other code than was loaded, and none while earlier ones wait in the
+        queue: the days that are out of date by then need fewer runs of longer spans. States are compared, so nothing
+        is forgotten.
         """
         if hindrance := self.hindrance(context.code_location_origin):
             return SensorExecutionData(skip_message=hindrance, cursor=context.cursor)
@@ -54,16 +55,16 @@ class OutOfDateDaysSensor(AutomationConditionSensorDefinition):
         now, seen = datetime.now(UTC), self._seen(context)
         if self._nothing_to_do and self._nothing_to_do[1] == seen and now - self._nothing_to_do[0] < LOOKS_EVERY:
             return SensorExecutionData(skip_message="Nothing has changed since the last look.", cursor=context.cursor)
-        context.log.setLevel(logging.WARNING)  # a line an asset and tick; the UI shows the same, better
+        context.log.setLevel(logging.WARNING)  # Dagster logs one line per asset and tick; the UI shows it better
         data = super().evaluate_tick(context)
-        # What was seen before the conditions were: of a change meanwhile the next tick will know.
+        # `seen` was read before the conditions were evaluated, so the next tick notices a change in between.
         self._nothing_to_do = None if data.run_requests else (now, seen)
         spans = one_run_a_span(data.run_requests or [])
         requests = (unless_it_died(context.instance, span, self.loaded) for span in spans)
         return copy(data, run_requests=[request for request in requests if request])
 
     def _seen(self, context: SensorEvaluationContext) -> tuple[object, ...]:
-        """What the conditions depend on, as far as it tells cheaply whether it has changed."""
+        """What the conditions depend on, in a form that is cheap to compare."""
         newest = context.instance.get_run_records(limit=1, order_by="update_timestamp")
         runs = [(record.dagster_run.run_id, record.dagster_run.status, record.update_timestamp) for record in newest]
         events = context.instance.event_log_storage.get_maximum_record_id()
@@ -73,16 +74,16 @@ class OutOfDateDaysSensor(AutomationConditionSensorDefinition):
 def build_out_of_date_sensor(
     hindrance: Callable[[CodeLocationOrigin | None], str | None], recorded: Callable[[], tuple[object, ...]]
 ) -> AutomationConditionSensorDefinition:
-    """The sensor that asks for the days that are out of date, while there is no hindrance.
+    """The sensor that requests the days that are out of date, while there is no hindrance.
 
     Args:
-        recorded: differs after each change of what the conditions are computed from.
+        recorded: returns a value that changes whenever the input of the conditions does.
     """
     sensor = OutOfDateDaysSensor(
         "out_of_date_days",
         target=AssetSelection.all(),
         use_user_code_server=True,  # the conditions are Python of this project
-        emit_backfills=False,  # a backfill would wait for its daemon, and say less about why a day was asked for
+        emit_backfills=False,  # a backfill would wait for its daemon, and say less about why a day was requested
         default_status=DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=5,
         description="Asks for the days that are not made from what there is now.",

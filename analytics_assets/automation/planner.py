@@ -1,7 +1,7 @@
-"""Which runs are made of the days that are requested: spans of days for the sensor, ordered runs for one process.
+"""Which runs make the requested days: one run per span of days for the sensor, ordered runs for one process.
 
-Which days are requested, `conditions` decides. The sensor asks for one run for each span of days, and for none of what
-has just died; runs in this process (`operations/runner`) come in the order in which assets read each other.
+`conditions` decides which days are requested. The sensor requests one run per span of days, and skips runs that have
+just died. Runs in this process (`operations/runner`) follow the order of the graph, upstream first.
 """
 
 from collections.abc import Mapping, Sequence, Set
@@ -31,7 +31,7 @@ REQUEST_TAG, ATTEMPT_TAG = "analytics/request", "analytics/attempt"
 
 
 def one_run_a_span(requests: Sequence[RunRequest]) -> list[RunRequest]:
-    """Requests of one day each, for the same assets on consecutive days, as one request for the span.
+    """Merges requests for the same assets on consecutive days, one day each, into one request for the span.
 
     Requests for assets without days stay requests of their own.
     """
@@ -48,7 +48,7 @@ def one_run_a_span(requests: Sequence[RunRequest]) -> list[RunRequest]:
 
 
 def of_span(request: RunRequest, span: Window) -> RunRequest:
-    """A request for one day as the same request for a span of days."""
+    """Widens a request for one day to a span of days."""
     tags = {name: value for name, value in request.tags.items() if name != PARTITION_NAME_TAG}
     return RunRequest(
         run_key=request.run_key,
@@ -60,7 +60,7 @@ def of_span(request: RunRequest, span: Window) -> RunRequest:
 
 
 def span_tags(span: Window) -> dict[str, str]:
-    """The tags by which a run is one of a span of days."""
+    """The tags that make a run cover a span of days."""
     return {
         ASSET_PARTITION_RANGE_START_TAG: span.start.isoformat(),
         ASSET_PARTITION_RANGE_END_TAG: (span.end - ONE_DAY).isoformat(),
@@ -68,10 +68,10 @@ def span_tags(span: Window) -> dict[str, str]:
 
 
 def unless_it_died(instance: DagsterInstance, request: RunRequest, loaded: str) -> RunRequest | None:
-    """A request, unless runs of the same died before they began their first step and it is too early for another.
+    """The request; None if its last runs died before their first step and it is too early for another.
 
-    Such runs leave no attempt: their process could not load the project, say. What else fails, `attempts` remembers.
-    Definitions that were loaded anew may have mended that, so it holds only for those that were `loaded` as now.
+    Such runs leave no attempt: for example, their process could not load the project. `attempts` remembers all other
+    failures. Newly loaded definitions may have fixed the cause, so only deaths under the same `loaded` count.
     """
     names = sorted(name_of(key) for key in request.asset_selection or ())
     span = [request.tags.get(tag, "") for tag in (ASSET_PARTITION_RANGE_START_TAG, ASSET_PARTITION_RANGE_END_TAG)]
@@ -94,23 +94,23 @@ def unless_it_died(instance: DagsterInstance, request: RunRequest, loaded: str) 
 # -------------------------------------------------------------------------------------------------- for one process
 
 Upstream = Mapping[str, Mapping[str, PartitionOffsets]]
-"""For each asset, those that it reads and how; every asset stands after those that it reads."""
+"""For each asset, its upstream assets and partition offsets; upstream assets come first."""
 
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """Assets whose same days are made in one run; the window of those without days is WHOLE."""
+    """Assets that one run makes for the same days; the window of assets without days is WHOLE."""
 
     assets: tuple[str, ...]
     window: Window
 
 
 def tied_windows(upstream: Upstream, selected: Set[str], window: Window, partitions: Window) -> dict[str, Window]:
-    """The days of each selected asset that belong to a range: the range itself, what it is made from, what hangs on it.
+    """The days of each selected asset that belong to a range: the range itself, and its upstream and downstream days.
 
     Args:
-        window: the range that was asked for.
-        partitions: all days that have a partition; no others are given back.
+        window: the requested range.
+        partitions: all days that have a partition; no others are returned.
     """
     names = [name for name in upstream if name in selected]
     needed, changed = dict.fromkeys(names, window), dict.fromkeys(names, window)
@@ -130,7 +130,7 @@ def tied_windows(upstream: Upstream, selected: Set[str], window: Window, partiti
 
 
 def same_window(windows: Mapping[str, Window]) -> dict[str, list[Window]]:
-    """Widens the windows of some assets to one: an extra day costs less than an extra run."""
+    """Widens the windows of some assets to one window: an extra day costs less than an extra run."""
     if not windows:
         return {}
     whole = reduce(_hull, windows.values())
@@ -142,7 +142,7 @@ def _hull(one: Window, other: Window) -> Window:
 
 
 def group_into_runs(upstream: Upstream, windows: Mapping[str, Sequence[Window]]) -> list[PlannedRun]:
-    """As few runs as there can be, each with assets of one window, each after those that it reads from."""
+    """As few runs as possible: each makes assets of one window, and comes after the runs that it reads from."""
     waiting = [(name, window) for name in upstream for window in windows.get(name, ())]
     runs = []
     while waiting:

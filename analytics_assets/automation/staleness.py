@@ -1,7 +1,7 @@
-"""Finds the days that are out of date: what each was made from is compared with what it should be made from.
+"""Finds the days that are out of date: compares the inputs that each day was made from with its current inputs.
 
-The comparison needs no memory: an old day is as good as the newest, a missed tick changes nothing, and a day that is up
-to date is never requested. Only failed days are remembered (`state/attempts`), so that not every tick requests them.
+The comparison needs no memory: old days are treated like new ones, a missed tick changes nothing, and an up-to-date day
+is never requested. Only failed days are remembered (`state/attempts`), so that not every tick requests them.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
@@ -33,7 +33,7 @@ MAY_GO_ON = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class _Graph:
-    """What is asked of a graph for each of its assets, found out once: what each reads, and what it is linked with."""
+    """What is derived from a graph, once: the upstream assets of each asset, and the assets that it is linked to."""
 
     graph: BaseAssetGraph
     upstream: Mapping[str, Mapping[str, PartitionOffsets]]
@@ -42,10 +42,10 @@ class _Graph:
 
 
 class Days:
-    """What the days of the assets should be made from, and which of them are not.
+    """The current inputs of the assets' days, and the days that were made from others.
 
-    What was found out is kept until what is recorded changes. The files of days, which somebody may delete, are looked
-    at once a tick.
+    Results are cached until a record changes. The files of days are looked at once a tick, since somebody may delete
+    them.
     """
 
     def __init__(self, settings: Settings, sources: Iterable[Source], catalog: Catalog) -> None:
@@ -65,16 +65,16 @@ class Days:
 
     @contextmanager
     def looking(self, now: datetime) -> Iterator[None]:
-        """One look at a time, at what is recorded now: what was kept of another state is forgotten.
+        """Lets one thread look at a time, and drops results that were cached for an older state.
 
-        The state is told before anything is read: what changes in between is read anew at the next look.
+        The state is read before anything else: the next look notices what changes in between.
         """
         with self._lock:
             self._begin(now)
             yield
 
     def recorded(self) -> tuple[object, ...]:
-        """Differs after each change of what is recorded."""
+        """A value that changes whenever a record does."""
         stores = [builds_of(asset, self._settings).state() for asset in self._stores]
         return self._ledger.state(), self._attempts.state(), *stores
 
@@ -104,7 +104,7 @@ class Days:
     # ---------------------------------------------------------------------------------------------- what is found
 
     def inputs(self, name: str, upstream: Mapping[str, PartitionOffsets], window: Window) -> Mapping[date, str]:
-        """What each day of an asset should be made from now, as a hash.
+        """The current inputs of each day of an asset, as a hash.
 
         While the asset holds days without a partition, its first day has another hash, so that its next run removes
         them.
@@ -123,13 +123,13 @@ class Days:
         return builds_of(self._catalog[name], self._settings)
 
     def out_of_date(self, name: str, upstream: Mapping[str, PartitionOffsets], window: Window) -> set[date]:
-        """The days that were never made, are gone, or were made from other inputs than there are now."""
+        """The days that were never made, are gone, or were made from inputs that have changed since."""
         inputs, builds = self.inputs(name, upstream, window), self._builds(name)
         built = builds.read_what_is_there(name, window)
         return {day for day in window.days() if day not in built or built[day].inputs != inputs[day]}
 
     def out_of_date_now(self, graph: BaseAssetGraph, name: str, now: datetime) -> Set[date]:
-        """Those of all days of an asset, as of a tick."""
+        """`out_of_date` for all days of an asset, as of a tick."""
         window, upstream = self._days_and_upstream(graph, name, now)
         inputs = self._keeping("inputs", name, window, find=lambda: self.inputs(name, upstream, window))
 
@@ -170,9 +170,9 @@ class Days:
         return bool(self.made(name, EVER))
 
     def stale(self, graph: BaseAssetGraph, name: str, now: datetime) -> set[date]:
-        """The days that are out of date, or are made from days that are, however far up: they will change.
+        """The days that are out of date, or have an upstream day that is, however far up: they will change.
 
-        What has no days will also change where older code made it: that is made anew without anybody's doing.
+        An asset without days is also stale when older code made it: it is made again by itself.
         """
 
         def find() -> set[date]:
@@ -186,9 +186,9 @@ class Days:
         return self._keeping("stale", name, for_tick=True, find=find)
 
     def failed_upstream(self, graph: BaseAssetGraph, name: str, now: datetime) -> set[date]:
-        """The days that failed and are not yet due, or are made from days that are, however far up.
+        """The days that are backing off, or have an upstream day that is, however far up.
 
-        An attempt that has not ended looks like one that was killed; while it is young it is taken to go on.
+        An attempt that has not ended looks like a killed one; while it is younger than MAY_GO_ON, it counts as running.
         """
 
         def find() -> set[date]:
@@ -205,7 +205,7 @@ class Days:
     def _days_and_upstream(
         self, graph: BaseAssetGraph, name: str, now: datetime
     ) -> tuple[Window, Mapping[str, PartitionOffsets]]:
-        """All days of an asset, WHOLE where it has none, and what it reads."""
+        """All days of an asset (WHOLE if it has none), and its upstream assets."""
         known = self._of(graph)
         if name in known.upstream:
             return partitioned_days(self._settings, now), known.upstream[name]
@@ -214,14 +214,14 @@ class Days:
     def _above(
         self, graph: BaseAssetGraph, name: str, now: datetime, days_of: Callable[[str], Iterable[date]]
     ) -> set[date]:
-        """The days of an asset that are made from some days of what it reads; a view holds no rows of any day."""
+        """The days of an asset downstream of some days of its upstream assets; a view holds no rows of any day."""
         window, upstream = self._days_and_upstream(graph, name, now)
         if window == WHOLE:
             upstream = {parent: offsets for parent, offsets in upstream.items() if parent in self._of(graph).views}
         return _downstream(upstream, days_of)
 
     def newest(self, graph: BaseAssetGraph, name: str, now: datetime) -> date:
-        """The newest day on which any facts landed that an asset is made from; yesterday where there are none."""
+        """The newest day with landed facts that an asset is made from; the last partition if there are none."""
 
         def find() -> date:
             sources = (source for source in self.sources_of(graph, name) if source.kind is Kind.FACTS)
@@ -242,7 +242,7 @@ class Days:
     def backing_off(
         self, name: str, upstream: Mapping[str, PartitionOffsets], code: str, window: Window, now: datetime
     ) -> set[date]:
-        """The days that failed with these very inputs and this code, and whose time to be tried again has not come."""
+        """The days that failed with their current inputs and this code, and whose next attempt is not due."""
         attempts = self._attempts.read(name, window)
         if not attempts:
             return set()
@@ -255,7 +255,7 @@ class Days:
         }
 
     def backing_off_now(self, graph: BaseAssetGraph, name: str, now: datetime) -> Set[date]:
-        """Those of all days of an asset, as of a tick."""
+        """`backing_off` for all days of an asset, as of a tick."""
         window, upstream = self._days_and_upstream(graph, name, now)
         code = graph.get(AssetKey(name)).code_version or ""
         return self._keeping(
@@ -264,7 +264,7 @@ class Days:
 
 
 def _downstream(upstream: Mapping[str, PartitionOffsets], days_of: Callable[[str], Iterable[date]]) -> set[date]:
-    """The days that are made from some days of the upstream assets."""
+    """The days that are downstream of some days of the upstream assets."""
     return {
         day
         for parent, offsets in upstream.items()

@@ -1,4 +1,4 @@
-"""What a step does around its work so that automation knows of it: attempts, records, errors that say what to do."""
+"""What a step does around its work: it records attempts and builds, and raises errors that say what to do."""
 
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -20,7 +20,7 @@ logger = logger_of(__name__)
 
 
 def upstream_of(spec: AssetSpec) -> dict[str, PartitionOffsets]:
-    """The assets that one reads, each with its partition mapping."""
+    """The upstream assets of a spec, each with its partition offsets."""
     return {name_of(dep.asset_key): offsets_of(dep.partition_mapping) for dep in spec.deps}
 
 
@@ -28,7 +28,7 @@ def upstream_of(spec: AssetSpec) -> dict[str, PartitionOffsets]:
 def made_days(
     context: AssetExecutionContext, specs: Iterable[AssetSpec], catalog: Catalog, settings: Settings
 ) -> Iterator[tuple[Window, dict[str, Exception]]]:
-    """The days of a run for assets that are made as a whole: recorded when the block ends well, else as failed.
+    """The days of a run whose assets are each made as a whole; records them as built, or as failed if the block fails.
 
     Args:
         specs: what the run makes; none of them reads another one.
@@ -37,14 +37,14 @@ def made_days(
         The days; and a dict in which the block says why one asset failed, while the others go on.
 
     Raises:
-        Failure, RetryRequested: what was raised inside, or put into the dict, as Dagster understands it.
+        Failure, RetryRequested: what was raised inside, or put into the dict, in Dagster's terms.
     """
     specs = list(specs)
     window, upstream = Window.of_run(context), {name_of(spec.key): upstream_of(spec) for spec in specs}
     codes = {name_of(spec.key): spec.code_version or "" for spec in specs}
     attempts, failed = Attempts(settings.lake_dir), dict[str, Exception]()
     try:
-        # Before the work: what changes upstream meanwhile must show as a difference after it.
+        # Read before the work, so that an upstream change during the work shows as a difference afterwards.
         read = Inputs(upstream.items(), window, catalog, settings)
         plan = {}
         for name in upstream:
@@ -76,12 +76,12 @@ def made_days(
 
 
 def shown(days: Iterable[date]) -> str:
-    """Some days, as a text."""
+    """Some days as text, oldest first."""
     return ", ".join(map(str, sorted(days)))
 
 
 def fail(settings: Settings, names: Iterable[str], window: Window, error: Exception | str) -> None:
-    """Writes down why the days of some assets failed, if that can be written: a full disk takes no record either."""
+    """Records why the days of some assets failed, if possible: a full disk takes no record either."""
     permanent = error != INTERRUPTED and not is_transient(error)
     try:
         for name in names:
@@ -93,7 +93,7 @@ def fail(settings: Settings, names: Iterable[str], window: Window, error: Except
 def dagster_error(
     context: AssetExecutionContext | OpExecutionContext, settings: Settings, error: Exception | str
 ) -> Exception:
-    """What to raise for an error: the step is tried again when that may help."""
+    """What to raise for an error: a request for a retry if that may help, else a Failure."""
     return for_dagster(
         sentence(error),
         transient=is_transient(error),

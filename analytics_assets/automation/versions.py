@@ -1,7 +1,7 @@
 """The versions of each day's inputs, and whether they changed while a run read them.
 
-Versions are states, not events: an update that comes while a run is failing or in flight is seen at the next tick,
-because what is recorded still differs from what is there. `staleness` compares them.
+Versions are states, not events: the next tick notices an update that arrives while a run is failing or in flight,
+because the recorded inputs still differ from the current ones. `staleness` compares them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,9 +15,9 @@ from analytics_assets.state.builds import ReadBuilds, builds_of
 
 
 def input_versions(upstream: Mapping[str, PartitionOffsets], window: Window, read: ReadBuilds) -> dict[date, str]:
-    """The inputs of each day of a window, given the names and mappings of an asset's upstream assets.
+    """The inputs of each day of a window, given the names and partition offsets of an asset's upstream assets.
 
-    Upstream days that are not built count as absent, so that a day gets new inputs when one of them appears.
+    Upstream days that are not built count as absent, so a day gets new inputs when one of them appears.
     """
     if window == WHOLE:
         codes = {f"{name} {build.code}" for name in upstream for build in read(name, EVER).values()}
@@ -35,10 +35,10 @@ def input_versions(upstream: Mapping[str, PartitionOffsets], window: Window, rea
 
 
 class Inputs:
-    """The upstream days that a run reads, as they were when it began: were they written while it worked?
+    """The upstream days that a run reads, as they were when it began: tells whether they were written meanwhile.
 
-    What is recorded of a day is what was there before. Rows that changed meanwhile and changed back would look the same
-    at the end, and the day would pass for one that was made from them for ever.
+    A day is recorded with the inputs that it had before the run. Upstream rows that changed meanwhile and changed back
+    would look the same at the end, and the day would count as up to date for ever.
     """
 
     def __init__(
@@ -48,17 +48,17 @@ class Inputs:
         catalog: Catalog,
         settings: Settings,
     ) -> None:
-        """To be made before anything is read.
+        """Must be created before anything is read.
 
         Args:
-            assets: what the run makes, each with what it reads and every one after those that it reads.
+            assets: what the run makes, upstream first, each with its upstream assets.
         """
         self._assets, self._window = dict(assets), window
         self._catalog, self._settings = catalog, settings
         self._before = self._written()
 
     def _written(self) -> dict[tuple[str, date], str]:
-        """By asset and day, of what the run reads and does not make. A day that is being written has no record."""
+        """When each day that the run reads but does not make was written. A day that is being written has no record."""
         if self._window == WHOLE:  # made from no rows
             return {}
         spans: dict[str, list[Window]] = {}
@@ -76,7 +76,7 @@ class Inputs:
         }
 
     def rewritten(self) -> dict[str, set[date]]:
-        """By asset, the days of the run of which an upstream day was written since, however far up."""
+        """By asset, the days of the run with an upstream day that was written since, however far up."""
         after, found = self._written(), {name: set[date]() for name in self._assets}
         changed = {where for where in self._before.keys() | after.keys() if self._before.get(where) != after.get(where)}
         if not changed:

@@ -1,7 +1,7 @@
-"""Which errors may pass by themselves, and how each is said so that a reader knows what to do.
+"""Which errors are transient, and how to word each error so that a reader knows what to do.
 
-What may pass (a lock, a full disk, a lost connection, a busy BigQuery) is tried again: by the step within a minute,
-then by the automation as `attempts` says. Everything else is not: the same inputs would fail in the same way.
+Transient errors (a lock, a full disk, a lost connection, a busy BigQuery) are retried: by the step within a minute,
+then by the automation as `attempts` says. Others are not: the same inputs would fail in the same way.
 """
 
 import errno
@@ -16,12 +16,12 @@ from analytics_assets.foundation.files import Damaged
 STEP_RETRIES = 2
 
 INTERRUPTS = (KeyboardInterrupt, SystemExit, DagsterExecutionInterruptedError)
-"""What Ctrl-C and SIGTERM raise. None of them is an Exception, and what they stop may succeed at any time."""
+"""What Ctrl-C and SIGTERM raise. None of them is an Exception, and whatever they stop may succeed next time."""
 
 INTERRUPTED = "it was interrupted; it is made again"
 
 LONGEST_REASON, LONGEST_ENDING = 500, 180
-"""Characters of a reason, and of those its last ones, which may say what to do."""
+"""Maximum characters of a reason, and how many of them its ending gets, which may say what to do."""
 
 _TRANSIENT_NUMBERS = {
     errno.EAGAIN, errno.EBUSY, errno.EDQUOT, errno.EINTR, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM,
@@ -48,12 +48,12 @@ _TRANSIENT_REASONS = frozenset(
         "jobBackendError", "jobInternalError", "jobRateLimitExceeded", "tableUnavailable",
     }
 )  # fmt: skip
-"""The reasons of BigQuery's errors that its documentation says to try again after
-(cloud.google.com/bigquery/docs/error-messages). `quotaExceeded` is not among them: it stands for limits by the day,
-too, and only its text tells which."""
+"""The reasons of BigQuery errors that its documentation says to retry
+(cloud.google.com/bigquery/docs/error-messages). `quotaExceeded` is not among them: it also stands for daily limits,
+and only its text tells which."""
 
 _TRANSIENT_CODES = frozenset({408, 429, 500, 502, 503, 504})
-"""The statuses that tell the same where an answer has no reason, as those of a proxy."""
+"""The statuses of transient errors, for answers without a reason, such as a proxy's."""
 
 _TRANSIENT_CLASSES = frozenset(
     {
@@ -63,7 +63,7 @@ _TRANSIENT_CLASSES = frozenset(
         "http.client.HTTPException", "google.auth.exceptions.TransportError",
     }
 )  # fmt: skip
-"""What lost connections are to Google's libraries. By name, since importing them takes a second."""
+"""What Google's libraries raise for a lost connection. By name, since importing them takes a second."""
 
 _ADVICE = (
     (
@@ -90,7 +90,7 @@ _ADVICE = (
         "ANALYTICS_BIGQUERY__KEY_FILE.",
     ),
     (
-        # Not "permission denied" alone, which files say, too.
+        # Not "permission denied" alone: errors about files say that, too.
         re.compile(r"access denied: |permission '?bigquery\.|bigquery\.\w+\.\w+ permission", re.IGNORECASE),
         "The account lacks a right: docs/bigquery.md lists those that are needed, and how they are given.",
     ),
@@ -106,24 +106,24 @@ _ADVICE = (
 
 
 _DUCKDB_ADVICE = re.compile(r"\. (However, you would be able to open|See also https://duckdb).*", re.IGNORECASE)
-"""What DuckDB says about a lock to people at its own prompt."""
+"""What DuckDB adds to a lock error for people at its own prompt."""
 
 _DBT_CALLS = re.compile(r" > in macro .*", re.IGNORECASE)
-"""By which of its macros dbt came to an error."""
+"""The macro calls that dbt appends to an error."""
 
 _SAID_TWICE = re.compile(r"\b\d{3} (?P<said>.+); reason: (?P<reason>\w+)(, location: \S+)?, message: (?P=said)")
-"""How Google's client, and with it dbt, says with what a job ended."""
+"""How Google's client, and so dbt, reports the error of a job: it says the same twice."""
 
 
 def is_transient(error: BaseException | str) -> bool:
-    """Whether the same may succeed a little later."""
+    """Whether a retry may succeed a little later."""
     if isinstance(error, str):
         return bool(_TRANSIENT_TEXT.search(error))
     return transient_cause(error) is not None
 
 
 def transient_cause(error: BaseException) -> BaseException | None:
-    """What may pass among an error and its causes, the innermost if there are several."""
+    """The transient error among an error and its causes; the innermost if there are several."""
     found = None
     for one in _with_causes(error):
         if _may_pass(one):
@@ -132,7 +132,7 @@ def transient_cause(error: BaseException) -> BaseException | None:
 
 
 def damage_in(error: BaseException) -> Damaged | None:
-    """What says that a file of state is damaged, among an error and its causes."""
+    """The error among an error and its causes that says that a state file is damaged."""
     return next((one for one in _with_causes(error) if isinstance(one, Damaged)), None)
 
 
@@ -147,20 +147,20 @@ def _may_pass(error: BaseException) -> bool:
     if "google.auth.exceptions.GoogleAuthError" in classes and getattr(error, "retryable", False):
         return True
     if classes & _TRANSIENT_CLASSES:
-        return "certificate" not in str(error).lower()  # one that is not trusted will not be later
+        return "certificate" not in str(error).lower()  # an untrusted certificate stays untrusted
     number = error.errno if isinstance(error, OSError) else None
     may_pass = isinstance(error, ConnectionError | TimeoutError | MemoryError | sqlite3.OperationalError)
     return may_pass or number in _TRANSIENT_NUMBERS or bool(_TRANSIENT_TEXT.search(str(error)))
 
 
 def is_transient_at_google(reason: str, message: str, code: int | None = None) -> bool:
-    """Whether the same may succeed a little later, by what BigQuery said.
+    """Whether a retry may succeed a little later, judged by BigQuery's error.
 
     Args:
-        reason: of the error of a request or of a job, as `backendError`; empty if there is none.
-        message: of that error.
-        code: the status of the answer. Where there is a reason it says nothing: Google's client makes 500 of all
-            reasons that it does not know, `bytesBilledLimitExceeded` among them.
+        reason: the reason of the error of a request or a job, such as `backendError`; empty if there is none.
+        message: the message of that error.
+        code: the status of the answer. It is ignored if there is a reason: Google's client turns every reason that it
+            does not know into 500, `bytesBilledLimitExceeded` among them.
     """
     if reason in _TRANSIENT_REASONS or _TRANSIENT_TEXT.search(message):
         return True
@@ -171,20 +171,20 @@ _BLAMES_NO_ROW = re.compile(
     r"^\s*(\d{3} )?((compilation|binder|parser|catalog|syntax|permission) error\b"
     r"|unrecognized name|function not found|not found: (table|dataset|function)|no matching signature|access denied"
     r"|query exceeded limit for bytes billed|(custom )?quota exceeded)",
-    re.IGNORECASE | re.MULTILINE,  # a cell that says so is quoted within a line
+    re.IGNORECASE | re.MULTILINE,  # a cell with such a text is quoted within a line
 )
 
 
 def blames_no_row(message: str) -> bool:
-    """Whether what dbt says of a failure is about the statement, or a limit, and not about the rows of some day."""
+    """Whether dbt's message blames the statement, or a limit, and not the rows of some day."""
     return bool(_BLAMES_NO_ROW.search(message))
 
 
 def sentence(error: BaseException | str) -> str:
-    """What happened, in one line, and what to do about it where that is known."""
+    """What happened, in one line, and what to do about it if that is known."""
     text = error if isinstance(error, str) else f"{error}" or type(error).__name__
     text = " ".join(text.split())
-    if hasattr(error, "may_pass"):  # it speaks of another system, of which no advice here knows anything
+    if hasattr(error, "may_pass"):  # it is about another system, for which there is no advice here
         return text
     text = _SAID_TWICE.sub(r"\g<said> (\g<reason>)", _DBT_CALLS.sub("", _DUCKDB_ADVICE.sub("", text)))
     advice = next((advice for pattern, advice in _ADVICE if pattern.search(text)), None)
@@ -192,14 +192,14 @@ def sentence(error: BaseException | str) -> str:
 
 
 def in_brief(reason: str) -> str:
-    """A reason of bounded length: its beginning and its end."""
+    """A reason cut to LONGEST_REASON: its beginning and its end."""
     if len(reason) <= LONGEST_REASON:
         return reason
     return f"{reason[: LONGEST_REASON - LONGEST_ENDING - 3].rstrip()} … {reason[-LONGEST_ENDING:].lstrip()}"
 
 
 def said_by_google(error: Exception) -> str:
-    """What BigQuery said, without the address that was asked; of other errors, all that they say."""
+    """BigQuery's message without the requested address; for other errors, the whole message."""
     first = next(iter(getattr(error, "errors", None) or ()), None)
     if isinstance(first, dict) and first.get("message"):
         return f"{first['message']} ({first.get('reason', getattr(error, 'code', ''))})"
@@ -213,8 +213,8 @@ def for_dagster(
 
     Args:
         reason: the sentence that people read.
-        retry_number: how often the step was tried again already.
-        wait_seconds: before the first retry.
+        retry_number: how many retries the step has had.
+        wait_seconds: how long to wait before the first retry.
     """
     if transient and retry_number < STEP_RETRIES:
         return RetryRequested(max_retries=STEP_RETRIES, seconds_to_wait=wait_seconds * 2**retry_number)
@@ -222,7 +222,7 @@ def for_dagster(
 
 
 def reason_of(error: object) -> str:
-    """The message of a serialized error that says most, in one line: a step's own sentence, else the innermost."""
+    """The most telling message of a serialized error, in one line: a step's own sentence, else the innermost one."""
     while getattr(error, "cls_name", None) != "Failure" and getattr(error, "cause", None) is not None:
         error = error.cause  # type: ignore[attr-defined]
     text = str(getattr(error, "message", error)).strip()

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: atomic writes, and locks between processes."""
+"""Atomic writes, so that a file is whole or absent; and locks between processes."""
 
 import os
 from collections.abc import Iterator
@@ -9,15 +9,15 @@ from filelock import FileLock
 
 
 class Damaged(Exception):
-    """A file of the project's own state is not what it should be; the message names it and says what to do."""
+    """A file of the project's own state is damaged or missing; the message names it and says what to do."""
 
 
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
-    """Hands out a temporary path beside `target`, which replaces it once the block ends without an error.
+    """Yields a temporary path beside `target`; the file there replaces `target` once the block ends without an error.
 
     A kill at any moment leaves the old file or the new one, and at most a hidden `.tmp` file that nothing reads. Its
-    name holds the process, so that two that write the same target do not write into one file.
+    name holds the process id, so that two processes never write into one temporary file.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
@@ -36,14 +36,14 @@ def replacing(target: Path) -> Iterator[Path]:
 
 
 def sweep(folder: Path) -> None:
-    """Removes what writers that were killed left in a folder; only under the lock that its writers hold."""
+    """Removes what killed writers left in a folder; call it only while holding its writers' lock."""
     for leftover in folder.glob(".*.tmp"):
         leftover.unlink(missing_ok=True)
 
 
 @contextmanager
 def only_one(lock_file: Path) -> Iterator[None]:
-    """Lets one process at a time through; the others wait. The system frees the lock when its holder is killed."""
+    """Lets one process in at a time; the others wait. The system frees the lock when its holder is killed."""
     lock_file.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(lock_file):
         yield

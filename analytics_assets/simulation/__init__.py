@@ -1,1 +1,1 @@
-"""Sample data with real defects, at any scale. The domains say what a row is."""
+"""Sample data with real defects, at any scale. The domains define what a row is."""

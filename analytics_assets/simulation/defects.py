@@ -15,9 +15,9 @@ def deliver(
     """Decides when each row is delivered: mostly on its day, some up to nine days late, some a second time.
 
     Args:
-        last_day: nothing is delivered after it.
+        last_day: the last day with a delivery.
         late_share: share of the rows that come 1 to 9 days late.
-        redelivered: share of the rows that come again, unchanged, 0 to 3 days after.
+        redelivered: share of the rows that come again, unchanged, 0 to 3 days later.
     """
     delivery: Delivery = {day: [] for day in rows_by_day}
     for day, rows in rows_by_day.items():
@@ -31,7 +31,7 @@ def deliver(
 
 
 def spoil(rows: Sequence[Row], random: Random, share: float, spoilers: Sequence[Callable[[Row], Row]]) -> list[Row]:
-    """Puts malformed copies beside good rows, `share` of them as many, each spoiled in one way of several."""
+    """Adds malformed copies of good rows, `share` times as many as there are rows, each spoiled by a random spoiler."""
     spoiled = list(rows)
     for _ in range(int(len(rows) * share)):
         position = random.randrange(len(spoiled) + 1)

@@ -17,10 +17,11 @@ from analytics_assets.spec.source import PolarsType, file_format
 def write_rows(
     file: Path, rows: Sequence[Row], columns: Mapping[str, PolarsType], *, byte_order_mark: bool = False
 ) -> None:
-    """Writes a file in the format of its ending.
+    """Writes a file in the format that its ending names.
 
     Args:
-        columns: the types of a Parquet file's columns; there every value must parse. Others take the text as it is.
+        columns: the types of a Parquet file's numeric columns, in which every value must parse. Other formats take the
+            text unchanged.
     """
     match file_format(file.name):
         case "csv":
