@@ -1,8 +1,7 @@
-"""What dbt is told where somebody starts it by its own name: the plugin that dbt_project/profiles.yml names.
+"""The variables of a plain `dbt …` typed in dbt_project/: the plugin that dbt_project/profiles.yml names.
 
-dbt runs that the project starts bring their values along, and this adds nothing to them. `dbt show` and the like, typed
-in dbt_project/, bring none: they read the warehouse and the raw days of the settings, on the newest day, and write
-nothing to production.
+The project's own dbt runs pass their variables, and this plugin adds nothing to them. `dbt show` and the like pass
+none: they read the warehouse and the raw days of the settings, on the newest day, and write nothing to production.
 """
 
 import json
@@ -22,20 +21,20 @@ WRITING = ("build", "run", "seed", "snapshot", "clone", "retry", "run-operation"
 """The commands of dbt that write tables, as dbt calls them."""
 
 WITHOUT_ROWS = ("compile", "generate", "debug")
-"""Those that need a database, but no rows in it."""
+"""The commands that need a database, but no rows in it."""
 
 
 class Plugin(BasePlugin):
-    """Of dbt-duckdb: sees each database before it is opened, and each connection to it."""
+    """A plugin of dbt-duckdb: it is called before a database is opened, and for each connection and cursor."""
 
     def initialize(self, plugin_config: dict[str, Any]) -> None:
         """Chooses the warehouse and the raw days, unless the run named them.
 
         Args:
-            plugin_config: what profiles.yml says; `warehouse_file` and `sources` are empty where the run did not say.
+            plugin_config: from profiles.yml; `warehouse_file` and `sources` are empty if the run did not pass them.
 
         Raises:
-            DbtRuntimeError: the command cannot work like this; the message says what to type instead.
+            DbtRuntimeError: the command cannot work this way; the message says what to type instead.
         """
         self._reads_only = self._is_made_up = False
         self._lacks_values = not plugin_config["sources"]
@@ -58,23 +57,23 @@ class Plugin(BasePlugin):
         }
 
     def update_connection_config(self, creds: Any, config: dict[str, Any]) -> None:
-        """Opens production so that nothing can write it."""
+        """Opens production read-only."""
         if self._reads_only:
             config["access_mode"] = "read_only"
 
     def configure_connection(self, conn: Any) -> None:
-        """Gives a database that holds nothing the name of the warehouse, by which compiled SQL calls it."""
+        """If there is no warehouse yet, attaches an empty database under its name, which compiled SQL uses."""
         if self._is_made_up and self.creds is not None:
             conn.execute(f"attach ':memory:' as \"{self.creds.database}\"")
 
     def configure_cursor(self, cursor: Any) -> None:
-        """Tells the macros what the run did not: see `given` in macros/window.sql."""
+        """Gives the macros the variables that the run did not pass: see `given` in macros/window.sql."""
         if self._lacks_values:
             cursor.execute("set variable project_values = ?", [json.dumps(values())])
 
 
 def why_not(command: str, settings: Settings, *, is_production: bool) -> str | None:
-    """One sentence on what to type instead of a command of dbt; None where it can be done."""
+    """One sentence on what to type instead of a dbt command; None if the command works."""
     if settings.warehouse != "duckdb":
         return (
             f"The warehouse is {settings.warehouse}, and dbt alone is not told where that is:"
@@ -96,7 +95,7 @@ def why_not(command: str, settings: Settings, *, is_production: bool) -> str | N
 
 @cache
 def values() -> Mapping[str, Any]:
-    """The variables that a run of the project's own would bring, with the newest raw day as its window."""
+    """The variables that one of the project's own runs would pass, with the newest raw day as the window."""
     from analytics_assets.dbt.variables import project_vars, window_vars
     from analytics_assets.defs import find_domains
     from analytics_assets.partitions import Window
@@ -109,7 +108,7 @@ def values() -> Mapping[str, Any]:
 
 
 def newest_raw_day(settings: Settings) -> date:
-    """The newest day of which there is a raw day; the last one that has a partition where there is none at all."""
+    """The newest day with raw files; the last day that has a partition if there are none."""
     last = settings.end_date or datetime.now(UTC).date() - timedelta(days=1)
     names = (folder.name.rpartition("=")[2] for folder in settings.raw_dir.glob("raw_*/*"))
     found = [day for name in names if (day := _date(name)) and settings.start_date <= day <= last]

@@ -1,1 +1,1 @@
-"""Speed, as ratios to something outside the project, measured in the same run."""
+"""Benchmarks: speed as ratios to something outside the project, measured in the same run."""

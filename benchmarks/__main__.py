@@ -1,6 +1,6 @@
-"""`make bench`, or `python -m benchmarks [load] [landing] …`: each figure beside what it is held against.
+"""`make bench`, or `python -m benchmarks [load] [landing] …`: measures each figure beside its baseline.
 
-Both sides of a ratio are run in turn, in fresh processes, in one call; a ratio is that of the medians.
+Both sides of a ratio run in turn, in fresh processes, in one call; the ratio is of their medians.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Run:
-    """What one process took: `seconds` of its work, or of its whole life; and the most memory that it held."""
+    """The cost of one process: `seconds` of its work or of its whole life, and its peak memory."""
 
     seconds: float
     peak_mb: float
@@ -30,7 +30,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Figure:
-    """A measured ratio and the most that it may be."""
+    """A measured ratio and its maximum."""
 
     what: str
     ours: float
@@ -44,7 +44,7 @@ class Figure:
 
 
 def child(code: str, *arguments: str, env: dict[str, str] | None = None) -> Run:
-    """Runs Python code that prints its own seconds as the last line, in a process of its own."""
+    """Runs Python code, which measures its own seconds, in a process of its own."""
     peak = "resource.getrusage(resource.RUSAGE_SELF).ru_maxrss"
     measured = f'{code}\nimport resource; print("MEASURED" + json.dumps([seconds, {peak}]))'
     done = subprocess.run(
@@ -60,7 +60,7 @@ def child(code: str, *arguments: str, env: dict[str, str] | None = None) -> Run:
 
 
 def whole_process(command: list[str], env: dict[str, str] | None = None) -> Run:
-    """Runs a command from its start to its end."""
+    """Measures a command from start to end."""
     return child(
         "import subprocess, os\nt = time.perf_counter()\n"
         "done = subprocess.run(sys.argv[1:], capture_output=True, text=True)\n"
@@ -72,7 +72,7 @@ def whole_process(command: list[str], env: dict[str, str] | None = None) -> Run:
 
 
 def env_of(folder: str, first: date) -> dict[str, str]:
-    """The settings of a project in a folder of its own, as environment variables."""
+    """The settings of a project in its own folder, as environment variables."""
     return {
         "ANALYTICS_DATA_DIR": folder,
         "ANALYTICS_START_DATE": first.isoformat(),
@@ -82,7 +82,7 @@ def env_of(folder: str, first: date) -> dict[str, str]:
 
 
 def in_turn(runs: int, *sides: Callable[[], Run]) -> list[list[Run]]:
-    """Runs each side so many times, A B A B …"""
+    """Runs each side `runs` times, in turn: A B A B …"""
     rounds = [[side() for side in sides] for _ in range(runs)]
     return [list(column) for column in zip(*rounds, strict=True)]
 
@@ -175,7 +175,7 @@ def bench_landing(runs: int, gigabytes: float) -> list[Figure]:
 
 
 def bench_step(runs: int) -> list[Figure]:
-    """One day of the project's own assets against the stock pattern; thirty days against one."""
+    """One day of the project's assets against the stock pattern; thirty days against one."""
     from datetime import UTC, datetime, timedelta
 
     last = datetime.now(UTC).date() - timedelta(days=1)
@@ -195,7 +195,7 @@ def bench_step(runs: int) -> list[Figure]:
             dagster = [str(programs / "dagster"), "asset", "materialize", "-m", "benchmarks.stock", "--select", "*"]
             return whole_process([*dagster, "--partition", day], env)
 
-        stock()  # its first run parses the project once more than the others
+        stock()  # its first run parses the project an additional time
         one, thirty, theirs = in_turn(runs, days(day, day), days(str(first), str(last)), stock)
     return [
         Figure("one day, whole process / stock dagster-dbt pattern", median(one), median(theirs), "s", 0.4),
@@ -220,7 +220,7 @@ copy (
 
 
 def bench_late(runs: int) -> list[Figure]:
-    """A late file of one row, from its drop to the mart, with a month and with a year of history."""
+    """A late file of one row, from drop to mart, with a month and with a year of history."""
     from datetime import UTC, datetime, timedelta
 
     import duckdb
@@ -256,7 +256,7 @@ def bench_late(runs: int) -> list[Figure]:
 
 
 def bench_settle(runs: int) -> list[Figure]:
-    """A late file of one row under the running daemon, from its drop to the published mart; each part is printed."""
+    """A late file of one row under the running daemon, from drop to published mart; prints each part."""
     from benchmarks.settle import settle_times
 
     found = settle_times(runs)
@@ -273,7 +273,7 @@ def bench_settle(runs: int) -> list[Figure]:
 
 
 def bench_sessions(runs: int, events: int) -> list[Figure]:
-    """All sessions of a month at once, against a script for DuckDB alone that writes the same tables."""
+    """All sessions of a month at once, against a plain DuckDB script that writes the same tables."""
     from benchmarks import sessions
 
     with tempfile.TemporaryDirectory() as folder:
@@ -289,7 +289,7 @@ def bench_sessions(runs: int, events: int) -> list[Figure]:
 
 
 def bench_session_day(runs: int, events_a_day: int = 20_000) -> list[Figure]:
-    """A day of sessions made again, its SQL and the whole process, with a month and with a year of history."""
+    """A rebuild of one day of sessions, its SQL and the whole process, with a month and with a year of history."""
     from datetime import UTC, datetime, timedelta
 
     from benchmarks import sessions
@@ -320,7 +320,7 @@ def bench_session_day(runs: int, events_a_day: int = 20_000) -> list[Figure]:
 
 
 def bench_session_late(runs: int, events_a_day: int = 100_000) -> list[Figure]:
-    """The SQL of the days that a late event touches, against that of the same days when their file first came."""
+    """The SQL of the days that a late event touches, against that of the same days when their file first arrived."""
     from benchmarks import sessions
 
     found = sessions.late_files([3 + 5 * number for number in range(min(runs, 5))], events_a_day)
@@ -332,7 +332,7 @@ def bench_session_late(runs: int, events_a_day: int = 100_000) -> list[Figure]:
 
 
 def bench_extract(runs: int, pages: int) -> list[Figure]:
-    """A pull of pages of 500 records against a loop that only reads them; memory; and how much of a budget is used."""
+    """A pull of pages of 500 records against a loop that only reads them; memory; and the use of the request budget."""
     from analytics_assets_tests.support.pages import RECORDS_PER_PAGE, pages_served
     from benchmarks import extract
 
@@ -356,7 +356,7 @@ def bench_extract(runs: int, pages: int) -> list[Figure]:
 
 
 def bench_load(runs: int) -> list[Figure]:
-    """Loading the code location against importing what it cannot do without."""
+    """Loading the code location against importing the libraries that it needs."""
     timed = "t = time.perf_counter()\nimport {}\nseconds = time.perf_counter() - t"
     child(timed.format("analytics_assets.definitions"))
     ours, theirs = in_turn(
@@ -385,7 +385,7 @@ seconds = time.perf_counter() - t
 
 
 def bench_raw(runs: int) -> list[Figure]:
-    """Raw days from pieces that are held against the hash in their names, against Polars' copy of the same pieces."""
+    """Raw days from pieces verified against the hash in their names, against Polars' copy of the same pieces."""
     import duckdb
 
     with tempfile.TemporaryDirectory() as folder:
@@ -408,7 +408,7 @@ def bench_raw(runs: int) -> list[Figure]:
 
 
 def bench_domains(runs: int) -> list[Figure]:
-    """The same simulated domain nine times against once: what a domain more costs those that are there."""
+    """The same simulated domain nine times against once: the cost of additional domains."""
 
     def measured(number: int) -> dict[str, float]:
         with tempfile.TemporaryDirectory() as folder:
@@ -441,7 +441,7 @@ def bench_domains(runs: int) -> list[Figure]:
 
 
 def bench_history(runs: int) -> list[Figure]:
-    """A first load of ten years of few rows a day against one year; a late row then; and the room that a day takes."""
+    """A first load of ten years, few rows a day, against one year; a late row after it; and the disk space per day."""
     from datetime import UTC, datetime, timedelta
 
     import duckdb
@@ -451,7 +451,7 @@ def bench_history(runs: int) -> list[Figure]:
     select = ["--select", "group:consent"]
 
     def measured(days: int) -> tuple[float, float, float]:
-        """Seconds of the first load, of a late row, and bytes of Dagster's home for each asset and day."""
+        """Seconds of the first load and of a late row, and bytes of Dagster's home per asset and day."""
         with tempfile.TemporaryDirectory() as folder:
             first = last - timedelta(days=days - 1)
             env = env_of(folder, first)
@@ -480,7 +480,7 @@ def bench_history(runs: int) -> list[Figure]:
 
 
 ASSETS_WITH_DAYS = 12
-"""Of the domain whose history is loaded: two raw, nine models, the published copy."""
+"""How many assets with days the loaded domain has: two raw, nine models, the published copy."""
 
 WHICH = [
     "load",

@@ -1,6 +1,6 @@
-"""What a domain more costs: the same simulated domain, one, three and nine times in one project.
+"""The cost of additional domains: the same simulated domain one, three and nine times in one project.
 
-python -m benchmarks.domains FOLDER NUMBER      measures one project of so many domains; prints JSON
+python -m benchmarks.domains FOLDER NUMBER      measures one project with NUMBER domains; prints JSON
 """
 
 import json
@@ -34,11 +34,11 @@ TICKS = 5
 LATE_ROWS = 5
 
 ORIGINAL = next(domain for domain in find_domains() if domain.name == "consent")
-"""The domain that is copied: it has two sources, models of every layer, a view, and no seed."""
+"""The domain to copy: it has two sources, models in every layer, a view, and no seed."""
 
 
 def copied_domains(number: int) -> list[Domain]:
-    """The domain so many times, each with sources of its own."""
+    """`number` copies of the domain, each with its own sources."""
     return [
         Domain(
             name=f"{ORIGINAL.name}_{copy}",
@@ -50,7 +50,7 @@ def copied_domains(number: int) -> list[Domain]:
 
 
 def write_dbt_project(folder: Path, number: int) -> None:
-    """The dbt project with nothing but the models of that domain, so many times under names of their own."""
+    """The dbt project with only the models of that domain, copied `number` times under different names."""
     source = dbt.DBT_PROJECT_DIR
     for name in ("macros", "tests"):
         if (source / name).exists():
@@ -73,7 +73,7 @@ def write_dbt_project(folder: Path, number: int) -> None:
 
 
 def drop_files(inbox: Path, window: Window, number: int) -> None:
-    """The same simulated files for each copy."""
+    """Drops the same simulated files for each copy."""
     with tempfile.TemporaryDirectory() as folder:
         ORIGINAL.simulate(Path(folder), window, SCALE, Random(1))
         for source in ORIGINAL.sources:
@@ -82,7 +82,7 @@ def drop_files(inbox: Path, window: Window, number: int) -> None:
 
 
 def measure(folder: Path, number: int) -> dict[str, float]:
-    """Seconds of each piece of work in a project of so many domains."""
+    """Seconds of each piece of work in a project with `number` domains."""
     last = datetime.now(UTC).date() - timedelta(days=1)
     window = Window.of_days(last - timedelta(days=DAYS - 1), last)
     write_dbt_project(folder / "dbt", number)
@@ -133,7 +133,7 @@ def settle(definitions: Definitions, project: Project, instance: DagsterInstance
 
 
 def ticks(definitions: Definitions, instance: DagsterInstance) -> dict[str, float]:
-    """One look at all conditions, and a tick after which nothing has changed; medians of some, nothing to do."""
+    """Median seconds of one evaluation of all conditions, and of one idle tick; there is nothing to do in either."""
     looks, idle, cursor = [], [], None
     for _ in range(TICKS):
         started = time.perf_counter()
@@ -154,7 +154,7 @@ def ticks(definitions: Definitions, instance: DagsterInstance) -> dict[str, floa
 
 
 def add_late_row(inbox: Path, window: Window, number: int) -> None:
-    """A file with one row of a day in the middle, for the first of the domains."""
+    """Drops a file with one row on a day in the middle, for the first domain."""
     folder = inbox / f"{ORIGINAL.sources[0].name}_0"
     example = next(iter(sorted(folder.glob("*.csv"))))
     header, row, *_ = example.read_text(encoding="utf-8").splitlines()

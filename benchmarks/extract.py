@@ -1,4 +1,4 @@
-"""Pulls of prepared pages: what the client takes of its own, and how much of its budget it uses."""
+"""Pulls of prepared pages: the client's own CPU time, and how much of its request budget it uses."""
 
 import tempfile
 import time
@@ -17,7 +17,7 @@ pull_pages(Path(sys.argv[2]) / "measured", sys.argv[1])
 seconds = time.process_time() - t
 import shutil; shutil.rmtree(sys.argv[2])
 """
-"""The processor's time of a pull, which is neither the server's nor that of waiting."""
+"""The CPU time of a pull; excludes the server and waiting."""
 
 BARE = """
 import httpx
@@ -33,11 +33,11 @@ t = time.process_time()
 read()
 seconds = time.process_time() - t
 """
-"""A loop that asks for page after page, reads the records, and does nothing with them."""
+"""A loop that requests page after page, reads the records, and does nothing with them."""
 
 
 def use_of_budget(requests: int = 100, seconds: float = 2.0, times: int = 6) -> tuple[float, float]:
-    """Seconds from the first request to the first of the last span of the budget, as measured and at the least."""
+    """Seconds from the first request to the first request in the budget's last span: as measured, and the minimum."""
     with tempfile.TemporaryDirectory() as folder, pages_served(requests * times) as url:
         started = time.perf_counter()
         pull_pages(Path(folder), url, requests, seconds)

@@ -90,7 +90,7 @@ where event_timestamp < timestamp '{first}' + to_days({days})
 
 
 def write_raw_days(raw_dir: Path, events: int) -> None:
-    """Raw days as landing leaves them, made by DuckDB: some seconds for a million events."""
+    """Writes raw days as landing does, but with DuckDB: a few seconds for a million events."""
     folder = raw_dir / f"raw_{CLICKSTREAM.name}"
     folder.parent.mkdir(parents=True)
     rows = _EVENTS.format(events=events, customers=CUSTOMERS, days=DAYS, first=FIRST, bots=BOTS)
@@ -107,7 +107,7 @@ def write_raw_days(raw_dir: Path, events: int) -> None:
 
 # ------------------------------------------------------------------------------------- a whole history at once
 
-# A process of its own each, which prints the seconds of its SQL.
+# Each runs in a process of its own and measures the seconds of its SQL.
 BUILD = """
 from pathlib import Path
 from benchmarks.sessions import build
@@ -122,7 +122,7 @@ seconds = build_bare(Path(sys.argv[1]))
 
 
 def build(folder: Path) -> float:
-    """The project's models over all raw days in one run: the seconds of their SQL, as dbt reports them."""
+    """Builds the project's models over all raw days in one run; returns the seconds of their SQL, by dbt's clock."""
     settings = _settings(folder)
     settings.warehouse_file.unlink(missing_ok=True)
     window = Window(FIRST, FIRST + DAYS * ONE_DAY)
@@ -133,7 +133,7 @@ def build(folder: Path) -> float:
 
 
 def build_bare(folder: Path) -> float:
-    """The same tables by a script, without the project."""
+    """Builds the same tables with a script, without the project; returns its seconds."""
     file = folder / "bare.duckdb"
     file.unlink(missing_ok=True)
     raw = f"read_parquet('{_settings(folder).raw_dir}/raw_{CLICKSTREAM.name}/*/*.parquet', hive_partitioning = true)"
@@ -146,7 +146,7 @@ def build_bare(folder: Path) -> float:
 
 
 def differing_tables(folder: Path) -> list[str]:
-    """Of the two tables that both have made: those whose rows are not the same, by counts and hashes of all rows."""
+    """The tables whose rows differ between the two builds, by counts and hashes of all rows."""
     found = []
     with duckdb.connect() as connection:
         connection.execute(f"attach '{_settings(folder).warehouse_file}' as ours (read_only)")
@@ -167,13 +167,13 @@ def _settings(folder: Path) -> Settings:
 
 
 def seconds_of_sql(run: DbtRun) -> float:
-    """What the models of a run took, by dbt's own clock."""
+    """The seconds of a run's models, by dbt's own clock."""
     return sum(event["data"]["execution_time"] for event in run.events if event["info"]["name"] == "LogModelResult")
 
 
 @contextmanager
 def seconds_of_each_run() -> Iterator[list[float]]:
-    """Seconds of SQL of each run of dbt in this process, as they come."""
+    """Collects the seconds of SQL of each dbt run in this process."""
     seconds: list[float] = []
 
     def timed(*arguments: Any, **named: Any) -> DbtRun:
@@ -189,12 +189,12 @@ def seconds_of_each_run() -> Iterator[list[float]]:
 
 
 def late_files(numbers: Sequence[int], events_a_day: int) -> list[tuple[float, float]]:
-    """Seconds of SQL for some days of a month: when the day's file first came, and when one row came late.
+    """Seconds of SQL for some days of a month: when the day's file first arrived, and when one row arrived late.
 
-    Both make the same partitions, those that the mappings tie to the day.
+    Both make the same partitions: those that the mappings tie to the day.
 
     Raises:
-        RuntimeError: other partitions than those were made.
+        RuntimeError: other partitions were made.
     """
     first = datetime.now(UTC).date() - DAYS * ONE_DAY
 
@@ -225,7 +225,7 @@ def late_files(numbers: Sequence[int], events_a_day: int) -> list[tuple[float, f
 
 
 def day_again(histories: Sequence[Path], day: date, runs: int) -> list[list[float]]:
-    """Seconds of SQL of a day that is made again, in turn in projects with other histories."""
+    """Seconds of SQL to rebuild a day, in turn in projects with different histories."""
 
     def again(folder: Path, first: date) -> float:
         project = Project(folder, [replace(SESSIONS, reports=())], {"start_date": first})
@@ -257,7 +257,7 @@ def late_row(day: date) -> Row:
 
 
 def write_files(folder: Path, events: int, first: date, days: int, apart: Sequence[date] = ()) -> None:
-    """Parquet files for the inbox: all events in one, but those of some days apart."""
+    """Writes Parquet files for the inbox: all events in one file, except those of the days in `apart`."""
     rows = _EVENTS.format(events=events, customers=max(events // 50, 1), days=days, first=first, bots=BOTS)
     with duckdb.connect() as connection:
         connection.execute(f"create table events as {rows}")

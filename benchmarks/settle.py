@@ -18,7 +18,7 @@ QUIET_SECONDS = 20
 
 
 def settle_times(runs: int) -> list[dict[str, float]]:
-    """Seconds of each part, in the order in which they come, for so many late files."""
+    """Seconds of each part, in order, for each of `runs` late files."""
     last = datetime.now(UTC).date() - timedelta(days=1)
     first = last - timedelta(days=DAYS - 1)
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:
@@ -77,7 +77,7 @@ def _steps(instance: DagsterInstance, record: RunRecord) -> dict[str, tuple[floa
 
 
 def _wait_until_published(project: Project, known: set[str], seconds: float) -> None:
-    """Until a run has ended that published something, and nothing else runs."""
+    """Waits until a run that published something has ended, and nothing else runs."""
 
     def is_published() -> bool:
         runs = runs_since(project.instance, known)
@@ -89,7 +89,7 @@ def _wait_until_published(project: Project, known: set[str], seconds: float) -> 
 
 
 def _wait_until_quiet(project: Project) -> None:
-    """Until nothing has run for some ticks: what is left of the time before would be counted as this file's."""
+    """Waits until nothing has run for some ticks: leftover work would otherwise be counted for this file."""
 
     def is_quiet() -> bool:
         ended = [record.end_time or time.time() for record in project.instance.get_run_records()]

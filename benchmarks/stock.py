@@ -1,4 +1,4 @@
-"""The same raw days and models as most projects run them: `@dbt_assets`, dbt as a program, a process a step."""
+"""The same raw days and models, run as most projects do: `@dbt_assets`, dbt as a program, one process per step."""
 
 import json
 import sys

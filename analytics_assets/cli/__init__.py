@@ -1,1 +1,1 @@
-"""The command line: one file for each group of commands; options and words only."""
+"""The command line: one file per group of commands; only options and output, the work is elsewhere."""

@@ -1,4 +1,4 @@
-"""`analytics-assets …`: all groups of commands. Only options and words; the work is elsewhere.
+"""`analytics-assets …`: gathers all groups of commands.
 
 Modules that take seconds to import are imported inside the commands, so that `--help` answers at once.
 """
@@ -32,20 +32,20 @@ def _in_utf8(
     ] = False,
 ) -> None:
     """Raw files in, daily analytics out."""
-    # Libraries read and write text as the locale says: where that is not UTF-8, Python begins again with it.
+    # Libraries read and write text in the locale's encoding: if that is not UTF-8, restart Python in UTF-8 mode.
     if codecs.lookup(locale.getpreferredencoding(False)).name != "utf-8" and not sys.flags.utf8_mode:
         os.execve(sys.executable, sys.orig_argv, os.environ | {"PYTHONUTF8": "1"})
 
 
 def commands_of_domains(defs: Path) -> list[typer.Typer]:
-    """The commands that the domains of a folder bring along.
+    """The commands of the domains in a folder.
 
-    Their packages, which take seconds to import, are not imported.
+    It does not import the domains' packages, which takes seconds.
     """
     found = []
     for file in sorted(defs.glob("*/commands.py")):
         spec = spec_from_file_location(f"analytics_assets.defs.{file.parent.name}.commands", file)
-        assert spec is not None and spec.loader is not None  # of a file that is there
+        assert spec is not None and spec.loader is not None  # the file exists
         module = module_from_spec(spec)
         spec.loader.exec_module(module)
         found.append(module.commands)

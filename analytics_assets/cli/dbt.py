@@ -1,4 +1,4 @@
-"""dbt by hand."""
+"""The command that runs dbt by hand."""
 
 from datetime import datetime
 from typing import Annotated

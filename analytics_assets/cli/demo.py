@@ -1,4 +1,4 @@
-"""The demo: thirty simulated days, all made."""
+"""The demo: simulates thirty days and makes them."""
 
 import os
 from contextlib import ExitStack
@@ -50,7 +50,7 @@ def demo() -> None:
 
 
 def _write_env_once(first_day: date) -> None:
-    """Writes `.env` with every variable at its default, except the first day, unless there is one already."""
+    """Writes `.env` with every variable at its default, except the first day, unless the file exists."""
     from analytics_assets.defs import find_domains
 
     file = PROJECT_DIR / ".env"

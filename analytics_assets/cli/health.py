@@ -1,4 +1,4 @@
-"""What is not as it should be."""
+"""The command that shows the health of all days."""
 
 from datetime import UTC, datetime
 
@@ -14,7 +14,7 @@ commands = typer.Typer()
 
 @commands.command()
 def status() -> None:
-    """Show the days that failed, are missing, out of date, or made by older code, and what checks object to.
+    """Show the days that failed, are missing, stale, or made by older code, and the checks that failed.
 
     Exit code 1 if a day, a file, a pull or a check failed; 0 if there are only warnings, or days that wait to be made.
     """

@@ -1,4 +1,4 @@
-"""What keeps the project in order: its home made ready, a lost ledger made again."""
+"""Maintenance commands: prepare Dagster's home, and rebuild a lost ledger."""
 
 import typer
 
@@ -11,7 +11,7 @@ commands = typer.Typer()
 
 @commands.command()
 def repair() -> None:
-    """Make the ledger again from the journals beside the landed pieces, after it was lost or damaged."""
+    """Rebuild a lost or damaged ledger from the journals beside the landed pieces."""
     with told_plainly():
         from analytics_assets.state.ledger import Ledger
 
@@ -28,7 +28,7 @@ def repair() -> None:
 
 @commands.command()
 def prepare() -> None:
-    """Make DAGSTER_HOME and dbt's manifest ready, and print the former; `make dev` does so first."""
+    """Prepare DAGSTER_HOME and dbt's manifest, and print DAGSTER_HOME; `make dev` does this first."""
     with told_plainly():
         from dagster import DagsterInstance
 
@@ -42,4 +42,4 @@ def prepare() -> None:
             typer.echo(f"warning: {fault}", err=True)
         with DagsterInstance.get() as instance:
             end_abandoned_runs(instance)
-        print(home)  # noqa: T201 for whoever starts Dagster next: as it is, and alone
+        print(home)  # noqa: T201 a script that starts Dagster reads it: the plain path and nothing else

@@ -1,4 +1,4 @@
-"""Days made in this process: what is landed and made, what would be, and what older code made."""
+"""Commands that make days in this process: materialize, its dry run, and the rollout of changed code."""
 
 import logging
 import time
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from analytics_assets.operations.runner import Outcome, Runner
     from analytics_assets.partitions import Window
 
-SAID_EVERY = 10.0  # seconds between two lines of progress where no line can change
+SAID_EVERY = 10.0  # seconds between two lines of progress if the output is no terminal
 
 commands = typer.Typer()
 
@@ -58,7 +58,7 @@ def materialize(
 
 
 def make_days(settings: Settings, window: "Window | None", select: str | None) -> "Outcome":
-    """Pulls, lands and makes the days of a window, or whatever is out of date, of some assets or all."""
+    """Pulls, lands and makes the days of a window, or all days that are out of date, for some assets or all."""
     with runner_of(settings) as runner:
         names = _selected(select)
         runner.pull(names)
@@ -68,13 +68,13 @@ def make_days(settings: Settings, window: "Window | None", select: str | None) -
         else:
             after = set(runner.views) | (runner.reports if names - runner.reports else set())
             if not runner.make(runner.plan_of_range(names if select else runner.on(names), window)):
-                after |= runner.published & names  # of the days that did not fail
+                after |= runner.published & names  # publish the days that did not fail
             runner.settle(names & after)
         return runner.outcome
 
 
 def _show_plan(settings: Settings, window: "Window | None", select: str | None) -> None:
-    """What `materialize` would make of what has landed, and the bytes that it would read; makes nothing."""
+    """Prints what `materialize` would make from what has landed, and how many bytes it would read; makes nothing."""
     from analytics_assets.dbt.dry_run import Estimate, estimate
     from analytics_assets.definitions import project
     from analytics_assets.warehouse.bigquery.cost_estimate import as_bytes
@@ -132,7 +132,7 @@ def _selected(select: str | None) -> set[str]:
 
 @contextmanager
 def runner_of(settings: Settings) -> "Iterator[Runner]":
-    """Runs in this process, with their progress; runs that a kill left behind are ended first."""
+    """A runner in this process that shows its progress; ends runs whose process was killed first."""
     from dagster import DagsterInstance
 
     from analytics_assets.definitions import defs, project
@@ -154,7 +154,7 @@ def rollout(
     ] = None,
     days_per_run: Annotated[int, typer.Option(min=1, help="How many days one run makes.")] = 30,
 ) -> None:
-    """Make the days anew that older code or lookups made, newest first; go on where it was stopped."""
+    """Make the days again that older code or seeds made, newest first; resume where it was stopped."""
     with told_plainly():
         with runner_of(get_settings()) as runner:
             runner.roll_out(_selected(select), days_per_run)
@@ -165,7 +165,7 @@ def rollout(
 
 
 class _Progress(logging.Handler):
-    """What runs now: a line that changes on a terminal, a line a step elsewhere."""
+    """The progress of a run: a line that changes on a terminal, one line per step elsewhere."""
 
     def __init__(self, status: Status) -> None:
         super().__init__()
@@ -173,7 +173,7 @@ class _Progress(logging.Handler):
         self._said_at = self._started
 
     def step(self, sentence: str) -> None:
-        """Says which step begins."""
+        """Announces that a step begins."""
         self._step = sentence
         self._status.update(line(sentence))
         console.print(line((f"{time.monotonic() - self._started:6.1f} s", "dim"), f"  {sentence}"))
@@ -188,7 +188,7 @@ class _Progress(logging.Handler):
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str], None]]:
-    """Shows the steps that are announced and, until they end, what the package logs meanwhile."""
+    """Shows the announced steps and, while they run, what the package logs."""
     package_logger = logging.getLogger("analytics_assets")
     with console.status("") as status:
         progress = _Progress(status)
@@ -201,7 +201,7 @@ def _progress() -> Iterator[Callable[[str], None]]:
 
 
 def show_outcome(outcome: "Outcome", nothing: str = "Nothing was out of date.") -> None:
-    """Prints what was made, written, and what failed."""
+    """Prints what was made, what was written, and what failed."""
     if outcome.made:
         table = Table("asset", title="Made", title_justify="left", header_style="bold")
         for heading in ("days", "rows"):

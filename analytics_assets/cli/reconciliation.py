@@ -1,4 +1,4 @@
-"""Where every row is."""
+"""The command that shows the reconciliation of every source."""
 
 from datetime import UTC, datetime
 

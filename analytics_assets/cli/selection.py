@@ -1,4 +1,4 @@
-"""What `--select` means: Dagster's own selection syntax, in which a name alone stands for the asset of that name."""
+"""Parses `--select`: Dagster's own selection syntax, in which a bare name stands for the asset of that name."""
 
 import re
 from collections.abc import Iterable
@@ -15,15 +15,15 @@ _OPERATORS = ("and", "or", "not")
 
 
 def selected(text: str, graph: BaseAssetGraph) -> set[str]:
-    """The names of the assets that a selection stands for.
+    """The names of the assets that a selection matches.
 
-    Dagster's own `from_string` takes what this syntax cannot parse for an older one, in which `+x` is one layer.
+    Dagster's own `from_string` falls back to an older syntax, in which `+x` is one layer, if the text does not parse.
 
     Raises:
-        ValueError: it is none, or of no asset; the message says what may have been meant.
+        ValueError: the text is no selection, or matches no asset; the message says what may have been meant.
     """
     names = {name_of(key) for key in graph.get_all_asset_keys()}
-    if old := re.search(r"(?<![\w*:.\"])\*(\w+)", text):  # once all that it is made from; now it would be fewer
+    if old := re.search(r"(?<![\w*:.\"])\*(\w+)", text):  # once selected all upstream assets; now it would select fewer
         name = old[1]
         raise ValueError(f"--select {text!r}: write +{name} for all that it is made from, key:*{name} for such names")
     try:
@@ -31,7 +31,7 @@ def selected(text: str, graph: BaseAssetGraph) -> set[str]:
         found = {name_of(key) for key in selection.resolve(graph)}
     except DagsterError:
         found = set()
-    except Exception as error:  # the parser knows no class of its own
+    except Exception as error:  # the parser has no exception class of its own
         raise ValueError(
             f"--select {text!r} is no selection ({error}); it is one like +NAME, group:NAME or 'a or b'"
         ) from error

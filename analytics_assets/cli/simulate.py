@@ -1,4 +1,4 @@
-"""Sample files."""
+"""The command that simulates sample files."""
 
 from datetime import date, datetime, timedelta
 from random import Random
@@ -33,7 +33,7 @@ def simulate(
 def simulate_files(
     settings: Settings, days: int, end: date, scale: float, seed: int, only: str | None, *, with_pulled: bool = True
 ) -> None:
-    """Simulates the files of all domains or one; `with_pulled` those too that a pull would drop."""
+    """Simulates the files of all domains or one; `with_pulled` includes domains whose files come from pulls."""
     from analytics_assets.defs import find_domains
     from analytics_assets.partitions import Window
 

@@ -1,4 +1,4 @@
-"""SQL on the published copy."""
+"""The command that runs SQL on the published copy."""
 
 import re
 from datetime import UTC, date, datetime
@@ -32,7 +32,7 @@ def sql(statement: Annotated[str, typer.Argument(help="One SQL statement, in quo
         table.add_column(name, justify="right" if is_number else "left")
     for row in rows:
         table.add_row(*map(_cell, row))
-    Terminal(highlight=False, width=WIDEST).print(table)  # a table that is cut to the terminal no longer lines up
+    Terminal(highlight=False, width=WIDEST).print(table)  # a table wrapped to the terminal no longer lines up
     if others:
         console.print(f"{others:,} more rows are not shown; say `limit` or `where` to see others.")
     elif not rows:
@@ -46,7 +46,7 @@ def sql(statement: Annotated[str, typer.Argument(help="One SQL statement, in quo
 
 
 def _behind(settings: Settings, statement: str) -> dict[str, set[date]]:
-    """The days on which the copy holds less than there is, by the public models that a statement names."""
+    """The days on which the copy is behind, by public model that a statement names."""
     from analytics_assets.dbt.project import last_manifest
     from analytics_assets.partitions import partitioned_days
     from analytics_assets.warehouse.published import days_behind
@@ -58,7 +58,7 @@ def _behind(settings: Settings, statement: str) -> dict[str, set[date]]:
 
 
 def _query(settings: Settings, statement: str) -> tuple[list[str], list[tuple[Any, ...]], int]:
-    """Names and first rows of what a statement gives, and how many rows come after them."""
+    """The column names and first rows of a statement's result, and how many more rows it has."""
     import duckdb
 
     from analytics_assets.warehouse.duckdb.warehouse import IF_COPY_IS_DAMAGED, opened
@@ -85,7 +85,7 @@ def _query(settings: Settings, statement: str) -> tuple[list[str], list[tuple[An
 
 
 def _cell(value: object) -> str:
-    """A value as text, without the zeros that only say how exact a column is."""
+    """A value as text; decimals without trailing zeros, which show only the scale of the column."""
     if value is None:
         return ""
     return f"{value.normalize():f}" if isinstance(value, Decimal) else str(value)

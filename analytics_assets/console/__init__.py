@@ -1,1 +1,1 @@
-"""What commands print: lines of plain text, and errors as a sentence that says what to do. No command."""
+"""What commands print: lines of plain text, and errors as a sentence that says what to do. No commands."""

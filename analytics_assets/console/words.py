@@ -1,4 +1,4 @@
-"""What all commands share: how errors, days and paths are said."""
+"""The wording that all commands share: errors, days and paths."""
 
 import os
 from collections.abc import Iterator
@@ -16,12 +16,12 @@ from analytics_assets.settings import PROJECT_DIR, Settings, is_secret
 if TYPE_CHECKING:
     from analytics_assets.partitions import Window
 
-INTERRUPTED_CODE = 130  # as shells have it: 128 and the number of SIGINT
+INTERRUPTED_CODE = 130  # as in shells: 128 plus the number of SIGINT
 
 
 @contextmanager
 def told_plainly() -> Iterator[None]:
-    """Turns the errors that a user can do something about into one sentence and exit code 1."""
+    """Turns errors that a user can fix into one sentence and exit code 1."""
     from analytics_assets.dbt.invocation import DbtError
     from analytics_assets.foundation.failures import INTERRUPTS, damage_in, in_brief, sentence, transient_cause
     from analytics_assets.foundation.files import Damaged
@@ -44,7 +44,7 @@ def told_plainly() -> Iterator[None]:
         say_error(in_brief(sentence(error)))
         raise typer.Exit(1) from error
     except Exception as error:
-        cause = transient_cause(error) or damage_in(error)  # a full disk, say, under Dagster's own files
+        cause = transient_cause(error) or damage_in(error)  # for example a full disk under Dagster's own files
         if cause is None:
             raise
         say_error(in_brief(sentence(cause)))
@@ -62,7 +62,7 @@ def _explain(error: ValidationError) -> None:
         name = name if name == "DAGSTER_HOME" else f"ANALYTICS_{name}"
         shown = name if is_secret(name) or fault["type"] == "missing" else f"{name}={str(fault['input'])!r}"
         said = fault["msg"].removeprefix("Value error, ")
-        if fault["loc"]:  # else it is about all settings, secrets among them
+        if fault["loc"]:  # else the error is about all settings, including secrets
             said = f"{shown}: {said}"
         say_error(f"{said}; see analytics_assets/settings.py")
 
@@ -101,6 +101,6 @@ def yesterday() -> date:
 
 
 def shown(path: object) -> str:
-    """A path as short as it can be from here."""
+    """A path, relative to the current folder if it is in the project."""
     text = str(path)
     return os.path.relpath(text) if text.startswith(str(PROJECT_DIR)) else text

@@ -1,8 +1,8 @@
-"""dbt's models and seeds as Dagster assets, in as few steps as there can be.
+"""dbt's models and seeds as Dagster assets, in as few steps as possible.
 
-Models whose rows have a day are one step; those without (views, table functions: current state) are another, and so are
-seeds, since Dagster's partitions are those of a step. All domains whose tables one run writes at a time share a step:
-each call of dbt costs seconds, however few models it makes.
+Dagster partitions a step as a whole, so there are three kinds of steps: models whose rows have a day, models without
+days (views and table functions: current state), and seeds. Domains in the same pool share a step: each call of dbt
+costs seconds, however few models it makes.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,11 +19,11 @@ from analytics_assets.spec.asset import AssetKind
 from analytics_assets.warehouse.interface import Warehouse
 
 _STEPS = {AssetKind.MODEL: "models", AssetKind.VIEW: "views", AssetKind.SEED: "seeds"}
-"""What the step of each kind is called, behind its pool."""
+"""The name of the step of each kind; the pool's suffix follows it."""
 
 
 def build_model_assets(project: Project) -> list[AssetsDefinition]:
-    """The models below `models/*/<domain>/` and the seeds below `seeds/<domain>/` of all domains."""
+    """The models in `models/*/<domain>/` and the seeds in `seeds/<domain>/`, for all domains."""
     translator = ModelTranslator(project, code_versions(project.manifest, project.sources))
     pools = dict.fromkeys(project.warehouse.pool(domain.name) for domain in project.domains)
     return [
@@ -35,7 +35,7 @@ def build_model_assets(project: Project) -> list[AssetsDefinition]:
 
 
 def _names(project: Project, pool: str, kind: AssetKind) -> list[str]:
-    """The models or seeds of one kind that are made in one pool."""
+    """The models or seeds of one kind in one pool."""
     domains = {domain.name for domain in project.domains if project.warehouse.pool(domain.name) == pool}
     return [node.name for node in project.manifest.made.values() if node.kind is kind and node.domain in domains]
 

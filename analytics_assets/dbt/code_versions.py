@@ -1,4 +1,4 @@
-"""By which code a day is made: a hash of all that its rows depend on beside its inputs."""
+"""The code version of a model or seed: a hash of everything that its rows depend on apart from its inputs."""
 
 import json
 import re
@@ -13,8 +13,8 @@ from analytics_assets.spec.source import Source
 def code_versions(manifest: Manifest, sources: Iterable[Source]) -> dict[str, str]:
     """The hash of each model and seed, by its unique id.
 
-    Of a seed that is its file. Of a model it is its SQL, the project's macros and variables that it uses, its meta, the
-    seeds that it reads, and the spec of a source that it reads.
+    For a seed, the hash covers its file. For a model, it covers its SQL, the project's macros and variables that it
+    uses, its meta, the seeds that it reads, and the specs of the sources that it reads.
     """
     variables = manifest.raw.get("vars", {})
     specs = source_vars(sources)
@@ -42,7 +42,7 @@ _VARIABLE = re.compile(r"""var\(\s*['"](\w+)""")
 
 
 def _macros_of(node: ModelNode, manifest: Manifest) -> list[str]:
-    """The project's macros that a model uses, directly or not, with all their variants for other warehouses."""
+    """The project's macros that a model uses, directly or not, with their variants for all warehouses."""
     own = {name: macro for name, macro in manifest.raw["macros"].items() if macro["package_name"] == "analytics"}
     found: set[str] = set()
     materialization = f"macro.analytics.materialization_{node.materialized}_"

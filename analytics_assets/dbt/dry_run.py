@@ -1,4 +1,4 @@
-"""What making some days would read, asked of the warehouse before anything is made."""
+"""The cost estimate of a run: how many bytes it would read. The warehouse is asked before anything is made."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,18 +12,18 @@ from analytics_assets.spec.model_node import ModelNode
 from analytics_assets.warehouse.interface import NotMade, Reader, between
 
 AT_ONCE = 8
-"""So many models are asked about at the same time; an answer takes some tenths of a second."""
+"""How many models are estimated at the same time; one answer takes a few tenths of a second."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What one model would read.
+    """How many bytes one model would read.
 
     Attributes:
         model: its name.
-        bytes_of_days: to make its days: those of the tables that it reads, and of its own that are replaced.
+        bytes_of_days: to make its days; counts the tables that it reads and its own days that are replaced.
         bytes_of_checks: to check them.
-        unknown: why the bytes are not known, where they are not: something that it reads is not there yet.
+        unknown: why the bytes are not known: an upstream table does not exist yet. Empty when they are known.
     """
 
     model: str
@@ -33,7 +33,7 @@ class Estimate:
 
 
 def estimate(models: Sequence[str], window: Window, project: Project) -> list[Estimate]:
-    """What making the days of a window of some models would read, in their order; a view costs no more than its checks.
+    """Estimates a build of a window, one estimate per model in the given order; a view costs only its checks.
 
     Raises:
         DbtError: a model does not compile.
@@ -68,7 +68,7 @@ def estimate(models: Sequence[str], window: Window, project: Project) -> list[Es
 
 
 def _bytes_of_days(reader: Reader, node: ModelNode, rows: str, window: Window) -> int:
-    """Of the statement that replaces the days; of a table that is not there, those of its rows."""
+    """The bytes of the statement that replaces the days; if the table does not exist yet, of the query for its rows."""
     days = between(node.day, window)
     try:
         return reader.bytes_read(
@@ -80,7 +80,7 @@ def _bytes_of_days(reader: Reader, node: ModelNode, rows: str, window: Window) -
 
 
 def _bytes_if_made(reader: Reader, sql: str) -> int:
-    """A check reads what it checks; before that is there, what it will read is not known, and not counted."""
+    """The bytes of a check; 0 while the table that it checks does not exist, since the bytes are unknown until then."""
     try:
         return reader.bytes_read(sql)
     except NotMade:

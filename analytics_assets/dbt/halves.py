@@ -1,6 +1,6 @@
-"""Which days make a run of several models fail: what fails for a range is tried on its halves, down to single days.
+"""Finds the days that make a run of several models fail: a failed range is halved and retried, down to single days.
 
-Only the order of the tries is decided here, by names and days; what makes a part is given.
+This module decides only the order of the tries, by names and days; the caller supplies the function that makes a part.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,11 +12,11 @@ from analytics_assets.partitions import PartitionOffsets, Window, contiguous
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of an asset in the run of a part.
+    """The result of one asset in the run of a part.
 
     Attributes:
-        failed: the days that failed, each with its reason; all others of the part were made.
-        halve: whether it failed for the part as a whole, of which fewer days may succeed.
+        failed: the days that failed, each with its reason; all other days of the part were made.
+        halve: whether the part failed as a whole, and some of its days may succeed in a smaller part.
     """
 
     failed: Mapping[date, str] = field(default_factory=dict)
@@ -24,13 +24,13 @@ class Verdict:
 
 
 Make = Callable[[Sequence[str], Window], Mapping[str, Verdict]]
-"""Makes some days of some assets; gives a verdict on each that was reached.
+"""Makes some days of some assets; returns a verdict on each asset that was reached.
 
-Assets that read a failed one are not reached. The first asset always is."""
+Assets downstream of a failed one are not reached. The first asset always is."""
 
 
 def halves(window: Window) -> list[Window]:
-    """A window of at least two days as two, the older one first."""
+    """Splits a window of at least two days into two, the older one first."""
     middle = window.start + (window.end - window.start) // 2
     return [Window(window.start, middle), Window(middle, window.end)]
 
@@ -38,14 +38,14 @@ def halves(window: Window) -> list[Window]:
 def make_by_halves(
     names: Sequence[str], upstream: Mapping[str, Mapping[str, PartitionOffsets]], window: Window, make: Make
 ) -> Iterator[tuple[str, Window, Verdict]]:
-    """Makes a window of some assets in as few runs as it takes, and gives each part that needs no other run.
+    """Makes a window of some assets in as few runs as possible, and yields each part that needs no further run.
 
-    When all goes well that is one run. For k bad days of n it is about 2 k log2(n) more. Days that are made from one
-    that failed are not tried: no verdict is given on them.
+    If nothing fails, that is one run. For k bad days out of n, it is about 2 k log2(n) more. Days downstream of a
+    failed day are not tried and get no verdict.
 
     Args:
-        names: every asset after those that it reads.
-        upstream: how each reads the others; of those that are not in `names` nothing is known.
+        names: the assets, upstream assets first.
+        upstream: the partition offsets between them; upstream assets that are not in `names` are ignored.
     """
     pending = {name: [window] for name in names}
     unmade: dict[str, set[date]] = {name: set() for name in names}
@@ -55,7 +55,7 @@ def make_by_halves(
         for name in taken:
             verdict = verdicts.get(name)
             if verdict is None:
-                continue  # until what failed above it is known by day
+                continue  # wait until the failed days upstream are known
             pending[name].remove(part)
             if verdict.halve:
                 pending[name] += halves(part)
@@ -69,7 +69,7 @@ def _next_run(
     upstream: Mapping[str, Mapping[str, PartitionOffsets]],
     unmade: dict[str, set[date]],
 ) -> tuple[list[str], Window] | None:
-    """The first part of the first asset that waits for no other, with all assets that can be made in the same run."""
+    """The first part of the first asset that waits for no other, and all assets that can be made in the same run."""
     taken: list[str] = []
     part: Window | None = None
     for name in pending:
@@ -86,7 +86,7 @@ def _next_run(
 def _leave_out(
     name: str, pending: dict[str, list[Window]], upstream: Mapping[str, PartitionOffsets], unmade: dict[str, set[date]]
 ) -> None:
-    """Takes the days from an asset that are made from days which were not made."""
+    """Removes from an asset's pending days those whose upstream days were not made."""
     tied = {
         day
         for parent, offsets in upstream.items()

@@ -1,7 +1,7 @@
-"""dbt as a library: one command in this process, its structured events and results.
+"""dbt as a library: runs one command in this process and returns its structured events and results.
 
-Starting dbt as a program costs several seconds a run, most of it for reading the project again; see
-docs/performance.md. Nothing here knows a model by name.
+Starting dbt as a program costs several seconds per run, most of them to read the project again; see
+docs/performance.md. This module knows no model by name.
 """
 
 import json
@@ -20,20 +20,20 @@ logger = logger_of(__name__)
 
 
 class DbtError(Exception):
-    """dbt could not do what it was told; the message names the models or tests and what the database said."""
+    """dbt failed; the message names the models or tests and what the database said."""
 
 
 @dataclass(frozen=True)
 class DbtResult:
-    """What became of one model or test.
+    """The result of one model or test.
 
     Attributes:
         unique_id: dbt's.
         tested: the unique id of the model that a test is attached to.
         status: dbt's: success, pass, error, fail, warn, skipped.
         message: what the database said.
-        sql: what was compiled: of a model what makes its rows, of a test what gives those that it objects to.
-        costs: what the warehouse says of the work: of BigQuery bytes_processed, bytes_billed, slot_ms, job_id.
+        sql: the compiled query: for a model, of its rows; for a test, of its failing rows.
+        costs: the warehouse's cost figures; for BigQuery, bytes_processed, bytes_billed, slot_ms and job_id.
     """
 
     unique_id: str
@@ -47,7 +47,7 @@ class DbtResult:
 
 @dataclass
 class DbtRun:
-    """What one run of dbt said: its structured log events, as dicts in their order, and the result of each node."""
+    """One run of dbt: its structured log events, as dicts in order, and the result of each node."""
 
     events: list[dict[str, Any]] = field(default_factory=list)
     results: list[DbtResult] = field(default_factory=list)
@@ -59,17 +59,17 @@ class DbtRun:
 
     @property
     def failed(self) -> list[DbtResult]:
-        """What failed; warnings do not."""
+        """The results that failed; warnings do not count."""
         return [result for result in self.results if result.status in ("error", "fail", "runtime error")]
 
     @property
     def failures(self) -> dict[str, str]:
-        """Name and message of whatever failed."""
+        """The message of each failed result, by name."""
         return {result.name: result.message for result in self.failed}
 
     @property
     def failing_tests(self) -> dict[str, str]:
-        """The SQL that gives the rows that a failed or warning test objects to, by the test's name."""
+        """The SQL that returns the failing rows of each test that failed or warned, by the test's name."""
         return {
             result.name: result.sql
             for result in self.results
@@ -91,9 +91,9 @@ def invoke(
     """Runs a dbt command on a project folder, with some variables.
 
     Args:
-        manifest: dbt's own object of a parse, which is then not made again.
-        attached: by the unique id of a test, that of the model that it is about.
-        write_json: whether dbt leaves its artifacts.
+        manifest: dbt's own manifest object; if given, dbt does not parse again.
+        attached: the unique id of the model that a test is attached to, by the unique id of the test.
+        write_json: whether dbt writes its artifacts.
         quiet: whether dbt prints nothing.
 
     Raises:
@@ -111,7 +111,7 @@ def invoke(
     places = ["--project-dir", str(project), "--profiles-dir", str(project)]
     places += ["--profile", warehouse_of(settings).profile]
     written = ["--write-json"] if write_json else ["--no-write-json"]
-    # Of all that an interruption may raise, this alone makes dbt end its queries and threads; Dagster raises its own.
+    # dbt ends its queries and threads only on KeyboardInterrupt; Dagster raises interruptions of its own.
     with raise_interrupts_as(KeyboardInterrupt):
         result = dbt_invoke(
             manifest, [listen], [*said, *written, *arguments, *places, "--vars", json.dumps(dict(variables))]

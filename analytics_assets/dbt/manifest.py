@@ -1,4 +1,4 @@
-"""Which models of a manifest can be used. Pure functions."""
+"""Decides which models of a manifest can be used. Pure functions."""
 
 from collections.abc import Iterable, Mapping
 from graphlib import TopologicalSorter
@@ -8,10 +8,10 @@ from analytics_assets.spec.model_node import Manifest, ModelNode
 
 
 def usable_manifest(manifest: Manifest, faults: Mapping[str, str]) -> tuple[Manifest, list[str]]:
-    """The manifest without the models whose day is not defined, and without everything that reads them.
+    """The manifest without the models that cannot be made, and without everything downstream of them.
 
-    Singular tests are attached to a model as generic ones are: to the last made of those that they read. An exposure
-    goes with a model that it reads, as the report does.
+    A singular test is attached to a model, as a generic one is: to the last made of the models that it reads. An
+    exposure is removed with a model that it reads.
 
     Args:
         faults: what else is wrong with models, by their unique ids.
@@ -54,7 +54,7 @@ def usable_manifest(manifest: Manifest, faults: Mapping[str, str]) -> tuple[Mani
 
 
 def _fault(node: ModelNode, nodes: Mapping[str, ModelNode]) -> str | None:
-    """Why a model cannot be made, to be put behind its file; None where it can."""
+    """Why a model cannot be made, as the rest of a sentence that begins with its file; None if it can."""
     if not node.is_made:
         return None
     if not node.domain:
@@ -75,7 +75,7 @@ def _fault(node: ModelNode, nodes: Mapping[str, ModelNode]) -> str | None:
 
 
 def attached_to(test: ModelNode, nodes: Mapping[str, ModelNode]) -> str | None:
-    """The unique id of the model or seed that a test is about: of those that it reads, the one made last."""
+    """The unique id of the model or seed that a test checks: the last made of those that it reads."""
     if test.tested:
         return test.tested
     read = [name for name in test.reads if name in nodes and nodes[name].is_made]
@@ -84,6 +84,6 @@ def attached_to(test: ModelNode, nodes: Mapping[str, ModelNode]) -> str | None:
 
 
 def _in_order(nodes: Mapping[str, ModelNode]) -> Iterable[str]:
-    """The unique ids of some nodes, each after those that it reads."""
+    """The unique ids of some nodes, upstream nodes first."""
     reads = {name: [one for one in node.reads if one in nodes] for name, node in nodes.items()}
     return TopologicalSorter(reads).static_order()

@@ -1,8 +1,8 @@
-"""What models say of themselves under `meta` in their yml, held to what there is, when the project is loaded.
+"""Validates the `meta` of models and their tests when the project is loaded.
 
-A name that is misspelt there would not fail: a window that names no model is the same day, a check that nobody asked
-for is not made. So each must be the name of a key, a model, a source or a column that exists, as far as the project
-tells; what only the database knows fails when the model is made, by name.
+A misspelt name would not fail by itself: a window for an unknown model would mean the same day, and a misspelt check
+would never run. So each name must be an existing key, model, source or column, as far as the project knows them. A name
+that only the database knows fails when the model is made.
 """
 
 import difflib
@@ -20,7 +20,7 @@ _IN_WINDOW_OF = re.compile(r"in_window\([^()]*\bof\s*=\s*['\"](\w+)['\"]")
 
 
 def meta_faults(manifest: Manifest, sources: Iterable[str]) -> dict[str, str]:
-    """What is wrong with what models and their tests say, by the unique id of the model; the sentence names the file.
+    """What is wrong with the meta of models and their tests, by unique id of the model; the sentence names the file.
 
     Args:
         sources: the names of all sources.
@@ -124,7 +124,7 @@ def _faults_of_sums(node: ModelNode, models: Mapping[str, ModelNode], sources: s
 
 
 def _lacks_column(node: ModelNode, where: str, name: object) -> Iterator[str]:
-    """Checks a plain column name against the columns that the yml lists; only the database knows expressions."""
+    """Checks a plain column name against the columns that the yml lists; only the database can check expressions."""
     if not isinstance(name, str):
         if where == "meta.day":
             yield f"meta.day is {name!r}; it must be the name of a column"
@@ -141,7 +141,7 @@ def _unknown(where: str, said: Mapping[str, Any], known: Iterable[str]) -> Itera
 
 
 def _none_of(name: object, names: Iterable[str], what: str) -> str:
-    """What is wrong with a name that is none of some, and which may have been meant."""
+    """Says that a name is none of the known ones, and which one may have been meant."""
     names = sorted(names)
     close = difflib.get_close_matches(str(name), names, 1)
     there_is = f"did you mean {close[0]}?" if close else f"there is {', '.join(names[:20]) or 'none'}"

@@ -1,4 +1,4 @@
-"""The dbt project as this process works on it: parsed when a file of it changes, kept byte for byte, read once."""
+"""The dbt project as this process uses it: parsed when one of its files changes, kept byte for byte, read once."""
 
 import hashlib
 import json
@@ -29,10 +29,10 @@ PROJECT_FOLDERS = ("models", "macros", "tests", "seeds")
 
 
 def _target_dir(settings: Settings) -> Path:
-    """Where dbt leaves what it parsed: one folder for each way to name tables.
+    """The folder of dbt's parse results, one per way to name tables.
 
-    Switching between warehouses or schemas so needs no new parse, and two processes that name tables differently do not
-    read each other's.
+    So a switch of the warehouse or schema needs no new parse, and two processes that name tables differently never
+    read each other's parse.
     """
     folder = DBT_PROJECT_DIR / "target"
     if settings.warehouse == "duckdb" and settings.dbt_target == "prod":
@@ -44,19 +44,19 @@ _PROJECT_FILES = ("dbt_project.yml", "profiles.yml")
 
 
 def _files() -> list[Path]:
-    """What dbt reads of the project."""
+    """The files of the project that dbt reads."""
     found = [DBT_PROJECT_DIR / name for name in _PROJECT_FILES]
     found += [file for folder in PROJECT_FOLDERS for file in (DBT_PROJECT_DIR / folder).rglob("*") if file.is_file()]
     return sorted(found)
 
 
 def _states() -> list[tuple[Path, int, int, int]]:
-    """What of each file changes with every write, also where it is put back as it was."""
+    """The state of each file; it changes with every write, even one that restores the old content."""
     return [(file, stat.st_ino, stat.st_ctime_ns, stat.st_size) for file in _files() if (stat := file.stat())]
 
 
 def fingerprint(settings: Settings) -> str:
-    """Changes when any file does that dbt parses, or what it is parsed with."""
+    """A hash of the files that dbt parses and the variables that it parses them with."""
     sha = hashlib.sha256(json.dumps([settings.warehouse, parse_vars(settings)]).encode())
     for file in _files():
         sha.update(f"{file.relative_to(DBT_PROJECT_DIR)}\0".encode())
@@ -66,14 +66,14 @@ def fingerprint(settings: Settings) -> str:
 
 @dataclass(frozen=True)
 class Parsed:
-    """The project as it was when it was parsed: all that runs are made by, whatever becomes of its files meanwhile.
+    """The project at the time of the parse: runs use only this, whatever happens to the files meanwhile.
 
     Attributes:
-        fingerprint: of the files that were looked at.
-        folder: copies of what dbt reads anew in each run: the project's variables, its profile, and the seeds.
+        fingerprint: the fingerprint of the files that were parsed.
+        folder: copies of what dbt reads again in each run: the project's variables, its profile, and the seeds.
         manifest: as JSON.
-        own_manifest: as dbt keeps it for itself.
-        faults: what is the matter with the files, where the manifest is not what they say.
+        own_manifest: in dbt's own format.
+        faults: what is wrong with the files, if the manifest does not match them.
     """
 
     fingerprint: str
@@ -84,10 +84,10 @@ class Parsed:
 
 
 def prepare_manifest(settings: Settings) -> Parsed:
-    """The project as it is now, parsed again only if one of its files changed.
+    """The current project, parsed again only if one of its files has changed.
 
-    Where the project does not parse, the manifest is that of the last one that did; where there is none, that of the
-    files which can be parsed without the others.
+    If the project does not parse, the manifest is that of the last parse that succeeded; if there is none, that of the
+    files that parse without the broken ones.
 
     Raises:
         DbtError: the project does not parse, and neither does any part of it.
@@ -114,7 +114,7 @@ def prepare_manifest(settings: Settings) -> Parsed:
                 else:
                     new, said = _parse_without_broken_files(settings, folder)
             if _states() != before:
-                continue  # somebody edits the files: nobody knows what was parsed
+                continue  # the files changed during the parse: nobody knows what was parsed
             if new:
                 _keep(new, folder)
             with replacing(fault if said else known) as temporary:
@@ -124,17 +124,17 @@ def prepare_manifest(settings: Settings) -> Parsed:
 
 
 _NEWEST = "newest_parse"
-"""Holds the name of the folder, among those of the parses that are kept, of the newest one."""
+"""The file that names the folder of the newest parse."""
 
 _KEPT = ("manifest.json", "partial_parse.msgpack", *_PROJECT_FILES)
-"""What is kept of a parse, beside the seeds."""
+"""The files of a parse that are kept, apart from the seeds."""
 
 KEPT_SECONDS = 30 * 86_400.0
-"""So long older parses are kept; a process may work with one for some days."""
+"""How long older parses are kept: a process may use one for days."""
 
 
 def _keep(parsed: Path, folder: Path) -> None:
-    """Copies what a parse left to a folder of its own, where no other one touches it."""
+    """Copies the files of a parse to a folder of its own, which no other parse touches."""
     for old in (folder / "parses").glob("*"):
         if time.time() - old.stat().st_mtime > KEPT_SECONDS:
             shutil.rmtree(old)
@@ -153,13 +153,13 @@ def _keep(parsed: Path, folder: Path) -> None:
 
 
 def _seal(parse: Path) -> str:
-    """A hash of what is kept of a parse, byte for byte, which is its name; what was damaged since is parsed again."""
+    """A hash of the kept files, which is also the parse's name: a damaged parse no longer matches and is redone."""
     files = sorted(file for file in parse.rglob("*") if file.is_file())
     return digest(f"{file.relative_to(parse)} {hashlib.sha256(file.read_bytes()).hexdigest()}" for file in files)
 
 
 def _is_whole(folder: Path) -> bool:
-    """Whether the newest parse is there as it was kept."""
+    """Whether the newest parse is there and undamaged."""
     name = _read(folder / _NEWEST)
     return name.isalnum() and _seal(folder / "parses" / name) == name
 
@@ -172,7 +172,7 @@ def _kept(folder: Path, current: str, faults: Sequence[str]) -> Parsed:
 
 @cache
 def parsed(settings: Settings) -> Parsed:
-    """The project as this process works on it, from its first look until it ends.
+    """The project as this process first saw it; it stays the same until the process ends.
 
     Raises:
         DbtError: it does not parse, and neither does any part of it.
@@ -181,7 +181,7 @@ def parsed(settings: Settings) -> Parsed:
 
 
 def _read(file: Path) -> str:
-    """The text of a file; none where it is not there, or is no text."""
+    """The text of a file; empty if the file does not exist or is not UTF-8."""
     try:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
@@ -189,7 +189,7 @@ def _read(file: Path) -> str:
 
 
 def _parse(settings: Settings, project: Path, target: Path) -> Path:
-    """Parses a project into a folder, which it gives.
+    """Parses a project into a folder, and returns the folder.
 
     Raises:
         DbtError: it does not parse.
@@ -210,10 +210,10 @@ _READS = re.compile(r"depends on a node named '(\w+)'")
 
 
 def _parse_without_broken_files(settings: Settings, folder: Path) -> tuple[Path, list[str]]:
-    """Parses a copy of the project from which each file is taken that dbt names as broken, until the rest parses.
+    """Parses a copy of the project, removing each file that dbt names as broken until the rest parses.
 
     Returns:
-        Where the manifest is, and a sentence for each file that was left out.
+        The folder of the manifest, and a sentence for each file that was left out.
 
     Raises:
         DbtError: dbt names no file of the project.
@@ -241,7 +241,7 @@ def _parse_without_broken_files(settings: Settings, folder: Path) -> tuple[Path,
                 raise
             tried.add(broken)
             if broken.suffix == ".sql" and broken.is_relative_to(copy / "models"):
-                broken.write_text("{{ config(enabled=false) }}")  # what a yml says of a model that is gone is an error
+                broken.write_text("{{ config(enabled=false) }}")  # a yml entry for a missing model is an error
             else:
                 broken.unlink()
             reads = _READS.search(str(error))
@@ -251,15 +251,16 @@ def _parse_without_broken_files(settings: Settings, folder: Path) -> tuple[Path,
 
 
 def load_manifest(settings: Settings) -> Manifest:
-    """The manifest as dagster-dbt wants it, read once a process: what can be used, and the project's `vars`.
+    """The manifest for dagster-dbt, read once per process: the usable nodes and the project's `vars`.
 
-    Empty where nothing can be parsed: what needs no model goes on. `project_faults` says what is left out, and why.
+    It is empty if nothing parses, so that everything that needs no model goes on. `project_faults` says what is left
+    out and why.
     """
     return _loaded(settings)[0]
 
 
 def project_faults(settings: Settings) -> Sequence[str]:
-    """A sentence for each file of the project that is not used as it is."""
+    """A sentence for each fault of the project: a file, model or test that is left out, or a parse that failed."""
     return _loaded(settings)[1]
 
 
@@ -289,10 +290,10 @@ _PARTS = (
     "nodes", "sources", "macros", "exposures", "metrics", "selectors", "semantic_models", "saved_queries",
     "unit_tests", "child_map", "parent_map", "group_map", "disabled", "docs", "groups",
 )  # fmt: skip
-"""What dagster-dbt looks for in a manifest."""
+"""The parts that dagster-dbt expects in a manifest."""
 
 
 def last_manifest(settings: Settings) -> Manifest:
-    """The manifest as it was last parsed, for who only looks: nothing is written; one without nodes if it never was."""
+    """The manifest of the last parse, for read-only commands: writes nothing; has no nodes if nothing was parsed."""
     folder = _target_dir(settings)
     return Manifest(json.loads(_kept(folder, "", ()).manifest) if _is_whole(folder) else {"nodes": {}})

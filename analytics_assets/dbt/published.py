@@ -1,4 +1,4 @@
-"""The published copy as assets: the public models of each domain, all of them written in one step."""
+"""The published copy as assets, one per domain with public models; one step writes all of them."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -30,7 +30,7 @@ _CHECK = "same_rows_as_warehouse"
 
 
 def build_published_assets(project: Project) -> list[AssetsDefinition]:
-    """`published_<domain>` of each domain with public models; none where readers are not blocked."""
+    """`published_<domain>` for each domain with public models; empty if the warehouse does not block readers."""
     domains = {published_asset(domain.name): domain for domain in project.domains if project.has_published(domain)}
     if not domains:
         return []

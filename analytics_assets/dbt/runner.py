@@ -1,4 +1,4 @@
-"""A dbt command on the prepared manifest: any number of runs with other windows on what was parsed once."""
+"""Runs dbt commands on the prepared manifest: the project is parsed once for any number of runs and windows."""
 
 from collections.abc import Iterable, Sequence
 from functools import cache
@@ -15,11 +15,11 @@ from analytics_assets.spec.source import Source
 
 @cache
 def _parsed_manifest(settings: Settings) -> Any:
-    """The manifest as dbt's own object, of the same parse."""
+    """The manifest of the same parse as dbt's own object."""
     manifest = dbt_manifest(parsed(settings).own_manifest)
     for node in manifest.nodes.values():
         if node.resource_type == "seed":
-            node.root_path = str(parsed(settings).folder)  # from where dbt-duckdb reads it
+            node.root_path = str(parsed(settings).folder)  # dbt-duckdb reads the seed's file from here
     manifest.build_flat_graph()  # what macros see as `graph`
     manifest.build_group_map()
     return manifest
@@ -36,7 +36,7 @@ def run_dbt(
     """Runs a dbt command in this process on the prepared manifest; `quiet` keeps dbt from printing.
 
     Raises:
-        DbtError: dbt could not even start, say because the warehouse is locked by another process.
+        DbtError: dbt could not even start, for example because another process locks the warehouse.
     """
     variables = project_vars(settings, sources) | (window_vars(window) if window else {})
     settings.warehouse_dir.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,6 @@
-"""The step that makes the days of models: it runs dbt, records each day, and tells by day what failed.
+"""The step that makes the days of models: it runs dbt, records each day, and reports failures by day.
 
-The rows of a day are replaced by dbt's SQL: `dbt_project/macros/window.sql`, on BigQuery `macros/bigquery.sql`.
+dbt's SQL replaces the rows of a day: see `dbt_project/macros/window.sql`, and `macros/bigquery.sql` for BigQuery.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
@@ -32,10 +32,10 @@ from analytics_assets.warehouse.published import public_models, publish_views
 def make_models(
     context: AssetExecutionContext, warehouse: Warehouse, project: Project, translator: ModelTranslator
 ) -> Iterator[Any]:
-    """Makes the models of a run; of those without days, what is public is published with them.
+    """Makes the models of a run; public models without days are also published.
 
     Raises:
-        Failure, RetryRequested: some days failed; those of the others are made and recorded.
+        Failure, RetryRequested: some days failed; the other days are made and recorded.
     """
     settings, window = project.settings, Window.of_run(context)
     specs = {name_of(spec.key): spec for spec in _in_order(context.selected_asset_keys, context.assets_def)}
@@ -45,7 +45,7 @@ def make_models(
     made = StepResults()
 
     def make(names: Sequence[str], part: Window) -> dict[str, Verdict]:
-        """Runs dbt for some models and days, and keeps what it says of those that need no other run."""
+        """Runs dbt for some models and days, and keeps the results of models that need no further run."""
         context.log.info(f"dbt builds {', '.join(names)} for {part}")
         run = run_dbt(_build_arguments(names), settings, project.sources, None if part == WHOLE else part)
         with warehouse.reading() as reader:
@@ -55,7 +55,7 @@ def make_models(
             verdicts = {
                 name: verdict for name in names if (verdict := verdict_on(run, nodes[name], failing, part)) is not None
             }
-            if names[0] not in verdicts:  # which reads none of the others
+            if names[0] not in verdicts:  # the first model reads none of the others
                 verdicts[names[0]] = Verdict(dict.fromkeys(part.days(), f"{names[0]}: dbt skipped it"))
             for name, verdict in verdicts.items():
                 if not verdict.halve:
@@ -68,7 +68,7 @@ def make_models(
     try:
         builds.forget_what_is_gone()
         _see_that_seeds_are_loaded(nodes.values(), project, translator)
-        # Before the run: what changes upstream while it works must show as a difference after it.
+        # Read before the run: a change upstream during the run must show as a difference after it.
         read = Inputs(upstream.items(), window, project.catalog, settings)
         plan = planned_builds(
             [(name, upstream[name], spec.code_version or "") for name, spec in specs.items()],
@@ -81,7 +81,7 @@ def make_models(
         warehouse.see_that_it_can_be_written()
         forget_dropped_tables([node.asset for node in nodes.values()], project)
         for name, part, verdict in make_by_halves(list(specs), upstream, window, make):
-            # At once: a kill, or an error of a later part, costs none of the days that were made.
+            # Record at once: a kill, or an error in a later part, then loses no day that was made.
             good = [day for day in part.days() if day not in verdict.failed]
             rewritten = read.rewritten()[name]
             builds.record(name, {day: plan[name][day] for day in good if day not in rewritten})
@@ -91,7 +91,7 @@ def make_models(
             for day, reason in verdict.failed.items():
                 attempts.fail(name, [day], sentence(reason), permanent=not is_transient(reason))
         for name, days in plan.items():
-            attempts.end(name, days.keys() - made.tried(name))  # not reached because of another
+            attempts.end(name, days.keys() - made.tried(name))  # not reached: another model failed
         if warehouse.blocks_readers:
             _publish_views([name for name in nodes if made.days(name) == [WHOLE.start]], project)
     except INTERRUPTS:
@@ -113,13 +113,13 @@ def make_models(
 
 
 def _publish_views(made: Sequence[str], project: Project) -> None:
-    """Copies the public ones of some views that have just been made."""
+    """Copies those views that have just been made and are public."""
     public = (node for domain in project.domains for node in public_models(project.manifest, domain.name))
     publish_views(project.settings, [node for node in public if node.name in made])
 
 
 def forget_dropped_tables(assets: Iterable[Asset], project: Project) -> None:
-    """Drops all records of tables that are not there: a run makes its own days of them, and the others must follow."""
+    """Drops all records of tables that are gone: a run makes only its own days, and the others must be made again."""
     for name in project.warehouse.lacking(assets, project.manifest):
         builds_of(project.catalog[name], project.settings).forget_all(name)
 
@@ -127,10 +127,10 @@ def forget_dropped_tables(assets: Iterable[Asset], project: Project) -> None:
 def _see_that_seeds_are_loaded(nodes: Iterable[ModelNode], project: Project, translator: ModelTranslator) -> None:
     """Fails before any day is begun: days made from an outdated seed would be recorded as current.
 
-    The automation waits for seeds. This is for a model that a person asks for, and for a file that changes meanwhile.
+    The automation waits for seeds. This covers a model that a person requests, and a seed file that changes meanwhile.
 
     Raises:
-        DbtError: a seed that is read is not loaded, or was loaded from another file than there is now.
+        DbtError: a seed that a model reads is not loaded, or its file has changed since it was loaded.
     """
     for node in nodes:
         for name in node.seeds_read:
@@ -143,11 +143,11 @@ def _see_that_seeds_are_loaded(nodes: Iterable[ModelNode], project: Project, tra
 def planned_builds(
     assets: Sequence[tuple[str, Mapping[str, PartitionOffsets], str]], window: Window, recorded: ReadBuilds
 ) -> dict[str, dict[date, Build]]:
-    """What each asset will have been built from once a run that makes them all has succeeded.
+    """The builds to record for each asset once a run that makes all of them has succeeded.
 
     Args:
-        assets: name, upstream assets and code version of each, every one after those that it reads.
-        recorded: what is built before the run.
+        assets: name, upstream assets and code version of each, upstream assets first.
+        recorded: the builds recorded before the run.
     """
     plan: dict[str, dict[date, Build]] = {}
 
@@ -161,11 +161,11 @@ def planned_builds(
 
 
 def _in_order(keys: Set[AssetKey], assets: AssetsDefinition) -> list[AssetSpec]:
-    """The specs of some assets of a step, every one after those that it reads."""
+    """The specs of some assets of a step, upstream assets first."""
     sorter = TopologicalSorter({key: {dep.asset_key for dep in assets.specs_by_key[key].deps} for key in keys})
     return [assets.specs_by_key[key] for key in sorter.static_order() if key in keys]
 
 
 def _build_arguments(models: Sequence[str]) -> list[str]:
-    """`dbt build` of some models with the tests that need nothing else; unit tests are for development."""
+    """The arguments of `dbt build` for some models and the tests that need nothing else; unit tests are left out."""
     return ["build", "--select", *models, "--indirect-selection", "buildable", "--exclude-resource-type", "unit_test"]

@@ -1,4 +1,4 @@
-"""What runs of dbt say, by model and day: which days were made, which failed and why, and what each test objects to."""
+"""The results of dbt runs by model and day: which days were made, which failed and why, and what each test found."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -27,15 +27,15 @@ from analytics_assets.state.check_results import Evaluation, FailedCheck, over_a
 from analytics_assets.warehouse.interface import Reader, Rows, between
 
 SAMPLE_ROWS = 20
-"""So many of the rows that fail a test are shown beside its result."""
+"""Maximum number of failing rows shown with a test's result."""
 
 
 _SHOWN = ("Execution Duration",)
-"""What dagster-dbt says of a model and its days are shown with; the rest is the same for each run, or in its log."""
+"""The metadata of dagster-dbt that is kept; the rest is the same for each run, or in its log."""
 
 
 class StepResults:
-    """What the runs of dbt in one step came to, for Dagster: days and their rows, checks, and what failed."""
+    """Collects the results of all dbt runs in one step for Dagster: days and their rows, checks, and failures."""
 
     def __init__(self) -> None:
         self.failures: list[tuple[DbtResult, Window]] = []
@@ -54,7 +54,7 @@ class StepResults:
         failing: "Failing",
         rows: Mapping[date, int],
     ) -> None:
-        """Takes what a run said of one model, which needs no other run for these days."""
+        """Adds the result of a run for one model that needs no further run for these days."""
         results = [result for result in run.results if node.unique_id in (result.unique_id, result.tested)]
         self.failures += [(result, part) for result in results if result in run.failed]
         self._failed[name] |= verdict.failed.keys()
@@ -87,7 +87,7 @@ class StepResults:
         window: Window,
         said: "Said",
     ) -> Iterator[Any]:
-        """What Dagster is told: each model once, with its days, and each check once, as the worst that it said."""
+        """The events for Dagster: each model once, with its days, and each check once, with its worst result."""
         for name, events in self._events.items():
             outputs: dict[str, Output[Any]] = {}
             checks: dict[str, AssetCheckResult] = {}
@@ -111,7 +111,7 @@ class StepResults:
     def _of_days(
         self, name: str, output: "Output[Any]", context: AssetExecutionContext, window: Window
     ) -> Iterator[Any]:
-        """A model whose days were all made, as the step's output; else its days that were, one by one."""
+        """The step's output if all days of a model were made; else a materialization of each day that was."""
         key = AssetKey(name)
         if len(self._metadata[name]) == len(window):
             if window != WHOLE:
@@ -124,7 +124,7 @@ class StepResults:
             yield AssetMaterialization(key, partition=day.isoformat(), metadata=metadata)
 
     def reason(self, window: Window) -> str:
-        """What failed, and for which days where not all did."""
+        """What failed, and for which days if not for all."""
         days: dict[tuple[str, str], set[date]] = defaultdict(set)
         for result, part in self.failures:
             days[result.name, sentence(result.message)] |= set(part.days())
@@ -141,10 +141,10 @@ def _badness(check: AssetCheckResult) -> int:
 
 
 def verdict_on(run: DbtRun, node: ModelNode, failing: "Failing", part: Window) -> Verdict | None:
-    """What a run says of a model; None where dbt did not reach it.
+    """The verdict of a run on a model; None if dbt did not reach it.
 
-    A model that failed has failed for all of the part. So has one that fails a test, unless the test says which days it
-    objects to: then the others were made.
+    A model that failed has failed for all days of the part. So has a model that fails a test, unless the test names the
+    days that it objects to: then the other days were made.
     """
     unique_id = node.unique_id
     failed = [result for result in run.failed if unique_id in (result.unique_id, result.tested)]
@@ -166,7 +166,7 @@ def was_made(run: DbtRun, node: ModelNode) -> bool:
 
 
 def _costs(run: DbtRun, node: ModelNode, window: Window) -> dict[str, Any]:
-    """What the statement that made a model's days cost, all of them together; empty where that costs nothing."""
+    """The cost of the statement that made a model's days, for all of them together; empty if it costs nothing."""
     said: Mapping[str, Any] = next((r.costs for r in run.results if r.unique_id == node.unique_id), {})
     if said.get("bytes_processed") is None:
         return {}
@@ -180,14 +180,14 @@ def _costs(run: DbtRun, node: ModelNode, window: Window) -> dict[str, Any]:
 
 
 Said = Mapping[tuple[str, str], FailedCheck | None]
-"""By the names of a model and a test, what the test objects to on all days; None where it passes."""
+"""By the names of a model and a test, what the test objects to on all days; None if it passes."""
 
 Failing = Mapping[str, Rows]
 """By the name of a test that failed or warned, the rows that it objects to."""
 
 
 def evaluations(run: DbtRun, failing: Failing, window: Window, nodes: Mapping[str, ModelNode]) -> Iterator[Evaluation]:
-    """What each test said of each day, errors and warnings alike."""
+    """The result of each test for each day, errors and warnings alike."""
     names, columns = {node.unique_id: name for name, node in nodes.items()}, _day_columns(nodes)
     for result in run.results:
         tested = result.tested or ""
@@ -203,10 +203,10 @@ def _day_columns(nodes: Mapping[str, ModelNode]) -> dict[str, str | None]:
 
 
 def _objections(result: DbtResult, failing: Failing, window: Window, day: str | None) -> dict[date, str]:
-    """The days that a test objects to, and why: those of its rows, else all of the window.
+    """The days that a test objects to, and why: the days that its rows name, else all days of the window.
 
     Args:
-        day: the column that holds the day of the model that is tested; a test may also call it `the_day`.
+        day: the day column of the tested model; a test may also call it `the_day`.
     """
     if named := _days_named(result, failing, window, day):
         return named
@@ -216,7 +216,7 @@ def _objections(result: DbtResult, failing: Failing, window: Window, day: str | 
 
 
 def _days_named(result: DbtResult, failing: Failing, window: Window, day: str | None) -> dict[date, str] | None:
-    """The days of the window to which the rows of a test object, and why; None where they name none of them."""
+    """The days of the window that the failing rows of a test name, and why; None if they name none."""
     objections = failing.get(result.name)
     column = next((name for name in ("the_day", day) if objections and name in objections.names), None)
     if objections is None or column is None or window == WHOLE:
@@ -237,7 +237,7 @@ def _and_more(count: int) -> str:
 
 
 def row_counts(reader: Reader, node: ModelNode, window: Window) -> dict[date, int]:
-    """The rows of a model on each day of a window; empty where it has no days."""
+    """How many rows a model has on each day of a window; empty if it has no days."""
     if window == WHOLE:
         return {}
     day = node.day
@@ -248,7 +248,7 @@ def row_counts(reader: Reader, node: ModelNode, window: Window) -> dict[date, in
 
 
 def _sample(objections: Rows) -> MetadataValue:
-    """The first rows that a test objects to, as a table."""
+    """The first failing rows of a test, as a table."""
     shown = objections.sorted[:SAMPLE_ROWS]
     return MetadataValue.table([TableRecord({name: str(value) for name, value in row.items()}) for row in shown])
 
@@ -256,7 +256,7 @@ def _sample(objections: Rows) -> MetadataValue:
 def _of_all_days(
     check: AssetCheckResult, name: str, samples: Mapping[str, MetadataValue], said: Said, window: Window
 ) -> AssetCheckResult:
-    """The result of a test of a model with rows that it objects to, and as of all days."""
+    """The result of a model's test over all days, with a sample of its failing rows."""
     test = check.check_name or ""
     if test in samples:
         check = check.with_metadata({**check.metadata, "failing_rows": samples[test]})

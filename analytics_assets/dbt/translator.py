@@ -1,4 +1,4 @@
-"""How a dbt model looks as a Dagster asset; one small method an attribute."""
+"""How a dbt model appears as a Dagster asset: one small method per attribute."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +19,7 @@ from analytics_assets.spec.source import raw_asset
 
 
 class ModelTranslator(DagsterDbtTranslator):
-    """Assets are named as their models and seeds; a source of dbt is the raw asset of the same name."""
+    """Names assets after their models and seeds; a dbt source is the raw asset of the same name."""
 
     def __init__(self, project: Project, code_versions: Mapping[str, str]) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class ModelTranslator(DagsterDbtTranslator):
 
     def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:
         domain = ModelNode(dbt_resource_props).domain
-        return [self._owners[domain]] if domain in self._owners else []  # one that is left out may be read
+        return [self._owners[domain]] if domain in self._owners else []  # the domain may be left out
 
     def get_tags(self, dbt_resource_props: Mapping[str, Any]) -> Mapping[str, str]:
         node = ModelNode(dbt_resource_props)
@@ -55,9 +55,9 @@ class ModelTranslator(DagsterDbtTranslator):
     def get_asset_check_spec(
         self, asset_spec: AssetSpec, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
     ) -> AssetCheckSpec | None:
-        """A test holds back the days that it names, by their records: Dagster, which knows of no days, must not.
+        """Never blocking: the records of days hold back the days that a test names; Dagster does not know the days.
 
-        It would fail the run of a day that passes for as long as another one fails.
+        A blocking check would fail the run of a good day for as long as another day fails.
         """
         spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
         return spec._replace(blocking=False) if spec else None
@@ -68,6 +68,6 @@ class ModelTranslator(DagsterDbtTranslator):
     def get_partition_mapping(
         self, dbt_resource_props: Mapping[str, Any], dbt_parent_resource_props: Mapping[str, Any]
     ) -> PartitionMapping | None:
-        """The days of the parent that a day of the model is made from, as the model's `meta.window` names them."""
+        """The upstream days that a day of the model is made from, as its `meta.window` declares them."""
         offsets = ModelNode(dbt_resource_props).window.get(dbt_parent_resource_props["name"])
         return TimeWindowPartitionMapping(start_offset=offsets.start, end_offset=offsets.end) if offsets else None

@@ -1,4 +1,4 @@
-"""What the dbt project is told with every run: its variables."""
+"""The variables that every dbt run gets."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -12,9 +12,9 @@ from analytics_assets.warehouse.choice import warehouse_of
 
 
 def source_vars(sources: Iterable[Source]) -> dict[str, Any]:
-    """What the macros need to know of the sources' specs: primary key, dedup order and columns of each.
+    """What the macros need from each source's spec: primary key, dedup order and columns.
 
-    What most sources do without is named only where there is some: models that read the others stay as they are.
+    Rare parts are included only for the sources that have them, so that the code versions of the others do not change.
     """
     return {
         source.name: {
@@ -29,7 +29,7 @@ def source_vars(sources: Iterable[Source]) -> dict[str, Any]:
 
 
 def _kind(dtype: PolarsType) -> str | None:
-    """What kind of values warehouses write differently, as macros/sources.sql calls it; None for all others."""
+    """The kind of a type whose values differ between warehouses, as macros/sources.sql names it; None for others."""
     if isinstance(dtype, pl.Decimal) and dtype.scale:
         return "decimal"
     return "fraction" if dtype.is_float() else "time" if dtype == pl.Datetime else None
@@ -41,7 +41,7 @@ def window_vars(window: Window) -> dict[str, str]:
 
 
 def project_vars(settings: Settings, sources: Iterable[Source]) -> dict[str, Any]:
-    """Everything else that the project's models, macros and profile are told."""
+    """All other variables of the project's models, macros and profile."""
     return {
         **parse_vars(settings),
         **warehouse_of(settings).variables(),
@@ -53,5 +53,5 @@ def project_vars(settings: Settings, sources: Iterable[Source]) -> dict[str, Any
 
 
 def parse_vars(settings: Settings) -> dict[str, Any]:
-    """What a manifest depends on beside the files: it holds the full names of the tables that models become."""
+    """The variables that a manifest depends on beside the files: it holds the full names of the models' tables."""
     return {"target": settings.dbt_target, "user": settings.user, **warehouse_of(settings).naming()}

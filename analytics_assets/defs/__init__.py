@@ -1,4 +1,4 @@
-"""The domains: one folder for each family of work, found by being there. A domain imports only the shared rooms."""
+"""The domains: one folder per family of work, discovered automatically. A domain imports only the shared packages."""
 
 from functools import cache
 from importlib import import_module
@@ -9,10 +9,10 @@ from analytics_assets.spec.domain import Domain
 
 @cache
 def find_domains() -> tuple[Domain, ...]:
-    """The `DOMAIN` of each folder here, in the order of their names.
+    """The `DOMAIN` of each folder here, sorted by name.
 
     Raises:
-        AttributeError: a folder names none.
+        AttributeError: a folder defines no `DOMAIN`.
     """
     folders = sorted(module.name for module in iter_modules(__path__) if module.ispkg)
     return tuple(import_module(f"{__name__}.{folder}").DOMAIN for folder in folders)

@@ -1,1 +1,1 @@
-"""Running the project: health, alerts, reconciliation, runs in this process, Dagster's home, log, launcher and UI."""
+"""Operating the project: health, alerts, reconciliation, runs in this process, Dagster's home, log, launcher, UI."""

@@ -1,7 +1,7 @@
-"""Failures are heard of: a message to the owner of what failed, through a webhook.
+"""Alerts: a message about each failure to the owner of the asset, through a webhook.
 
-Told once, at the first attempt. What is tried again and fails again stays in what `status` lists, and is told anew only
-when its inputs or its code have changed.
+An alert is sent once, at the first attempt. A day that fails again on a retry stays in the list of `status`, and is
+alerted again only if its inputs or its code have changed.
 """
 
 import html
@@ -50,13 +50,13 @@ from analytics_assets.state.database import open_sqlite
 logger = logger_of(__name__)
 
 POSTS = 3
-"""How often a message is sent before it is given up."""
+"""Maximum number of attempts to send a message."""
 
 TOLD_AT_ONCE = 20
-"""The most problems that one message names."""
+"""Maximum number of problems in one message."""
 
 LONGEST_REASON, LONGEST_DAYS, LONGEST_TEXT = 300, 100, 12_000
-"""Characters of each in a message, however long the cell is that a reason quotes; Mattermost takes 16,383 at most."""
+"""Maximum characters of each in a message, since a reason may quote a long cell; Mattermost accepts 16,383."""
 
 TOLD_ONCE_IN = timedelta(days=1)
 
@@ -69,14 +69,14 @@ create table if not exists refused (id integer primary key, refused_at text not 
 _IF_DAMAGED = "delete it; what goes on failing is then told again"
 
 _REFUSED_ITSELF = frozenset({400, 413, 415, 422})
-"""The statuses that are about one message; 401, 403 or 404 are about the webhook, and any other would get them, too."""
+"""Statuses that concern one message; 401, 403 or 404 concern the webhook, so any other message would get them, too."""
 
 _ACTIVE = re.compile(r"@(?=\w)|:(?=//)|www(?=\.)", re.IGNORECASE)
-"""What chats make a mention or a link of, even where it stands alone."""
+"""What chats turn into a mention or a link, even on its own."""
 
 
 class Refused(RuntimeError):
-    """A webhook will never take a message as it is."""
+    """The webhook will never accept this message."""
 
 
 @dataclass(frozen=True)
@@ -88,11 +88,11 @@ class Problem:
     reason: str
     is_error: bool = True
     owner: str = ""
-    """Where it is not the asset's."""
+    """Set only if it differs from the asset's owner."""
 
 
 def problems_of(instance: DagsterInstance, run: DagsterRun, settings: Settings) -> list[Problem]:
-    """What went wrong in a run that has ended: days, or else steps, that failed for the first time, and checks."""
+    """The problems of a finished run: days (or else steps) that failed for the first time, and failed checks."""
     is_first = not int(run.tags.get(RETRY_NUMBER_TAG, 0)) and int(run.tags.get(ATTEMPT_TAG, 1)) == 1
     attempts = Attempts(settings.lake_dir).of_run(run.run_id)
     days_of = defaultdict(list)
@@ -109,14 +109,14 @@ def problems_of(instance: DagsterInstance, run: DagsterRun, settings: Settings) 
             continue
         is_error = check.severity is AssetCheckSeverity.ERROR
         if is_error and name_of(check.asset_key) in tried:
-            continue  # it is why the days failed
+            continue  # the check is why the days failed
         reason = f"check {check.check_name} failed{first_finding(check.metadata)}"
         found.append(Problem(name_of(check.asset_key), _days_of(run), reason, is_error))
     return found
 
 
 def _failed_steps(instance: DagsterInstance, run: DagsterRun) -> list[Problem]:
-    """The failed steps of a run of which no days are known; of a run that was killed, its assets."""
+    """The failed steps of a run without recorded days; for a run that was killed, its assets."""
     failures = instance.all_logs(run.run_id, of_type=DagsterEventType.STEP_FAILURE)
     events = [entry.dagster_event for entry in failures if entry.dagster_event]
     if events:
@@ -144,7 +144,7 @@ def _days_of(run: DagsterRun) -> str:
 
 
 def messages(problems: Iterable[Problem], graph: BaseAssetGraph, link: str) -> list[dict[str, object]]:
-    """One message an owner: `text` for people, and the same as fields for programs."""
+    """One message per owner: `text` for people, and the same content as fields for programs."""
     of_owner: dict[str, list[Problem]] = defaultdict(list)
     for problem in problems:
         key = AssetKey(problem.asset)
@@ -183,9 +183,9 @@ def _message(owner: str, problems: Sequence[Problem], link: str) -> dict[str, ob
 
 
 def _as_code(text: str) -> str:
-    """A text as code, of which Slack and Mattermost make no mention, no link and no format, whatever a cell holds.
+    """A text as inline code: Slack and Mattermost then make no mention, link or format of it, whatever a cell holds.
 
-    Where a chat makes them all the same, in another kind of code or in a notification, a word joiner stands between.
+    Other chats, and notifications, may make them all the same; a word joiner inside each prevents that.
     """
     text = _ACTIVE.sub("\\g<0>\u2060", plain(text).replace("`", "'"))
     return f"`{html.escape(text, quote=False)}`"
@@ -195,8 +195,8 @@ def post(url: str, message: dict[str, object], wait_seconds: float = 1) -> None:
     """Sends a message.
 
     Raises:
-        Refused: the webhook takes messages, but not this one.
-        RuntimeError: it could not be sent. Of either, the address, which is a secret, is not named.
+        Refused: the webhook accepts messages, but not this one.
+        RuntimeError: the message could not be sent. Neither error names the address, which is a secret.
     """
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it would write the address into the log
     why = ""
@@ -219,10 +219,10 @@ def post(url: str, message: dict[str, object], wait_seconds: float = 1) -> None:
 
 
 class Outbox:
-    """What is still to be sent, and what was told; one SQLite file in the lake.
+    """The messages still to be sent, and the problems already told; one SQLite file in the lake.
 
-    A message is put here before it is sent, so that one that could not be sent goes out before the next one. The same
-    about the same days is told once a day at most: a file that cannot be read is found by every landing while it lies
+    A message is stored before it is sent, so that one that could not be sent goes out before the next one. The same
+    problem with the same days is told at most once a day: every landing finds an unreadable file again while it is
     there.
     """
 
@@ -230,7 +230,7 @@ class Outbox:
         self._file = lake_dir / "outbox.sqlite"
 
     def untold(self, problems: Iterable[Problem], now: datetime) -> list[Problem]:
-        """Those of some problems that were not told lately; from now on they count as told."""
+        """The problems that were not told within the last day; from now on they count as told."""
         found = []
         with open_sqlite(self._file, _SCHEMA, _IF_DAMAGED) as connection:
             connection.execute("begin immediate")
@@ -244,18 +244,18 @@ class Outbox:
         return found
 
     def put(self, bodies: Iterable[dict[str, object]]) -> None:
-        """Keeps messages until they are sent."""
+        """Stores messages until they are sent."""
         with open_sqlite(self._file, _SCHEMA, _IF_DAMAGED) as connection:
             connection.executemany("insert into waiting (body) values (?)", [[json.dumps(body)] for body in bodies])
 
     def send(self, url: str) -> None:
-        """Sends whatever waits, the oldest first.
+        """Sends all waiting messages, oldest first.
 
-        A message that the webhook refuses for what it is stays, is tried again a day later, and holds up no other.
+        A message that the webhook refuses stays, is retried a day later, and does not hold up the others.
 
         Raises:
-            Refused: some were refused; whatever else waited has been sent.
-            RuntimeError: the webhook takes no message now; they stay.
+            Refused: some messages were refused; all others were sent.
+            RuntimeError: the webhook accepts no message now; the unsent ones stay.
         """
         now = datetime.now(UTC)
         refusals = []
@@ -279,7 +279,7 @@ class Outbox:
 
 
 def build_notifiers(settings: Settings) -> list[SensorDefinition]:
-    """Sensors that tell of every run that fails, and of every check that fails in one that does not."""
+    """Sensors that alert on every failed run, and on every failed check of a successful run."""
     default_status = DefaultSensorStatus.RUNNING if settings.webhook_url else DefaultSensorStatus.STOPPED
 
     def notifier(name: str, run_status: DagsterRunStatus, what: str) -> SensorDefinition:
@@ -302,7 +302,7 @@ def build_notifiers(settings: Settings) -> list[SensorDefinition]:
 
 
 def tell(context: RunStatusSensorContext, settings: Settings) -> None:
-    """Sends a message to each owner of what went wrong in a run."""
+    """Sends the problems of a run to the owners of the assets."""
     if settings.webhook_url is None or context.repository_def is None:
         return
     problems = problems_of(context.instance, context.dagster_run, settings)
@@ -310,7 +310,7 @@ def tell(context: RunStatusSensorContext, settings: Settings) -> None:
 
 
 def tell_owner(problems: Iterable[Problem], graph: BaseAssetGraph, settings: Settings) -> None:
-    """Sends what was found outside of any run; where that cannot be sent, it goes out before the next message."""
+    """Sends problems that were found outside any run; if that fails, they go out before the next message."""
     try:
         _send(problems, graph, "deployment", settings)
     except RuntimeError as error:

@@ -1,7 +1,7 @@
-"""What happens once a day, whatever happened during it: a catch-up, and a look at the health of every day.
+"""The daily schedules: a catch-up, and a health check of every day.
 
-The sensors do the same as the catch-up within seconds. It makes good what they missed while they were off, and
-every elapsed day of every source, quiet ones included.
+The sensors do the same as the catch-up within seconds. The catch-up requests what they missed while they were off, and
+every elapsed day of every source, including days without rows.
 """
 
 from collections.abc import Callable
@@ -37,14 +37,14 @@ from analytics_assets.spec.asset import KIND_TAG, AssetKind
 CATCH_UP_AT = "15 0 * * *"
 HEALTH_AT = "0 5 * * *"
 SHOWN = 100
-"""So many findings are shown in the UI; `analytics-assets status` prints them all."""
+"""Maximum number of findings shown in the UI; `analytics-assets status` prints them all."""
 
 
 def build_health_asset(project: Project, graph: Callable[[], BaseAssetGraph]) -> AssetsDefinition:
-    """The health of all days as an asset, so that its history is seen in the UI.
+    """The health of all days as an asset, so that the UI shows its history.
 
     Args:
-        graph: gives all assets, once they are there.
+        graph: returns the asset graph, once all assets are built.
     """
 
     @asset(
@@ -89,14 +89,14 @@ def as_record(finding: Finding) -> dict[str, str]:
 
 
 def build_daily_schedules(project: Project) -> list[ScheduleDefinition]:
-    """The catch-up shortly after midnight, the health before people begin to work; both in UTC."""
+    """The catch-up shortly after midnight, and the health check before people start to work; both in UTC."""
 
     @schedule(
         name="daily_catch_up",
         cron_schedule=CATCH_UP_AT,
         execution_timezone="UTC",
         target=AssetSelection.all()
-        - AssetSelection.tag(KIND_TAG, AssetKind.EXTRACT.value),  # a target has days of one kind
+        - AssetSelection.tag(KIND_TAG, AssetKind.EXTRACT.value),  # all partitions of a target must be of one kind
         default_status=DefaultScheduleStatus.RUNNING,
         description="Looks through the whole inbox and at every day of every asset, and asks for what differs.",
     )
@@ -121,8 +121,8 @@ def build_daily_schedules(project: Project) -> list[ScheduleDefinition]:
 
 
 def out_of_date_requests(context: ScheduleEvaluationContext) -> list[RunRequest]:
-    """What the automation would ask for if it had no memory of earlier ticks."""
-    assert context.repository_def is not None  # so it is wherever a schedule runs
+    """The runs that the automation would request if it had no memory of earlier ticks."""
+    assert context.repository_def is not None  # always set when a schedule runs
     tick = AutomationTickEvaluationContext(
         evaluation_id=0,
         instance=context.instance,

@@ -1,8 +1,8 @@
-"""Dagster's own SQLite event log, made for runs of many days: open connections, whole batches, no event twice.
+"""Dagster's SQLite event log, adapted to runs of many days: open connections, whole batches, no event twice.
 
-The stock one opens the database anew for each event, some 10 ms, and keeps two events for each asset and day, each of
-them in two databases, and each check once a day: 18 KB an asset and day. A first load of ten years would take hours.
-`dagster.yaml` names this class; nothing else here knows of it.
+The stock event log reopens the database for each event, which takes some 10 ms. It keeps two events per asset and day,
+each in two databases, and one event per check and day: 18 KB per asset and day. A first load of ten years would take
+hours. `dagster.yaml` names this class; nothing else in the project refers to it.
 """
 
 import os
@@ -29,14 +29,14 @@ BUSY_TIMEOUT_SECONDS = 60
 _OF_DAYS = (DagsterEventType.ASSET_MATERIALIZATION, DagsterEventType.ASSET_MATERIALIZATION_PLANNED)
 
 BATCH = 500
-"""So many events are written in one transaction at most."""
+"""Maximum number of events in one transaction."""
 
 DAYS_IN_RUN_LOG = 100
-"""Of more days of one asset, only the newest stands in the log of the run; the asset's page knows all of them."""
+"""Maximum number of days per batch in the run's log; of more, it holds only the last. The asset's page has them all."""
 
 
 class PooledSqliteEventLog(SqliteEventLogStorage):
-    """Lies where Dagster would put it by default, in the same format: either class can read what the other wrote."""
+    """Stored in Dagster's default place and format: either class can read what the other wrote."""
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._engines: OrderedDict[str, Engine] = OrderedDict()
@@ -45,19 +45,19 @@ class PooledSqliteEventLog(SqliteEventLogStorage):
 
     @classmethod
     def config_type(cls) -> dict[str, Any]:
-        """No settings: the log is in DAGSTER_HOME, or in a temporary folder if there is none."""
+        """No settings: the log is in DAGSTER_HOME, or in a temporary folder if that is not set."""
         return {}
 
     @classmethod
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> "PooledSqliteEventLog":
-        """The event log of DAGSTER_HOME; without one a temporary one, as Dagster's own commands have it then."""
+        """The event log in DAGSTER_HOME; if that is not set, a temporary one, as in Dagster's own commands."""
         home = os.environ.get("DAGSTER_HOME") or tempfile.mkdtemp(prefix="dagster-")
         return cls(str(Path(home) / "history" / "runs"), inst_data)
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
-        """Stores events of assets in one transaction a database; others as the stock log does."""
+        """Stores events of single days in one transaction per database and run; others as the stock log does."""
         of_days = []
         for event in events:
             if event.dagster_event_type in _OF_DAYS and event.get_dagster_event().partition:
@@ -68,7 +68,7 @@ class PooledSqliteEventLog(SqliteEventLogStorage):
             self._store_days(run_id, [event for event in of_days if event.run_id == run_id])
 
     def _store_days(self, run_id: str, events: Sequence[EventLogEntry]) -> None:
-        """Stores what a run plans to make, or has made, of single days."""
+        """Stores the planned and finished materializations of single days in a run."""
         events = [_slim(event) for event in events]
         rows = [self._event_to_row(event) for event in events]
         made = [row for row in rows if row["dagster_event_type"] == DagsterEventType.ASSET_MATERIALIZATION.value]
@@ -85,7 +85,7 @@ class PooledSqliteEventLog(SqliteEventLogStorage):
             for place in newest.values():
                 self._store_asset_event(connection, events[place], ids[place])
             for asset in {row["asset_key"] for row in made}:
-                # What was made is planned no more; the plan tells only what is in progress, or failed.
+                # A day that was made is no longer planned; planned events mark only days in progress or failed.
                 days = [row["partition"] for row in made if row["asset_key"] == asset]
                 connection.execute(
                     SqlEventLogStorageTable.delete().where(
@@ -98,7 +98,7 @@ class PooledSqliteEventLog(SqliteEventLogStorage):
                 )
 
     def _store_asset_check_evaluation_planned(self, event: EventLogEntry, event_id: int | None) -> None:
-        """A check of a run of several days is evaluated once; the stock log would keep its plan for each of them."""
+        """Stores one plan per check and run, since the check is evaluated once; the stock log stores one per day."""
         dagster_event = event.get_dagster_event()
         planned = dagster_event.asset_check_planned_data
         if planned.partitions_subset is not None and len(planned.partitions_subset) > 1:
@@ -134,6 +134,6 @@ class PooledSqliteEventLog(SqliteEventLogStorage):
 
 
 def _slim(event: EventLogEntry) -> EventLogEntry:
-    """An event of one day without what the others of its batch say, too: more than half of it."""
+    """An event of one day without the parts that all events of its batch share: more than half of its size."""
     slim = event.get_dagster_event()._replace(logging_tags={}, step_handle=None, node_handle=None, pid=None, message="")
     return event._replace(dagster_event=slim, user_message="")

@@ -1,4 +1,4 @@
-"""What is not as it should be, now: days that failed, are missing, are out of date, or were made by older code."""
+"""Health: the days that failed, are missing, are stale, or were made by older code."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
@@ -26,18 +26,18 @@ from analytics_assets.state.check_results import failed_checks
 from analytics_assets.state.ledger import Ledger
 
 HEALTH = "health"
-"""The asset that keeps what is found here."""
+"""The asset that records the findings."""
 
 
 DBT_PROJECT = "dbt_project"
-"""Stands for the folder where others stand for an asset."""
+"""The dbt project's folder, in place of an asset's name."""
 
 LISTED_THEMSELVES = ("nothing_is_amiss", "files_are_readable", "names_are_expected")
-"""Checks of which the health lists what they found, as it is now."""
+"""Checks that are not listed, since the health lists the current state of what they check."""
 
 
 class State(StrEnum):
-    """What may be the matter with a day; the first ones are the worse ones."""
+    """What can be wrong with a day, the worst state first."""
 
     FAILED = "failed"
     CHECK_FAILED = "check failed"
@@ -52,10 +52,10 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """A span of days of an asset that are not as they should be.
+    """A span of days of an asset with something wrong.
 
-    Of a landing asset some files, and of a view the whole of it: then `days` is None. Of a check the days that it
-    objects to, which need not follow each other: `objected` says how many there are.
+    For a landing asset, a finding is about files, and for a view about the whole view: then `days` is None. For a
+    check, it spans the days that the check objects to, which may have gaps: `objected` counts them.
     """
 
     asset: str
@@ -68,17 +68,17 @@ class Finding:
 
     @property
     def count(self) -> int:
-        """How many days it is about; 0 where it is not about days."""
+        """How many days it is about; 0 if it is not about days."""
         return len(self.days) if self.objected is None and self.days else self.objected or 0
 
 
 @dataclass(frozen=True)
 class Health:
-    """Everything that is not as it should be, in the order of the assets.
+    """All findings, in the order of the assets.
 
     Attributes:
-        assets: how many there are that have days, of domains that are on.
-        off: the domains of which nothing ever came, so that nothing of them is made.
+        assets: how many assets have days, in domains that are on.
+        off: the domains for which no file ever landed; none of their assets are made.
     """
 
     findings: Sequence[Finding]
@@ -89,7 +89,7 @@ class Health:
 
     @property
     def counts(self) -> dict[State, int]:
-        """How many days are in each state, or files for what has no days."""
+        """How many days are in each state; a finding without days counts once."""
         found = dict.fromkeys(State, 0)
         for finding in self.findings:
             found[finding.state] += finding.count or 1
@@ -97,19 +97,19 @@ class Health:
 
     @property
     def failed(self) -> list[Finding]:
-        """What did not come right by itself, and whatever a check calls an error: days, files, pulls."""
+        """The findings that failed: days, files and pulls, and checks that object with an error."""
         return [finding for finding in self.findings if finding.state in (State.FAILED, State.CHECK_FAILED)]
 
     @property
     def amiss(self) -> list[Finding]:
-        """What is not made from what there is: failed, missing or stale."""
+        """The findings that are not up to date: failed, missing or stale."""
         return [finding for finding in self.findings if finding.state in (State.FAILED, State.MISSING, State.STALE)]
 
 
 def check_health(graph: BaseAssetGraph, project: Project, instance: DagsterInstance, now: datetime) -> Health:
     """Compares every day of every asset with what it should be made from.
 
-    A day counts as stale, too, while a day that it is made from is failed, missing or stale: it will change.
+    A day also counts as stale while one of its upstream days is failed, missing or stale, since it will change.
 
     Args:
         now: an aware UTC time.
@@ -140,7 +140,7 @@ def check_health(graph: BaseAssetGraph, project: Project, instance: DagsterInsta
     upstream = {name: parents for name, parents in upstream.items() if name not in off}
     for name, parents in upstream.items():
         newest = days.newest(graph, name, now)
-        window = Window.of_days(newest, newest) if name in reports else partitions  # older ones are made on demand
+        window = Window.of_days(newest, newest) if name in reports else partitions  # older reports are made on demand
         judge = _judge(
             codes[name],
             days.inputs(name, parents, window),
@@ -170,7 +170,7 @@ def check_health(graph: BaseAssetGraph, project: Project, instance: DagsterInsta
         )
         if verdict := judge(WHOLE.start):
             state, why, next_try = verdict
-            by_itself = "at the next tick" if state is State.OLD_CODE else next_try  # no row is made anew by that
+            by_itself = "at the next tick" if state is State.OLD_CODE else next_try  # that rewrites no rows
             findings.append(Finding(name, owners[name], state, None, why, by_itself))
     findings += [
         finding
@@ -190,7 +190,7 @@ def _running(instance: DagsterInstance) -> set[str]:
 def _waits_for(
     parents: Mapping[str, PartitionOffsets], unwell: Mapping[str, Set[date]]
 ) -> Callable[[date], str | None]:
-    """Gives the upstream asset, if there is one, of which a day that a day is made from is not well."""
+    """A function from a day to the first upstream asset on whose days something is wrong; None if there is none."""
     return lambda day: next(
         (
             name
@@ -202,7 +202,7 @@ def _waits_for(
 
 
 def _waits_for_any(parents: Iterable[str], days: Days) -> Callable[[date], str | None]:
-    """Gives the upstream asset, if there is one, of which no day was ever made."""
+    """A function that returns the first upstream asset that was never made; None if there is none."""
     return lambda _: next((name for name in parents if not days.is_made(name)), None)
 
 
@@ -215,7 +215,7 @@ def _judge(
     waits_for: Callable[[date], str | None],
     now: datetime,
 ) -> Callable[[date], tuple[State, str, str] | None]:
-    """Gives state, reason and next try of a day; None when it is well."""
+    """A function from a day to its state, the reason and the next try; None if nothing is wrong."""
 
     def judge(day: date) -> tuple[State, str, str] | None:
         attempt, build = attempts.get(day), built.get(day)
@@ -256,7 +256,7 @@ def _failed_checks(
 
 
 def _pull_findings(name: str, settings: Settings, owner: str, running: Set[str]) -> Iterator[Finding]:
-    """Of the pulls that failed since the last that did not, the newest: the next one brings what they did not."""
+    """The newest of the pulls that have not succeeded since; the next pull brings what they missed."""
     attempts = Attempts(settings.lake_dir).read(name, EVER)
     for day in sorted(attempts)[-1:]:
         attempt, window = attempts[day], Window.of_days(day, day)

@@ -1,4 +1,4 @@
-"""Dagster's home: made before anything uses it, inside the project, and kept."""
+"""Dagster's home: created inside the project before anything uses it, and kept."""
 
 import os
 from pathlib import Path
@@ -8,10 +8,10 @@ from analytics_assets.settings import PROJECT_DIR, Settings
 
 
 def prepare_dagster_home(settings: Settings) -> Path:
-    """Makes DAGSTER_HOME ready and points this process to it.
+    """Prepares DAGSTER_HOME and points this process to it.
 
     The first instance on an empty home creates the tables of its storage; two processes that do so at once crash.
-    So it happens here, under a lock, before any other process starts.
+    So this function creates them, under a lock, before any other process starts.
     """
     from dagster import DagsterInstance
 

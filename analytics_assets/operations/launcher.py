@@ -1,7 +1,7 @@
-"""Runs whose process is gone: Dagster's own launcher, which can tell, and a cleanup for when no daemon is running.
+"""Runs whose process is gone: a launcher that detects them, and a cleanup for when no daemon is running.
 
-Dagster believes that a run goes on until somebody says otherwise. One whose process was killed would keep its days "in
-progress" and its place in the pool for ever, and whatever waits for them would wait for ever, too.
+Dagster assumes that a run goes on until it is told otherwise. A run whose process was killed would keep its days "in
+progress" and its slot in the pool for ever, and everything that waits for them would wait for ever, too.
 """
 
 from datetime import UTC, datetime
@@ -12,34 +12,34 @@ from dagster import DagsterEventType, DagsterInstance, DagsterRun, DagsterRunSta
 from analytics_assets.dagster_internals import CheckRunHealthResult, EngineEventData, WorkerStatus
 
 LAUNCH_SECONDS = 300
-"""A run that has named no process after so long has none."""
+"""How long a run may take to name its process; after that it has none."""
 
 CLOCK_SECONDS = 60
-"""A clock may have been set meanwhile; a process that is younger than its run by more than that is another one."""
+"""Tolerance for a clock that was set meanwhile: a process that started later than this after its run is another one."""
 
 PID_TAG = "analytics/pid"
-"""The process that executes a run in itself, known before the run says anything."""
+"""The tag with the process that executes a run in itself; it is known before the run's first event."""
 
 _BEGUN = (DagsterRunStatus.NOT_STARTED, DagsterRunStatus.STARTING, DagsterRunStatus.STARTED)
 
 
 class LocalRunLauncher(DefaultRunLauncher):
-    """Starts runs as Dagster's own, a process a run on this machine, and knows whether that process still lives."""
+    """Starts one process per run on this machine, as Dagster's own launcher, and knows whether it is still alive."""
 
     @property
     def supports_check_run_worker_health(self) -> bool:
-        """Yes: so the daemon fails a run that was killed, which frees its days, and `run_retries` starts it again."""
+        """True, so that the daemon fails a killed run, which frees its days, and `run_retries` starts it again."""
         return True
 
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
-        """Whether the process of a run is there."""
+        """Whether the process of a run is alive."""
         if is_abandoned(self._instance, run):
             return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "the process of the run is gone; it was killed")
         return CheckRunHealthResult(WorkerStatus.RUNNING)
 
 
 def is_abandoned(instance: DagsterInstance, run: DagsterRun) -> bool:
-    """Whether the process that executed a run is gone, and the run has not ended."""
+    """Whether a run has not ended, but its process is gone."""
     record = instance.get_run_record_by_id(run.run_id)
     if record is None or record.dagster_run.status not in _BEGUN:
         return False
@@ -49,14 +49,14 @@ def is_abandoned(instance: DagsterInstance, run: DagsterRun) -> bool:
     started = record.start_time or record.create_timestamp.timestamp()
     try:
         process = psutil.Process(pid)
-        # The number may have been given anew, after a restart of the machine for one.
+        # The process id may have been reused, for example after a restart of the machine.
         return process.status() == psutil.STATUS_ZOMBIE or process.create_time() > started + CLOCK_SECONDS
     except psutil.NoSuchProcess:
         return True
 
 
 def _process_id(instance: DagsterInstance, run: DagsterRun) -> int | None:
-    """The process that last said that it executes a run."""
+    """The id of the process that last reported to execute a run."""
     found = int(run.tags[PID_TAG]) if PID_TAG in run.tags else None
     for entry in instance.all_logs(run.run_id, of_type=DagsterEventType.ENGINE_EVENT):
         data = entry.dagster_event.event_specific_data if entry.dagster_event else None
@@ -66,7 +66,7 @@ def _process_id(instance: DagsterInstance, run: DagsterRun) -> int | None:
 
 
 def end_abandoned_runs(instance: DagsterInstance) -> list[str]:
-    """Fails the runs of which the process is gone, and gives back their places in the pools; gives their ids."""
+    """Fails the runs whose process is gone, and frees their slots in the pools; returns their ids."""
     ended = []
     for run in instance.get_runs(RunsFilter(statuses=list(_BEGUN))):
         if is_abandoned(instance, run):

@@ -1,8 +1,8 @@
-"""Which processes work in this project now; `make clean` asks, and deletes nothing under their feet.
+"""The processes that work in this project now; `make clean` checks for them before it deletes anything.
 
     python -m analytics_assets.operations.processes FOLDER
 
-Reads no settings, since `make clean` is also what somebody tries whose settings are wrong.
+Reads no settings, since people also try `make clean` when their settings are wrong.
 """
 
 import sys
@@ -15,16 +15,16 @@ _PROGRAMS = ("dagster", "analytics-assets", "analytics_assets.")
 
 
 def working_in(folder: Path) -> dict[int, str]:
-    """The programs of this project and of Dagster that work in a folder, by the number of their process.
+    """The programs of this project and of Dagster that work in a folder, by process id.
 
-    Those that another one of them has started are not named: they end with it.
+    Programs that another one of them started are left out: they end with it.
     """
     own = {process.pid for process in (psutil.Process(), *psutil.Process().parents())}
     found, parents = {}, {}
     for process in psutil.process_iter(["pid", "ppid", "cmdline", "environ", "cwd"]):
         told = process.info
         program, *arguments = _program(told["cmdline"] or [""])
-        environ = told["environ"] or {}  # None of a process of somebody else
+        environ = told["environ"] or {}  # None for another user's process
         places = [*(told["cmdline"] or ())[:2], told["cwd"], environ.get("DAGSTER_HOME"), environ.get("VIRTUAL_ENV")]
         is_here = any(PurePath(place).is_relative_to(folder) for place in places if place)
         if is_here and program.startswith(_PROGRAMS) and process.pid not in own:
@@ -34,7 +34,7 @@ def working_in(folder: Path) -> dict[int, str]:
 
 
 def _program(command: Sequence[str]) -> list[str]:
-    """What a process runs, with its arguments: a module as `python -m` has it, or a file without its folder."""
+    """What a process runs, with its arguments: the module of `python -m`, or a file name without its folder."""
     if PurePath(command[0]).name.startswith("python"):
         command = command[2:] if command[1:2] == ["-m"] else command[1:]
     return [PurePath(command[0]).name, *command[1:]] if command else [""]

@@ -1,4 +1,4 @@
-"""Where every row of a source is, counted in the files and tables themselves and held against the ledger."""
+"""Reconciliation: counts every row of a source in the files and tables themselves, and compares with the ledger."""
 
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -16,21 +16,21 @@ from analytics_assets.warehouse.interface import NotMade, Reader, between
 
 @dataclass
 class Reconciliation:
-    """Rows of a source; of a snapshot, `raw`, `src` and `stg` hold a row for each day that carries it forward.
+    """Row counts of a source; for a snapshot, `raw`, `src` and `stg` count a row once per day that carries it forward.
 
-    What has not been made yet is None.
+    Counts of what was not made yet are None.
 
     Attributes:
         records: all records of the files that ever landed: accepted + rejected.
         accepted: all rows that ever landed and were not rejected.
         rejected: rows that went to the rejects.
-        waiting: rows of days that have no partition.
+        waiting: rows on days that have no partition.
         superseded: rows of contents that were replaced under their path.
         raw: rows in the raw days, counted in their files.
         src, stg: rows in the staging models.
         duplicates: rows of src that stg leaves out.
-        unmade: a sentence for each station of which days are not made, so that it cannot be judged.
-        faults: a sentence for each equation that does not hold.
+        unmade: one sentence per stage with days that are not made, so that it cannot be judged.
+        faults: one sentence per equation that does not hold.
     """
 
     accepted: int
@@ -51,7 +51,7 @@ class Reconciliation:
 
 
 def reconcile(source: Source, project: Project, now: datetime) -> Reconciliation:
-    """Counts the rows of a source at each station, as far as they are made."""
+    """Counts the rows of a source at each stage, as far as it is made."""
     settings = project.settings
     ledger, window = Ledger(settings.lake_dir), partitioned_days(settings, now)
     totals = ledger.totals(source, window)
@@ -64,7 +64,7 @@ def reconcile(source: Source, project: Project, now: datetime) -> Reconciliation
             found.duplicates = _count(reader, project, src, "duplicate_rank > 1")
             found.stg = _count(reader, project, stg)
     except NotMade:
-        pass  # said below, with the days
+        pass  # reported below, with the days
 
     wanted, made = wanted_versions(ledger, source, window), builds_of(project.catalog[raw], settings).read(raw, window)
     stale = {raw: sum(day not in made or made[day].inputs != version for day, version in wanted.items())}
@@ -91,13 +91,13 @@ def reconcile(source: Source, project: Project, now: datetime) -> Reconciliation
 
 
 def _count_raw(source: Source, settings: Settings, found: Reconciliation) -> int:
-    """Counts the rows of the raw days; gives how many there are when each landed one counts once."""
+    """Counts the rows of the raw days; returns their number with each landed row counted once."""
     files = sorted((settings.raw_dir / source.raw_asset).glob("_day=*/data.parquet"))
     if not files:
         return 0
     rows = pl.concat([pl.scan_parquet(file, glob=False).select("_source_file", "_source_row") for file in files])
     found.raw = rows.select(pl.len()).collect().item()
-    # A snapshot stands in every day that it is carried to: what was landed is one row a record.
+    # A snapshot's row repeats on every day that it is carried to; only one row per record was landed.
     return rows.unique().select(pl.len()).collect().item() if source.kind is Kind.SNAPSHOT else found.raw
 
 
@@ -105,6 +105,6 @@ def _count(reader: Reader, project: Project, model: str, condition: str = "true"
     node = project.manifest.made.get(model)
     if node is None:
         raise NotMade(f"{model} is left out, since it is broken")
-    days = Window(project.settings.start_date, date.max)  # a table may refuse to be read without its days
+    days = Window(project.settings.start_date, date.max)  # a table may require a filter on its days
     where = f"{between(node.day, days)} and {condition}"
     return int(reader.rows(f"select count(*) from {node.relation_name} where {where}").rows[0][0])

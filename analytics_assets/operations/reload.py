@@ -1,7 +1,7 @@
-"""A dbt project that has changed is loaded by itself: the code server of the sensors is asked to load everything anew.
+"""Reloads a changed dbt project automatically: it asks the sensors' code server to reload its definitions.
 
-Runs are processes of their own, which load what lies there when they begin; the graph that the automation works on was
-loaded once. While the two differ nothing is asked for, since runs would be made by code that the graph does not know.
+Each run is a process of its own, which loads the current files when it begins; the automation's graph was loaded once.
+While the two differ, nothing is requested, since runs would use code that the graph does not know.
 """
 
 import subprocess
@@ -24,11 +24,11 @@ _TRY = "import analytics_assets.definitions as location; location.defs.resolve_a
 
 
 class Reload:
-    """Tells whether files of the dbt project differ from those that were loaded, and has them loaded.
+    """Detects that files of the dbt project differ from the loaded ones, and reloads them.
 
     Args:
-        faults: what of the project is not used as it is.
-        tell: is given what a person has to know, once for each state of the files.
+        faults: the project's faults, such as models that are left out.
+        tell: called with what a person must know, once per state of the files.
     """
 
     def __init__(self, settings: Settings, faults: Sequence[str], tell: Callable[[Sequence[str]], None]) -> None:
@@ -38,12 +38,13 @@ class Reload:
         self._why_not = ""
 
     def __call__(self, origin: CodeLocationOrigin | None) -> str | None:
-        """What keeps the automation from asking for anything now; None when nothing does.
+        """The reason why the automation must not request anything now; None if it may.
 
-        Files are loaded once they are as at the call before: `git pull` writes many, and an editor one in two steps.
+        Files are loaded once they have not changed since the previous call: `git pull` writes many files, and an editor
+        may write one in two steps.
 
         Args:
-            origin: how the code server of the caller is reached.
+            origin: how to reach the caller's code server.
         """
         if self._faults:
             self._tell(self._faults)
@@ -62,15 +63,15 @@ class Reload:
         return self._why_not or f"{CHANGED}; it is being loaded."
 
     def _reload(self, origin: GrpcServerCodeLocationOrigin) -> None:
-        """Ends this process when all goes well: another one takes its place."""
+        """Reloads the code server; on success that ends this process, and another one replaces it."""
         tried = subprocess.run([sys.executable, "-c", _TRY], capture_output=True, text=True, check=False)
-        if tried.returncode:  # a server that cannot load has no sensors, and would stay so when that is mended
+        if tried.returncode:  # a server that cannot load has no sensors, so nothing would reload it after a fix
             last = (tried.stderr.strip().splitlines() or ["it ended without a word"])[-1]
             self._given_up(f"it cannot be loaded: {last}")
             return
         try:
             origin.create_client().reload_code(timeout=RELOAD_SECONDS)
-        except Exception as error:  # of gRPC, or of a server that knows no reload
+        except Exception as error:  # from gRPC, or the server does not support a reload
             self._given_up(f"press `Reload definitions` in the UI ({type(error).__name__})")
 
     def _given_up(self, what_to_do: str) -> str:

@@ -1,4 +1,4 @@
-"""Runs in this process: a plan is executed on the instance that the UI shows, and what failed is remembered."""
+"""Executes a plan of runs in this process, on the instance that the UI shows, and remembers what failed."""
 
 import os
 import time
@@ -52,19 +52,19 @@ logger = logger_of(__name__)
 ROLL_OUT_PRIORITY = "-10"
 
 UNSETTLED_SECONDS = 60
-"""So long a file that is being written is waited for, or ten times as long as a file takes to settle."""
+"""How long to wait for a file that is being written; at least ten times as long as a file takes to settle."""
 
 
 @dataclass
 class Outcome:
-    """What a series of runs came to.
+    """The result of a series of runs.
 
     Attributes:
         made: days and rows made, by asset.
         files: the newest file that was written, by report.
-        views: the models without days, and the lookups, that were made.
-        failures: a sentence for each thing that failed.
-        warnings: a sentence for each check that only warns.
+        views: the models without days, and the seeds, that were made.
+        failures: one sentence per failure.
+        warnings: one sentence per warning, of checks and of files in the inbox.
     """
 
     made: dict[str, dict[date, int]] = field(default_factory=dict)
@@ -77,7 +77,7 @@ class Outcome:
 class Runner:
     """Executes runs in this process, on the instance that the UI shows.
 
-    Faults of the dbt project are the first that failed: the models concerned are not in its graph.
+    Its outcome begins with the faults of the dbt project: the models concerned are not in the graph.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class Runner:
         self.outcome = Outcome(failures=[f"dbt_project: {fault}" for fault in project.faults])
 
     def pull(self, names: Set[str]) -> None:
-        """Pulls the APIs of some extracts that have an address; where only extracts are asked for, each needs one."""
+        """Pulls the APIs of some extracts that have an address; if only extracts are selected, each must have one."""
         today = datetime.now(UTC).date()
         for extract in sorted(self._project.extracts, key=lambda extract: extract.asset):
             name, source = extract.asset, extract.source.name
@@ -113,7 +113,7 @@ class Runner:
                 self.outcome.failures.append(f"{name}: {no_address(source)}")
 
     def land(self, names: Set[str]) -> None:
-        """Lands everything that lies in the inbox of some landing assets, and waits for what is being written."""
+        """Lands every file in the inbox for some landing assets, and waits for files that are being written."""
         for source in self._sources:
             if source.landed_asset in names:
                 self._land(source)
@@ -146,11 +146,11 @@ class Runner:
         self.outcome.failures += [f"{source.name}: {path}: {why}" for path, why in sorted(found.closed.items())]
 
     def on(self, names: Set[str]) -> Set[str]:
-        """Leaves out the assets that are off: a domain stays off until its first file arrives."""
+        """The assets that are on: a domain is off until its first file arrives."""
         return names - Days(self._settings, self._sources, self._project.catalog).off(self._graph)
 
     def not_landed(self, names: Set[str]) -> dict[str, int]:
-        """How many files lie in the inbox and have not landed, by source, for some landing assets."""
+        """How many files in the inbox have not landed, by source, for some landing assets."""
         looks = {
             source.name: Landing(self._settings, source).look()
             for source in self._sources
@@ -159,13 +159,13 @@ class Runner:
         return {name: len(look.new) + len(look.unsettled) for name, look in looks.items()}
 
     def make(self, plan: Iterable[PlannedRun], tags: Mapping[str, str] | None = None) -> bool:
-        """Executes some runs; one that fails does not stop those that do not read from it.
+        """Executes some runs; a failed run stops only what is downstream of it.
 
-        Lookups that the assets read are loaded before, where they are not there as their files say. Where some days of
-        a run failed, what reads its other days is made afterwards.
+        Seeds that the assets read are loaded first if they are missing or their files have changed. If some days of a
+        run failed, the days downstream of its other days are made afterwards.
 
         Returns:
-            Whether all of them succeeded.
+            Whether all runs succeeded.
         """
         runs = list(plan)
         self._forget_dropped_tables({name for run in runs for name in run.assets})
@@ -173,7 +173,7 @@ class Runner:
         failed_days: set[tuple[str, date]] = set()
         for run in runs:
             assets = []
-            for name in run.assets:  # each after those that it reads
+            for name in run.assets:  # upstream assets first
                 if failed & {*self.upstream[name], *self.seeds.get(name, ())}:
                     failed.add(name)
                 else:
@@ -187,12 +187,12 @@ class Runner:
         return not failed
 
     def _forget_dropped_tables(self, names: Set[str]) -> None:
-        with suppress(CannotRead):  # each step that cannot read says so, with its days
+        with suppress(CannotRead):  # each step that cannot read reports it, with its days
             catalog = self._project.catalog
             forget_dropped_tables([catalog[name] for name in names if name in catalog], self._project)
 
     def _load_seeds(self, names: Set[str]) -> set[str]:
-        """Loads what is not there of the lookups that some assets read; gives those that could not be loaded."""
+        """Loads the seeds that some assets read and that are not up to date; returns those that could not be loaded."""
         lookups = self._seeds_of(names)
         self.settle(lookups)
         built = {
@@ -206,9 +206,9 @@ class Runner:
         return set().union(*(self.seeds.get(name, set()) for name in names))
 
     def plan_of_range(self, names: Set[str], window: Window) -> list[PlannedRun]:
-        """The runs that make the days of a range, and those that mappings tie to it.
+        """The runs that make the days of a range, and the days that partition mappings tie to it.
 
-        Of reports, the newest one is made by the automation; those of the range only where nothing else is asked for.
+        The automation makes only the newest report; the reports of the range are made if nothing else is selected.
         """
         reports = self.reports & names
         partitions = partitioned_days(self._settings, datetime.now(UTC))
@@ -216,7 +216,7 @@ class Runner:
         return group_into_runs(self.upstream, same_window(windows))
 
     def plan_of_changes(self, names: Set[str]) -> list[PlannedRun]:
-        """The runs that would make what is out of date, as far as it is known before anything is landed or made."""
+        """The runs that would make what is out of date, as far as that is known before anything lands or is made."""
         partitions = partitioned_days(self._settings, datetime.now(UTC))
         changed = {
             name: {day for window in windows if window != WHOLE for day in window.days()}
@@ -234,10 +234,10 @@ class Runner:
         return group_into_runs(self.upstream, {name: contiguous(days) for name, days in changed.items()})
 
     def settle(self, names: Set[str]) -> None:
-        """Does what the automation would for some assets, tick by tick, until it asks for nothing more.
+        """Does what the automation would do for some assets, tick by tick, until it requests nothing more.
 
-        The lookups that they read are settled with them: nothing that reads one is asked for before it is there.
-        Days that failed before are tried once more, however often that was: who calls this may have mended the cause.
+        The seeds that they read are included: the automation requests nothing before the seeds it reads are loaded.
+        Days that failed before are tried once more, however often they failed: the caller may have fixed the cause.
         """
         if not names:
             return
@@ -249,17 +249,17 @@ class Runner:
     def _tick_until_settled(
         self, names: Set[str], given_up: Set[tuple[str, date]] = frozenset(), only: Set[tuple[str, date]] | None = None
     ) -> None:
-        """Makes what the automation asks for of some assets, less the days that are given up or fail meanwhile."""
+        """Makes what the automation requests for some assets, except days that are given up or fail meanwhile."""
         while plan := self._tick(names, given_up, only):
             for run in plan:
                 if not self._execute(list(run.assets), run.window):
                     given_up = given_up | self._failed_days(run)
-                    break  # what is left of the plan may read what failed: the next tick knows which days do
+                    break  # the rest of the plan may read what failed; the next tick knows which days
 
     def _tick(
         self, names: Set[str], given_up: Set[tuple[str, date]], only: Set[tuple[str, date]] | None = None
     ) -> list[PlannedRun]:
-        """What the automation asks for now, less what failed before."""
+        """The runs that the automation requests now, except the days that are given up."""
         return group_into_runs({**self.upstream, **self.views}, self._requested(names, given_up, only))
 
     def _requested(
@@ -276,16 +276,16 @@ class Runner:
         return windows
 
     def _failed_days(self, run: PlannedRun) -> set[tuple[str, date]]:
-        """The days of a run that failed; all of them when it did not get as far as to try any."""
+        """The days of a run that failed; all of its days if it failed before it tried any."""
         tried = set(Attempts(self._settings.lake_dir).of_run(self._last_run_id))
         return tried or {(name, day) for name in run.assets for day in run.window.days()}
 
     def roll_out(self, names: Set[str], days_per_run: int) -> None:
-        """Makes the days anew that older code made, and what is made from them, the newest first.
+        """Makes the days again that older code made, and the days downstream of them, newest first.
 
-        What is done is recorded by day, so that it goes on where it was stopped. It gives way in the pools to all other
-        runs, which so wait for one range at most. It ends at the first range that fails. Views and the newest reports
-        come last; older reports are made on demand.
+        Progress is recorded by day, so that a rollout resumes where it was stopped. Its runs have a low priority in the
+        pools, so that other runs wait for one range at most. It ends at the first range that fails. Views and the
+        newest reports come last; older reports are made on demand.
         """
         partitions = partitioned_days(self._settings, datetime.now(UTC))
         while old := self._made_by_older_code(names - self.reports, partitions):
@@ -304,7 +304,7 @@ class Runner:
         self.settle(names & (set(self.views) | self.reports))
 
     def _made_by_older_code(self, names: Set[str], partitions: Window) -> dict[str, set[date]]:
-        """By asset; with the days of a range that was killed, of which nothing is known."""
+        """The days made by older code, by asset; includes the unrecorded days of a range that was killed."""
         found = {}
         for name in names & set(self.upstream):
             code = self._graph.get(AssetKey(name)).code_version or ""
@@ -352,7 +352,7 @@ class Runner:
 
 
 def _raise_interruption(result: ExecuteInProcessResult) -> None:
-    """Raises the interruption with which a run ended, which Dagster takes for a failure as any other.
+    """Raises the interruption that ended a run, since Dagster treats it as an ordinary failure.
 
     Raises:
         KeyboardInterrupt: the run was interrupted.

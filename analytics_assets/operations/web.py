@@ -1,11 +1,11 @@
-"""The UI's web server, with a guard before it; the only module that knows how Dagster starts that server.
+"""The UI's web server, behind a guard; the only module that knows how Dagster starts that server.
 
     python -m analytics_assets.operations.web …        what `dagster-webserver …` does, guarded
     python -m analytics_assets.operations.web dev …    what `dg dev …` does, guarded: `make dev`
 
-Dagster's web server looks neither at the Host nor at the Origin of a request, and executes mutations that come by GET
-or as a form. So any page that is open in the same browser could launch runs and wipe assets, and with a name of its own
-that leads to 127.0.0.1 read everything, too.
+Dagster's web server checks neither the Host nor the Origin of a request, and executes mutations sent by GET or as a
+form. So any page that is open in the same browser could launch runs and wipe assets; with a domain name that resolves
+to 127.0.0.1, it could read everything, too.
 """
 
 import sys
@@ -23,14 +23,14 @@ from analytics_assets.settings import get_settings
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 _JSON = frozenset({"application/json", "application/graphql"})
-"""What a page of another origin cannot send without being asked first whether it may, and Dagster never says yes."""
+"""Content types that a page of another origin cannot send without a CORS preflight, which Dagster never grants."""
 
 
 class Guard:
-    """Lets through to an application what people, programs and its own pages send, and nothing of other pages.
+    """Passes requests of people, programs and the application's own pages, and refuses those of other pages.
 
     Args:
-        ui_url: where people reach the UI; loopback is known, too.
+        ui_url: where people reach the UI; loopback addresses are always accepted.
     """
 
     def __init__(self, app: ASGIApp, ui_url: str) -> None:
@@ -38,7 +38,7 @@ class Guard:
         self._app, self._hosts, self._ui = app, LOOPBACK | {ui.hostname or "localhost"}, ui.netloc.lower()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers a request or a handshake of a websocket: 403 and why, or as the application does."""
+        """Answers a request or a websocket handshake: with 403 and the reason, or as the application does."""
         why = self._refusal(scope) if scope["type"] in ("http", "websocket") else None
         await (PlainTextResponse(f"Refused: {why}.\n", 403) if why else self._app)(scope, receive, send)
 
@@ -49,12 +49,12 @@ class Guard:
             return "the server is not known by this name; ANALYTICS_UI_URL is to say where people reach it"
         origins = {origin.lower().partition("://")[2] for origin in headers.getlist("origin")}
         kind = [method, headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest")]
-        is_link = kind == ["GET", "navigate", "document"]  # that a person follows, as in a message to an owner
+        is_link = kind == ["GET", "navigate", "document"]  # a link that a person follows, as in an alert
         is_foreign = headers.get("sec-fetch-site", "none") not in ("none", "same-origin") and not is_link
         if is_foreign or "" in origins or origins - {hosts[0].lower(), self._ui}:
             return "a page of another origin asks for it"
         if scope["type"] == "http" and scope["path"].rstrip("/").endswith("/graphql"):
-            is_page = method == "GET" and "text/html" in headers.get("accept", "")  # then Dagster executes nothing
+            is_page = method == "GET" and "text/html" in headers.get("accept", "")  # Dagster executes nothing then
             body = headers.get("content-type", "").partition(";")[0].strip().lower()
             if not is_page and (method != "POST" or body not in _JSON):
                 return "GraphQL is asked by POST, as JSON"
@@ -64,15 +64,15 @@ class Guard:
 def _host(address: str) -> str | None:
     try:
         return urlsplit(address).hostname
-    except ValueError:  # an address of IPv6 that does not end
+    except ValueError:  # an IPv6 address without its closing bracket
         return None
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Runs what Dagster's own programs run, with these arguments.
+    """Runs Dagster's own programs with these arguments, guarded.
 
-    Dagster has no setting for either, so two of its names are replaced. Should a version not have them any more, this
-    fails; should it no longer use them, the tests that ask a running server do.
+    Dagster has no setting for a guard in either program, so two of its names are replaced. If a version no longer has
+    them, this fails; if it no longer uses them, the tests that query a running server fail.
     """
     if arguments[:1] == ["dev"]:
         # Starts the server as `python -m dagster_webserver …`, in a process of its own.
@@ -87,7 +87,7 @@ def main(arguments: Sequence[str]) -> None:
         dev.open_ipc_subprocess = start_guarded
         dev_command(list(arguments[1:]), prog_name="dg dev", auto_envvar_prefix="DAGSTER_CLI")
     else:
-        # Makes the application, and gives it to uvicorn.
+        # Creates the application, and passes it to uvicorn.
         from dagster_webserver import cli
 
         create = cli.create_app_from_workspace_process_context

@@ -1,1 +1,1 @@
-"""What people look at: from one declarative spec a self-contained HTML dashboard and a workbook, as of a day."""
+"""Reports: one declarative spec gives a self-contained HTML dashboard and a workbook, each as of a day."""

@@ -1,4 +1,4 @@
-"""The dashboard and the workbook of a report as assets: a file for each day that they are as of."""
+"""The dashboard and the workbook of a report as assets: one file per as-of day."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -46,16 +46,16 @@ _RENDER: Mapping[ReportFile, tuple[str, Render]] = {
     ReportFile.DASHBOARD: ("One HTML file that needs no network", lambda *of: dashboard.render(*of).encode()),
     ReportFile.WORKBOOK: ("The tables of the dashboard as a workbook", workbook.render),
 }
-"""What each file is, and what makes it."""
+"""The description of each kind of file, and the function that renders it."""
 
 
 def build_report_assets(
     project: Project, domain: Domain, report: Report, graph: Callable[[], BaseAssetGraph]
 ) -> list[AssetsDefinition]:
-    """`<name>_dashboard` and `<name>_workbook`.
+    """Builds `<name>_dashboard` and `<name>_workbook`.
 
     Args:
-        graph: gives all assets, once they are there.
+        graph: returns the asset graph, once all assets are built.
     """
     return [_build(project, domain, report, file, graph) for file in ReportFile]
 
@@ -137,12 +137,12 @@ def _build(
 
 
 def _published_with(report: Report, project: Project) -> list[str]:
-    """The parts of the published copy in which a report reads its models; none where there is no copy.
+    """The published assets that hold a report's models; empty if there is no published copy.
 
-    A model that is left out, since it is broken, is in none.
+    A broken model that is left out is in none of them.
 
     Raises:
-        ValueError: a model is not one that is published.
+        ValueError: a model is not public.
     """
     nodes = project.manifest.made
     read = [nodes[dataset.model] for dataset in report.datasets if dataset.model in nodes]
@@ -155,7 +155,7 @@ def _published_with(report: Report, project: Project) -> list[str]:
 
 
 def _own_code() -> list[str]:
-    """What files are made from beside a spec and rows: this room's own code."""
+    """The texts of this folder's files: a report depends on them as well as on its spec and rows."""
     return [
         file.read_text(encoding="utf-8") for file in sorted(Path(__file__).parent.rglob("*.*")) if file.suffix != ".pyc"
     ]
@@ -165,7 +165,7 @@ def _own_code() -> list[str]:
 
 
 def write_export(settings: Settings, name: str, day: date, ending: str, content: bytes, *, is_newest: bool) -> Path:
-    """Writes the file of a day, and the copy of the newest one, each of them whole or not at all."""
+    """Writes the file of a day and, for the newest day, its copy; each write is atomic."""
     file = export_of(settings, name, day, ending)
     targets = [file, *([newest_export(settings, name, ending)] if is_newest else [])]
     with only_one(settings.exports_dir / ".write.lock"):
@@ -181,7 +181,7 @@ def write_export(settings: Settings, name: str, day: date, ending: str, content:
 
 
 def _failed_checks(graph: BaseAssetGraph, settings: Settings, report: AssetKey, window: Window) -> list[Concern]:
-    """What the checks say of the days that a report shows, in all that it is made from."""
+    """The failed checks of a report's upstream assets, on the days that it shows."""
     above: set[AssetKey] = set()
     waiting = [report]
     while waiting:
@@ -211,7 +211,7 @@ def _days(days: Sequence[date]) -> str:
 
 
 def _behind(models: Iterable[str], project: Project, window: Window) -> list[Concern]:
-    """The days of which a model is not made from what there is: it failed, or what it is made from did."""
+    """A concern for each model that is behind: days that failed or are not made yet, or whose upstream days are so."""
     found = []
     for model in models:
         if behind := sorted(days_behind(project.manifest, model, project.settings, window)):

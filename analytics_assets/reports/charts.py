@@ -1,7 +1,7 @@
-"""A chart of a report as a Vega-Lite specification, without data: the page gives it the rows of what is selected.
+"""A chart of a report as a Vega-Lite specification, without data: the page supplies the selected rows.
 
-Vega uses the values of an axis and of a colour as keys of objects, where a company named `constructor` collides with a
-built-in property. So both are numbers here, places in lists of names, and names are only text.
+Vega uses the values of axes and colours as object keys, where a company named `constructor` collides with a built-in
+property. So both are numbers here: places in lists of names. The names themselves are only text.
 """
 
 from importlib import import_module
@@ -10,17 +10,17 @@ from typing import Any
 from analytics_assets.spec.report import DAY, OTHER, Chart, Format, Measure, Report
 
 ROWS = "rows"
-"""The name under which a chart awaits its rows.
+"""The name of a chart's data.
 
-`by` is a time or a place in NAMES, `place` one in SPLITS; `value`, `low` and `high` are numbers; `full_by`, `split`,
-`written` and `interval` are the texts of the tooltip, and `said` is what a screen reader says.
+`by` is a time or a place in NAMES, `place` is one in SPLITS; `value`, `low` and `high` are numbers; `full_by`,
+`split`, `written` and `interval` are the texts of the tooltip, and `said` is the text for screen readers.
 """
 
 NAMES, SPLITS = "names", "splits"
-"""The signals under which it awaits the names of the bars, from the first one on, and those of the colours."""
+"""The signals that hold the names of the bars, in order, and the names of the colours."""
 
 COLOURS = ("#0b6e99", "#c2571a", "#3f7d3a", "#8a4fa3", "#a3245e", "#6b6b2b", "#2f4b9c", "#6e6e6e")
-"""At least 3:1 against white and told apart by people who see few colours; the last one is for `other`."""
+"""Contrast of at least 3:1 against white, and distinguishable by colour-blind people; the last one is for `other`."""
 
 _TICKS = {Format.COUNT: "~s", Format.SHARE: ".1~%", Format.SECONDS: ",~r", Format.MEAN: ",~r", Format.MONEY: ",~r"}
 _AXES = {Format.COUNT: "", Format.SHARE: "", Format.SECONDS: " (s)", Format.MEAN: "", Format.MONEY: " (€)"}
@@ -29,8 +29,8 @@ _AXES = {Format.COUNT: "", Format.SHARE: "", Format.SECONDS: " (s)", Format.MEAN
 def chart_spec(report: Report, chart: Chart) -> dict[str, Any]:
     """The specification of one chart.
 
-    A measure over time is a line, with its interval as a band; split, it is stacked bars. By a dimension it is bars,
-    or, where it has an interval, points with the interval as a line: a bar would hide its lower half.
+    A measure over time is a line, with its interval as a band; if split, it is stacked bars. A measure by a dimension
+    is bars; a share with an interval is points with the interval as a line, since a bar would hide its lower half.
     """
     alt: Any = import_module("altair")  # takes a second, and is not needed to load the definitions
 
@@ -89,7 +89,7 @@ def chart_spec(report: Report, chart: Chart) -> dict[str, Any]:
     }
     spec = layers.properties(
         width="container",
-        height=240,  # of bars, the page makes it as high as there are bars
+        height=240,  # for bars, the page sets the height by their number
         autosize=alt.AutoSizeParams(type="fit-x", contains="padding", resize=True),
         background="transparent",
     ).configure(**config)

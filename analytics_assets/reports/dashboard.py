@@ -1,6 +1,6 @@
-"""A report as one self-contained HTML file: opens from a file manager or as an attachment, and asks no network.
+"""A report as one self-contained HTML file: it opens from a file manager or as an attachment, and needs no network.
 
-The page holds the rows of its datasets, packed, and evaluates what is selected in the browser.
+The page holds the packed rows of its datasets, and evaluates the selection in the browser.
 """
 
 import base64
@@ -22,17 +22,17 @@ from analytics_assets.reports.datasets import Frames, days_with_rows
 from analytics_assets.spec.report import DAY, OTHER, UNITS, Distinct, Measure, Ratio, Report, Sum
 
 MAX_BYTES = 3_000_000
-"""What a mail server or a chat takes without complaint. Of a report with more rows, the oldest days are left out."""
+"""Maximum size that mail servers and chats accept. A report with more rows leaves out its oldest days."""
 
 LONGEST_CONCERN = 1_000
-"""Characters."""
+"""Maximum characters of a concern."""
 
 _PAGE = Path(__file__).parent / "page"
 
 
 @dataclass(frozen=True)
 class Concern:
-    """Something that a reader should know before trusting the figures, such as a check that failed."""
+    """Something that a reader should know before trusting the figures, such as a failed check."""
 
     where: str
     what: str
@@ -40,7 +40,7 @@ class Concern:
 
     @property
     def text(self) -> str:
-        """Both as one line, however long the cell is that it quotes."""
+        """Both as one line, shortened if it quotes a long cell."""
         return shortened(plain(shortened(f"{self.where}: {self.what}", LONGEST_CONCERN)), LONGEST_CONCERN)
 
 
@@ -48,10 +48,10 @@ def render(report: Report, frames: Frames, window: Window, concerns: Sequence[Co
     """The page; the same rows give the same bytes.
 
     Args:
-        window: the days that the rows are of; the last one is the day that the report is as of.
+        window: the days of the rows; the last one is the report's as-of day.
 
     Raises:
-        ValueError: a single day makes too large a file.
+        ValueError: the file of a single day is too large.
     """
     whole = len(window)
     while True:
@@ -64,7 +64,7 @@ def render(report: Report, frames: Frames, window: Window, concerns: Sequence[Co
                 f"report {report.name}: a single day, {window}, makes a file of {size / 1e6:.1f} MB, and "
                 f"{MAX_BYTES / 1e6:.0f} MB is the most; take a dimension out of its datasets, or list the values of one"
             )
-        # What is left is about proportional to the days; a tenth less, so that one step is mostly enough.
+        # The size of the rows is about proportional to the days; a tenth less, so that one step is usually enough.
         without_rows = len(_render(report, {m: f.clear() for m, f in frames.items()}, window, concerns, True).encode())
         days = int(len(window) * 0.9 * (MAX_BYTES - without_rows) / (size - without_rows))
         window = Window(window.end - timedelta(min(max(days, 1), len(window) - 1)), window.end)
@@ -96,7 +96,7 @@ def _render(report: Report, frames: Frames, window: Window, concerns: Sequence[C
 
 @cache
 def _vega(vl_convert: Any) -> str:
-    """Vega, Vega-Lite and the embedding, minified, from the package that also holds the compiler."""
+    """Vega, Vega-Lite and vega-embed, minified, from the package that also holds the compiler."""
     return _script(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
 
 
@@ -105,12 +105,12 @@ def _script(source: str) -> str:
 
 
 def _script_json(value: Any) -> str:
-    """JSON that may stand inside a script element, whatever texts it holds."""
+    """JSON that is safe inside a script element, whatever texts it holds."""
     text = json.dumps(value, ensure_ascii=True, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-# ------------------------------------------------------------------------------------------------ what the page gets
+# --------------------------------------------------------------------------------------------------- the page's spec
 
 
 def page_spec(report: Report, window: Window) -> dict[str, Any]:
@@ -181,7 +181,7 @@ def _value(value: Sum | Distinct | Ratio) -> dict[str, Any]:
 
 
 def pack(report: Report, frames: Frames, window: Window) -> str:
-    """The rows, by columns: texts as places in a dictionary that all datasets share, days counted from the first."""
+    """The rows by column: texts as places in a dictionary shared by all datasets, days counted from the first."""
     dictionaries = {one.column: _dictionary(report, frames, one.column) for one in report.dimensions}
     packed: dict[str, Any] = {"dictionaries": dictionaries, "datasets": {}}
     for dataset in report.datasets:
@@ -205,7 +205,7 @@ def unpack(packed: str) -> dict[str, Any]:
 
 
 def _dictionary(report: Report, frames: Frames, column: str) -> list[str]:
-    """The values of a dimension: in the order that it lists, else sorted."""
+    """The values of a dimension: in its listed order, else sorted."""
     found = {
         value for dataset in report.datasets if column in dataset.dimensions for value in frames[dataset.model][column]
     }

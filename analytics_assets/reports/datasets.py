@@ -1,7 +1,7 @@
-"""The rows of a report: read from its models for a span of days, already summed up to what the report tells apart.
+"""The rows of a report: read from its models for a span of days, already summed by the report's dimensions.
 
-They are read from what is published, so that a report shows what people see who ask there: of a day that failed, the
-rows with which it last passed, or none.
+They are read from the published tables, so that a report agrees with what people query there: a day that failed shows
+the rows with which it last passed, or none.
 """
 
 from collections.abc import Mapping
@@ -15,11 +15,11 @@ from analytics_assets.spec.report import DAY, NONE, OTHER, Dataset, Report
 from analytics_assets.warehouse.interface import Warehouse, between, on_days
 
 Frames = Mapping[str, pl.DataFrame]
-"""For each model of a report: `day`, its dimensions as texts, its numbers as 64-bit floats; sorted by all of them."""
+"""By model of a report: `day`, its dimensions as texts, its numbers as 64-bit floats; sorted by day and dimensions."""
 
 
 def read_datasets(warehouse: Warehouse, report: Report, manifest: Manifest, window: Window) -> Frames:
-    """The rows of each dataset on the days of a window; a model without rows gives none.
+    """The rows of each dataset on the days of a window; empty frames for models without rows.
 
     Raises:
         NotMade: a model was never made.
@@ -57,5 +57,5 @@ def _dimension(warehouse: Warehouse, report: Report, column: str) -> str:
 
 
 def days_with_rows(frames: Frames) -> list[date]:
-    """The days on which any dataset has rows, the oldest first."""
+    """The days on which any dataset has rows, oldest first."""
     return sorted({day for frame in frames.values() for day in frame[DAY].to_list()})

@@ -1,4 +1,4 @@
-"""Measures over rows, in Python: what the workbook shows. The page evaluates the same measures in the browser."""
+"""Evaluates measures over rows in Python, for the workbook. The page evaluates the same measures in the browser."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,12 +13,12 @@ Z = 1.96
 """The normal quantile of a 95 % interval."""
 
 FEWEST_ROWS = 30
-"""Below so many sampled rows the normal approximation does not hold, and there is no interval."""
+"""Minimum number of sampled rows for an interval; below it, the normal approximation does not hold."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A measure's value, with the ends of its 95 % interval where it has one."""
+    """A measure's value, and the ends of its 95 % interval if it has one."""
 
     value: float | None
     low: float | None = None
@@ -27,7 +27,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class _Total:
-    """A sum with what its interval is made from."""
+    """A sum, with the inputs of its interval."""
 
     value: float
     variance: float | None = None
@@ -53,8 +53,8 @@ def interval_of_ratio(over: float, over_variance: float, under: float, under_var
 def interval_of_share(part: float, part_variance: float, whole: float, whole_variance: float) -> tuple[float, float]:
     """The 95 % interval of a part of a volume, by the linearized variance of its residuals (Cochran 1977, chapter 6).
 
-    The residual of a row is its volume, where it is of the part, less the share of its volume; so the variances of the
-    part and of the rest count with (1 - share)^2 and share^2.
+    The residual of a row is its volume if it belongs to the part (else 0), less the share of its volume. So the
+    variances of the part and of the rest are weighted with (1 - share)^2 and share^2.
     """
     share = part / whole
     variance = part_variance * (1 - share) ** 2 + (whole_variance - part_variance) * share**2
@@ -63,7 +63,7 @@ def interval_of_share(part: float, part_variance: float, whole: float, whole_var
 
 
 def figures(frames: Frames, measure: Measure, by: Sequence[str]) -> dict[tuple[object, ...], Figure]:
-    """A measure for each group of rows that has any; without `by`, for all rows, under an empty tuple."""
+    """A measure for each group that has rows; without `by`, for all rows, under an empty tuple."""
     value = measure.value
     if isinstance(value, Distinct):
         return {group: Figure(number) for group, number in _distinct(frames[value.model], value, by).items()}
@@ -81,9 +81,9 @@ def figures(frames: Frames, measure: Measure, by: Sequence[str]) -> dict[tuple[o
 def newest_values(
     frames: Frames, measure: Measure, by: Sequence[str], columns: Sequence[str]
 ) -> dict[tuple[object, ...], tuple[object, ...]]:
-    """The values of some dimensions on the newest day of each group, in a measure's rows."""
+    """The values of some dimensions on each group's newest day, in the rows of a measure."""
     part = measure.value.over if isinstance(measure.value, Ratio) else measure.value
-    newest = frames[part.model].group_by(by, maintain_order=True).agg(pl.col(columns).last())  # they are sorted by day
+    newest = frames[part.model].group_by(by, maintain_order=True).agg(pl.col(columns).last())  # sorted by day
     return {tuple(row[: len(by)]): tuple(row[len(by) :]) for row in newest.rows()}
 
 
@@ -125,7 +125,7 @@ def _grouped(
 ) -> list[tuple[tuple[object, ...], dict[str, float]]]:
     if frame.is_empty():
         return []
-    # In the order of the rows: added in another order, numbers with a fraction differ in their last digit.
+    # Keep the order of the rows: fractions that are summed in another order differ in their last digit.
     found = frame.group_by(by, maintain_order=True).agg(columns) if by else frame.select(columns)
     return [
         (tuple(row[column] for column in by), {name: row[name] for name in row if name not in by})

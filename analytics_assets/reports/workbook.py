@@ -1,6 +1,6 @@
-"""The tables of a report as an XLSX workbook: a sheet a table, with formats, frozen headings and filters.
+"""The tables of a report as an XLSX workbook: one sheet per table, with formats, frozen headings and filters.
 
-What a sheet or a cell has no room for is left out, and the workbook says so.
+Rows or texts that do not fit into a sheet or a cell are left out, and the workbook says so.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ _NUMBER_FORMATS = {
     Format.MONEY: '#,##0.00 "€"',
 }
 _WIDEST = 42
-_CUT = -2  # what xlsxwriter says of a text that is longer than a cell, and which it has cut
+_CUT = -2  # xlsxwriter's return value for a text that it cut, since it is longer than a cell
 
 
 def render(report: Report, frames: Frames, window: Window, concerns: Sequence[Concern]) -> bytes:
@@ -88,7 +88,7 @@ Cell = str | float | date | None
 
 
 def table_rows(report: Report, table: Table, frames: Frames) -> tuple[list[str], list[list[Cell]]]:
-    """Headings and rows of a table, days in their order, else the largest first; a day is a date."""
+    """Headings and rows of a table: sorted by day if it is by day, else the largest first; a day is a date."""
     measures = [report.measure(name) for name in table.measures]
     by_measure = [figures(frames, measure, table.by) for measure in measures]
     details = newest_values(frames, measures[0], table.by, table.details)
@@ -115,7 +115,7 @@ def table_rows(report: Report, table: Table, frames: Frames) -> tuple[list[str],
 
 
 def _size(cell: Cell) -> float:
-    """By what rows are sorted; nothing is less than anything."""
+    """The sort key of a cell; an empty cell sorts below every number."""
     return cell if isinstance(cell, int | float) else -inf
 
 
@@ -129,7 +129,7 @@ def _columns(table: Table, place: int, measure: Measure) -> list[tuple[str, Form
 
 
 def _write_table(sheet: Any, report: Report, table: Table, frames: Frames, formats: dict[str, Any]) -> list[str]:
-    """Writes a table, or as much of it as there is room for; gives a sentence for whatever is missing."""
+    """Writes a table, or as much of it as fits; returns a sentence for whatever is missing."""
     headings, rows = table_rows(report, table, frames)
     forms: list[Format | None] = [None] * (len(table.by) + len(table.details))
     for place, name in enumerate(table.measures):
@@ -155,11 +155,11 @@ def _write_table(sheet: Any, report: Report, table: Table, frames: Frames, forma
 
 
 def _that_fit(sheet: Any, table: Table, rows: list[list[Cell]]) -> tuple[list[list[Cell]], list[str]]:
-    """The rows that a sheet has room for below its headings, and what is to be said if those are not all."""
+    """The rows that fit into a sheet below its headings, and a sentence if some do not."""
     room = sheet.xls_rowmax - 1
     if len(rows) <= room:
         return rows, []
-    kept = room - 1  # the last row is for the sentence
+    kept = room - 1  # the last row holds the sentence
     by_day = table.by[0] == DAY
     which, held = ("oldest", rows[-kept:]) if by_day else ("smallest", rows[:kept])
     sentence = (
@@ -169,16 +169,16 @@ def _that_fit(sheet: Any, table: Table, rows: list[list[Cell]]) -> tuple[list[li
 
 
 def _write(sheet: Any, row: int, column: int, cell: Cell, form: Any, formats: dict[str, Any]) -> bool:
-    """Writes a cell, a text as text whatever it begins with; whether it had to be cut.
+    """Writes a cell, a text always as text, whatever it begins with; returns whether it had to be cut.
 
     Raises:
-        ValueError: it could not be written.
+        ValueError: the cell could not be written.
     """
     match cell:
         case None:
             return False
         case str() if cell.startswith("<r>") and cell.endswith("</r>"):
-            # xlsxwriter takes this for markup of its own, and writes it as it is; in two parts it is a text.
+            # xlsxwriter would take this for its own markup and write it raw; in two parts it is plain text.
             failed = sheet.write_rich_string(row, column, cell[0], formats["part"], cell[1:])
         case str():
             failed = sheet.write_string(row, column, cell, form)

@@ -1,1 +1,1 @@
-"""Where days are kept: the lake's Parquet, DuckDB, BigQuery, the published copy. What is in them, dbt decides."""
+"""Where days are stored: the lake's Parquet, DuckDB, BigQuery, the published copy. dbt decides what is in them."""

@@ -1,4 +1,4 @@
-"""Which warehouse the settings choose."""
+"""Chooses the warehouse by the settings."""
 
 from analytics_assets.settings import Settings
 from analytics_assets.warehouse.interface import Warehouse

@@ -1,7 +1,7 @@
-"""What Python asks of the warehouse beside what dbt does in it: rows, how its SQL is written, who may write at once.
+"""The interface to the warehouse for everything except dbt: rows, SQL dialect, and who may write at the same time.
 
-DuckDB and BigQuery answer in rooms of their own. Outside them, only settings, the place of records and the parse of the
-dbt project depend on which it is.
+DuckDB and BigQuery implement it in folders of their own. Elsewhere, only the settings, the place of the records and the
+parse of the dbt project depend on the kind of warehouse.
 """
 
 from abc import ABC, abstractmethod
@@ -25,16 +25,16 @@ class NotMade(Exception):
 
 
 class CannotRead(Exception):
-    """The warehouse cannot be reached, or refuses what it was asked; the message says why."""
+    """The warehouse cannot be reached, or refuses the query; the message says why."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """What a query gave.
+    """The result of a query.
 
     Attributes:
-        names: of the columns.
-        rows: in the order in which the warehouse gave them.
+        names: the column names.
+        rows: in the order in which the warehouse returned them.
     """
 
     names: Sequence[str]
@@ -42,15 +42,15 @@ class Rows:
 
     @cached_property
     def sorted(self) -> list[dict[str, Any]]:
-        """The rows as dicts, in the order of their values, nulls last: the same again in the next run."""
+        """The rows as dicts, sorted by their values, nulls last: the order is the same in every run."""
         in_order = sorted(self.rows, key=lambda row: [(value is None, value) for value in row])
         return [dict(zip(self.names, row, strict=True)) for row in in_order]
 
 
 class Reader(ABC):
-    """An open connection that reads.
+    """An open read-only connection.
 
-    Its methods raise NotMade when a table is not there, and CannotRead when it may not be read, or not now.
+    Its methods raise NotMade if a table does not exist, and CannotRead if it may not be read, or not now.
     """
 
     @abstractmethod
@@ -67,14 +67,14 @@ class Reader(ABC):
 
 
 class Warehouse(ABC):
-    """Where the models live.
+    """The database that holds the models.
 
     Attributes:
-        kind: its name, as dbt and the setting say it.
-        profile: of dbt, in dbt_project/profiles.yml.
-        bills_bytes: whether what is read costs money.
+        kind: its name, as in dbt and in the setting.
+        profile: dbt's profile, in dbt_project/profiles.yml.
+        bills_bytes: whether reading costs money.
         blocks_readers: whether nobody can read while a run writes, so that people need a copy.
-        text_type, ratio_type: its names of texts of any length and of 64-bit floats.
+        text_type, ratio_type: its types for texts of any length and for 64-bit floats.
     """
 
     kind: str
@@ -89,64 +89,64 @@ class Warehouse(ABC):
 
     @abstractmethod
     def reading(self) -> AbstractContextManager[Reader]:
-        """A connection, for as long as the block lasts.
+        """A connection to the warehouse, open for the block.
 
         Raises:
             NotMade: there is no warehouse yet.
-            CannotRead: who asks is not known to it.
+            CannotRead: the warehouse does not accept the caller's credentials.
         """
 
     @abstractmethod
     def reading_published(self) -> AbstractContextManager[Reader]:
-        """A connection to what people read, for as long as the block lasts: the published copy, where there is one.
+        """A connection to what people read, open for the block: the published copy if there is one.
 
         Raises:
             NotMade: nothing was published yet.
-            CannotRead: who asks is not known to it.
+            CannotRead: the warehouse does not accept the caller's credentials.
         """
 
     @abstractmethod
     def published_days(self, name: str, window: Window) -> list[Window]:
-        """Those days of a table that people may see in what `reading_published` reads.
+        """The days of a table that people may see through `reading_published`.
 
-        A copy holds a day that failed as it last passed. Where there is none, the table may hold it as it failed.
+        A copy keeps a failed day as it last passed. Without a copy, the table may hold the rows that failed.
         """
 
     @abstractmethod
     def see_that_it_can_be_written(self) -> None:
-        """Fails at once with a clear error where dbt would retry for minutes or say less: a lock, an invalid key."""
+        """Fails at once with a clear error if dbt would retry for minutes or say less: a lock, an invalid key."""
 
     @abstractmethod
     def lacking(self, assets: Iterable[Asset], manifest: Manifest) -> set[str]:
-        """The names of those of some assets whose table is gone: nothing that is recorded of them holds."""
+        """The names of the assets whose table is gone; their records no longer hold."""
 
     @abstractmethod
     def pool(self, domain: str) -> str:
-        """The pool of the steps that write a domain's tables, or that must not read while they are written."""
+        """The pool of the steps that write a domain's tables, or must not read during the writes."""
 
     @abstractmethod
     def lake(self) -> ConfigurableIOManager:
-        """What writes raw days to where models read them."""
+        """The IO manager that writes raw days to where models read them."""
 
     @abstractmethod
     def resources(self) -> Mapping[str, Any]:
-        """Dagster's own resource for it, for whoever writes assets beside the models."""
+        """Dagster's own resource for the warehouse, for hand-written assets beside the models."""
 
     @abstractmethod
     def naming(self) -> Mapping[str, Any]:
-        """What the full names of tables depend on, as variables of dbt."""
+        """The dbt variables that the full names of tables depend on."""
 
     @abstractmethod
     def variables(self) -> Mapping[str, Any]:
-        """What dbt's profile and macros need to know in a run, as variables; no secrets."""
+        """The variables that dbt's profile and macros need in a run; no secrets."""
 
     @abstractmethod
     def quoted(self, name: str) -> str:
-        """A column's name that means itself, whatever is in it."""
+        """A column's name, quoted and escaped."""
 
     @abstractmethod
     def text(self, value: str) -> str:
-        """A text as a literal."""
+        """A text as an SQL literal."""
 
 
 def between(day: str, window: Window) -> str:
@@ -155,5 +155,5 @@ def between(day: str, window: Window) -> str:
 
 
 def on_days(day: str, windows: Sequence[Window]) -> str:
-    """The days of some windows as a condition; no day at all where there are none."""
+    """The days of some windows as a condition; without windows it matches no day."""
     return " or ".join(f"({between(day, window)})" for window in windows) or "false"

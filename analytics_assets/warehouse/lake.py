@@ -1,4 +1,4 @@
-"""The lake: an IO manager that keeps every day of an asset as one Parquet file."""
+"""The lake: an IO manager that stores each day of an asset as one Parquet file."""
 
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,10 +22,10 @@ class LakeDay:
     """One day of rows on their way into the lake.
 
     Attributes:
-        rows: gives the rows, once they are to be written; it raises Damaged where what holds them is not as it was.
-        expected_rows: how many there must be.
+        rows: returns the rows when they are to be written; raises Damaged if the files that hold them have changed.
+        expected_rows: how many rows there must be.
         build: what the day was built from.
-        source: whose rows they are.
+        source: the source of the rows.
     """
 
     rows: Callable[[], pl.LazyFrame]
@@ -35,7 +35,7 @@ class LakeDay:
 
 
 class NotDelivered(Exception):
-    """Some days of a run were not written, or not brought to where models read them; `by_day` says why of each."""
+    """Some days of a run were not written, or not delivered to where models read them; `by_day` gives the reasons."""
 
     def __init__(self, by_day: Mapping[str, Exception]) -> None:
         first = next((error for error in by_day.values() if not is_transient(error)), next(iter(by_day.values())))
@@ -45,9 +45,9 @@ class NotDelivered(Exception):
 
 
 def take_out(folder: Path, asset: str, days: Sequence[date]) -> None:
-    """Removes days that have no partition any more; their rows stay in the landed pieces.
+    """Removes days that no longer have a partition; their rows stay in the landed pieces.
 
-    The record goes last: while it is there, the asset is out of date, and a kill in between is made good.
+    The record is deleted last: while it exists, the asset is out of date, so a run that is killed in between is redone.
     """
     if not days:
         return
@@ -60,7 +60,7 @@ def take_out(folder: Path, asset: str, days: Sequence[date]) -> None:
 class ParquetByDay(ConfigurableIOManager):
     """Writes and reads `<folder>/<asset>/_day=<date>/data.parquet`, each day atomically, several days in one run.
 
-    An asset hands over a dict from partition key to LakeDay; a downstream asset gets a LazyFrame over all days of its
+    An asset returns a dict from partition key to LakeDay; a downstream asset gets a LazyFrame over all days of its
     input, with the day as the column `_day`.
     """
 
@@ -68,15 +68,15 @@ class ParquetByDay(ConfigurableIOManager):
     retry_wait_seconds: float = 0.0
 
     def file(self, asset: str, day: str) -> Path:
-        """Where a day lies."""
+        """The file of a day."""
         return raw_file(Path(self.folder), asset, date.fromisoformat(day))
 
     def handle_output(self, context: OutputContext, obj: Mapping[str, LakeDay]) -> None:
         """Replaces the days of the run.
 
         Raises:
-            Failure: a day held another number of rows than it should and was not replaced, or cannot be delivered.
-            RetryRequested: it could not be written or delivered, but may be a little later.
+            Failure: a day has the wrong number of rows and was not replaced, or a day cannot be delivered.
+            RetryRequested: a day could not be written or delivered, but a retry may succeed.
         """
         asset = name_of(context.asset_key)
         try:
@@ -95,7 +95,7 @@ class ParquetByDay(ConfigurableIOManager):
         context.add_output_metadata({"path": MetadataValue.path(str(Path(self.folder) / asset))})
 
     def _note_failures(self, asset: str, days: Iterable[str], by_day: Mapping[str, Exception]) -> None:
-        """Writes down which days failed; the others of the run were only not reached, and are asked for again."""
+        """Records which days failed; the other days of the run were not reached, and are requested again."""
         attempts = Attempts(Path(self.folder).parent)
         attempts.end(asset, [date.fromisoformat(day) for day in days if day not in by_day])
         for day, error in by_day.items():
@@ -104,7 +104,7 @@ class ParquetByDay(ConfigurableIOManager):
     def _replace(self, context: OutputContext, asset: str, days: Mapping[str, LakeDay]) -> None:
         builds = {date.fromisoformat(day): lake_day.build for day, lake_day in days.items()}
         held = builds_of_raw(Path(self.folder))
-        # Written and recorded as one: of two runs at once, the record must not be the one's and the file the other's.
+        # The lock spans write and record: with two runs at once, the file and the record must be of the same run.
         with only_one(Path(self.folder) / f".{asset}.lock"):
             held.forget(asset, builds)
             damaged: dict[str, Exception] = {}
@@ -138,10 +138,10 @@ class ParquetByDay(ConfigurableIOManager):
                 )
 
     def deliver(self, context: OutputContext, asset: str, days: Mapping[str, LakeDay]) -> None:
-        """Brings days that were written to where models read them: here that is where they lie.
+        """Delivers written days to where models read them; here models read the files themselves.
 
         Raises:
-            NotDelivered: some of them could not be brought.
+            NotDelivered: some days could not be delivered.
         """
 
     def load_input(self, context: InputContext) -> pl.LazyFrame:

@@ -1,10 +1,10 @@
-"""The published copy: the marts as people and BI tools read them, while a run writes the warehouse.
+"""The published copy: the marts that people and BI tools read while a run writes the warehouse.
 
-DuckDB lets nobody read a file that another process writes. So what is public is copied into a file of its own, day by
-day, and the new file takes the old one's name at once: whoever reads meanwhile goes on reading the old one.
+DuckDB lets nobody read a file that another process writes. So the public models are copied into a file of their own,
+day by day, and the new file replaces the old one atomically: open readers go on reading the old one.
 
-A day of a table is copied once it is recorded as made, which it is when its blocking checks passed. A day that failed
-stays in the copy as it last passed; where it never did, the copy has no rows of it.
+A day of a table is copied once it is recorded as made, that is, once its blocking checks have passed. For a day that
+failed, the copy keeps the rows with which it last passed; if it never passed, the copy has no rows for it.
 """
 
 import shutil
@@ -34,13 +34,13 @@ from analytics_assets.warehouse.duckdb.warehouse import IF_DAMAGED as IF_WAREHOU
 logger = logger_of(__name__)
 
 COPY = "analytics"
-"""The copy's name as a database: that of the warehouse, since the SQL of views holds it."""
+"""The copy's database name: the same as the warehouse's, since the SQL of views contains it."""
 
 
 def days_behind(manifest: Manifest, name: str, settings: Settings, window: Window) -> set[date]:
-    """The days of a window on which people are shown less than there is of a model.
+    """The days of a window on which the published copy of a model is out of date or empty.
 
-    They are not made, or were tried without success since they were; or a day that they are made from, however far up.
+    Such a day, or one of its upstream days, however far up, was not made yet, or has an attempt that did not succeed.
     """
     nodes = {node.name: node for node in manifest.models}
     attempts = Attempts(settings.lake_dir)
@@ -54,7 +54,7 @@ def days_behind(manifest: Manifest, name: str, settings: Settings, window: Windo
         if kind != "model":
             return frozenset()
         if name not in nodes:
-            return frozenset(partitions)  # it is left out, since it is broken
+            return frozenset(partitions)  # the model is broken and left out
         node = nodes[name]
         found = set(attempts.read(name, EVER)) & partitions
         if node.has_days:
@@ -70,9 +70,9 @@ def days_behind(manifest: Manifest, name: str, settings: Settings, window: Windo
 
 
 def public_models(manifest: Manifest, domain: str) -> list[ModelNode]:
-    """What a domain publishes, every model after those that it reads: its tables, and the views over them alone.
+    """The models that a domain publishes, upstream models first: its tables, and the views that read only those.
 
-    Table functions go as views.
+    Table functions count as views.
     """
     models = {node.unique_id: node for node in manifest.models if node.is_public and node.domain == domain}
     found = {unique_id: node for unique_id, node in models.items() if node.holds_rows}
@@ -84,12 +84,12 @@ def public_models(manifest: Manifest, domain: str) -> list[ModelNode]:
 
 @dataclass(frozen=True)
 class Published:
-    """What was copied of some models.
+    """What was copied for some models.
 
     Attributes:
-        rows: of each day, in all tables.
-        differing: for each copied day of which the copy and the warehouse hold different numbers of rows, a sentence
-            for each such table.
+        rows: how many rows each day has, over all tables.
+        differing: for each copied day on which the row counts of the copy and the warehouse differ, one sentence per
+            such table.
     """
 
     rows: Counter[date]
@@ -99,10 +99,10 @@ class Published:
 def publish(
     settings: Settings, models: Mapping[str, Sequence[ModelNode]], window: Window
 ) -> dict[str, Published | Exception]:
-    """Copies those days of a window that are recorded as made, of some groups of models, and writes the copy once.
+    """Copies the days of a window that are recorded as made, for groups of models, and writes the copy once.
 
     Returns:
-        By group, what was copied, or why nothing of it was: the others are copied all the same.
+        By group, what was copied, or the error that prevented it; the other groups are copied all the same.
     """
     found: dict[str, Published | Exception] = {}
     with _next_copy(settings) as connection:
@@ -111,7 +111,7 @@ def publish(
                 found[group] = _copy(connection, settings, nodes, window)
             except duckdb.Error as error:
                 connection.execute("use memory")
-                if is_transient(error):  # of the file or the disk, and so of all
+                if is_transient(error):  # the file or the disk has the fault, so all groups do
                     raise
                 found[group] = error
     return found
@@ -143,7 +143,7 @@ def _copy(connection: DuckDBPyConnection, settings: Settings, nodes: Sequence[Mo
 
 
 def publish_views(settings: Settings, views: Sequence[ModelNode]) -> None:
-    """Copies views that have just been made; those that the copy has no tables for come with its next days."""
+    """Copies views that have just been made; a view whose tables are not in the copy yet comes with its next days."""
     if views and settings.published_file.exists():
         with _next_copy(settings) as connection:
             for node in views:
@@ -152,7 +152,7 @@ def publish_views(settings: Settings, views: Sequence[ModelNode]) -> None:
 
 @contextmanager
 def _next_copy(settings: Settings) -> Iterator[DuckDBPyConnection]:
-    """The warehouse, and a copy of the published copy that takes its place when the block ends well."""
+    """A connection to the warehouse and to a duplicate of the copy, which replaces the copy if the block succeeds."""
     target = settings.published_file
     with only_one(target.parent / ".publish.lock"):
         sweep(target.parent)
@@ -169,7 +169,7 @@ def _next_copy(settings: Settings) -> Iterator[DuckDBPyConnection]:
                 yield connection
                 connection.execute(f"checkpoint {COPY}")
                 connection.execute(f"detach {COPY}")
-            # Whoever opened the copy to write may have left a log, which DuckDB would take for one of the next copy.
+            # Somebody may have opened the copy to write and left a log; DuckDB would apply it to the next copy.
             target.with_name(f"{target.name}.wal").unlink(missing_ok=True)
 
 
@@ -184,12 +184,12 @@ def _copy_days(
     made: Set[date],
     partitions: tuple[date, date],
 ) -> tuple[Counter[date], Counter[date]]:
-    """Replaces the days of a table in the copy that are in a window and made.
+    """Replaces, in a table of the copy, the days of a window that are made.
 
-    Days before the first or after the last one that has a partition are taken out.
+    Days before the first or after the last partition are deleted.
 
     Returns:
-        The rows that the copy then holds on each day of the window, and those of the warehouse.
+        How many rows the copy then holds on each day of the window, and how many the warehouse holds.
     """
     table, day = _table(node), node.day
     connection.execute(f"create schema if not exists {COPY}.{node.schema}")
@@ -222,9 +222,9 @@ def _copy_days(
 
 
 def _make_anew(connection: DuckDBPyConnection, node: ModelNode, made: Set[date]) -> None:
-    """Makes a table of the copy as its columns are now, with all of its days that are made.
+    """Recreates a table of the copy with the warehouse's current columns and all days that are made.
 
-    The others keep their rows in the columns that are still there, or lose them where values no longer fit a column.
+    The other days keep their rows in the columns that still exist; they lose them if a value no longer fits its column.
     """
     table, day = _table(node), _is_one_of(node.day)
     before = dict(_columns(connection, COPY, node))
@@ -241,7 +241,7 @@ def _make_anew(connection: DuckDBPyConnection, node: ModelNode, made: Set[date])
 
 
 def _is_one_of(day: str) -> str:
-    """Whether a column holds one of some days, which are bound as a list."""
+    """The condition that a column holds one of some days; the days are bound as one list."""
     return f"{day} in (select unnest(cast(? as date[])))"
 
 
@@ -258,7 +258,7 @@ def _columns(connection: DuckDBPyConnection, database: str, node: ModelNode) -> 
 
 
 def _copy_view(connection: DuckDBPyConnection, node: ModelNode) -> None:
-    """Copies a view or a table function, unless the copy does not hold the tables and columns that it reads."""
+    """Copies a view or a table function, unless the copy lacks the tables or columns that it reads."""
     sql = _view_sql(connection, node)
     if sql is None:
         return  # it has not been made yet; it is copied when it is
@@ -272,7 +272,7 @@ def _copy_view(connection: DuckDBPyConnection, node: ModelNode) -> None:
 
 
 def _view_sql(connection: DuckDBPyConnection, node: ModelNode) -> str | None:
-    """What makes a view or a table function of the warehouse anew; None when it is not there."""
+    """The SQL that recreates a view or a table function of the warehouse; None if it does not exist."""
     where, names = "where database_name = 'warehouse' and schema_name = ?", [node.schema, node.alias]
     if node.materialized == "view":
         found = connection.execute(f"select sql from duckdb_views() {where} and view_name = ?", names).fetchone()

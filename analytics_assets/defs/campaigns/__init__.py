@@ -1,4 +1,4 @@
-"""Campaigns: what advertising costs and brings, by day, country and platform."""
+"""Campaigns: the cost and revenue of advertising, by day, country and platform."""
 
 from analytics_assets.defs.campaigns.demo import serve_demo
 from analytics_assets.defs.campaigns.extracts import CAMPAIGNS_EXTRACT

@@ -1,6 +1,6 @@
-"""A stand-in for an advertising API on loopback: simulated campaigns, and what real APIs do, by switches.
+"""A stand-in for an advertising API on loopback: simulated campaigns, and the faults of real APIs on request.
 
-`analytics-assets serve-campaigns-api` serves it, and so do the demo and the tests. No asset imports it.
+`analytics-assets serve-campaigns-api`, the demo and the tests serve it. No asset imports it.
 """
 
 import asyncio
@@ -48,14 +48,14 @@ FAULTS: Mapping[str, str] = {
     "shift": "answers, and then changes the first record, so that all others move up",
     "late": "answers, and then commits a record with a time long past",
 }
-"""What can be made to go wrong with a request, and what the API then does."""
+"""The faults that a request can be given, and what the API then does."""
 
 
 def parse_faults(said: Iterable[str]) -> dict[int, str]:
     """`["503@3,7", "cut@5"]` as the fault of each request, counted from 1.
 
     Raises:
-        ValueError: no fault, or no numbers.
+        ValueError: an unknown fault, or no request numbers.
     """
     found = {}
     for one in said:
@@ -69,17 +69,17 @@ def parse_faults(said: Iterable[str]) -> dict[int, str]:
 
 @dataclass
 class CampaignsApi:
-    """The API and what it saw.
+    """The API and a log of its requests.
 
     Attributes:
         records: all versions of all records.
-        key: what the header `api_key` must hold; other keys are refused with the status `refusal`.
-        limit: requests in any `limit_seconds`; further ones get 429.
-        retry_after: how 429 says when to come again: `seconds`, `date`, or `none`.
-        faults: what goes wrong with which request.
-        clock: versions that are newer than now are not there yet; without one all are.
-        requests: the parameters of each request, in their order.
-        refused: how many requests came beyond the limit.
+        key: the expected value of the header `api_key`; other keys are refused with the status `refusal`.
+        limit: maximum requests in any `limit_seconds`; further ones get 429.
+        retry_after: the form of a 429's `Retry-After`: `seconds`, `date`, or `none`.
+        faults: the fault of each request, by its number.
+        clock: the current time; versions newer than it are not visible yet. Without a clock, all are visible.
+        requests: the parameters of each request, in order.
+        refused: how many requests exceeded the limit.
     """
 
     records: list[Record]
@@ -102,7 +102,7 @@ class CampaignsApi:
         return Starlette(routes=[Route("/campaigns", self.campaigns)])
 
     async def campaigns(self, request: Request) -> Response:
-        """One page, the records that changed longest ago first."""
+        """One page of records, the least recently changed first."""
         self.requests.append(dict(request.query_params))
         fault = self.faults.get(len(self.requests), "")
         if (limited := self._limited()) is not None:
@@ -134,7 +134,7 @@ class CampaignsApi:
         return JSONResponse(body, headers=headers)
 
     def visible(self) -> list[Record]:
-        """The newest version of each record that is there by now, those that changed longest ago first."""
+        """The newest visible version of each record, the least recently changed first."""
         now = f"{self.clock():%Y-%m-%dT%H:%M:%SZ}" if self.clock else "9999"
         newest: dict[tuple[str, str], Record] = {}
         for record in self.records:
@@ -158,7 +158,7 @@ class CampaignsApi:
         return JSONResponse({"error": "too many requests"}, 429, headers=self._come_again(wait, "429"))
 
     def _come_again(self, wait: float, status: str) -> dict[str, str]:
-        """`Retry-After` of an answer that is none; both its forms know whole seconds only."""
+        """The `Retry-After` header of a refusal; both its forms hold whole seconds only."""
         if status != "429" or self.retry_after == "none":
             return {}
         whole = int(wait) + 1
@@ -188,13 +188,13 @@ class CampaignsApi:
         headers = {}
         following = start if fault == "empty" else start + size
         if following < len(found):
-            body["next_cursor"] = f"{following}-{len(self.requests)}"  # one that never comes twice
+            body["next_cursor"] = f"{following}-{len(self.requests)}"  # never the same twice
             parameters = urlencode({**asked, "cursor": body["next_cursor"]})
             headers["Link"] = f'<{request.url.replace(query=parameters)}>; rel="next"'
         return body, headers
 
     def _commit(self, fault: str) -> None:
-        """What others write while pages are read."""
+        """Simulates writes by others between pages."""
         if fault not in ("shift", "late"):
             return
         held = self.visible()
@@ -204,13 +204,13 @@ class CampaignsApi:
 
 
 def simulated(window: Window, scale: float, seed: int) -> list[Record]:
-    """All versions of the records of some days; with a clock, those of days to come appear when their time has come."""
+    """All versions of the records of some days; with a clock, the API shows future ones when their time comes."""
     campaigns = max(FEWEST_CAMPAIGNS, round(CAMPAIGNS_AT_SCALE_1 * scale))
     return versions(window, campaigns, Random(f"{seed} campaigns"))
 
 
 def identity(record: Record) -> tuple[str, str]:
-    """What stays the same in all versions of a record: a campaign and the first day that it tells of."""
+    """The identity of a record, the same in all its versions: the campaign and its first day."""
     metrics = record["metrics"]
     return str(record["id"]), min((str(line["date"]) for line in metrics), default="")
 
@@ -233,7 +233,7 @@ def served(api: CampaignsApi, port: int = 0) -> Iterator[str]:
     """Serves on loopback until the block ends.
 
     Args:
-        port: 0 takes one that is free.
+        port: 0 picks a free one.
 
     Returns:
         The address.

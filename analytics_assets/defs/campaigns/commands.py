@@ -11,7 +11,7 @@ from analytics_assets.console.terminal import console, line
 from analytics_assets.console.words import told_plainly, yesterday
 
 DEMO_DAYS = 30
-SERVED_AHEAD = 30  # days to come, which appear when their time has come
+SERVED_AHEAD = 30  # future days, which appear when their time comes
 
 commands = typer.Typer()
 
@@ -37,7 +37,7 @@ def serve_campaigns_api(
     ] = None,
     faults: Annotated[bool, typer.Option("--faults", help="List what can be made to go wrong.")] = False,
 ) -> None:
-    """Serve simulated campaigns as an advertising API would: with its limits, and what goes wrong with one."""
+    """Serve simulated campaigns as an advertising API would, with its limits and faults."""
     from analytics_assets.defs.campaigns.api import FAULTS, CampaignsApi, parse_faults, served, simulated
     from analytics_assets.partitions import Window
 

@@ -1,4 +1,4 @@
-"""The pull of campaigns: what is asked of the advertising API."""
+"""The pull of campaigns from the advertising API."""
 
 from analytics_assets.defs.campaigns.sources import CAMPAIGNS
 from analytics_assets.spec.extract import Endpoint, Extract, RateLimit

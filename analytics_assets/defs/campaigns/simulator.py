@@ -1,4 +1,4 @@
-"""Sample files of campaigns: an export of their history, and pulls of an API that corrects what it has told before."""
+"""Sample files of campaigns: an export of their history, and pulls of an API that corrects earlier records."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -15,19 +15,19 @@ from analytics_assets.simulation.files import write_rows
 
 CAMPAIGNS_AT_SCALE_1, FEWEST_CAMPAIGNS = 24, 2
 PULLED_AT = time(6, tzinfo=UTC)
-OVERLAP = timedelta(hours=1)  # so much of what the pull before may have seen is pulled once more
+OVERLAP = timedelta(hours=1)  # each pull repeats the last hour of the previous one
 CORRECTED = 0.25  # of the records: some days later the platform knows better
-WITHDRAWN = 0.4  # of the corrections: a country is no longer in it
+WITHDRAWN = 0.4  # of the corrections: one country is withdrawn
 WITH_UNKNOWN_COUNTRY = 0.04  # of the records
-REPEATED = 0.02  # of the lines of a pull, and one more: what was served twice
+REPEATED = 0.02  # of the lines of a pull, plus one: served twice
 SMALLEST_SPOILED_FILE = 100  # lines; below it one malformed record would be a large share
 
 PLATFORMS = ("search", "social", "video", "display")
 _CLICK_PRICES = {"search": 0.8, "social": 0.5, "video": 0.3, "display": 0.2}  # euros
 _COUNTRIES_OF_EUROPE, _COUNTRIES_OVERSEAS = ("DE", "FR", "ES", "GB", "CH"), ("US", "BR", "JP")
-_UNKNOWN_COUNTRY = "ZZ"  # is in no lookup
+_UNKNOWN_COUNTRY = "ZZ"  # is in no seed
 _CURRENCIES = {"GB": ("GBP", 0.85), "CH": ("CHF", 0.95), "US": ("USD", 1.1), "BR": ("BRL", 6.0), "JP": ("JPY", 165.0)}
-"""The currency of a country, and roughly how much of it a euro is; elsewhere euros."""
+"""The currency of a country, and roughly its amount per euro; all other countries use euros."""
 
 _SPOILERS: list[Callable[[Record], object]] = [
     lambda record: {**record, "metrics": "none"},
@@ -39,8 +39,8 @@ _SPOILERS: list[Callable[[Record], object]] = [
 def simulate(inbox_dir: Path, window: Window, scale: float, random: Random) -> None:
     """Writes `campaigns/campaigns-history-<day>.csv` and `campaigns/campaigns-<time of the pull>.jsonl`.
 
-    The history is an export of the first third of the days. The pulls bring what has changed since: one is made in the
-    middle, one on the morning after the last day.
+    The history is an export of the first third of the days. Two pulls bring what has changed since: one in the middle,
+    and one on the morning after the last day.
 
     Args:
         scale: 1 is some 75 rows a day.
@@ -57,7 +57,7 @@ def simulate(inbox_dir: Path, window: Window, scale: float, random: Random) -> N
     for day in (window.start + len(window) // 2 * ONE_DAY, window.end):
         pulled_at = datetime.combine(day, PULLED_AT)
         if pulled_at < seen_until:
-            continue  # of a very short window
+            continue  # the window is very short
         records: list[object] = list(newest(known, pulled_at, since=seen_until - OVERLAP))
         records += random.sample(records, min(len(records), 1 + round(len(records) * REPEATED)))
         if len(records) >= SMALLEST_SPOILED_FILE:
@@ -67,7 +67,7 @@ def simulate(inbox_dir: Path, window: Window, scale: float, random: Random) -> N
 
 
 def _rows(records: Iterable[Record]) -> list[Row]:
-    """Records as rows of a flat export, which no pull has brought."""
+    """Records as rows of a flat export, not of a pull."""
     return [
         {name: json.dumps(held) if isinstance(held, dict) else held and str(held) for name, held in row.items()}
         for record in records
@@ -98,10 +98,10 @@ def _read(text: str) -> datetime:
 
 
 def versions(window: Window, campaigns: int, random: Random) -> list[Record]:
-    """All versions ever of the records of some campaigns, a record a campaign and day, as the API nests them.
+    """All versions of the records of some campaigns, one record per campaign and day, nested as in the API.
 
-    A campaign's day is the same in every window. The first version comes on the morning after the day; a quarter of the
-    records is corrected once or twice within the three days after that.
+    A campaign's day is the same in every window. The first version appears on the morning after the day; a quarter of
+    the records are corrected once or twice within the next three days.
     """
     found, seed = [], random.getrandbits(64)
     for number in range(campaigns):
@@ -121,7 +121,7 @@ def versions(window: Window, campaigns: int, random: Random) -> list[Record]:
 
 
 def newest(known: Iterable[Record], at: datetime, since: datetime | None = None) -> list[Record]:
-    """The newest version of each record at a time, of those that changed since another; in the order of the changes."""
+    """The newest version of each record at a time, if it changed since another time; in order of the changes."""
     found: dict[tuple[str, date], Record] = {}
     for record in sorted(known, key=_order):
         if _read(record["last_updated_at"]) <= at:
@@ -131,7 +131,7 @@ def newest(known: Iterable[Record], at: datetime, since: datetime | None = None)
 
 
 def day_of(record: Record) -> date:
-    """The day that a record tells of."""
+    """The day of a record."""
     return date.fromisoformat(record["metrics"][0]["date"])
 
 
@@ -141,7 +141,7 @@ def _order(record: Record) -> tuple[str, str]:
 
 def _campaign(number: int, random: Random) -> dict[str, Any]:
     platform = PLATFORMS[number % len(PLATFORMS)]
-    # One of each part of the world first: those are never withdrawn.
+    # The first two are one of each part of the world; they are never withdrawn.
     countries = [random.choice(_COUNTRIES_OF_EUROPE), random.choice(_COUNTRIES_OVERSEAS)]
     others = [country for country in (*_COUNTRIES_OF_EUROPE, *_COUNTRIES_OVERSEAS) if country not in countries]
     countries += random.sample(others, random.choice([0, 1, 2]))
@@ -155,9 +155,9 @@ def _campaign(number: int, random: Random) -> dict[str, Any]:
             "targeting": {"countries": countries, "age": random.choice(["18-34", "18-65", "35-65"])},
         },
         "countries": countries,
-        "impressions": random.lognormvariate(8.3, 0.6),  # a day and country, 4,000 at the median
+        "impressions": random.lognormvariate(8.3, 0.6),  # per day and country; the median is 4,000
         "click_price": _CLICK_PRICES[platform] * random.uniform(0.8, 1.25),
-        "return": random.uniform(2, 4),  # revenue for each euro that it costs
+        "return": random.uniform(2, 4),  # revenue per euro of cost
     }
 
 
@@ -187,7 +187,7 @@ def _of_country(campaign: dict[str, Any], day: date, country: str, random: Rando
 
 
 def _corrected(metrics: Sequence[Record], random: Random) -> list[Record]:
-    """The metrics of a day as the platform knows them later: some invalid clicks, and maybe a country, are gone."""
+    """The corrected metrics of a day: some invalid clicks, and maybe a country, are gone."""
     kept = metrics[:-1] if len(metrics) > 2 and random.random() < WITHDRAWN else metrics
     valid = random.uniform(0.9, 1.0)
     return [

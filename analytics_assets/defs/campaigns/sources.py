@@ -1,4 +1,4 @@
-"""The files of campaigns: what the advertising API says of them, a row a campaign, day, country and platform."""
+"""The files of campaigns from the advertising API: one row per campaign, day, country and platform."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,11 +17,11 @@ _OF_METRICS = frozenset({"date", "country", "platform", "currency", *_MEASURES})
 
 
 def flattened(line: Record) -> Iterator[Record]:
-    """The rows of one line of a pull, `{"pulled_at": …, "record": {…}}`: one for each entry of the record's metrics.
+    """The rows of one line of a pull, `{"pulled_at": …, "record": {…}}`: one row per entry of the record's metrics.
 
-    What the spec does not know is kept under a name that tells where it stood, and so lands among the extra columns.
-    What cannot be taken apart is one row without a day, which is rejected and shows what there was. A record whose
-    metrics are an empty list has nothing to tell, and gives no row. A line without a record is a row already.
+    Fields that the spec does not know are named by their path, and so land among the extra columns. A record that
+    cannot be flattened becomes one row without a day, which is rejected and shows the original. A record with an empty
+    list of metrics gives no row. A line without a record is already a row.
     """
     if "record" not in line:
         yield {name: _SPELLED.get(name, _as_it_is)(value) for name, value in line.items()}
@@ -58,7 +58,7 @@ def _campaign(record: Record) -> Record:
 
 
 def _metrics(entry: Record) -> Record:
-    """What an entry says of its day and country, of its platform where it names one, and of nothing else."""
+    """The day, country and measures of an entry, its platform if it names one, and its unknown fields."""
     platform = {"platform": _small(entry["platform"])} if entry.get("platform") is not None else {}
     return {
         **platform,
@@ -113,15 +113,15 @@ CAMPAIGNS = Source(
         "revenue": pl.Decimal(18, 6),
         "date": pl.Date,  # the UTC day of the metrics
         "last_updated_at": pl.Datetime("us"),
-        "pulled_at": pl.Datetime("us"),  # when the pull began that brought the row
-        "page": pl.Int64,  # on which page of that pull: the same second may hold two versions
+        "pulled_at": pl.Datetime("us"),  # when the row's pull began
+        "page": pl.Int64,  # the page of that pull: two versions may have the same second
     },
     optional=frozenset({"budget_amount", "budget_currency", "budget_period", "targeting", "pulled_at", "page"}),
     time="date",
     timezone="UTC",
     primary_key=("campaign_id", "country", "platform"),
     dedup_order=("last_updated_at desc", "pulled_at desc", "page desc"),
-    whole=("campaign_id",),  # a correction tells a day of a campaign anew: a country that it lacks was withdrawn
+    whole=("campaign_id",),  # a correction replaces a campaign's day: a country that it lacks was withdrawn
     rules={
         "last_updated_at must not be empty": pl.col("last_updated_at").is_not_null(),
         **{f"{name} must not be empty or negative": (pl.col(name) >= 0).fill_null(False) for name in _MEASURES},

@@ -1,4 +1,4 @@
-"""Consent analytics: who was asked for consent, who gave it, and how many events that stands for."""
+"""Consent analytics: who was asked for consent, who gave it, and how many events they represent."""
 
 from analytics_assets.defs.consent.reports import CONSENT_REPORT
 from analytics_assets.defs.consent.simulator import simulate

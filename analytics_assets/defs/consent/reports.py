@@ -20,7 +20,7 @@ _STATUSES = ("full opt-in", "partial opt-in", "opt-out", "empty")
 
 
 def _events(**where: str) -> Sum:
-    """Events of a type or a status; all of them without."""
+    """Events of a type or a status; all events if none is given."""
     chosen = {column: (value,) for column, value in where.items()}
     return Sum(_EVENTS, "events", chosen, variance="events_variance", rows="sampled_rows")
 

@@ -1,4 +1,4 @@
-"""Sample files of consent analytics: a dozen companies, a month or so of sampled events, and what is odd about them."""
+"""Sample files of consent analytics: sampled events of a dozen companies, with the defects of real files."""
 
 import json
 import uuid
@@ -16,7 +16,7 @@ from analytics_assets.simulation.files import write_rows
 ROWS_PER_DAY = 1_500
 LATE, REDELIVERED, MALFORMED, CHANGED, ODD_RATE = 0.02, 0.01, 0.01, 0.002, 0.002
 ANSWERED = 0.6  # of the questions
-OVER_MIDNIGHT = 0.1  # of a company's days end with a question that is answered on the next
+OVER_MIDNIGHT = 0.1  # of a company's days end with a question answered on the next day
 SMALLEST_SPOILED_FILE = 100  # rows; below it one malformed row would be a large share
 
 _INDUSTRIES = [
@@ -36,7 +36,7 @@ _COUNTRIES = {
     "US": ("CA", "NY"),
 }
 _DEVICES = [("smartphone", "Chrome Mobile"), ("desktop", "Chrome"), ("desktop", "Firefox"), ("tablet", "Safari")]
-# The last of each is one that no model knows.
+# No model knows the last of each.
 _STATUSES, _STATUS_WEIGHTS = ["full opt-in", "partial opt-in", "opt-out", "empty", "expired"], [55, 8, 17, 20, 0.2]
 _TYPES = ["pageview", "consent.asked", "consent.given", "ui.action", "sdk.error"]
 _TYPE_WEIGHTS = [45, 15, 23, 8, 0.2]
@@ -53,7 +53,7 @@ class _Company:
     home: str
     rates: dict[str, str]
     knows_users: bool
-    counts_all: bool  # COUNT stands for all events already, and not for those that were sampled
+    counts_all: bool  # COUNT already covers all events, not only the sampled ones
 
 
 def simulate(inbox_dir: Path, window: Window, scale: float, random: Random) -> None:
@@ -70,7 +70,7 @@ def simulate(inbox_dir: Path, window: Window, scale: float, random: Random) -> N
         rows_by_day: dict[date, list[Row]] = {day: [] for day in window.days()}
         for day in window.days():
             for at, row in _events(company, day, scale, random):
-                if at.date() in rows_by_day:  # not an answer after the last midnight
+                if at.date() in rows_by_day:  # drop an answer after the last midnight
                     rows_by_day[at.date()].append(row)
         for rows in rows_by_day.values():
             rows.extend(_changed(rows, random))
@@ -91,7 +91,7 @@ def _companies(random: Random) -> list[_Company]:
         rates = {"pageview": random.choice(["0.03", "0.1"]), "consent.asked": random.choice(["0.1", "0.2"])}
         if number == 3:  # written by a tracker that keeps rates as 32-bit floats
             rates = {"pageview": "0.1000000015", "consent.asked": "0.200000003"}
-        if number == 8:  # counts all its events, so that its volumes come out too large
+        if number == 8:  # counts all its events, so that its volumes are too large
             rates = {"pageview": "0.2", "consent.asked": "0.2"}
         api_key = str(uuid.UUID(int=random.getrandbits(128), version=4))
         share = random.uniform(0.5, 1.5) / len(_ENDINGS)
@@ -123,7 +123,7 @@ def _write_companies(inbox_dir: Path, companies: list[_Company], window: Window,
 
 
 def _events(company: _Company, day: date, scale: float, random: Random) -> Iterator[tuple[datetime, Row]]:
-    """The events of a day; an answer to a question just before midnight is of the next day."""
+    """The events of a day; a question just before midnight is answered on the next day."""
     weekend = 0.7 if day.weekday() >= 5 else 1.0
     expected = ROWS_PER_DAY * scale * company.share * weekend * random.uniform(0.9, 1.1)
     count = int(expected) + (random.random() < expected % 1)
@@ -138,7 +138,7 @@ def _events(company: _Company, day: date, scale: float, random: Random) -> Itera
 
 
 def _with_answer(event: Row, at: datetime, random: Random) -> Iterator[tuple[datetime, Row]]:
-    """An event and, if it is a question, mostly its answer, by the same person on the same device."""
+    """An event and, for most questions, the answer of the same person on the same device."""
     yield at, event
     if event["TYPE"] == "consent.asked" and random.random() < ANSWERED:
         answered_at = at + timedelta(milliseconds=random.randint(2_000, 90_000))
@@ -187,7 +187,7 @@ def _event(company: _Company, event_type: str, at: datetime, random: Random) -> 
 
 
 def _wrapped(*codes: str | None) -> str:
-    """Codes as the tracker writes them, quotes included."""
+    """Codes as the tracker writes them, including quotes."""
     return ",".join(f'"{code}"' for code in dict.fromkeys(codes) if code)
 
 
@@ -215,7 +215,7 @@ def _parameters(event_type: str, created: datetime, updated: datetime, random: R
 
 
 def _changed(rows: list[Row], random: Random) -> list[Row]:
-    """Some events again, with a consent that was changed and a later aggregation window."""
+    """Some events again, with a changed consent and a later aggregation window."""
     changed = []
     for row in rows:
         if random.random() < CHANGED:

@@ -1,4 +1,4 @@
-"""The files of consent analytics. What is odd about them is described in docs/data-quality.md."""
+"""The files of consent analytics. docs/data-quality.md describes their defects."""
 
 import polars as pl
 
@@ -26,7 +26,7 @@ CONSENT_EVENTS = Source(
         "REGION": pl.String,
         "BROWSER_FAMILY": pl.String,
         "DEVICE_TYPE": pl.String,
-        "USER_ID": pl.String,  # where a tracker knows the person
+        "USER_ID": pl.String,  # set if the tracker knows the person
     },
     optional=frozenset({"USER_ID"}),
     time="EVENT_TIME",
@@ -35,7 +35,7 @@ CONSENT_EVENTS = Source(
     dedup_order=("WINDOW_START desc",),
     rules={
         "COUNT is empty or negative": pl.col("COUNT").is_not_null() & (pl.col("COUNT") >= 0),
-        **at_most("COUNT", 10**9),  # of an hour; times 1e12 for the smallest RATE, a variance still fits its type
+        **at_most("COUNT", 10**9),  # per hour; times 1e12 for the smallest RATE, a variance still fits its type
     },
 )
 

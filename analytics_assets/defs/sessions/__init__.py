@@ -1,4 +1,4 @@
-"""Sessions: which events of a customer belong to one visit, however late they come."""
+"""Sessions: which events of a customer belong to one visit, however late they arrive."""
 
 from analytics_assets.defs.sessions.reports import SESSIONS_REPORT
 from analytics_assets.defs.sessions.simulator import simulate

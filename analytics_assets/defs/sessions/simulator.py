@@ -1,4 +1,4 @@
-"""Sample files of the clickstream: customers with sessions, bots that are never idle, and what is odd about them."""
+"""Sample files of the clickstream: customers with sessions, bots that are never idle, and the defects of real files."""
 
 import json
 import uuid
@@ -16,14 +16,14 @@ SESSIONS_PER_DAY, CUSTOMERS, BOTS = 235, 600, 2
 LATE, REDELIVERED, MALFORMED = 0.02, 0.01, 0.01
 WITHOUT_CUSTOMER = 0.06  # of the sessions
 OVER_MIDNIGHT = 0.03  # of the sessions: a burst of events around the end of the day
-BATCHES_AGAIN = 0.2  # of the files: a part of their rows comes once more, in a file of its own
+BATCHES_AGAIN = 0.2  # of the files: some of their rows arrive again in another file
 SMALLEST_SPOILED_FILE = 100  # rows; below it one malformed row would be a large share
 
 _ENDINGS = {"web": "csv", "ios": "jsonl", "android": "parquet", "kiosk": "csv.gz"}
 _CLIENTS, _CLIENT_WEIGHTS = list(_ENDINGS), [55, 22, 18, 5]
 _BROWSERS = ["Chrome", "Firefox", "Safari", "Edge"]
 _SYSTEMS = {"web": ["Windows", "macOS", "Linux"], "ios": ["iOS"], "android": ["Android"], "kiosk": ["Linux"]}
-# The last one is one that no model knows.
+# No model knows the last one.
 _TYPES = ["page_view", "product_view", "search", "add_to_cart", "remove_from_cart", "checkout", "purchase", "hover"]
 _TYPE_WEIGHTS = [45, 25, 10, 8, 2, 5, 4, 0.3]
 _PAGES = {
@@ -57,14 +57,14 @@ def simulate(inbox_dir: Path, window: Window, scale: float, random: Random) -> N
         client: {day: [] for day in window.days()} for client in _CLIENTS
     }
     for client, at, row in _events(window, scale, random):
-        if at.date() in rows_by_client[client]:  # not what follows the last midnight
+        if at.date() in rows_by_client[client]:  # drop events after the last midnight
             rows_by_client[client][at.date()].append(row)
     for client, rows_by_day in rows_by_client.items():
         ending = _ENDINGS[client]
         for day, rows in deliver(rows_by_day, last_day, random, LATE, REDELIVERED).items():
             if not rows:
                 continue
-            random.shuffle(rows)  # clients send when they can: a file is in no order
+            random.shuffle(rows)  # clients send when they can, so a file is unordered
             again = rows[: len(rows) // 3] if random.random() < BATCHES_AGAIN else []
             if ending != "parquet" and len(rows) >= SMALLEST_SPOILED_FILE:
                 rows = spoil(rows, random, MALFORMED, _SPOILERS)
@@ -75,7 +75,7 @@ def simulate(inbox_dir: Path, window: Window, scale: float, random: Random) -> N
 
 
 def _events(window: Window, scale: float, random: Random) -> Iterator[tuple[str, datetime, Row]]:
-    """All events with the client that sends them and their times."""
+    """All events, each with its client and time."""
     customers = max(2, round(CUSTOMERS * scale))
     for number in range(max(1, round(BOTS * scale))):
         yield from _bot(f"bot-{number}", window, random)
@@ -103,7 +103,7 @@ def _session(customer: str | None, day: date, random: Random) -> Iterator[tuple[
 
 
 def _bot(name: str, window: Window, random: Random) -> Iterator[tuple[str, datetime, Row]]:
-    """Events of what never sleeps, from the first day to the last."""
+    """The events of a bot that is never idle, from the first day to the last."""
     visit, at = _visit(name, "web", random), _midnight(window.start)
     while at.date() < window.end:
         at += timedelta(seconds=random.randint(300, 1_790))
@@ -115,7 +115,7 @@ def _midnight(day: date) -> datetime:
 
 
 def _visit(customer: str | None, client: str, random: Random) -> Row:
-    """What is the same in all events of a visit."""
+    """The columns that all events of a visit share."""
     is_app = client in ("ios", "android")
     return {
         "customer_id": customer,

@@ -1,4 +1,4 @@
-"""The files of sessions: what people do on the site and in the apps."""
+"""The files of sessions: events on the site and in the apps."""
 
 import polars as pl
 
@@ -16,7 +16,7 @@ CLICKSTREAM = Source(
     ),
     columns={
         "event_id": pl.String,
-        "customer_id": pl.String,  # empty where the client knows no customer
+        "customer_id": pl.String,  # empty if the client knows no customer
         "event_timestamp": pl.Datetime("us"),
         "event_type": pl.String,
         "page_type": pl.String,
@@ -31,5 +31,5 @@ CLICKSTREAM = Source(
     time="event_timestamp",
     timezone="UTC",
     primary_key=("event_id",),
-    dedup_order=("event_timestamp asc",),  # a client that sends an event again may stamp it anew
+    dedup_order=("event_timestamp asc",),  # a client that resends an event may give it a new time
 )

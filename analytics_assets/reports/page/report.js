@@ -1,5 +1,5 @@
-// Draws the report: evaluates its measures over the rows that are selected, and shows them. No network, no state but
-// the filters, which stand in the address too, so that a view can be sent to somebody.
+// Draws the report: evaluates its measures over the selected rows, and shows them. It needs no network. Its only state
+// is the filters; they are also in the address, so that a view can be sent to somebody.
 "use strict";
 
 (async () => {
@@ -20,15 +20,15 @@
 
   // ------------------------------------------------------------------------------------------------ the selection
 
-  // from, to: days counted from the first one, both included. chosen: for each filter the places of the chosen values
-  // in its dictionary, or null for all of them.
+  // from, to: days counted from the first one, both included. chosen: for each filter, the places of the chosen values
+  // in its dictionary, or null for all values.
   const selection = { from: 0, to: days - 1, chosen: {} };
 
   function firstDayWithRows() {
     return Math.min(days - 1, ...Object.values(datasets).filter((d) => d.length).map((d) => d.columns.day[0]));
   }
 
-  // The largest span that leaves as many days for the period before; everything while there are few days.
+  // Selects the longest span that leaves a period of the same length before it; everything while there are few days.
   function reset() {
     const known = days - firstDayWithRows();
     const span = [28, 14, 7].find((length) => 2 * length <= known) || days;
@@ -52,7 +52,7 @@
 
   // ------------------------------------------------------------------------------------------------- the measures
 
-  // Groups are numbers: the places of their values, one after the other.
+  // A group is one number that combines the places of its values.
   const sizeOf = (name) => (name === "day" ? days : dictionaries[name].length);
 
   function valuesOf(group, by) {
@@ -111,7 +111,7 @@
 
   const isEstimate = (part, total) => part.variance && total.rows >= FEWEST_ROWS;
 
-  // Horvitz and Thompson, Cochran: analytics_assets/reports/figures.py says which formula is whose.
+  // Horvitz and Thompson, Cochran: analytics_assets/reports/figures.py names the source of each formula.
   function estimate(part, total) {
     if (!isEstimate(part, total)) return { value: total.value };
     const half = Z * Math.sqrt(total.variance);
@@ -160,7 +160,7 @@
   const spanText = (from, to) => (from === to ? isoDay(from) : `${isoDay(from)} to ${isoDay(to)}`);
   const dayCount = (count) => `${count} day${count === 1 ? "" : "s"}`;
 
-  // Long identifiers by their first letters, as many as tell them apart.
+  // Shortens long identifiers to their first letters, as many as distinguish them.
   function shortened(names) {
     for (let length = 8; ; length++) {
       const short = names.map((name) => (name.length > length + 5 ? `${name.slice(0, length)}…` : name));
@@ -340,7 +340,7 @@
     let found = [...evaluated(measure, rows, by)].map(([group, figure]) => ({ names: valuesOf(group, by), figure }));
     let rest = "";
     if (chart.by === "day") {
-      // Each day of the selection has its place on the axis; where there is no ratio, the line has a gap.
+      // Each day of the selection has a place on the axis; the line has a gap on a day without a ratio.
       const held = new Set(found.map(({ names }) => names[0]));
       const missing = { value: measure.value.kind === "ratio" ? null : 0 };
       const split = chart.split ? [dictionaries[chart.split][0]] : [];
@@ -360,7 +360,7 @@
     if (chart.by !== "day") found = found.filter(({ figure }) => figure.value !== null);
     const names = [...new Set(found.map((one) => one.names[0]))];
     const short = chart.by !== "day" && spec.dimensions[chart.by].is_identifier ? shortened(names) : new Map();
-    // Places, not names, are what Vega groups by: it keeps them as keys of objects.
+    // Vega groups by places, not names, since it keeps the values as object keys.
     const places = new Map(names.map((name, order) => [name, order]));
     const splits = chart.split ? spec.dimensions[chart.split].values || dictionaries[chart.split] : [];
     const values = found.map(({ names: [name, split], figure }) => ({
@@ -382,8 +382,8 @@
 
   // --------------------------------------------------------------------------------------------------- the tables
 
-  const sorted = {}; // by table: the column and whether it ascends
-  const opened = new Set(); // tables of which all rows are shown
+  const sorted = {}; // by table: the column and whether the order is ascending
+  const opened = new Set(); // tables that show all rows
 
   function contentOf(table, rows) {
     const found = new Map();
@@ -414,7 +414,7 @@
     return { columns, rows: [...found.values()] };
   }
 
-  // The value of a dimension on the newest day of each group, in the first measure's rows; they are sorted by day.
+  // The value of a dimension on each group's newest day, in the rows of the first measure; rows are sorted by day.
   function newestOf(name, measures, rows, by) {
     const value = spec.measures[measures[0]].value;
     const part = value.kind === "ratio" ? value.over : value;
@@ -452,7 +452,7 @@
         const value = its.cell(row);
         const td = made(place === 0 ? "th" : "td", { textContent: its.measure ? its.write(value) : value });
         if (place === 0) td.scope = "row";
-        if (!its.measure) td.title = value ?? ""; // a long one is cut
+        if (!its.measure) td.title = value ?? ""; // CSS cuts long values
         if (its.measure) Object.assign(td, { className: "number" }).dataset.measure = its.measure;
         const range = its.range && its.range(row);
         if (range) td.append(made("span", { className: "range", textContent: range }));
@@ -477,7 +477,7 @@
     section.querySelector(".csv").onclick = () => download(table, all, rows);
   }
 
-  // Nulls stand last in either direction.
+  // Nulls sort last in both directions.
   function compared(one, other, ascending) {
     if (one === other) return 0;
     if (one === null || other === null) return one === null ? 1 : -1;
@@ -494,7 +494,7 @@
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   }
 
-  // A spreadsheet would take a text that begins like this for a formula.
+  // A spreadsheet would read a text that begins like this as a formula.
   function csvCell(value) {
     if (value === null || typeof value === "number") return value ?? "";
     const text = /^\s*[=+\-@＝＋－＠]|^[\t\r\n]/.test(value) ? `'${value}` : value;
@@ -548,5 +548,5 @@
   window.addEventListener("hashchange", () => (reset(), readAddress(), show({})));
   await buildCharts();
   show({});
-  document.documentElement.dataset.ready = "yes"; // for whoever waits for the page to be drawn
+  document.documentElement.dataset.ready = "yes"; // programs can wait for this until the page is drawn
 })();

@@ -20,7 +20,7 @@ from analytics_assets.warehouse.interface import CannotRead, NotMade, Reader, Ro
 from analytics_assets.warehouse.lake import ParquetByDay
 
 ONE_WRITER = "warehouse"
-"""The pool of all steps that write or read the file: no two of them run at a time."""
+"""The pool of all steps that write or read the file: only one of them runs at a time."""
 
 
 IF_DAMAGED = "delete it, with its .wal; everything in it is made again from the lake"
@@ -28,7 +28,7 @@ IF_COPY_IS_DAMAGED = "delete it; it is made again from the warehouse"
 
 
 class DuckDBReader(Reader):
-    """A connection that cannot write."""
+    """A read-only connection."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
@@ -41,7 +41,7 @@ class DuckDBReader(Reader):
         return self._execute(sql).pl()
 
     def bytes_read(self, sql: str) -> int:
-        return 0  # nobody bills them
+        return 0  # reading costs nothing
 
     def _execute(self, sql: str) -> duckdb.DuckDBPyConnection:
         try:
@@ -54,26 +54,26 @@ class DuckDBReader(Reader):
 
 @contextmanager
 def opened(file: Path, if_damaged: str, **options: Any) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection to a database, for as long as the block lasts.
+    """A connection to a database, open for the block.
 
     Args:
         if_damaged: what to do about a file that is no database, as the end of a sentence.
-        options: of `duckdb.connect`.
+        options: the options of `duckdb.connect`.
 
     Raises:
-        CannotRead: another program holds it, or it may not be opened.
-        Damaged: it is no database of DuckDB, or not whole.
+        CannotRead: another program holds the file, or it may not be opened.
+        Damaged: the file is no DuckDB database, or is incomplete.
     """
     with naming(file, if_damaged):
         connection = duckdb.connect(str(file), **options)
     with connection:
-        connection.execute("set TimeZone = 'UTC'")  # also what current_date is of
+        connection.execute("set TimeZone = 'UTC'")  # current_date follows it, too
         yield connection
 
 
 @contextmanager
 def naming(file: Path, if_damaged: str) -> Iterator[None]:
-    """Around what opens a database: says of a fault which file has it, and what to do.
+    """Translates the errors of opening a database: the message names the file and says what to do.
 
     Raises:
         CannotRead, Damaged: as `opened`.
@@ -87,12 +87,12 @@ def naming(file: Path, if_damaged: str) -> Iterator[None]:
 
 
 _DAMAGE = (duckdb.SerializationException, duckdb.InternalException, duckdb.FatalException)
-"""What DuckDB raises when what it reads makes no sense."""
+"""What DuckDB raises when the content of a file makes no sense."""
 
 _NOT_NOW = re.compile(
     r"permission denied|read-only file system|different configuration|older version|newer version", re.I
 )
-"""What DuckDB says of a file that is as it should be."""
+"""What DuckDB says about a file that it cannot open now, although it is not damaged."""
 
 
 def _first_line(error: Exception) -> str:
@@ -135,7 +135,7 @@ class DuckDBWarehouse(Warehouse):
                 pass
 
     def lacking(self, assets: Iterable[Asset], manifest: Manifest) -> set[str]:
-        """Somebody may drop a table. A deleted file is noticed by the records themselves."""
+        """Finds tables that somebody dropped. The records themselves notice a deleted file."""
         nodes = [manifest.made[asset.name] for asset in assets if asset.name in manifest.made]
         wanted = {(node.schema, node.alias): node.name for node in nodes}
         try:
