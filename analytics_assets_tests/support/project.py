@@ -1,5 +1,6 @@
 """A whole project in a folder of its own, on real files and a real warehouse."""
 
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,6 +27,9 @@ from analytics_assets_tests.support.templates import STORAGES, database_of, sett
 
 REAL_DATA = PROJECT_DIR.parent / "shared" / "data"
 
+
+IN_FULL = os.environ.get("HYPOTHESIS_PROFILE") == "full"
+"""Whether proofs run in full size, as `make proof` has it."""
 
 YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)
 

@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analytics_assets.dbt import published
@@ -18,7 +18,7 @@ from analytics_assets.dbt import step as dbt_step
 from analytics_assets.dbt.invocation import DbtError
 from analytics_assets.warehouse import lake
 from analytics_assets_tests.support.consent_events import HEADER, event
-from analytics_assets_tests.support.project import ONE_DOMAIN, YESTERDAY, Project, day
+from analytics_assets_tests.support.project import IN_FULL, ONE_DOMAIN, YESTERDAY, Project, day
 
 DAYS = 3
 NAMES = ("events-a.csv", "events-b.csv", "sub/events-c.csv")
@@ -101,6 +101,7 @@ def take(project: Project, step: Step, patched: pytest.MonkeyPatch) -> None:
         runner.settle(set(project.assets))
 
 
+@settings(max_examples=200 if IN_FULL else 2)
 @given(histories())
 def test_after_settling_every_table_equals_the_rebuild_and_holds_the_rows_of_the_files(history: list[Step]) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:

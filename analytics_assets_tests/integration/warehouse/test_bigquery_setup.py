@@ -268,10 +268,19 @@ def test_each_domain_has_a_pool_of_its_own(tmp_path: Path) -> None:
     place = {"warehouse": "bigquery", "bigquery": {"project": "a-project"}}
     found = {kind: pools(Project(tmp_path / kind, DOMAINS, changes)) for kind, changes in (("d", {}), ("b", place))}
     domains = {domain.name for domain in DOMAINS}
-    assert found["b"].keys() == found["d"].keys() - {f"published_{name}" for name in domains}
+    together, apart = (
+        {step: pool for step, pool in found[kind].items() if not step.startswith("dbt_")} for kind in "db"
+    )
+    assert apart.keys() == together.keys() - {"published"}
+    for step, pool in apart.items():
+        group = next((name for name in domains if name in step), "")
+        assert pool == (f"warehouse_{group}" if together[step] == "warehouse" else together[step])
+    kinds = {step.removeprefix("dbt_"): pool for step, pool in found["d"].items() if step.startswith("dbt_")}
+    assert kinds == dict.fromkeys(("models", "views", "seeds"), "warehouse")
     for step, pool in found["b"].items():
-        group = next((name for name in domains if name in step or name in str(pool)), "")
-        assert pool == (f"warehouse_{group}" if found["d"][step] == "warehouse" else found["d"][step])
+        if step.startswith("dbt_"):
+            kind, _, domain = step.removeprefix("dbt_").partition("_")
+            assert kind in kinds and domain in domains and pool == f"warehouse_{domain}"
     assert {f"warehouse_{name}" for name in domains} <= set(found["b"].values())
 
 

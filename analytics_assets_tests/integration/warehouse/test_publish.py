@@ -29,12 +29,21 @@ from analytics_assets_tests.support.project import CONSENT, Project, day
 MART = ModelNode(
     {
         "name": "mart",
+        "resource_type": "model",
         "schema": "marts",
         "alias": "mart",
         "config": {"materialized": "incremental", "meta": {"day": "the_day"}},
     }
 )
-VIEW = ModelNode({"name": "rpt", "schema": "reporting", "alias": "rpt", "config": {"materialized": "view", "meta": {}}})
+VIEW = ModelNode(
+    {
+        "name": "rpt",
+        "resource_type": "model",
+        "schema": "reporting",
+        "alias": "rpt",
+        "config": {"materialized": "view", "meta": {}},
+    }
+)
 FUNCTION = ModelNode({**VIEW.raw, "config": {"materialized": "table_function", "meta": {}}})
 
 COMPANIES = Report(

@@ -16,9 +16,9 @@ from analytics_assets.operations.health import State, check_health
 from analytics_assets.spec.domain import Domain
 from analytics_assets_tests.support.consent_events import HEADER, event
 from analytics_assets_tests.support.live import Live, is_busy, running, runs_since, until
-from analytics_assets_tests.support.project import DOMAINS, YESTERDAY, Project
+from analytics_assets_tests.support.project import DOMAINS, IN_FULL, YESTERDAY, Project
 
-DAYS = 30
+DAYS = 30 if IN_FULL else 10
 FIRST = YESTERDAY - timedelta(days=DAYS - 1)
 ALL_DAYS = [FIRST + timedelta(days=number) for number in range(DAYS)]
 
@@ -104,7 +104,7 @@ def test_a_late_file_refreshes_exactly_the_days_that_it_touches_and_then_all_equ
     live: Live, project: Project, tmp_path: Path
 ) -> None:
     wait_until_settled(project)
-    known, touched = known_runs(project), [ALL_DAYS[3], ALL_DAYS[17]]
+    known, touched = known_runs(project), [ALL_DAYS[3], ALL_DAYS[DAYS * 2 // 3]]
     project.drop("consent_events", "events-late.csv", HEADER + "".join(event(f"late-{day}", day) for day in touched))
     until(lambda: len(runs_since(project.instance, known)) > 0, 60, "a landing run is asked for")
     wait_until_settled(project)
@@ -115,7 +115,7 @@ def test_a_late_file_refreshes_exactly_the_days_that_it_touches_and_then_all_equ
     assert project.tables() == rebuilt(live, project, tmp_path / "rebuilt").tables()
 
 
-@pytest.mark.proof  # all thirty days of everything once more
+@pytest.mark.proof  # all days of everything once more
 def test_backfills_from_the_ui_are_one_run_a_range_and_a_restart_of_the_webserver_does_not_touch_them(
     live: Live, project: Project
 ) -> None:
@@ -124,7 +124,7 @@ def test_backfills_from_the_ui_are_one_run_a_range_and_a_restart_of_the_webserve
     What has one window is one layer and one run; what has no days has a run before.
     """
     wait_until_settled(project)
-    before, known, middle = project.tables(), known_runs(project), ALL_DAYS[14]
+    before, known, middle = project.tables(), known_runs(project), ALL_DAYS[DAYS // 2]
     everything = [key.path[-1] for key in project.definitions.resolve_asset_graph().get_all_asset_keys()]
     all_days, one_day = live.backfill(everything, ALL_DAYS), live.backfill(project.assets, [middle])
     until(lambda: len(runs_since(project.instance, known)) > 0, 60, "a backfill has a run")
