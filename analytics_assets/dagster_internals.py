@@ -18,11 +18,11 @@ from dagster._serdes import ConfigurableClassData as ConfigurableClassData
 from dagster._core.remote_origin import CodeLocationOrigin as CodeLocationOrigin
 from dagster._core.remote_origin import GrpcServerCodeLocationOrigin as GrpcServerCodeLocationOrigin
 
-# The condition sensor's tick is changed before its requests become runs.
+# The condition sensor changes its tick's result before the requests become runs.
 from dagster._core.definitions.sensor_definition import SensorExecutionData as SensorExecutionData
 from dagster_shared.record import copy as copy
 
-# Conditions are true for days, which Dagster knows as partitions of an asset.
+# Conditions hold for single days, which are an asset's partitions in Dagster.
 from dagster._core.definitions.events import AssetKeyPartitionKey as AssetKeyPartitionKey
 
 # The types that the public `Definitions.resolve_asset_graph()` returns.
@@ -50,7 +50,7 @@ from dagster._core.events import EngineEventData as EngineEventData
 from dagster._core.launcher.base import CheckRunHealthResult as CheckRunHealthResult
 from dagster._core.launcher.base import WorkerStatus as WorkerStatus
 
-# dbt ends its queries and threads at KeyboardInterrupt alone; Dagster raises interruptions of its own.
+# dbt ends its queries and threads only on KeyboardInterrupt; Dagster raises interruptions of its own.
 from dagster._utils.interrupts import raise_interrupts_as as raise_interrupts_as
 
 # Backfill policies and sensors in the code server are marked beta; the lock pins the version they were tried on.

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from analytics_assets.settings import Settings, get_settings
 
 WRITING = ("build", "run", "seed", "snapshot", "clone", "retry", "run-operation")
-"""The commands of dbt that write tables, as dbt calls them."""
+"""The dbt commands that write tables, by dbt's names."""
 
 WITHOUT_ROWS = ("compile", "generate", "debug")
 """The commands that need a database, but no rows in it."""

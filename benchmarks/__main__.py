@@ -145,7 +145,7 @@ seconds = time.perf_counter() - t
 
 
 def bench_landing(runs: int, gigabytes: float) -> list[Figure]:
-    """Landing a large CSV, hash and rejects included, against DuckDB's copy of it to Parquet with the same types."""
+    """Landing a large CSV, including hash and rejects, against DuckDB's copy of it to Parquet with the same types."""
     import duckdb
 
     with tempfile.TemporaryDirectory() as folder:

@@ -41,7 +41,7 @@ def materialize(
 ) -> None:
     """Pull the APIs that have an address, land the inbox, and make days of assets, all in this process.
 
-    Exit code 1 if anything failed, be it a check; 0 if there are only warnings.
+    Exit code 1 if anything failed, including a check; 0 if there are only warnings.
     """
     with told_plainly():
         if new == bool(from_ or to) or bool(from_) != bool(to):

@@ -16,7 +16,7 @@ commands = typer.Typer()
 def show_reconciliation() -> None:
     """Show where every row is: records = accepted + rejected, and so on down to the staging models.
 
-    Exit code 1 if something does not add up, or nothing has landed; 0 if it adds up as far as it is made.
+    Exit code 1 if rows do not add up, or nothing has landed; 0 if everything made so far adds up.
     """
     with told_plainly():
         from analytics_assets.definitions import project

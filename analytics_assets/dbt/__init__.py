@@ -1,1 +1,1 @@
-"""dbt within Dagster: parsed once, run in the step's own process, each model an asset. Its SQL lies in dbt_project/."""
+"""dbt within Dagster: parsed once, run in the step's process, one asset per model. The SQL is in dbt_project/."""

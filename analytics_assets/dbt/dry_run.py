@@ -37,7 +37,7 @@ def estimate(models: Sequence[str], window: Window, project: Project) -> list[Es
 
     Raises:
         DbtError: a model does not compile.
-        CannotRead: the warehouse cannot be asked.
+        CannotRead: the warehouse cannot be queried.
     """
     if not models:
         return []

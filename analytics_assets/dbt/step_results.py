@@ -198,7 +198,7 @@ def evaluations(run: DbtRun, failing: Failing, window: Window, nodes: Mapping[st
 
 
 def _day_columns(nodes: Mapping[str, ModelNode]) -> dict[str, str | None]:
-    """The columns that hold the day, by the unique id of the model."""
+    """The day column of each model, by its unique id."""
     return {node.unique_id: node.meta.get("day") for node in nodes.values()}
 
 

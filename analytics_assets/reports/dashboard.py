@@ -200,7 +200,7 @@ def pack(report: Report, frames: Frames, window: Window) -> str:
 
 
 def unpack(packed: str) -> dict[str, Any]:
-    """What `pack` packed."""
+    """Reverses `pack`."""
     return json.loads(gzip.decompress(base64.b64decode(packed)))
 
 

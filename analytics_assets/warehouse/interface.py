@@ -21,7 +21,7 @@ from analytics_assets.spec.model_node import Manifest
 
 
 class NotMade(Exception):
-    """A table or view that is read was never made."""
+    """A query reads a table or view that was never made."""
 
 
 class CannotRead(Exception):
@@ -150,7 +150,7 @@ class Warehouse(ABC):
 
 
 def between(day: str, window: Window) -> str:
-    """The days of a window as a condition on the column that holds the day."""
+    """The days of a window as a condition on the day column."""
     return f"{day} >= date '{window.start}' and {day} < date '{window.end}'"
 
 

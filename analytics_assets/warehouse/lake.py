@@ -124,7 +124,7 @@ class ParquetByDay(ConfigurableIOManager):
                 raise NotDelivered(damaged)
 
     def _write(self, asset: str, day: str, lake_day: LakeDay) -> None:
-        from pyarrow import parquet  # takes long to import, and is not needed to load the definitions
+        from pyarrow import parquet  # slow to import, and not needed to load the definitions
 
         target = self.file(asset, day)
         sweep(target.parent)

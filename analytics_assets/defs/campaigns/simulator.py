@@ -16,7 +16,7 @@ from analytics_assets.simulation.files import write_rows
 CAMPAIGNS_AT_SCALE_1, FEWEST_CAMPAIGNS = 24, 2
 PULLED_AT = time(6, tzinfo=UTC)
 OVERLAP = timedelta(hours=1)  # each pull repeats the last hour of the previous one
-CORRECTED = 0.25  # of the records: some days later the platform knows better
+CORRECTED = 0.25  # of the records: the platform corrects them some days later
 WITHDRAWN = 0.4  # of the corrections: one country is withdrawn
 WITH_UNKNOWN_COUNTRY = 0.04  # of the records
 REPEATED = 0.02  # of the lines of a pull, plus one: served twice

@@ -114,7 +114,7 @@ def _write_companies(inbox_dir: Path, companies: list[_Company], window: Window,
             }
         )
     folder = inbox_dir / COMPANIES.name
-    # The first list does not know the newest company yet, and holds one row twice.
+    # The first list lacks the newest company, and holds one row twice.
     write_rows(folder / f"companies-{days[0]}.csv", [*rows[:-1], rows[0]], COMPANIES.columns)
     later = days[len(days) * 2 // 3]
     if later != days[0]:
