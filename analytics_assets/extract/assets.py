@@ -1,7 +1,7 @@
-"""From an Extract to its Dagster asset: a pull a day, which drops a file into the inbox, and what asks for it.
+"""Turns an Extract into a Dagster asset, one pull a day that drops a file into the inbox; and the schedule for it.
 
-The day is that of the pull. Today's asks for what has changed since the newest change that staging knows, less an
-overlap; an earlier one, made anew, for what has changed since that day. Either only adds files.
+The day is the day of the pull. Today's pull requests what has changed since the newest change in staging, minus an
+overlap. An earlier day, pulled again, requests at least what has changed since that day. Both only add files.
 """
 
 from collections.abc import Iterator, Mapping
@@ -47,12 +47,12 @@ from analytics_assets.state.builds import Build
 
 
 def pull_days(start: date) -> DailyPartitionsDefinition:
-    """One partition per UTC day of a pull, today's among them."""
+    """One partition per UTC day of a pull, including today."""
     return DailyPartitionsDefinition(start_date=start.isoformat(), timezone="UTC", end_offset=1)
 
 
 def build_extract_asset(project: Project, domain: Domain, extract: Extract) -> AssetsDefinition:
-    """`<source>_extract`: two steps, since the warehouse is not kept waiting while pages are pulled."""
+    """`<source>_extract`, in two steps, so that the warehouse is not blocked while pages are pulled."""
     name, settings = extract.asset, project.settings
 
     @op(
@@ -75,7 +75,7 @@ def build_extract_asset(project: Project, domain: Domain, extract: Extract) -> A
         pool=name,
     )
     def pull(context: OpExecutionContext, newest: str) -> Iterator[Output[None]]:
-        if extract.source.name not in settings.api:  # switched off, so that who makes everything is not held up
+        if extract.source.name not in settings.api:  # succeeds, so that a run of all assets goes on
             context.log.warning(no_address(extract.source.name))
             yield Output(None, metadata={"pulled_nothing": no_address(extract.source.name)})
             return
@@ -91,12 +91,12 @@ def build_extract_asset(project: Project, domain: Domain, extract: Extract) -> A
             pulled = work.run(begin)
         except Exception as error:
             fail(settings, [name], window, error)
-            if isinstance(error, RestError):  # it was asked as often as that can help; the schedule asks again
+            if isinstance(error, RestError):  # the client has retried already; the schedule requests another pull
                 raise for_dagster(
                     f"{sentence(error)}; {_where(extract.source.name, error)}", transient=False
                 ) from error
             raise dagster_error(context, settings, error) from error
-        Attempts(settings.lake_dir).wake([name])  # what pulls before it did not bring, it did
+        Attempts(settings.lake_dir).wake([name])  # this pull fetched what earlier ones missed
         yield Output(None, metadata=_metadata(pulled))
 
     @graph_asset(
@@ -121,30 +121,30 @@ def _window(context: OpExecutionContext) -> Window:
 
 
 def variable(source: str) -> str:
-    """How the variables of a source's API begin."""
+    """The prefix of the environment variables of a source's API."""
     return f"ANALYTICS_API__{source.upper()}__"
 
 
 def _where(source: str, error: RestError) -> str:
-    """Where is set what an error is about."""
+    """Which environment variables to check for an error."""
     if error.setting:
         return f"the limit is {variable(source)}{error.setting.upper()}"
     return f"address and key are {variable(source)}URL and {variable(source)}KEY"
 
 
 def no_address(source: str) -> str:
-    """What to do before an API can be pulled."""
+    """A sentence that says how to set an API's address."""
     return f"no API of {source} is known, so nothing was pulled; set {variable(source)}URL and {variable(source)}KEY"
 
 
 def span_of(
     window: Window, today: date, newest: datetime | None, swept_at: datetime | None, api: Api, settings: Settings
 ) -> Span:
-    """What a pull for some days asks for: never less than today's pull would, since staging then knows what it brings.
+    """What a pull for some days requests: never less than today's pull, since its rows move staging's newest change.
 
     Args:
-        newest: the newest change that staging knows.
-        swept_at: when the last sweep began.
+        newest: the newest change in staging; None if there is none.
+        swept_at: when the last sweep began; None if there was none.
     """
     first = _midnight(settings.start_date)
     usual = since_when(newest, first, timedelta(minutes=api.overlap_minutes))
@@ -177,7 +177,7 @@ def _metadata(pulled: Pulled) -> Mapping[str, Any]:
 
 
 def build_pull_schedule(project: Project) -> ScheduleDefinition:
-    """Asks for the day's pull of each API once an hour until it is made, or was refused."""
+    """Requests the day's pull of each API once an hour until it succeeds or is refused."""
     extracts, settings = project.extracts, project.settings
 
     @schedule(
@@ -204,7 +204,7 @@ def build_pull_schedule(project: Project) -> ScheduleDefinition:
 
 
 def _why_not(extract: Extract, settings: Settings, context: ScheduleEvaluationContext, now: datetime) -> str:
-    """Why the day's pull is not asked for; empty where it is."""
+    """Why the day's pull is not requested; empty if it is."""
     if extract.source.name not in settings.api:
         return "no address is set"
     if now.date().isoformat() in context.instance.get_materialized_partitions(AssetKey(extract.asset)):

@@ -1,8 +1,8 @@
-"""Which records of an API have landed, so that a pull drops only what is new: a day that nobody changed stays as it is.
+"""Which records of an API have landed, so that a pull drops only new ones: unchanged days then stay up to date.
 
-A record is known by the hash of what was sent. It counts as known while the file that it was dropped in is landed and
-current, and was read by the spec as it is now: what was taken out of the inbox before it landed, or replaced there, is
-dropped again when it is pulled again.
+A record is identified by the hash of the bytes that were sent. It counts as known while the file that it was dropped in
+is landed and current, and was read by the spec's current version. A record that was removed from the inbox before it
+landed, or replaced there, is dropped again when it is pulled again.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ logger = logger_of(__name__)
 
 
 class KnownRecords:
-    """The records of a source that have landed, as of when it was opened."""
+    """The records of a source that had landed when the store was opened."""
 
     def __init__(self, connection: sqlite3.Connection, source: Source) -> None:
         self._connection, self._source = connection, source
@@ -44,7 +44,7 @@ class KnownRecords:
     @classmethod
     @contextmanager
     def opened(cls, file: Path, source: Source, ledger: Ledger) -> Iterator["KnownRecords"]:
-        """The records that a store holds, as long as the block lasts; one that is damaged begins anew."""
+        """Opens a store for the duration of the block; a damaged one is deleted and begins empty."""
         _see_that_it_is_whole(file)
         with open_sqlite(file, _SCHEMA, _IF_DAMAGED) as connection:
             connection.execute("create temp table landed (content text primary key) without rowid")
@@ -54,7 +54,7 @@ class KnownRecords:
             yield cls(connection, source)
 
     def new(self, records: Sequence[Raw]) -> list[Raw]:
-        """Those of some records that have not landed."""
+        """The records among some that have not landed."""
         hashes = [_hash(record) for record in records]
         known: set[bytes] = set()
         for start in range(0, len(hashes), _AT_ONCE):
@@ -65,7 +65,7 @@ class KnownRecords:
         return [record for record, hash_ in zip(records, hashes, strict=True) if hash_ not in known]
 
     def remember(self, dropped: Path, before: bytes, after: bytes) -> None:
-        """Takes down the records of a file that is being dropped: in each line what stands between two texts."""
+        """Stores the records of a file that is being dropped: in each line, the bytes between two texts."""
         with dropped.open("rb") as file:
             content = f"{hashlib.file_digest(file, 'sha256').hexdigest()}:v{self._source.version}"
             file.seek(0)

@@ -1,7 +1,7 @@
-"""A pull of an API: its records become one JSON Lines file in the inbox, which is whole or not there.
+"""A pull of an API: its new records become one JSON Lines file in the inbox, which is whole or absent.
 
-What was fetched is kept page by page, so that a pull that dies goes on where it stopped. No Dagster here, and nothing
-of what the records mean.
+Fetched pages are saved one by one, so that a pull that dies can resume where it stopped. This module knows nothing of
+Dagster, nor of what the records mean.
 """
 
 import json
@@ -34,25 +34,25 @@ from analytics_assets.state.ledger import Ledger
 logger = logger_of(__name__)
 
 TOO_OLD = timedelta(days=1)
-"""A pull that stopped so long ago is begun anew: its pages have shifted too far."""
+"""Maximum age of a pull that can be resumed: the pages of an older one have shifted too far."""
 
 SAYS_EVERY = 2.0
-"""Seconds between two lines of progress."""
+"""How many seconds pass between two lines of progress."""
 
 BEFORE_RECORD, AFTER_RECORD = b', "record": ', b"}\n"
-"""What stands between the members that a pull adds to a line and the record as it was sent, and behind that."""
+"""What stands before the record in a line, after the members that the pull adds; and what stands after the record."""
 
 _TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
 @dataclass(frozen=True)
 class Span:
-    """What a pull asks for.
+    """What a pull requests.
 
     Attributes:
-        since: records that changed then or later (UTC).
-        is_sweep: whether that is everything, to catch what was committed too late for the pulls before.
-        usual: since when it would ask if it were no sweep.
+        since: it requests the records that changed at this time or later (UTC).
+        is_sweep: whether that is everything, to catch records that were committed too late for earlier pulls.
+        usual: the `since` of today's usual pull; None for that pull itself, or if staging holds no change.
     """
 
     since: datetime
@@ -62,18 +62,18 @@ class Span:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a pull has come; it is kept after each page.
+    """How far a pull has come; it is saved after each page.
 
     Attributes:
-        asked: a hash of what is asked for and where; another one cannot go on with its pages.
-        started_at: when the pull began (UTC); names its file, and stands in each of its lines as `pulled_at`.
-        since: what changed then or later is asked for.
+        asked: a hash of the address and of what is requested; a pull with another hash cannot resume this one.
+        started_at: when the pull began (UTC); names its file, and stands in each of its lines.
+        since: it requests the records that changed at this time or later.
         is_sweep: whether that is everything.
-        usual: since when it would ask if it were no sweep; empty before anything was pulled.
+        usual: the `since` of today's usual pull; empty for that pull itself, or if staging held no change.
         place: where the next page is; None when all are fetched.
-        size: bytes of the file that belong to fetched pages.
-        new: those of the records that have not landed before, and stand in the file.
-        resumed: how often it was gone on with.
+        size: how many bytes of the file belong to fetched pages.
+        new: how many of the records had not landed before; they stand in the file.
+        resumed: how often the pull was resumed.
     """
 
     asked: str
@@ -91,13 +91,13 @@ class Progress:
 
 @dataclass(frozen=True)
 class Pulled:
-    """What a pull came to.
+    """The result of a pull.
 
     Attributes:
-        file: what it dropped; None where no record was new.
-        requests: those of this process, tries that failed among them.
-        committed_late: of a sweep, the rows that the pulls before it could not see any more.
-        waited_seconds: for the budget.
+        file: the file that it dropped; None if no record was new.
+        requests: how many requests this process sent, including failed ones.
+        committed_late: for a sweep, how many rows usual pulls would no longer have found.
+        waited_seconds: how long it waited for the budget.
     """
 
     progress: Progress
@@ -109,12 +109,12 @@ class Pulled:
 
 
 def since_when(newest: datetime | None, first: datetime, overlap: timedelta) -> datetime:
-    """From the newest time that is known, less the overlap, and never before the first partition."""
+    """The newest known change minus the overlap, but never before `first`; `first` if no change is known."""
     return max(first, newest - overlap) if newest else first
 
 
 class Pull:
-    """Pulls of one API; two at the same time come one after the other."""
+    """Pulls of one API; concurrent pulls run one after the other."""
 
     def __init__(self, extract: Extract, api: Api, settings: Settings) -> None:
         self._extract, self._api, self._settings = extract, api, settings
@@ -129,7 +129,7 @@ class Pull:
         return KnownRecords.opened(self._folder / "known.sqlite", source, Ledger(self._settings.lake_dir))
 
     def swept_at(self) -> datetime | None:
-        """When the last sweep of what is asked for now began; None where none is known."""
+        """When the last sweep of the same request began; None if none is known."""
         try:
             asked, started_at = self._swept.read_text().split()
             return _read_time(started_at) if asked == self._asked else None
@@ -137,13 +137,13 @@ class Pull:
             return None
 
     def run(self, begin: Callable[[], Span]) -> Pulled:
-        """Pulls once; a pull that stopped is gone on with first, and is enough if it asked for no less.
+        """Pulls once; resumes a pull that stopped first, and leaves it at that if it requested no less.
 
         Args:
-            begin: gives what is asked for, once no other pull is going on.
+            begin: returns what to request; called once no other pull is in progress.
 
         Raises:
-            RestError: the API could not be read; what was fetched is kept.
+            RestError: the API could not be read; fetched pages are kept.
             OSError: a page could not be written.
         """
         with self._alone():
@@ -158,7 +158,7 @@ class Pull:
                     logger.warning(f"{self._name}: the API does not go on where the last pull stopped; pulling anew")
                 else:
                     if progress.place is not None and progress.since <= _written(span.since):
-                        return pulled  # it read on just now, and all that is asked for
+                        return pulled  # it fetched pages just now, and covers this request
             return self._finish(self._begun(span))
 
     @property
@@ -193,14 +193,14 @@ class Pull:
         return progress
 
     def _resumed(self) -> Progress | None:
-        """The pull that stopped, with what does not belong to a whole page cut off; None where there is none."""
+        """The pull that stopped, with an incomplete last page cut off; None if none can be resumed."""
         progress = self._kept()
         if progress is None or progress.asked != self._asked:
             return None
         if progress.place is not None and datetime.now(UTC) - _read_time(progress.started_at) > TOO_OLD:
             return None
         size = self._fetched.stat().st_size if self._fetched.exists() else 0
-        if size < progress.size:  # the machine went down before the pages were on its disk
+        if size < progress.size:  # the machine went down before the pages reached the disk
             return None
         if size:
             os.truncate(self._fetched, progress.size)
@@ -246,7 +246,7 @@ class Pull:
         return Pulled(progress, dropped, client.tries, budget.left, budget.waited, late)
 
     def _add(self, progress: Progress, page: Page, new: Sequence[Raw], file: BinaryIO) -> Progress:
-        """What is new on a page is written, and then that it is: in the other order a kill would lose it."""
+        """Writes the new records of a page, then the progress: in the other order, a kill would lose the records."""
         of_pull = {self._extract.pulled: progress.started_at, self._extract.page: progress.pages + 1}
         before = json.dumps(of_pull).removesuffix("}").encode() + BEFORE_RECORD
         lines = b"".join(part for record in new for part in (before, record, AFTER_RECORD))
@@ -264,7 +264,7 @@ class Pull:
         return progress
 
     def _keep(self, progress: Progress) -> None:
-        """Survives a kill. It need not survive a power cut, after which what is lacking is seen and pulled anew."""
+        """Saves progress so that it survives a kill. After a power cut, missing pages are noticed and pulled again."""
         temporary = self._state.with_suffix(".tmp")
         temporary.write_text(json.dumps(asdict(progress)))
         temporary.replace(self._state)
@@ -279,7 +279,7 @@ class Pull:
             )
 
     def _hand_over(self, progress: Progress, known: KnownRecords) -> Path | None:
-        """Copies what was fetched into the inbox, which may be on another disk; twice gives the same file."""
+        """Copies the fetched pages into the inbox, which may be on another disk; doing it twice gives the same file."""
         if progress.size == 0:
             self._fetched.unlink(missing_ok=True)
             return None
@@ -292,7 +292,7 @@ class Pull:
         return target
 
     def _committed_late(self, progress: Progress) -> int | None:
-        """Rows of a sweep that changed before the usual pull would ask for them, and that never landed."""
+        """How many rows of a sweep changed before the `since` of the usual pull and had never landed."""
         if not (progress.is_sweep and progress.usual):
             return None
         if not progress.size:
@@ -305,7 +305,7 @@ class Pull:
         with duckdb.connect(
             config={
                 "memory_limit": self._settings.duckdb_memory_limit,
-                "file_search_path": str(self._settings.landed_dir),  # whose characters all mean themselves
+                "file_search_path": str(self._settings.landed_dir),  # not read as a glob, as a full path is
             }
         ) as connection:
             for batch in read_batches(self._fetched, source):
@@ -321,7 +321,7 @@ class Pull:
 
 
 def _written(since: datetime) -> str:
-    """A time as APIs want it, in whole seconds, which all of them know."""
+    """A time in whole seconds, which all APIs understand."""
     return since.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

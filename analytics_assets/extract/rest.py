@@ -1,7 +1,7 @@
-"""Pages of records from a JSON API, one after another: within its limits, whatever it does meanwhile.
+"""Reads a JSON API page by page, within its limits, whatever it answers.
 
-Knows how to ask and when to try again; how pages follow each other is in `pagination`. What the records mean, and where
-they are kept, is not known here.
+This module knows how to send requests and when to retry. `pagination` knows how one page leads to the next. What the
+records mean, and where they are kept, is not known here.
 """
 
 import codecs
@@ -45,8 +45,8 @@ class RestError(Exception):
     """The API could not be read; the message says why.
 
     Attributes:
-        may_pass: whether it may be read later.
-        setting: that of the API which is to be changed, where it is one of the limits that was met.
+        may_pass: whether a later try may succeed.
+        setting: the API setting to change, if a limit of the settings was reached; else empty.
     """
 
     may_pass = False
@@ -57,16 +57,16 @@ class RestError(Exception):
 
 
 class RestUnavailable(RestError, ConnectionError):
-    """It did not answer as it should, however often it was asked; later it may."""
+    """The API did not answer properly despite all retries; later it may."""
 
     may_pass = True
 
 
 class RestRefused(RestError):
-    """It refused, and would refuse again: a wrong key, a wrong address.
+    """The API refused, and would refuse again: a wrong key, a wrong address.
 
     Attributes:
-        may_be_the_place: whether it may be the page alone that it does not know any more.
+        may_be_the_place: whether the cause may only be that the API no longer knows the page.
     """
 
     def __init__(self, message: str, *, may_be_the_place: bool = False, setting: str = "") -> None:
@@ -79,10 +79,10 @@ class RestRefused(RestError):
 
 @dataclass
 class Budget:
-    """So many requests in any span of so many seconds; who asks for one more waits until the oldest is that old.
+    """At most `requests` requests in any span of `seconds`; one more waits until the oldest has left the span.
 
-    A request counts from its end on: a server that counts from when it comes in then never sees more, however long it
-    was on its way.
+    A request counts from its end on: a server that counts from its arrival then never sees more, however long the
+    request was in transit.
     """
 
     requests: int
@@ -106,30 +106,30 @@ class Budget:
 
     @property
     def left(self) -> int:
-        """Requests that may be sent at once."""
+        """How many requests may be sent without a wait."""
         while self._ended and self._ended[0] + self.seconds <= self.clock():
             self._ended.popleft()
         return self.requests - len(self._ended)
 
 
 TRANSIENT = frozenset({202, 408, 425, 429})
-"""The statuses below 500 that may be others the next time; 202 says that the answer is still being prepared."""
+"""The statuses below 500 that are worth a retry; 202 says that the answer is still being prepared."""
 
 SAME_PAGES = 4
-"""A pull stops after so many identical pages in a row: the API probably ignores the parameter of the page."""
+"""How many identical pages in a row stop a pull: the API probably ignores the page parameter."""
 
 LARGEST_ERROR = 64 * 1024
-"""Bytes of the answer to a request that failed, beyond which nobody reads what it says."""
+"""Maximum bytes of the answer to a failed request; the text of a larger one is ignored."""
 
 _BACKOFF = tenacity.wait_random_exponential(multiplier=0.5, max=60)
-"""Up to 0.5 s, then twice that each time, up to a minute, where the server does not say; any part of it is waited, so
-that those who failed together do not come again together (Brooker, "Exponential Backoff and Jitter", 2015)."""
+"""The wait if the server does not ask for one: up to 0.5 s, then up to twice that each time, at most a minute. It is
+random, so that clients that fail together do not return together (Brooker, "Exponential Backoff and Jitter", 2015)."""
 
-_UNIX_TIMES = 1_000_000_000  # a number of seconds above it is a time, and not a wait of 31 years
+_UNIX_TIMES = 1_000_000_000  # a larger number is a Unix time, not a wait of 31 years
 
 
 class _TryAgain(Exception):
-    """An answer that may be another the next time, and when the server wants to be asked again, in seconds."""
+    """An answer that is worth a retry; `after` is how many seconds the server asks to wait, if it says."""
 
     def __init__(self, problem: str, after: float | None = None) -> None:
         super().__init__(problem)
@@ -137,7 +137,7 @@ class _TryAgain(Exception):
 
 
 def retry_after(said: str, now: datetime) -> float | None:
-    """The seconds for which `Retry-After` asks to wait, given as seconds or as a date (RFC 9110); None if neither."""
+    """How many seconds `Retry-After` asks to wait, given as seconds or as a date (RFC 9110); None if it is neither."""
     if said.strip().isdecimal():
         return float(said)
     try:
@@ -149,15 +149,15 @@ def retry_after(said: str, now: datetime) -> float | None:
 
 # ----------------------------------------------------------------------------------------------------------- the key
 
-for _name in ("httpx", "httpcore"):  # they write whole addresses into the log, and headers that the server sends
+for _name in ("httpx", "httpcore"):  # they log whole addresses, and headers that the server sends
     logging.getLogger(_name).setLevel(logging.WARNING)
 
 _LONG_KEY = 8
-"""A shorter key is looked for as a whole word only: it may stand in other words by chance."""
+"""Minimum length of a key to search for within words: a shorter one may occur there by chance."""
 
 
 class _Key:
-    """The key, and where it stands in what the API says."""
+    """The key; finds it in what the API says, and removes it."""
 
     def __init__(self, key: SecretStr) -> None:
         self.secret = key.get_secret_value().strip()
@@ -169,26 +169,26 @@ class _Key:
         self._sent = {self.secret.encode(), quote(self.secret, safe="").encode()} if is_long else set()
 
     def out_of_records(self, records: list[msgspec.Raw], content: bytes) -> list[msgspec.Raw]:
-        """The records of a body without the key, which some APIs write into addresses there, since they are kept."""
+        """The records of a body without the key: some APIs write it into addresses there, and records are kept."""
         for sent in self._sent:
             if sent in content:
                 records = [msgspec.Raw(bytes(record).replace(sent, b"[the key]")) for record in records]
         return records
 
     def stands_in(self, text: str) -> bool:
-        """Whether the key, as it is or encoded as in addresses and pages, stands in a text."""
+        """Whether a text holds the key, verbatim or encoded as in addresses and HTML."""
         return any(self._pattern.search(one) for one in (text, unquote_plus(text), unescape(text)))
 
     def without(self, text: str) -> str:
-        """A text with something else in the place of the key."""
+        """A text with the key replaced."""
         text = self._pattern.sub("[the key]", text)
         return "[a text that holds the key]" if self.stands_in(text) else text
 
     def out_of(self, place: Place) -> Place:
-        """A place whose address does not repeat the key as a parameter: it is sent with each request anyway.
+        """A place without the key as a parameter of its address: each request sends the key anyway.
 
         Raises:
-            RestRefused: the key stands elsewhere in it.
+            RestRefused: the place holds the key elsewhere.
         """
         if "url" in place:
             url = httpx.URL(place["url"])
@@ -205,7 +205,7 @@ class _Key:
 
 @dataclass(frozen=True)
 class Page:
-    """Records, each a line of JSON, where they stood, and where the next ones are."""
+    """The records of a page, each a line of JSON; the page's place; and the next page's place."""
 
     records: list[msgspec.Raw]
     place: Place
@@ -223,14 +223,14 @@ class _Fetched:
 
 
 class RestClient:
-    """Reads an endpoint page by page. Its memory is that of one page.
+    """Reads an endpoint page by page. It needs the memory of one page.
 
     Args:
-        patience_seconds: how long a page is tried for, all waits together, those that the server asks for among them.
-        timeout_seconds: how long a connection, or a part of an answer, is waited for.
-        pull_minutes: how long a reading of pages lasts at most.
-        page_mb: how large a page may be, unpacked.
-        empty_pages: how many pages without a record may follow each other.
+        patience_seconds: how long to try for a page, including all waits, also those that the server asks for.
+        timeout_seconds: how long to wait for a connection, or for a part of an answer.
+        pull_minutes: how long a reading of pages may take.
+        page_mb: how large a page may be, uncompressed.
+        empty_pages: how many pages without records in a row end the pull with an error.
 
     Raises:
         RestRefused: the key cannot stand in a header.
@@ -254,7 +254,7 @@ class RestClient:
         self._endpoint, self.budget, self._sleep = endpoint, budget, sleep
         self._patience_seconds, self._timeout_seconds = patience_seconds, timeout_seconds
         self._pull_minutes, self._page_mb, self._empty_pages = pull_minutes, page_mb, empty_pages
-        # No other encodings than these: their decoders hold what a piece of the answer unpacks to, which is bounded.
+        # Only these encodings: their decoders hold what one piece of the answer unpacks to, which is bounded.
         headers = {**endpoint.headers, "Accept-Encoding": ", ".join(_ENCODINGS)}
         if not endpoint.key_parameter:
             headers[endpoint.key_header] = endpoint.key_prefix + self._key.secret
@@ -270,14 +270,14 @@ class RestClient:
         self._client.close()
 
     def pages(self, place: Place | None = None, parameters: Mapping[str, str] | None = None) -> Iterator[Page]:
-        """The pages from a place on, the first by default, each once it is there.
+        """Yields the pages from a place on (by default the first), each as soon as it is fetched.
 
         Args:
-            parameters: filters of this reading, beside those of the endpoint.
+            parameters: filters of this reading, in addition to the endpoint's.
 
         Raises:
             RestRefused: the API refused for good.
-            RestUnavailable: it did not answer in the time that is had for a page, or for all of them.
+            RestUnavailable: it did not answer within the time limit of a page, or of the pull.
         """
         following: Place | None = self._endpoint.pagination.first() if place is None else place
         been: dict[frozenset[tuple[str, str]], int] = {}
@@ -291,7 +291,7 @@ class RestClient:
                 same = same + 1 if ends == before else 1
                 if same == SAME_PAGES:
                     raise RestRefused(f"{_shown(answer.url)} gave one page {same} times; is the pagination the API's?")
-                # Some APIs give one cursor for all pages, and remember how far it was read: that is no circle.
+                # Some APIs use one cursor for all pages and remember how far it was read: that is no circle.
                 here, page = frozenset(at.items()), hash((len(answer.records), *ends))
                 if been.get(here) == page:
                     raise RestRefused(f"the pages of {self._address} lead in a circle")
@@ -341,10 +341,10 @@ class RestClient:
     # ------------------------------------------------------------------------------------------------ one request
 
     def _fetched_in_time(self, place: Place, parameters: Mapping[str, str], began: float) -> _Fetched:
-        """An answer, if it is there as a whole before its time is over.
+        """An answer, if it arrives in full before its time is over.
 
-        The timeout of the client is that of silence: a byte at a time it would never be met. So a thread of its own
-        reads, and is left behind when the time is over; it ends when the client is closed.
+        The client's timeout limits silence only: an answer that trickles in byte by byte would never reach it. So a
+        separate thread reads, and is abandoned when the time is over; it ends when the client is closed.
         """
         patience = began + max(self._patience_seconds, self._timeout_seconds)
         left = min(patience, self._ends_at) - time.monotonic()
@@ -385,7 +385,7 @@ class RestClient:
 
     def _fetch(self, place: Place, parameters: Mapping[str, str], is_late: threading.Event) -> _Fetched:
         key = {self._endpoint.key_parameter: self._key.secret} if self._endpoint.key_parameter else {}
-        if "url" in place:  # it holds its own parameters
+        if "url" in place:  # it holds all other parameters
             url = httpx.URL(place["url"]).copy_merge_params(key)
             request = self._client.build_request("GET", url)
         else:
@@ -401,7 +401,7 @@ class RestClient:
             response.close()
 
     def _content(self, response: httpx.Response, is_late: threading.Event) -> bytes:
-        """The body, unpacked while it comes in, so that what unpacks to too much is never held."""
+        """The body, unpacked as it arrives, so that a body that unpacks to too much is never held in memory."""
         encodings = [one.strip().lower() for one in response.headers.get("Content-Encoding", "").split(",")]
         if len(encodings) > 1 or encodings[0] in _OTHER_ENCODINGS:
             raise httpx.DecodingError("an encoding that was not asked for")
@@ -428,11 +428,11 @@ class RestClient:
     # ------------------------------------------------------------------------------------------------ one answer
 
     def _judged(self, fetched: _Fetched) -> Answer:
-        """What an answer holds.
+        """The content of an answer.
 
         Raises:
-            _TryAgain: it is none, and the next may be one.
-            RestRefused: it is none.
+            _TryAgain: the answer is unusable, but a retry may succeed.
+            RestRefused: the answer is unusable, and a retry would not help.
         """
         where, endpoint = _shown(fetched.url), self._endpoint
         is_success = 200 <= fetched.status < 300
@@ -459,9 +459,9 @@ class RestClient:
         return Answer(fetched.url, members, self._key.out_of_records(records, content), fetched.following)
 
     def _judge_status(self, fetched: _Fetched, where: str) -> None:
-        """Raises for a status that is none of success: _TryAgain when the next may be another, else RestRefused."""
+        """Raises for a status other than success: _TryAgain if a retry may succeed, else RestRefused."""
         status, members = fetched.status, members_of(_as_utf8(fetched))
-        # The phrase that the server sends is not repeated: it may say the key.
+        # The server's own phrase is not repeated: it may hold the key.
         phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else ""
         said, says = f"{where} answered {status} {phrase}".rstrip(), self._says(members)
         wait, limit = self._asks_to_wait(fetched), self._endpoint.rate_limit
@@ -487,7 +487,7 @@ class RestClient:
         return False
 
     def _asks_to_wait(self, fetched: _Fetched) -> float | None:
-        """For how many seconds; None where the answer does not say."""
+        """How many seconds the server asks to wait; None if it does not say."""
         now = datetime.now(UTC)
         wait = retry_after(fetched.headers.get("Retry-After", ""), now)
         if wait is None:
@@ -496,7 +496,7 @@ class RestClient:
         return wait
 
     def _says(self, members: Members) -> str:
-        """What the API says of its error, to be put behind a sentence: escaped, cut, and without the key."""
+        """What the API says of its error, as a text that ends a sentence: escaped, cut, and without the key."""
         found = []
         for path, value in names_in(members):
             text = bytes(value).strip()
@@ -507,7 +507,7 @@ class RestClient:
 
 
 _ENCODINGS = ("gzip", "deflate")
-_OTHER_ENCODINGS = frozenset({"br", "zstd"})  # what httpx unpacks, too, where their libraries are there
+_OTHER_ENCODINGS = frozenset({"br", "zstd"})  # httpx unpacks these, too, if their libraries are installed
 
 _ERROR_NAMES = re.compile(
     r"(errors?|fault|meta|status)(\.[^.]+){1,2}|(error|err)_?(message|msg|code|description|type)?|errors|message|msg|detail"
@@ -521,18 +521,18 @@ _LIST = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def _read(content: bytes, path: str) -> tuple[Members, list[msgspec.Raw] | None]:
-    """The members of a body, and the records that a path leads to; None where there is no such list.
+    """The members of a body, and the records that a path leads to; None if there is no such list.
 
     Raises:
-        ValueError: it is no JSON.
+        ValueError: the body is not JSON.
     """
-    # A line end can only stand between two parts of a record, since in a text it is written as \n.
+    # A raw line end can only stand between two tokens: within a JSON string it is escaped as \n.
     line = content.replace(b"\n", b" ").replace(b"\r", b" ")
     try:
         return _split(line, path)
     except msgspec.ValidationError:
         return {}, None
-    except msgspec.DecodeError:  # NaN, or half a character: that costs its record later, and not the page
+    except msgspec.DecodeError:  # NaN, or half a character: that rejects its record later, not the page
         body = json.loads(line)
         held = _held(body, path)
         members = {name: _written(value) for name, value in body.items()} if isinstance(body, dict) else {}
@@ -562,7 +562,7 @@ def _written(value: object) -> msgspec.Raw:
 
 
 def _as_utf8(fetched: _Fetched) -> bytes:
-    """A body as JSON should be encoded; what a server declares counts only where that is not so."""
+    """A body in UTF-8, as JSON should be; the declared charset counts only if the body is not UTF-8."""
     content = fetched.content.removeprefix(codecs.BOM_UTF8)
     if fetched.charset and fetched.charset.lower() not in ("utf-8", "utf8") and not content.isascii():
         try:
@@ -574,7 +574,7 @@ def _as_utf8(fetched: _Fetched) -> bytes:
 
 
 def _wait(state: tenacity.RetryCallState) -> float:
-    """What the server asks for; the backoff where it asks for nothing, or for none, as with a clock that is behind."""
+    """The wait that the server asks for; the backoff if it asks for none, or for 0 s, as with a wrong clock."""
     error = state.outcome.exception() if state.outcome else None
     return (error.after if isinstance(error, _TryAgain) else None) or _BACKOFF(state)
 

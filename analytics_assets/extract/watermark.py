@@ -1,8 +1,7 @@
-"""The newest change that staging knows of what an API told: from there on the next pull asks.
+"""The newest change in the staging table of an API's source: the next pull requests changes from there on.
 
-Changes come to any day, old ones too, so that no span of days is sure to hold the newest. But a day that was not made
-anew holds no other newest change than it did: what was found is kept by day, with the version that the day had, and
-only the other days are read.
+Any day can change, old ones too, so no span of days is sure to hold the newest change. But a day that was not made
+again has the same newest change as before: it is cached by day, with the day's version, and only other days are read.
 """
 
 import json
@@ -18,14 +17,14 @@ from analytics_assets.state.builds import builds_of_model
 from analytics_assets.warehouse.interface import NotMade, on_days
 
 Known = Mapping[date, tuple[str, datetime | None]]
-"""By day, the version of it that was read, and the newest change in it; None where nothing of it was pulled."""
+"""By day, the version that was read and its newest change; None if none of its rows was pulled."""
 
 
 def newest_change(extract: Extract, project: Project) -> datetime | None:
-    """The newest change in the source's staging table; None while there is no such row.
+    """The newest change in the source's staging table; None if it holds no pulled row.
 
-    Of a change that is said to be later than the pull that brought it, the start of that pull counts: what changes in
-    between is not passed over.
+    If a change claims to be later than its pull, the start of that pull counts instead, so that no change in between
+    is skipped.
     """
     model, settings = f"stg_{extract.source.name}", project.settings
     built = {day: build.version for day, build in builds_of_model(model, settings).read(model, EVER).items()}
@@ -35,7 +34,7 @@ def newest_change(extract: Extract, project: Project) -> datetime | None:
         others = contiguous(day for day, version in built.items() if day not in known or known[day][0] != version)
         try:
             found = _read(extract, project, model, others)
-        except NotMade:  # somebody dropped the table: what it will hold when it is made again is not known
+        except NotMade:  # somebody dropped the table; its future rows are unknown
             return None
         known = {
             day: (version, found.get(day) if any(_holds(days, day) for days in others) else known[day][1])
@@ -50,7 +49,7 @@ def _holds(window: Window, day: date) -> bool:
 
 
 def _read(extract: Extract, project: Project, model: str, windows: list[Window]) -> dict[date, datetime]:
-    """The newest change of each day of some windows that has any."""
+    """The newest change of each day of some windows; days without a pulled row are left out."""
     if not windows:
         return {}
     warehouse, node = project.warehouse, project.manifest.made[model]
@@ -59,7 +58,7 @@ def _read(extract: Extract, project: Project, model: str, windows: list[Window])
         found = reader.rows(
             f"select {node.day}, max(least(coalesce({changed}, {pulled}), {pulled})) as newest"
             f" from {node.relation_name} where ({on_days(node.day, windows)})"
-            f" and {pulled} is not null group by {node.day}"  # what people drop says nothing of what was pulled
+            f" and {pulled} is not null group by {node.day}"  # files that people drop say nothing about pulls
         )
     return {day: newest.replace(tzinfo=UTC) for day, newest in found.rows if newest}
 
@@ -71,7 +70,7 @@ def _kept(file: Path) -> Known:
             date.fromisoformat(day): (version, datetime.fromisoformat(newest) if newest else None)
             for day, (version, newest) in rows.items()
         }
-    except (FileNotFoundError, ValueError, TypeError, AttributeError):  # damaged: then every day is read again
+    except (FileNotFoundError, ValueError, TypeError, AttributeError):  # if it is damaged, every day is read again
         return {}
 
 

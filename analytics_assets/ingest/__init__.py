@@ -1,1 +1,1 @@
-"""From files in the inbox to raw days: what is new, landing, parsing, rejects, rows that wait."""
+"""From files in the inbox to raw days: new files, landing, parsing, rejects, waiting rows."""

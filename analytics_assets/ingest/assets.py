@@ -10,5 +10,5 @@ from analytics_assets.spec.source import Source
 
 
 def build_source_assets(project: Project, domain: Domain, source: Source) -> list[AssetsDefinition]:
-    """The landing of a source and its raw days."""
+    """The landed files of a source and its raw days."""
     return [build_landed_asset(project, domain, source), build_raw_asset(project, domain, source)]

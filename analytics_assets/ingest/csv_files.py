@@ -1,9 +1,9 @@
-"""CSV as Python's csv module reads it, in the time that Arrow takes.
+"""Reads CSV as Python's csv module does, at the speed of Arrow.
 
-A file is cut into pieces at the ends of records, from its start, so that each piece begins outside of quotes. Arrow
-reads a piece; one that holds something odd, as a record with a field too few, is read by Python's csv module instead,
-which tells where each record stands. Both agree on what a quote is: it opens a field only as its first character, and
-amid an unquoted field it is text.
+A file is cut into pieces at the ends of records, from its start, so that each piece begins outside quotes. Arrow reads
+a piece. If a piece holds something odd, such as a record with a field too few, Python's csv module reads it instead,
+and tells where each record stands. Both agree on quotes: a quote opens a field only as its first character; inside an
+unquoted field it is text.
 """
 
 import csv
@@ -33,7 +33,7 @@ from analytics_assets.ingest.records import (
 from analytics_assets.spec.source import Source
 
 _BYTE_ORDER_MARK = "\ufeff".encode()
-_BYTES_OF_ODD_PIECE = 500_000  # what Python reads at once, since a broken record of one byte takes hundreds in memory
+_BYTES_OF_ODD_PIECE = 500_000  # how much Python reads at a time: a broken record of one byte takes hundreds
 _Fault = tuple[str | None, str]  # a column, and what is wrong
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _LINE_OF_BYTES = re.compile(_LINE.pattern.encode())
@@ -46,10 +46,10 @@ def read(path: Path, source: Source, piece_bytes: int | None = None) -> Iterator
     """The records of a CSV file.
 
     Args:
-        piece_bytes: about how much is read at once, `BYTES_PER_BATCH` if nothing else is said.
+        piece_bytes: about how many bytes to read at a time; `BYTES_PER_BATCH` by default.
 
     Raises:
-        UnreadableFile: it has no good header, or a record that is longer than can be.
+        UnreadableFile: it has no valid header, or a record longer than `LONGEST_RECORD`.
     """
     with opened(path) as file:
         start = file.read(len(_BYTE_ORDER_MARK)).removeprefix(_BYTE_ORDER_MARK)
@@ -69,11 +69,11 @@ def read(path: Path, source: Source, piece_bytes: int | None = None) -> Iterator
 
 @dataclass(frozen=True)
 class Piece:
-    """Bytes of a file that begin with a record.
+    """Bytes of a file that begin at the start of a record.
 
     Attributes:
-        is_whole: whether they end with one, too: the last piece may end within a quote that is not closed.
-        is_strict: whether each quote that closes stands at the end of its field, so that none is misplaced.
+        is_whole: whether they also end at the end of a record: the last piece may end within an unclosed quote.
+        is_strict: whether each closing quote stands at the end of its field, so that none is misplaced.
     """
 
     held: bytes
@@ -82,7 +82,7 @@ class Piece:
 
 
 def cut(file: IO[bytes], delimiter: str, piece_bytes: int, start: bytes = b"") -> Iterator[Piece]:
-    """The bytes of a file, and before them those of a start, in pieces that end where a record ends.
+    """Cuts `start` and the rest of a file into pieces that end where a record ends.
 
     Raises:
         UnreadableFile: a record does not end within `LONGEST_RECORD` bytes.
@@ -107,8 +107,8 @@ def cut(file: IO[bytes], delimiter: str, piece_bytes: int, start: bytes = b"") -
 
 
 def _end_of_records(piece: bytes, quotes: np.ndarray) -> int:
-    """Where the last whole record of a piece ends, which begins with one; 0 if none does."""
-    # A lone \r ends a record, too, and is looked for where no \n does. The last byte may be half of \r\n.
+    """Where the last whole record of a piece ends; 0 if no record ends in it."""
+    # A lone \r ends a record, too; it is looked for if no \n ends one. A \r as the last byte may be half of \r\n.
     for line_end, within in ((b"\n", len(piece)), (b"\r", len(piece) - 1)):
         at = piece.rfind(line_end, 0, within)
         while at >= 0:
@@ -120,7 +120,7 @@ def _end_of_records(piece: bytes, quotes: np.ndarray) -> int:
 
 
 def _quotes(piece: bytes, delimiter: str) -> np.ndarray:
-    """The positions of the quotes that open and close fields, in turn; a doubled one closes its field and opens it."""
+    """The positions of the quotes that open and close fields, in turn; a doubled quote closes and reopens its field."""
     held = np.frombuffer(piece, dtype=np.uint8)
     quotes = np.flatnonzero(held == ord('"'))
     begins_field = np.zeros(256, dtype=bool)
@@ -129,9 +129,9 @@ def _quotes(piece: bytes, delimiter: str) -> np.ndarray:
     begins_again[ord('"')] = True
     opening = quotes[::2]
     if begins_again[held[opening[opening > 0] - 1]].all():
-        return quotes  # none is text
+        return quotes  # no quote is text
     found: list[int] = []
-    can_open = begins_field[held[quotes - 1]].tolist()  # of a quote at 0 it says nothing
+    can_open = begins_field[held[quotes - 1]].tolist()  # meaningless for a quote at position 0
     for at, opens in zip(quotes.tolist(), can_open, strict=True):
         is_open = len(found) % 2 == 1
         if is_open or opens or at == 0 or (found and at == found[-1] + 1):
@@ -140,7 +140,7 @@ def _quotes(piece: bytes, delimiter: str) -> np.ndarray:
 
 
 def _close_fields(piece: bytes, quotes: np.ndarray, delimiter: str) -> bool:
-    """Whether behind each quote that closes its field ends, or the quote was a doubled one."""
+    """Whether each closing quote is followed by the end of its field, or is the first of a doubled quote."""
     ends_field = np.zeros(256, dtype=bool)
     ends_field[[ord(delimiter), ord("\n"), ord("\r"), ord('"')]] = True
     closing = quotes[1::2]
@@ -150,7 +150,7 @@ def _close_fields(piece: bytes, quotes: np.ndarray, delimiter: str) -> bool:
 
 
 def _header(piece: bytes, source: Source) -> tuple[list[str | None], int, bytes]:
-    """The columns' names, None for those without; how many bytes they take; and what ends their line."""
+    """The column names (None for a column without one), the length of the header in bytes, and its line end."""
     line, taken = b"", 0
 
     def lines() -> Iterator[str]:
@@ -195,7 +195,7 @@ class _Reader:
         )
 
     def batches(self, piece: Piece, row: int) -> Iterator[Batch]:
-        """The records of a piece, of which the first has a number."""
+        """The records of a piece; `row` is the number of the first."""
         if (batch := self._by_arrow(piece, row)) is not None:
             yield batch
             return
@@ -205,13 +205,13 @@ class _Reader:
             row += batch.frame.height + len(batch.broken)
 
     def _by_arrow(self, whole: Piece, row: int) -> Batch | None:
-        """None if the piece holds anything that is no record, or may not be one."""
+        """The records of a piece as Arrow reads them; None if it may hold anything but good records."""
         piece = whole.held
         if not whole.is_whole or not whole.is_strict:
             return None
-        if piece.startswith(_BYTE_ORDER_MARK):  # which Arrow would leave out, wherever it stands
+        if piece.startswith(_BYTE_ORDER_MARK):  # Arrow would drop it, in any piece
             return None
-        # One byte more, since of a block that fills the piece Arrow cannot tell that it is the last.
+        # One byte more: Arrow cannot tell that a block that fills the piece is the last one.
         options = arrow_csv.ReadOptions(column_names=self._numbers, use_threads=False, block_size=len(piece) + 1)
         try:
             table = arrow_csv.read_csv(pa.BufferReader(piece + b"\n"), options, self._parse, self._convert)
@@ -250,7 +250,7 @@ class _Reader:
         return Batch(self._named(frame), pl.Series(numbers, dtype=pl.Int64), broken)
 
     def _fault_of(self, fields: list[str]) -> _Fault | None:
-        """Fields without a name are none if they are empty, as behind a comma at the end of a line."""
+        """What is wrong with a record; extra fields are ignored if they are empty, as after a trailing comma."""
         expected = len(self._names)
         if len(fields) < expected:
             return self._names[len(fields)], f"missing columns: {len(fields)} of {expected} fields"
@@ -262,7 +262,7 @@ class _Reader:
         return None
 
     def _stray_quote(self, lines: list[str]) -> _Fault | None:
-        """Of several lines with a quote amid a field the first may have opened one that it did not close."""
+        """The fault of a record of several lines with a quote inside a field: its first line may leave a quote open."""
         if len(lines) > 1:
             try:
                 list(csv.reader(lines, delimiter=self._delimiter, strict=True))
@@ -271,7 +271,7 @@ class _Reader:
         return None
 
     def _joined(self, records: list[_Record]) -> Iterator[_Record]:
-        """Where a carriage return cut a record into pieces of which none is one, the whole as one broken record."""
+        """Joins the parts of a record that a carriage return cut into one broken record, if no part is a record."""
         if self._line_end == "\r":
             yield from records
             return
@@ -287,7 +287,7 @@ class _Reader:
                 yield from line
 
     def _named(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Without the columns that have no name and no value."""
+        """Names the columns of a frame, and drops those with neither name nor value."""
         held = {}
         for number, name in zip(self._numbers, self._names, strict=True):
             if name is None and frame[number].null_count() < frame.height:

@@ -1,8 +1,7 @@
-"""Readers: a file of any supported format becomes batches of records, as they stand in the file.
+"""Readers: turn a file of any supported format into batches of records, as they stand in the file.
 
-A reader decides only what a record is; whether its values are good is `parse`'s business. Each file is read to its end,
-and every record of it comes out, as a row of a frame or as a broken record. Memory is bounded by the batch, whatever
-the size of the file.
+A reader only decides what a record is; `parse` judges its values. Each file is read to its end, and every record comes
+out, either as a row of a frame or as a broken record. Memory is bounded by the batch, whatever the size of the file.
 """
 
 import os
@@ -25,16 +24,16 @@ from analytics_assets.ingest.records import (
 from analytics_assets.spec.source import Source, file_format
 
 _BYTES_AT_ONCE = 1_000_000
-_END_AND_BEGINNING = b"PAR1PAR1"  # of Parquet files, one behind the other
+_END_AND_BEGINNING = b"PAR1PAR1"  # where one Parquet file follows another
 
-os.environ.setdefault("POLARS_IGNORE_TIMEZONE_PARSE_ERROR", "1")  # of +05:30, which to Arrow is a zone
+os.environ.setdefault("POLARS_IGNORE_TIMEZONE_PARSE_ERROR", "1")  # Arrow takes +05:30 for a zone, Polars does not
 
 
 def read_batches(path: Path, source: Source) -> Iterator[Batch]:
-    """The records of a file, in its order, read ahead by a thread: reading keeps one core busy, parsing another.
+    """The records of a file in their order, read ahead by a thread: reading keeps one core busy, parsing another.
 
     Args:
-        path: a path that holds no character with a meaning to a globbing reader.
+        path: a path without glob characters.
 
     Raises:
         UnreadableFile: the file is not of its format, lacks a required column, or makes its reader fail.
@@ -75,10 +74,10 @@ def _read_parquet(path: Path, source: Source) -> Iterator[Batch]:
 
 
 def _require_one_parquet(path: Path) -> None:
-    """Refuses several Parquet files in one, one behind the other: readers use the footer of the last one alone.
+    """Refuses several Parquet files that were joined into one: readers use only the last footer.
 
-    A footer holds places counted from the start of the file, where the pages of the first one lie: its rows would be
-    read in place of the last one's.
+    A footer's offsets count from the start of the file, where the pages of the first one lie: rows of the first would
+    be read instead of the last one's.
     """
     with path.open("rb") as file:
         end = b""
@@ -99,6 +98,6 @@ def _is_of_unknown_zone(dtype: pl.DataType) -> bool:
 
 
 def _in_known_zone(times: pl.Series) -> pl.Series:
-    """The same instants in UTC, which is what the file holds whatever its zone."""
+    """The same instants in UTC; the file holds UTC whatever its zone."""
     unit = times.dtype.time_unit  # type: ignore[attr-defined]
     return times.to_physical().cast(pl.Datetime(unit, "UTC"))

@@ -1,7 +1,7 @@
-"""What lies in the inbox: which files are there, which are new, which are still being written, and how one is opened.
+"""The files in the inbox: which there are, which are new, which are still being written, and how to open one.
 
-A look goes by names, sizes, times and inodes; it opens nothing. No link is followed, neither in a look nor when a file
-is opened.
+A look compares names, sizes, times and inodes; it opens no file. Links are not followed, neither by a look nor when a
+file is opened.
 
 The ledger says what is new. Asking it about every file that ever lay there would make scans slower as the history
 grows, so a scan can resume where the last one ended: at a `Mark`.
@@ -33,23 +33,23 @@ class InboxFile:
 
     @classmethod
     def of(cls, path: str, status: os.stat_result) -> "InboxFile":
-        """The file that a status was asked of."""
+        """The file with a given status."""
         return cls(path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, str(status.st_ino))
 
     def seen(self, version: int) -> Seen:
-        """What the ledger keeps of it once a spec of some version has read it."""
+        """What the ledger keeps of the file once a spec of this version has read it."""
         return Seen(self.size, self.mtime_ns, self.ctime_ns, self.inode, version)
 
 
 @dataclass(frozen=True)
 class Mark:
-    """Until when everything in a source's folder is known to the ledger, and what that rests on.
+    """The time up to which the ledger knows everything in a source's folder, and what that rests on.
 
     Attributes:
-        looked_ns: whatever changed before it has been landed or refused; nanoseconds since 1970.
-        full_ns: when everything was last looked at, whatever its time.
-        version: of the spec that the files were read by.
-        known: paths in the ledger; fewer than that means that it is another ledger.
+        looked_ns: everything that changed before it has been landed or refused; nanoseconds since 1970.
+        full_ns: when the last full look, at files of any time, took place.
+        version: the version of the spec that read the files.
+        known: the number of paths in the ledger; fewer mean that the ledger was replaced.
         clock_ns: the wall clock minus the monotonic clock. Another difference means that the clock was set, and that
             older times say nothing.
     """
@@ -62,7 +62,7 @@ class Mark:
 
 
 FULL_LOOK_NS = 3600 * 10**9
-"""So often everything is looked at again: the clock of a file server may be another than ours."""
+"""How often to look at everything again: a file server's clock may differ from this machine's."""
 
 _SLACK_NS = 2 * 10**9  # file systems round their times, to two seconds at worst
 _CLOCK_WAS_SET_NS = 10**9
@@ -75,8 +75,8 @@ class Look:
 
     Attributes:
         new: files to land, oldest first.
-        unsettled: files that changed a moment ago and may still be being written.
-        ignored: what lies there and is no file of the source, with the reason.
+        unsettled: files that changed a moment ago; someone may still be writing them.
+        ignored: what lies there but is not a file of the source, with the reason.
         closed: folders that could not be listed, with the reason.
         mark: where the next look may begin.
     """
@@ -101,8 +101,8 @@ def look(
 
     Args:
         follow_links: whether the folder itself, `inbox/<source>`, may be a link.
-        since: the mark of an earlier look; what did not change after it is passed over.
-        limit: stop once so many new files are found, the oldest ones.
+        since: the mark of an earlier look; what did not change after it is skipped.
+        limit: the maximum number of new files; the oldest ones are returned.
     """
     found, now_ns, known = Look(), time.time_ns(), ledger.count_paths(source)
     clock_ns = now_ns - time.monotonic_ns()
@@ -138,7 +138,7 @@ def look(
             del found.new[limit:]
             break
     if found.new or found.unsettled or found.closed:
-        found.mark = since  # they are looked at until they are in the ledger
+        found.mark = since  # the next look finds them again, until the ledger knows them
     else:
         full_ns = since.full_ns if since else now_ns
         found.mark = Mark(now_ns - _SLACK_NS, full_ns, source.version, known, clock_ns)
@@ -152,7 +152,7 @@ def batched(files: list[InboxFile], size: int) -> Iterator[list[InboxFile]]:
 
 
 def unexpected_files(inbox_dir: Path, sources: Iterable[Source]) -> list[str]:
-    """A sentence for each thing in the inbox that is in the folder of no source."""
+    """One sentence per file or folder in the inbox that is not a source's folder."""
     names = {source.name for source in sources}
     try:
         found = sorted(entry for entry in inbox_dir.iterdir() if entry.name not in names)
@@ -168,13 +168,13 @@ def unexpected_files(inbox_dir: Path, sources: Iterable[Source]) -> list[str]:
 
 
 def folder_of(inbox_dir: Path, source: Source, follow_links: bool) -> Path:
-    """The folder of a source; where it may be a link, what it leads to."""
+    """The folder of a source; if it may be a link, the folder that it leads to."""
     folder = inbox_dir / source.name
     return folder.resolve() if follow_links else folder
 
 
 def unchanged(folder: Path, file: InboxFile) -> bool:
-    """Whether a file below a source's folder is still the one that was looked at."""
+    """Whether a file below a source's folder has not changed since it was looked at."""
     try:
         return InboxFile.of(file.path, (folder / file.path).lstat()) == file
     except OSError:
@@ -182,18 +182,18 @@ def unchanged(folder: Path, file: InboxFile) -> bool:
 
 
 class FileChanged(Exception):
-    """Under a file's name there is no longer what was looked at."""
+    """A file is no longer the one that was looked at under its name."""
 
 
 @contextmanager
 def opened(folder: Path, file: InboxFile) -> Iterator[int]:
-    """The descriptor of a file below a source's folder, through which it is read whatever becomes of its name.
+    """The descriptor of a file below a source's folder; it reads the same file even if that is renamed or replaced.
 
-    Each part of its path is opened within the one before, so that none can have become a link since the look.
+    Each part of the path is opened relative to the part before, so that none can have become a link since the look.
 
     Raises:
-        FileChanged: it is not what it was.
-        OSError: it cannot be opened, or is gone.
+        FileChanged: the file has changed since the look.
+        OSError: the file cannot be opened, or is gone.
     """
     *folders, name = PurePosixPath(file.path).parts
     steps = [*((part, os.O_DIRECTORY) for part in folders), (name, os.O_NONBLOCK)]  # a pipe would wait for its writer
@@ -216,14 +216,14 @@ def opened(folder: Path, file: InboxFile) -> Iterator[int]:
 
 
 def _walk(folder: Path, since_ns: int, found: Look) -> Iterator[tuple[str, os.stat_result]]:
-    """What changed below a folder, but folders, by its path relative to it, without following links.
+    """Everything but folders that changed below a folder, by relative path; follows no links.
 
-    A file or a folder that is moved in keeps its own times on some file systems, and what lies in a folder keeps them
-    on all; but the folder that it is moved into changes. So everything below a folder that changed may be new, and
-    below one that did not, what was rewritten in its place.
+    A file or folder that is moved in keeps its own times on some file systems, and the content of a moved folder keeps
+    them on all; but the folder that receives it changes. So everything below a changed folder may be new; below an
+    unchanged one, only what was rewritten in place.
 
     Args:
-        found: takes the folders that could not be listed.
+        found: receives the folders that could not be listed.
     """
     waiting = [] if folder.is_symlink() else [(folder, False)]
     while waiting:
@@ -250,7 +250,7 @@ def _walk(folder: Path, since_ns: int, found: Look) -> Iterator[tuple[str, os.st
 def _why_ignored(path: str, status: os.stat_result, source: Source) -> str | None:
     if not stat.S_ISREG(status.st_mode):
         return "no regular file; links are not followed"
-    if not path.isprintable():  # lone surrogates, too: a name that is no UTF-8
+    if not path.isprintable():  # also lone surrogates: a name that is not UTF-8
         return "its name holds characters that cannot be printed; rename it"
     if not source.matches(path):
         return f"its name matches none of {', '.join(source.patterns)}"

@@ -1,7 +1,7 @@
-"""JSON Lines: one record a line; and what other programs write under that name.
+"""JSON Lines: one record per line; and what other programs write under that name.
 
-Firehose writes its objects one behind the other, `json.dump` of a list writes an array, pretty-printed or on one line.
-Their records are read, too. Values become the text that a CSV file would hold, so that both are parsed alike.
+Firehose writes objects one after the other; `json.dump` of a list writes an array, pretty-printed or on one line. Their
+records are read, too. Values become the text that a CSV file would hold, so that both are parsed alike.
 """
 
 import codecs
@@ -30,7 +30,7 @@ from analytics_assets.spec.source import PolarsType, Source
 
 
 def _number(text: str) -> Decimal | str:
-    """A number with a fraction or an exponent; as its text if the exponent is beyond what a decimal can have."""
+    """A number with a fraction or an exponent; its text if the exponent is too large for a decimal."""
     try:
         return Decimal(text)
     except InvalidOperation:
@@ -48,7 +48,7 @@ _ADVICE = "write one object a line, as `jq -c '.[]'` does"
 
 @dataclass(frozen=True, slots=True)
 class _Value:
-    """What a file holds where a record should stand; an exception where that is no JSON."""
+    """What a file holds in place of a record; `value` is an exception if it is not JSON."""
 
     number: int
     value: Any
@@ -61,7 +61,7 @@ def read(path: Path, source: Source) -> Iterator[Batch]:
     """The records of a file of JSON Lines.
 
     Raises:
-        UnreadableFile: it holds a line or a record that is longer than can be, or is one JSON document that is broken.
+        UnreadableFile: it holds a line or a record longer than `LONGEST_RECORD`, or is one broken JSON document.
     """
     with opened(path) as file:
         number, first = 1, file.readline(LONGEST_RECORD)
@@ -73,7 +73,7 @@ def read(path: Path, source: Source) -> Iterator[Batch]:
 
 
 def _begins_document(line: bytes) -> bool:
-    """Whether a first line leaves a list or an object open, or is so long that there may be no others."""
+    """Whether a first line leaves a list or an object open, or is so long that it may be the only one."""
     held = line.strip()
     return (
         held in (b"[", b"{")
@@ -111,7 +111,7 @@ def _values_of_line(line: bytes, number: int) -> Iterator[_Value]:
 
 
 def _document(file: IO[bytes], start: bytes) -> Iterator[_Value]:
-    """The values of a list, or that follow each other, whatever the lines. Nothing can be read after a broken one."""
+    """The values of a list, or values in a row, regardless of lines. Nothing can be read after a broken one."""
     utf8 = codecs.getincrementaldecoder("utf-8")("surrogateescape")
     text, number, lists, is_all = utf8.decode(start), 1, 0, False
     while True:
@@ -153,7 +153,7 @@ def _batches(values: Iterator[_Value], source: Source) -> Iterator[Batch]:
     for one in values:
         try:
             rows.extend(_rows_of(one, source))
-        except Exception as error:  # `explode` is a stranger's code: whatever it raises costs one record
+        except Exception as error:  # `explode` is a domain's code: whatever it raises rejects one record only
             said = f"not a record: {type(error).__name__}: {error}"
             text = one.text if one.text is not None else as_text(one.value)
             broken.append(BrokenRecord(one.number, None, said[:_LONGEST_REASON], text or ""))
@@ -180,12 +180,12 @@ def _rows_of(one: _Value, source: Source) -> list[dict[str, str | None]]:
 
 
 def _is_no_text(value: Any, wanted: PolarsType | None) -> bool:
-    """Whether it is NaN where text is meant: what Python's programs write of a cell that is empty."""
+    """Whether a value is NaN in a text column: Python programs write NaN for an empty cell."""
     return isinstance(value, float) and math.isnan(value) and wanted in (None, pl.String)
 
 
 def _batch(rows: list[dict[str, str | None]], first_row: int, broken: list[BrokenRecord], source: Source) -> Batch:
-    """Columns that the spec does not know are gathered: each row may bring new ones."""
+    """A batch of rows; `extra` gathers columns that the spec does not know, since each row may bring new ones."""
     unknown: set[str] = set()
     shown: list[str | None] = []
     landed: list[str | None] = []
@@ -223,7 +223,7 @@ def as_text(value: Any) -> str | None:
 
 
 def _without_nan(value: Any) -> Any:
-    """NaN and infinities as null, since JSON knows none."""
+    """A value with null for NaN and infinities, which JSON does not know."""
     if isinstance(value, dict):
         return {name: _without_nan(held) for name, held in value.items()}
     if isinstance(value, list):
@@ -232,12 +232,12 @@ def _without_nan(value: Any) -> Any:
 
 
 def _compact(value: Any) -> str:
-    """Without blanks, as Polars spells it."""
+    """A value as JSON without blanks, as Polars writes it."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _number_or_text(value: Any) -> float | str:
-    """What JSON has no spelling for: a decimal as the number that says the same, all else as text."""
+    """Encodes what JSON cannot: a decimal as a number if it equals a float, everything else as text."""
     if isinstance(value, Decimal) and Decimal(repr(float(value))) == value:
         return float(value)
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)

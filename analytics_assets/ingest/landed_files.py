@@ -1,4 +1,4 @@
-"""The asset of a source's files: what landed in a run, where all rows are, and what is wrong with files."""
+"""The asset of a source's files: what a run landed, where all rows are, and which files have faults."""
 
 import os
 from collections.abc import Iterator
@@ -103,7 +103,7 @@ def _landing_metadata(report: LandingReport, totals: Totals) -> dict[str, Any]:
 def _landing_checks(
     source: Source, settings: Settings, ledger: Ledger, report: LandingReport
 ) -> Iterator[AssetCheckResult]:
-    """What is wrong with the files of this run; and with unreadable ones for as long as they lie in the inbox."""
+    """The checks of this run's files, and of unreadable files as long as they lie in the inbox."""
     folder = settings.inbox_dir / source.name
     unreadable = report.closed | {p: why for p, why in ledger.unreadable(source).items() if os.path.lexists(folder / p)}
     yield as_result("files_are_readable", [{"file": path, "why": why} for path, why in unreadable.items()], _ERROR)

@@ -1,7 +1,7 @@
-"""Landing: the bytes of a file become immutable Parquet pieces by day, its bad rows go to the rejects, once.
+"""Landing: each file's bytes become immutable Parquet pieces by day, once, and its bad rows go to the rejects.
 
-The order of the writes is what makes a kill harmless: pieces, rejects, then the ledger's transaction that makes them
-count, then its journal. What a kill leaves behind before that transaction is never read.
+The order of the writes makes a kill harmless: pieces, rejects, then the ledger's transaction that makes them count,
+then its journal. Whatever a kill leaves before that transaction is never read.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ from analytics_assets.state.ledger import Content, Ledger, Piece, is_leftover, u
 
 logger = logger_of(__name__)
 
-_MOST_FINDINGS = 1_000  # unknown columns, or rejects of several lines, that are told of a file
+_MOST_FINDINGS = 1_000  # maximum unknown columns, and rejects of several lines, reported per file
 
 
 @dataclass
@@ -41,11 +41,11 @@ class LandingReport:
 
     Attributes:
         landed: contents that were new, by path.
-        known: paths whose bytes had been landed before, under this name or another.
+        known: paths whose bytes had landed before, under this name or another.
         unreadable: paths that could not be read, with the reason.
         closed: folders that could not be listed, with the reason.
-        unsettled: paths that were left alone because they are still being written.
-        ignored: what lies in the folder and is no file of the source, with the reason.
+        unsettled: paths that were left alone because someone may still be writing them.
+        ignored: what lies in the folder but is not a file of the source, with the reason.
         remaining: new files that are left for the next run.
     """
 
@@ -66,10 +66,10 @@ class Landing:
         self._source = source
         self._ledger = Ledger(settings.lake_dir)
         self._folder = folder_of(settings.inbox_dir, source, settings.follow_inbox_links)
-        self._leftovers = False  # whether pieces were written of a file that then was not landed
+        self._leftovers = False  # whether pieces may exist of a file that was not landed after all
 
     def look(self, since: Mark | None = None, limit: int | None = None) -> Look:
-        """What lies in the inbox, or has come since a mark."""
+        """What lies in the inbox, or has arrived since a mark."""
         settings = self._settings
         return look(
             settings.inbox_dir,
@@ -82,7 +82,7 @@ class Landing:
         )
 
     def run(self) -> LandingReport:
-        """Lands the oldest new files, at most `landing_files_per_run` of them; logs a sentence a file."""
+        """Lands the oldest new files, at most `landing_files_per_run` of them; logs one sentence per file."""
         lake_dir, name = self._settings.lake_dir, self._source.name
         unfinished = unfinished_mark(lake_dir, name)
         with only_one(lake_dir / f".landing-{name}.lock"):
@@ -146,7 +146,7 @@ class Landing:
                 report.unsettled.append(file.path)
             return
         except FileNotFoundError:
-            return  # taken away before it could be opened
+            return  # removed before it could be opened
         except FileChanged:
             report.unsettled.append(file.path)
             return
@@ -164,7 +164,7 @@ class Landing:
             logger.info(f"{name}: {content.accepted_rows:,} rows, {content.rejected_rows:,} rejected")
 
     def _identity(self, path: str, digest: str) -> str:
-        """What makes two files one: their bytes, and for a snapshot the name too, since that holds its day."""
+        """What makes two files the same: their bytes; for a snapshot also the path, since that holds its day."""
         prefix = f"{path}:" if self._source.kind is Kind.SNAPSHOT else ""
         return f"{prefix}{digest}:v{self._source.version}"
 
@@ -200,7 +200,7 @@ class Landing:
                 write_rejects(pl.concat(full))
         if rest := rows.take():
             content.pieces.extend(self._write_pieces(rest))
-        if not content.pieces and snapshot_day is not None:  # an empty snapshot says that there is nothing
+        if not content.pieces and snapshot_day is not None:  # an empty snapshot is a fact: nothing exists on its day
             empty = empty_landed(source).with_columns(_day=pl.lit(snapshot_day))
             content.pieces.append(self._write_piece(snapshot_day, empty))
         if rest := rejects.take():
@@ -234,7 +234,7 @@ def piece_file(settings: Settings, source: Source, piece: Piece) -> Path:
 
 
 TRIES = 2
-"""How many times a file is read whose reading ends the process, by a crash or for lack of memory."""
+"""How many times to try a file whose reading kills the process, by a crash or for lack of memory."""
 
 _ENDS_PROCESSES = (
     f"the process that read it was killed, {TRIES} times, as for want of memory; it is left until it changes. "
@@ -243,10 +243,10 @@ _ENDS_PROCESSES = (
 
 
 class _Suspects:
-    """Files whose reading killed the process. An exception is not that: it says why.
+    """Files whose reading killed the process. A file whose reading raises an exception is no suspect: that says why.
 
-    A file is noted before it is read and struck out afterwards. The note need not survive a stop of the machine, for
-    which no file is to blame.
+    A file is noted before it is read and struck out afterwards. The note need not survive a stop of the machine, which
+    no file causes.
     """
 
     def __init__(self, file: Path) -> None:
@@ -254,11 +254,11 @@ class _Suspects:
         try:
             held = json.loads(file.read_text())
         except (FileNotFoundError, ValueError):
-            held = None  # what is damaged blames no file
+            held = None  # a damaged note blames no file
         self._tried: dict[str, object] = held if isinstance(held, dict) else {}
 
     def tries(self, file: InboxFile) -> int:
-        """How often a process ended with a file as it is now."""
+        """How often reading the file, as it is now, killed a process."""
         match self._tried.get(file.path):
             case [tried, int(times)] if tried == str(file):
                 return times
@@ -266,7 +266,7 @@ class _Suspects:
 
     @contextmanager
     def reading(self, file: InboxFile) -> Iterator[bool]:
-        """Around the reading of a file; gives whether it is to be tried."""
+        """Wraps the reading of a file; yields whether to try it."""
         tries = self.tries(file)
         self._tried[file.path] = [str(file), tries + 1]
         self._file.write_text(json.dumps(self._tried))
@@ -281,13 +281,13 @@ class _Suspects:
 
 
 class _Buffer:
-    """Frames that are held until together they are large enough to be worth a file."""
+    """Holds frames until they are large enough together to be worth a file."""
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit, self._held, self._size = limit_bytes, [], 0  # type: ignore[var-annotated]
 
     def add(self, frame: pl.DataFrame) -> list[pl.DataFrame]:
-        """Takes a frame; gives everything back once it has become too much."""
+        """Takes a frame; returns all held frames once they exceed the limit, else none."""
         if frame.height:
             self._held.append(frame)
             self._size += int(frame.estimated_size())
@@ -298,15 +298,15 @@ class _Buffer:
         return held
 
 
-_DESCRIPTORS = Path("/proc/self/fd")  # where each name opens the very file that a descriptor holds, from its start
+_DESCRIPTORS = Path("/proc/self/fd")  # each name there opens the file of a descriptor, from its start
 
 
 @contextmanager
 def _under_a_plain_name(folder: Path, file: InboxFile) -> Iterator[Path]:
-    """A file that was looked at under a name without `*`, `[` or `?`, which the readers would take for patterns.
+    """Gives a file a temporary path without `*`, `[` or `?`, which the readers would take for patterns.
 
-    The name leads to the file that was opened, not to what now has its name in the inbox; where the system has no such
-    names, to a copy of it.
+    The path leads to the file that was opened, not to what now has its name in the inbox; on systems without
+    `/proc/self/fd`, to a copy of the file.
     """
     with ExitStack() as stack:
         try:

@@ -1,4 +1,4 @@
-"""The sensor that notices new files. It opens none: it asks for a landing run."""
+"""The sensor that notices new files. It opens none; it requests a landing run."""
 
 import hashlib
 import json
@@ -33,9 +33,9 @@ BATCH_TAG = "analytics/batch"
 
 
 def build_new_files_sensor(project: Project) -> SensorDefinition:
-    """One sensor for all sources: one run request for each source with new files.
+    """One sensor for all sources: one run request per source with new files.
 
-    The cursor holds one mark per source; what has not changed since is skipped. A mark moves on only when nothing new
+    The cursor holds one mark per source; what has not changed since is skipped. A mark advances only when nothing new
     is left, so that no file is forgotten.
     """
     sources, settings = project.sources, project.settings
@@ -56,7 +56,7 @@ def build_new_files_sensor(project: Project) -> SensorDefinition:
             try:
                 found = Landing(settings, source).look(marks.pop(source.name, None), settings.landing_files_per_run)
                 asked = request_landing(context.instance, source, found.new) if found.new else None
-            except Exception as error:  # of one source: the others are looked at all the same
+            except Exception as error:  # one source's failure does not stop the others
                 error.add_note(f"in the inbox of {source.name}")
                 context.log.error(f"{source.name}: {error}")
                 failed.append(error)
@@ -68,7 +68,7 @@ def build_new_files_sensor(project: Project) -> SensorDefinition:
             elif asked:
                 waiting.append(asked)
             waiting += [f"{source.name}: {path}: {why}" for path, why in found.closed.items()]
-        if failed and not requests:  # with requests it fails at the next tick, once they are made
+        if failed and not requests:  # if there are requests, make them; the next tick raises
             raise ExceptionGroup("some sources could not be looked at", failed)
         return SensorResult(
             run_requests=requests,
@@ -80,7 +80,7 @@ def build_new_files_sensor(project: Project) -> SensorDefinition:
 
 
 def _marks(cursor: str | None) -> dict[str, Mark]:
-    """The mark of each source; none where the cursor is another version's: then everything is looked at."""
+    """The mark of each source; none if another version wrote the cursor: then everything is looked at."""
     try:
         return {name: Mark(**mark) for name, mark in json.loads(cursor or "{}").items()}
     except (ValueError, TypeError, AttributeError):
@@ -90,7 +90,7 @@ def _marks(cursor: str | None) -> dict[str, Mark]:
 def request_landing(instance: DagsterInstance, source: Source, new: Iterable[InboxFile]) -> RunRequest | str:
     """A run request that lands some files; if a run is in progress or has just failed, the reason to skip instead.
 
-    Its tag and run key hold a hash of the files: the same files are asked for again only when the run that should have
+    Its tag and run key hold a hash of the files: the same files are requested again only if the run that should have
     landed them has ended and they are still there.
     """
     unfinished = [status for status in DagsterRunStatus if status not in FINISHED_STATUSES]

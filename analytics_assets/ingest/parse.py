@@ -1,6 +1,6 @@
-"""From records as they stand in a file to typed rows, and rows that are rejected with a reason.
+"""Turns records as they stand in a file into typed rows, and into rejected rows with a reason.
 
-Pure functions of a batch and a spec: no file is opened here, and no clock is read.
+Pure functions of a batch and a spec: nothing here opens a file or reads a clock.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,8 +21,8 @@ REJECT_SCHEMA = {
     "day": pl.Date,  # null when the time could not be read
     "column": pl.String,
     "reason": pl.String,
-    "lines": pl.Int64,  # of the file that it spans, where it is no record; 1 for a record
-    "text": pl.String,  # the row as it stood in the file; a JSON object where the file was no text
+    "lines": pl.Int64,  # how many lines of the file a broken record spans; 1 for a record
+    "text": pl.String,  # a broken record as it stood in the file; any other row as a JSON object
 }
 
 _TIME_FORMATS = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d")
@@ -35,19 +35,19 @@ _YEAR_OF_FOUR_DIGITS = r"^\d{4}-"
 _TRUE, _FALSE = ["true", "t", "yes", "y", "1"], ["false", "f", "no", "n", "0"]
 _EPOCH = datetime(1970, 1, 1)
 _MICROSECONDS = {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3}
-_EXACT = 2.0**53  # the largest whole number up to which a float knows each
+_EXACT = 2.0**53  # up to here, a float can hold every whole number
 
 
 @dataclass(frozen=True)
 class Parsed:
-    """What became of a batch: `accepted` with a row's `_day` beside the landed columns, `rejected` by REJECT_SCHEMA."""
+    """A parsed batch: `accepted` has the landed columns and each row's `_day`; `rejected` has the REJECT_SCHEMA."""
 
     accepted: pl.DataFrame
     rejected: pl.DataFrame
 
 
 def parse_batch(batch: Batch, source: Source, file: str, landed_at: datetime) -> Parsed:
-    """Types each row by the spec; every row of the batch comes out either accepted or rejected.
+    """Types each row by the spec; every row of the batch comes out as either accepted or rejected.
 
     Args:
         file: the path below the source's inbox folder.
@@ -94,21 +94,21 @@ def empty_landed(source: Source) -> pl.DataFrame:
 
 
 def _plain(held: pl.Series, wanted: PolarsType | None) -> pl.Series:
-    """A column without the types that only a file format knows, and as text where nothing else is wanted.
+    """A column without types that only a file format knows; as text if the spec wants text or does not know the column.
 
-    Bytes that are no text stay bytes where a column is wanted, and so reject their rows.
+    Bytes that are not UTF-8 stay bytes in a column that the spec knows, so their rows are rejected.
     """
     dtype = held.dtype
     if dtype == pl.String:
         return held
     if dtype == pl.Null or dtype in (pl.Categorical, pl.Enum):
         return held.cast(pl.String)
-    if dtype in (pl.Float16, pl.Float32):  # 0.1 in the fewest digits, and not 0.10000000149
+    if dtype in (pl.Float16, pl.Float32):  # via text: 0.1 stays 0.1, not 0.10000000149
         held = held.cast(pl.String).cast(pl.Float64)
     if dtype == pl.Binary:
         try:
             return held.cast(pl.String)
-        except pl.exceptions.PolarsError:  # some are no UTF-8
+        except pl.exceptions.PolarsError:  # some are not UTF-8
             return held if wanted is not None else _text_of_each(held)
     if dtype.is_nested() or dtype == pl.Object:
         return _text_of_each(held)
@@ -123,7 +123,7 @@ def _text_of_each(held: pl.Series) -> pl.Series:
 
 
 def _values_of(held: pl.Series) -> list[object]:
-    """A column as Python holds it; those of its values that hold an impossible time, with the times as numbers."""
+    """A column as Python values; a value that holds an impossible time has its times as numbers."""
     try:
         return held.to_list()
     except (ValueError, OverflowError, pl.exceptions.PanicException):
@@ -133,13 +133,13 @@ def _values_of(held: pl.Series) -> list[object]:
 
 
 def _text(held: pl.Series) -> pl.Series:
-    """Simple values as the text that a CSV file would hold: 1000 for a float of 1000.0, nothing for NaN."""
+    """Simple values as the text that a CSV file would hold: 1000 for the float 1000.0, null for NaN."""
     dtype, name = held.dtype, held.name
     if dtype.is_float():
         is_whole = (held.round() == held) & (held.abs() < _EXACT)
         whole = held.set(~is_whole.fill_null(False), None).cast(pl.Int64, strict=False).cast(pl.String)
         text = whole.fill_null(held.fill_nan(None).cast(pl.String))
-        odd = text.str.contains("e|inf").fill_null(False).arg_true()  # to which each library has its own spelling
+        odd = text.str.contains("e|inf").fill_null(False).arg_true()  # each library spells these differently
         return text.scatter(odd, [as_text(value) for value in held[odd]]).alias(name)
     if dtype.is_decimal():
         return held.cast(pl.String).str.replace(r"\.0+$", "")
@@ -156,7 +156,7 @@ def _text(held: pl.Series) -> pl.Series:
 
 
 def _typed(held: pl.Series, source: Source) -> pl.Series:
-    """A plain column in its spec's type; null where it does not parse."""
+    """A plain column in the spec's type; null where a value does not parse."""
     wanted, dtype = source.columns[held.name], held.dtype
     if dtype == pl.Binary:
         held, dtype = _strictly_text(held), pl.String()
@@ -170,7 +170,7 @@ def _typed(held: pl.Series, source: Source) -> pl.Series:
         return _date_of(held)
     if wanted.is_integer() and dtype.is_integer():
         return held.cast(wanted, strict=False)
-    if wanted.is_integer() and dtype.is_float():  # 2.5 is no integer, however willing the cast
+    if wanted.is_integer() and dtype.is_float():  # the cast would truncate 2.5, which is no integer
         converted = held.cast(wanted, strict=False)
         return converted.set(converted.cast(dtype) != held, None)
     if wanted.is_float() and (dtype.is_integer() or dtype.is_float()):
@@ -194,20 +194,20 @@ def _parsed(text: pl.Series, wanted: PolarsType) -> pl.Series:
         is_true = pl.when(low.is_in(_TRUE)).then(True).when(low.is_in(_FALSE)).then(False)
         return text.to_frame().select(is_true.alias(text.name)).to_series()
     found = text.cast(wanted, strict=False)
-    if wanted.is_integer():  # as some exports write them, 12.0 is one, and 1e+05
+    if wanted.is_integer():  # some exports write integers as 12.0 or 1e+05
         found = _with_rest(found, text, lambda rest: rest.str.replace(r"\.0*$", "").cast(wanted, strict=False))
         return _with_rest(found, text, lambda rest: _whole(rest).cast(wanted, strict=False))
     return _finite(found) if wanted.is_float() else found
 
 
 def _with_rest(found: pl.Series, text: pl.Series, read: Callable[[pl.Series], pl.Series]) -> pl.Series:
-    """What was found, and of the texts of which nothing was, what a more patient reading finds."""
+    """Fills the nulls of `found` with what another way of reading finds in their texts."""
     unread = (found.is_null() & text.is_not_null()).arg_true()
     return found if unread.is_empty() else found.scatter(unread, read(text[unread]))
 
 
 def _whole(text: pl.Series) -> pl.Series:
-    """Whole numbers that are written with an exponent."""
+    """Reads whole numbers that are written with an exponent; null for any other text."""
 
     def read(value: str) -> int | None:
         try:
@@ -223,7 +223,7 @@ def _whole(text: pl.Series) -> pl.Series:
 
 
 def _finite(numbers: pl.Series) -> pl.Series:
-    """A column of amounts holds no infinity and no NaN."""
+    """Numbers with null for infinities and NaN: a column of amounts holds neither."""
     return numbers.set(~numbers.is_finite(), None)
 
 
@@ -231,14 +231,14 @@ def _finite(numbers: pl.Series) -> pl.Series:
 
 
 def _time_of(held: pl.Series, timezone: str, epoch: EpochUnit | None) -> pl.Series:
-    """Times as naive UTC; those that carry no zone are of `timezone`, and numbers count in the unit of `epoch`."""
+    """Times as naive UTC; times without a zone are in `timezone`, and numbers count in the unit `epoch` since 1970."""
     dtype = held.dtype
     if dtype == pl.String:
         return _parsed_time(held, timezone, epoch)
     if dtype == pl.Date:
         return _in_utc(_possible(held).cast(pl.Datetime("us")), timezone)
     if isinstance(dtype, pl.Datetime):
-        if dtype.time_zone:  # of which the file holds UTC
+        if dtype.time_zone:  # the file holds UTC
             in_utc = _possible(held).dt.convert_time_zone("UTC").dt.replace_time_zone(None)
             return in_utc.cast(pl.Datetime("us"))
         return _in_utc(_possible(held).cast(pl.Datetime("us")), timezone)
@@ -248,9 +248,9 @@ def _time_of(held: pl.Series, timezone: str, epoch: EpochUnit | None) -> pl.Seri
 
 
 def _parsed_time(text: pl.Series, timezone: str, epoch: EpochUnit | None) -> pl.Series:
-    """Times as `2025-09-05 1:04:00`, with or without fraction, T, seconds and offset.
+    """Parses times such as `2025-09-05 1:04:00`, with or without fraction, T, seconds and offset.
 
-    One format after the other, each only on what those before it could not read: most files need the first alone.
+    Each format is tried only on what the formats before it could not read: most files need only the first.
     """
 
     def local(form: str) -> Callable[[pl.Series], pl.Series]:
@@ -281,7 +281,7 @@ def _parsed_time(text: pl.Series, timezone: str, epoch: EpochUnit | None) -> pl.
 
 
 def _date_of(held: pl.Series) -> pl.Series:
-    """Dates, also as times at midnight, wherever that is."""
+    """Dates; also read from times at midnight, in any zone."""
     if held.dtype == pl.String:
         found = held.str.to_date("%Y-%m-%d", strict=False)
         at_midnight = _with_rest(
@@ -297,13 +297,13 @@ def _date_of(held: pl.Series) -> pl.Series:
 
 
 def _is_of_two_digits(found: pl.Series, text: pl.Series) -> pl.Series:
-    """Where a time or date was read of a text as `26-01-05`: its year would be 26."""
+    """Where a time or date was read from a text such as `26-01-05`, whose year would be 26."""
     early = (found.dt.year() < 1000).fill_null(False)
     return early & ~text.str.contains(_YEAR_OF_FOUR_DIGITS).fill_null(True) if early.any() else early
 
 
 def _since_1970(numbers: pl.Series, unit: EpochUnit) -> pl.Series:
-    """Numbers of a unit since 1970 as times; those too far from it are null before they overflow."""
+    """Numbers of a unit since 1970 as times; numbers that would overflow become null."""
     factor = _MICROSECONDS[unit]
     rough = numbers.cast(pl.Float64) * factor
     near = numbers.set(~(rough.abs() < float(2**62)).fill_null(False), None)
@@ -316,20 +316,20 @@ def _since_1970(numbers: pl.Series, unit: EpochUnit) -> pl.Series:
 
 
 def _possible(times: pl.Series) -> pl.Series:
-    """Times and dates of the years 1 to 9999, which are all that databases and Python know; others are null."""
+    """Times and dates of the years 1 to 9999, all that databases and Python know; others become null."""
     if times.dtype == pl.Date:
         days = times.to_physical()
         return times.set(~days.is_between((date.min - _EPOCH.date()).days, (date.max - _EPOCH.date()).days), None)
     unit = times.dtype.time_unit  # type: ignore[attr-defined]
     if unit == "ns":
-        return times  # they reach from 1677 to 2262
+        return times  # nanoseconds only reach from 1677 to 2262
     a_day = 86_400 * {"ms": 1_000, "us": 1_000_000}[unit]
     first, last = (datetime.min - _EPOCH).days * a_day, ((datetime.max - _EPOCH).days + 1) * a_day - 1
     return times.set(~times.to_physical().is_between(first, last), None)
 
 
 def _in_utc(local: pl.Series, timezone: str) -> pl.Series:
-    """Naive local times as naive UTC. Of an hour that a clock change repeats, the first; one that it skips is null."""
+    """Naive local times as naive UTC. If a clock change repeats an hour, the first counts; a skipped hour is null."""
     if timezone == "UTC":
         return local
     return _possible(
@@ -340,7 +340,7 @@ def _in_utc(local: pl.Series, timezone: str) -> pl.Series:
 
 
 def _extra(batch: Batch, records: pl.DataFrame, source: Source) -> pl.Series:
-    """The columns that the spec does not know, as a JSON object; null for a row that has none of them."""
+    """The columns that the spec does not know, as one JSON object per row; null for a row without values in them."""
     unknown = [c for c in records.columns if c not in source.columns]
     if batch.extra is not None:
         return batch.extra["landed"]
@@ -362,7 +362,7 @@ class _Fault:
 
 
 def _faults(source: Source, known: list[str], held: pl.Schema) -> list[_Fault]:
-    """All that can be wrong with a row, the most telling first: an expression over the typed row and its `_record`."""
+    """All possible faults of a row, the most telling first; each is an expression over the typed row and `_record`."""
     faults: list[_Fault] = []
     for column in known:
         wanted = source.columns[column]
@@ -397,7 +397,7 @@ def _type_name(dtype: object) -> str:
 def _rejects_of(
     bad: pl.DataFrame, gathered: pl.Series | None, faults: list[_Fault], source: Source, file: str
 ) -> pl.DataFrame:
-    """Rows that have a fault, each with its first one; `gathered` holds what its reader put aside of each."""
+    """The rejects for faulty rows, each with its first fault; `gathered` holds each row's unknown columns as JSON."""
 
     def said(by_number: Sequence[str | None]) -> pl.Expr:
         return pl.col("_fault").replace_strict(dict(enumerate(by_number)), return_dtype=pl.String)
@@ -425,13 +425,13 @@ def _rejects_of(
 
 
 def _texts_of(records: pl.DataFrame) -> pl.Series:
-    """Records as JSON objects. Only what could not be converted has still a type that needs help."""
+    """Records as JSON objects. Only values that could not be converted still have a type that JSON cannot hold."""
     plain = records.select(_text_of_each(c) if c.dtype == pl.Binary else _shown(c) for c in records)
     return plain.select(pl.struct(pl.all()).struct.json_encode().alias("text")).to_series()
 
 
 def _shown(held: pl.Series) -> pl.Series:
-    """Times as text that JSON can hold, impossible ones as their number; NaN and infinities by their name."""
+    """Times as text that JSON can hold, impossible times as numbers; NaN and infinities by name."""
     if held.dtype.is_float() and not held.is_finite().all():
         return held.cast(pl.String)
     if not held.dtype.is_temporal():

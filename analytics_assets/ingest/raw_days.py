@@ -1,4 +1,4 @@
-"""The raw days of a source: which pieces each holds. The IO manager in `warehouse/lake.py` writes them."""
+"""The raw days of a source: which pieces each day holds. The IO manager in `warehouse/lake.py` writes them."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -37,7 +37,7 @@ from analytics_assets.state.ledger import Ledger, Piece, version_of
 from analytics_assets.warehouse.lake import LakeDay, take_out
 
 CODE_VERSION = "1"
-"""Of the raw days: raise it when the same pieces would make other rows."""
+"""The code version of raw days: raise it when the same pieces would make other rows."""
 
 
 def build_raw_asset(project: Project, domain: Domain, source: Source) -> AssetsDefinition:
@@ -48,7 +48,7 @@ def build_raw_asset(project: Project, domain: Domain, source: Source) -> AssetsD
     def planned(
         window: Window, run_id: str
     ) -> tuple[dict[str, LakeDay], Mapping[date, int], Mapping[date, list[Piece]]]:
-        """The days as they should be, with rejected rows and pieces of each."""
+        """The days as they should be, each with its rejected rows and its pieces."""
         ledger = Ledger(settings.lake_dir)
         pieces, rejected = ledger.pieces(source, window), ledger.rejected(source, window)
         builds = {day: Build(version_of(pieces[day]), CODE_VERSION) for day in window.days()}
@@ -105,7 +105,7 @@ def build_raw_asset(project: Project, domain: Domain, source: Source) -> AssetsD
                     "pieces": len(pieces[day]),
                 },
             )
-        yield Output(days)  # and here they are written, by the IO manager
+        yield Output(days)  # the IO manager writes them here
         Attempts(settings.lake_dir).end(name, window.days())
         too_many = {
             day: rows + rejected[day]
@@ -131,10 +131,10 @@ def _recorded(settings: Settings, window: Window, evaluation: Evaluation) -> Fai
 
 
 def rows_of_pieces(files: list[Path], source: Source) -> pl.LazyFrame:
-    """The rows of some pieces; a column that a piece lacks, because it is older than the spec, is null.
+    """The rows of some pieces; a column that a piece lacks, because the piece is older than the spec, is null.
 
     Raises:
-        Damaged: a piece is not as it was landed, or not there.
+        Damaged: a piece is not as it was landed, or is missing.
     """
     if not files:
         return pl.LazyFrame(schema=dict(source.schema))
@@ -149,9 +149,9 @@ def rows_of_pieces(files: list[Path], source: Source) -> pl.LazyFrame:
 
 
 def _see_that_it_is_whole(piece: Path) -> None:
-    """Holds a piece against the hash in its name: Parquet as it is written here has no checksums of its own.
+    """Compares a piece with the hash in its name: Parquet, as it is written here, has no checksums of its own.
 
-    A flipped bit gives other rows more often than an error.
+    A flipped bit leads to wrong rows more often than to an error.
     """
     try:
         with piece.open("rb") as file:

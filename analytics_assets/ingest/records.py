@@ -1,6 +1,6 @@
-"""What every reader of files shares: batches of records, what is no record, and files that cannot be read.
+"""What all readers of files share: batches of records, broken records, and unreadable files.
 
-The readers stand in `formats`, `csv_files` and `json_lines`.
+The readers are in `formats`, `csv_files` and `json_lines`.
 """
 
 import codecs
@@ -33,8 +33,8 @@ class BrokenRecord:
     """A piece of a file that is not a record.
 
     Attributes:
-        row: its number among the records of the file; of JSON Lines, the number of its line.
-        lines: how many lines of the file it spans. More than one hints at records that it swallowed.
+        row: its number among the records of the file; for JSON Lines, its line number.
+        lines: how many lines of the file it spans. More than one hints at swallowed records.
     """
 
     row: int
@@ -46,14 +46,14 @@ class BrokenRecord:
 
 @dataclass(frozen=True)
 class Batch:
-    """Records of one file that follow each other.
+    """Consecutive records of one file.
 
     Attributes:
-        frame: the records, one column a field of the file, text or the file's own types.
+        frame: the records, one column per field of the file, as text or in the file's own types.
         rows: the number of each record, counted from 1 over the records of the file.
-        broken: what stood among them and could not be read as a record.
-        extra: where a reader gathers the columns that the spec does not know: those of each row as a JSON object, all
-            of them as `shown`, and as `landed` only if one of them has a value.
+        broken: what stood among them but could not be read as a record.
+        extra: each row's columns that the spec does not know, as a JSON object, if the reader gathers them: `shown`
+            holds all of them, `landed` only if one of them has a value.
         unknown: the names in `extra`.
     """
 
@@ -65,21 +65,21 @@ class Batch:
 
 
 def numbered(frame: pl.DataFrame, first_row: int) -> Batch:
-    """A batch whose records are numbered without a gap."""
+    """A batch whose records are numbered without gaps."""
     return Batch(frame, pl.int_range(first_row, first_row + frame.height, dtype=pl.Int64, eager=True))
 
 
 @contextmanager
 def blaming_the_file(what: str) -> Iterator[None]:
-    """Whatever fails within, for the sake of what a file holds, makes that file unreadable and stops nothing else.
+    """Turns an error that the content of a file causes into UnreadableFile, so that it stops nothing else.
 
-    What may pass by itself, as a full disk, is raised as it is, and so is that the file is gone.
+    Transient errors, such as a full disk, and a missing file are raised unchanged.
 
     Args:
-        what: the beginning of the sentence, `it cannot be read as CSV`.
+        what: the beginning of the message, such as `it cannot be read as CSV`.
 
     Raises:
-        UnreadableFile: with the first line of what was said.
+        UnreadableFile: with the first line of the error's message.
     """
     try:
         yield
@@ -87,7 +87,7 @@ def blaming_the_file(what: str) -> Iterator[None]:
         raise
     except EOFError as error:
         raise UnreadableFile("it ends in the middle: was it cut off on its way? Drop it again, whole") from error
-    except (Exception, pl.exceptions.PanicException) as error:  # a panic of Rust is no Exception
+    except (Exception, pl.exceptions.PanicException) as error:  # a Rust panic is no Exception
         if isinstance(error, OSError) and is_transient(error):
             raise
         said = next(iter(str(error).splitlines()), "")
@@ -104,12 +104,12 @@ _NO_UTF8_TEXT = {
 
 @contextmanager
 def opened(path: Path) -> Iterator[IO[bytes]]:
-    """The bytes of a file of text, unpacked: all members of a gzip, up to the checksum of the last, zeros behind it.
+    """The bytes of a text file, unpacked: all members of a gzip file, checksums checked, trailing zeros ignored.
 
-    Reading raises EOFError where the file was cut off, and zlib.error or OSError where it is damaged.
+    Reading raises EOFError if the file was cut off, and zlib.error or OSError if it is damaged.
 
     Raises:
-        UnreadableFile: it begins as what is no UTF-8 text, or is a gzip without a byte.
+        UnreadableFile: it begins like a file that is not UTF-8 text, or is an empty gzip file.
     """
     if path.suffix == ".gz" and not path.stat().st_size:
         raise UnreadableFile("it is empty, as no gzip is: was it cut off on its way? Drop it again, whole")
@@ -122,10 +122,10 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
 
 
 def require_columns(names: list[str], source: Source) -> None:
-    """Sees that a header names each required column once.
+    """Checks that a header has all required columns, and no name twice.
 
     Raises:
-        UnreadableFile: with the header and what was expected.
+        UnreadableFile: with the header and the expected columns.
     """
     if len(names) > MOST_COLUMNS:
         raise UnreadableFile(f"its header has {len(names):,} columns, more than {MOST_COLUMNS:,}: {_shown(names)}")
@@ -141,7 +141,7 @@ def require_columns(names: list[str], source: Source) -> None:
 
 
 def _shown(names: list[str]) -> str:
-    """Names of a file as they can stand in a sentence: without what a terminal would obey, and not too long."""
+    """Column names of a file, fit for a sentence: without unprintable characters, and not too long."""
     plain = ["".join(c if c.isprintable() else "�" for c in name[:50]) for name in names[:50]]
     more = [f"and {len(names) - 50} more"] if len(names) > 50 else []
     return ", ".join([*plain, *more]) or "nothing"

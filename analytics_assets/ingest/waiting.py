@@ -1,4 +1,4 @@
-"""The rows that landed and wait, since their day has no partition: how many, and what lets them in."""
+"""Landed rows that wait because their day has no partition: how many there are, and which setting lets them in."""
 
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -10,7 +10,7 @@ from analytics_assets.state.ledger import Ledger
 
 
 def waiting_rows(source: Source, settings: Settings, now: datetime) -> list[str]:
-    """A sentence for the rows that wait before the first partition, after the last one, and for days to come.
+    """One sentence each for the rows that wait before the first partition, after the last one, and for future days.
 
     Today's rows are left out: they come in once the day is over.
 

@@ -1,9 +1,8 @@
-"""What was tried and did not succeed: how often, why, and when it is tried again.
+"""The retry state of days that were tried and have not succeeded: how often, why, and when they are tried again.
 
-A day that cannot succeed must not be asked for in every tick, and one that failed because a disk was full must come
-right without anybody. So every attempt is written down before it begins, which also counts those that were killed, and
-crossed out when it succeeds. What is written holds only for the inputs and the code that it was made with: as soon as
-either changes, the day is tried at once.
+A day that cannot succeed must not be requested in every tick, and a day that failed because a disk was full must
+recover by itself. So every attempt is recorded before it begins, which also counts killed attempts, and deleted when it
+succeeds. A record holds only for its own inputs and code: as soon as either changes, the day is tried without a wait.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,7 +18,7 @@ from analytics_assets.state.builds import Build
 from analytics_assets.state.database import open_sqlite, version_of_store
 
 WAITS = (timedelta(minutes=1), timedelta(minutes=10), *(timedelta(days=1),) * 7)
-"""How long after each attempt the next one may come; after the last of them only a person tries again."""
+"""How long to wait after each attempt; once all waits are used up, only a person tries again."""
 
 KILLED = "it did not come to its end: its process was killed, or stopped by an error outside the step"
 
@@ -45,7 +44,7 @@ _SELECT = "select asset, day, inputs, code, run_id, number, tried_at, reason, pe
 
 @dataclass(frozen=True)
 class Attempt:
-    """The newest attempt of a day, which has not succeeded; `number` counts those with the same inputs and code."""
+    """The newest attempt at a day that has not succeeded; `number` counts attempts with the same inputs and code."""
 
     build: Build
     run_id: str
@@ -55,7 +54,7 @@ class Attempt:
     permanent: bool
 
     def next_at(self) -> datetime | None:
-        """When the automation may try it again; None when it will not."""
+        """When the automation may try the day again; None if it will not."""
         if self.permanent or self.number > len(WAITS):
             return None
         return self.tried_at + WAITS[self.number - 1]
@@ -68,11 +67,11 @@ class Attempts:
         self._file = lake_dir / "attempts.sqlite"
 
     def state(self) -> tuple[object, ...]:
-        """Differs after each change of what is recorded."""
+        """A value that changes whenever a record does."""
         return version_of_store(self._file)
 
     def begin(self, asset: str, builds: Mapping[date, Build], run_id: str) -> None:
-        """Writes down that a run begins to make some days."""
+        """Records that a run begins to make some days."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         with open_sqlite(self._file, _SCHEMA, _IF_DAMAGED) as connection:
             connection.execute("begin immediate")
@@ -96,7 +95,7 @@ class Attempts:
             connection.execute("commit")
 
     def fail(self, asset: str, days: Iterable[date], reason: str, *, permanent: bool) -> None:
-        """Writes down why days that were begun failed; of a long reason all is in a file, which the brief one names."""
+        """Records why begun days failed; a long reason is cut, and names a file that holds all of it."""
         if (brief := in_brief(reason)) != reason:
             file = self._file.parent / "reasons" / f"{digest([reason])}.txt"
             with replacing(file) as temporary:
@@ -111,14 +110,14 @@ class Attempts:
             connection.execute("commit")
 
     def wake(self, assets: Iterable[str]) -> None:
-        """Lets everything be tried again at once, as a person who has mended the cause wants it."""
+        """Lets all days of some assets be tried again without a wait, for a person who has fixed the cause."""
         with open_sqlite(self._file, _SCHEMA, _IF_DAMAGED) as connection:
             connection.execute("begin immediate")
             connection.executemany("delete from attempts where asset = ?", [(asset,) for asset in assets])
             connection.execute("commit")
 
     def read(self, asset: str, window: Window) -> dict[date, Attempt]:
-        """The days of a window whose newest attempt has not succeeded."""
+        """The days of a window whose newest attempt has not succeeded, each with that attempt."""
         where, values = "asset = ? and day >= ? and day < ?", (asset, window.start.isoformat(), window.end.isoformat())
         return {day: attempt for (_, day), attempt in self._read(where, values).items()}
 

@@ -1,12 +1,12 @@
 """Which version of every day is built, and from which versions of its inputs.
 
-The *inputs* of a day are the versions of the upstream days that its partition mapping names; of a raw day, the pieces
+The *inputs* of a day are the versions of the upstream days that its partition mapping names; for a raw day, the pieces
 that the ledger says it should hold. The *version* of a day is a hash of its inputs and of the code that made it.
-A view or table function has no days and holds no rows. It is recorded as one day, WHOLE, and its inputs are only by
-which code the tables that it reads were made, since their columns may differ by that.
-A seed has no days either. It is made from nothing but its file, which is its code; a model that reads one has that
-file's content in its own code, so that another one changes no input of any day.
-Records lie beside what they describe, so that whoever deletes the one deletes the other.
+A view or table function has no days and holds no rows. It is recorded as one day, WHOLE. Its inputs are only the code
+versions of the tables that it reads, since a table's columns may change with its code.
+A seed has no days either. It is made from its file alone, which counts as its code. The file's content is part of the
+code of each model that reads the seed, so a changed seed changes no inputs of any day.
+Records lie beside what they describe, so that whoever deletes one deletes the other.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -36,7 +36,7 @@ create table if not exists builds (
 _IF_DAMAGED = "delete it; the days that it knew are then made once more"
 
 EMPTY_DATABASE_BYTES = 12_288
-"""The size of a DuckDB database without tables: its header and no block."""
+"""The size of a DuckDB database without tables: a header and no blocks."""
 
 
 @dataclass(frozen=True)
@@ -53,16 +53,16 @@ class Build:
 
 
 FilesOf = Callable[[str, date], Sequence[Path]]
-"""Gives the files that a day of an asset is, all of which must be there as they were written."""
+"""Returns the files that make up a day of an asset; all of them must be there as they were written."""
 
 
 class Builds:
     """The record of what is built in one folder.
 
     Args:
-        guarded: the file without which nothing is built.
-        files_of: where the days are files of their own, gives those of a day.
-        newest_of: gives the file that an asset's newest day is, too, where there is one.
+        guarded: the database that the records describe; while it is gone or empty, nothing counts as built.
+        files_of: returns the files of a day, if days are files of their own.
+        newest_of: returns the file that holds a copy of an asset's newest day, if there is one.
     """
 
     def __init__(
@@ -76,22 +76,22 @@ class Builds:
         self._files_of, self._newest_of = files_of, newest_of
 
     def state(self) -> tuple[object, ...]:
-        """Differs after each change of what is recorded; files of days that somebody deleted are no part of it."""
+        """A value that changes whenever a record does; it does not notice deleted files of days."""
         return *version_of_store(self._file), self._guarded_is_gone()
 
     def _nothing_is_built(self) -> bool:
         return not self._file.exists() or self._guarded_is_gone()
 
     def _guarded_is_gone(self) -> bool:
-        """Whether the database is not there, or was made anew without tables, as by someone who only looked."""
+        """Whether the database is missing or has no tables, as when someone opened it after it was deleted."""
         if self._guarded is None:
             return False
         return not self._guarded.exists() or self._guarded.stat().st_size <= EMPTY_DATABASE_BYTES
 
     def forget_what_is_gone(self) -> None:
-        """Drops the records of a database that was deleted; to be called before a new one is made.
+        """Drops the records of a deleted database; call it before a new one is made.
 
-        A developer's records lie in a folder below: they are of the same file, and are not to outlive it either.
+        A developer's records lie in a folder below. They describe the same database, and must not outlive it either.
         """
         if self._guarded is None or not self._guarded_is_gone():
             return
@@ -102,7 +102,7 @@ class Builds:
                     connection.execute("delete from builds")
 
     def forget(self, asset: str, days: Iterable[date]) -> None:
-        """Drops the records of days that are about to be written: what they hold is unknown until it is recorded."""
+        """Drops the records of days that are about to be written: their content is unknown until they are recorded."""
         if self._nothing_is_built():
             return
         with open_sqlite(self._file, _SCHEMA, _IF_DAMAGED) as connection:
@@ -120,7 +120,7 @@ class Builds:
             connection.execute("delete from builds where asset = ?", (asset,))
 
     def record(self, asset: str, built: Mapping[date, Build]) -> None:
-        """Records days after they were written; a kill in between only means that they are built once more."""
+        """Records days after they were written; a kill in between only means that they are built again."""
         now = datetime.now(UTC).isoformat(timespec="microseconds")
         with open_sqlite(self._file, _SCHEMA, _IF_DAMAGED) as connection:
             connection.execute("begin immediate")
@@ -135,7 +135,7 @@ class Builds:
             connection.execute("commit")
 
     def outside(self, asset: str, first: date, last: date) -> list[date]:
-        """The recorded days of an asset before or after some span; not WHOLE."""
+        """The recorded days of an asset before `first` or after `last`; without WHOLE."""
         if self._nothing_is_built():
             return []
         with open_sqlite(self._file, _SCHEMA, _IF_DAMAGED, writes=False) as connection:
@@ -146,7 +146,7 @@ class Builds:
         return [date.fromisoformat(day) for (day,) in rows]
 
     def _bytes(self, asset: str, day: date) -> int | None:
-        """The size of a day's files together; None where it has none, or one of them is not there."""
+        """The total size of a day's files; None if it has none, or one of them is missing."""
         try:
             files = self._files_of(asset, day) if self._files_of else ()
             return sum(file.stat().st_size for file in files) if files else None
@@ -154,7 +154,7 @@ class Builds:
             return None
 
     def read_what_is_there(self, asset: str, window: Window) -> dict[date, Build]:
-        """The recorded days of a window, less those whose files somebody deleted or cut short."""
+        """The recorded days of a window, without those whose files somebody deleted or whose size has changed."""
         found = self.read(asset, window)
         if not found or self._files_of is None:
             return found
@@ -167,7 +167,7 @@ class Builds:
         return {
             day: build
             for day, build in found.items()
-            if sizes[day] is not None and written.get(day) in (None, sizes[day])  # older records know no size
+            if sizes[day] is not None and written.get(day) in (None, sizes[day])  # older records have no size
         }
 
     def read(self, asset: str, window: Window) -> dict[date, Build]:
@@ -182,7 +182,7 @@ class Builds:
         return {date.fromisoformat(day): Build(inputs, code) for day, inputs, code in rows}
 
     def written(self, asset: str, window: Window) -> dict[date, str]:
-        """When the recorded days of a window were written: another text after each write, also of the same rows."""
+        """When the recorded days of a window were written: a new text after each write, even of the same rows."""
         if self._nothing_is_built():
             return {}
         with open_sqlite(self._file, _SCHEMA, _IF_DAMAGED, writes=False) as connection:
@@ -209,15 +209,15 @@ def export_of(settings: Settings, name: str, day: date, ending: str) -> Path:
 
 
 def newest_export(settings: Settings, name: str, ending: str) -> Path:
-    """A copy of the newest report, under a name that stays."""
+    """Where a copy of the newest report lies, under a name that never changes."""
     return settings.exports_dir / f"{name}.{ending}"
 
 
 def builds_of(asset: Asset, settings: Settings) -> Builds:
-    """The record that an asset's days are kept in: beside what it describes.
+    """The record of an asset's days, which lies beside what it describes.
 
-    Raw days lie in the lake, from where DuckDB reads them. Elsewhere they are loaded into the warehouse, and their
-    records lie with those of the models.
+    With DuckDB, raw days lie in the lake, where DuckDB reads them. Other warehouses load them, and their records lie
+    with those of the models.
     """
     if asset.kind is AssetKind.RAW and settings.warehouse == "duckdb":
         return builds_of_raw(settings.raw_dir)
@@ -239,11 +239,11 @@ def builds_of_model(name: str, settings: Settings) -> Builds:
 
 
 ReadBuilds = Callable[[str, Window], Mapping[date, Build]]
-"""Gives the builds of an asset, by its name, for the days of a window."""
+"""Returns the builds of an asset, by its name, for the days of a window."""
 
 
 def recorded_builds(catalog: Catalog, settings: Settings) -> ReadBuilds:
-    """The builds as they are recorded now; none of assets that the project does not declare."""
+    """Reads the builds as they are recorded now; finds none for assets that the project does not declare."""
 
     def read(name: str, window: Window) -> Mapping[date, Build]:
         return builds_of(catalog[name], settings).read(name, window) if name in catalog else {}
@@ -252,15 +252,15 @@ def recorded_builds(catalog: Catalog, settings: Settings) -> ReadBuilds:
 
 
 def has_files(kind: AssetKind) -> bool:
-    """Whether the days of a kind of asset are files of their own, which somebody may delete."""
+    """Whether the days of an asset of this kind are files of their own, which somebody may delete."""
     return kind in (AssetKind.RAW, AssetKind.REPORT)
 
 
 def days_without_partition(asset: Asset, settings: Settings) -> list[date]:
-    """The days that an asset holds and that have no partition any more, since the first or the last one was moved.
+    """The days that an asset holds but that have no partition any more, since the first or last partition moved.
 
-    The next run of the asset takes them out, and until then its first day is out of date. Reports are as of a day that
-    stays what it was; on BigQuery what is there is left.
+    The next run of the asset removes them; until then its first day is out of date. Nothing is removed for reports,
+    which are as of a day and stay true, nor on BigQuery.
     """
     if settings.warehouse != "duckdb" or asset.kind is AssetKind.REPORT:
         return []

@@ -1,11 +1,11 @@
-"""What the checks found, by day where they know of days.
+"""Check results, by day for the checks that know days.
 
-Dagster judges an asset by the newest evaluation of each check. Those of raw days, models and the published copy are
-evaluated for the days of a run, so that a day that failed would be forgotten as soon as another one passes. What they
-say of each day is kept here, and the evaluation that Dagster gets is of all days.
+Dagster judges an asset by the newest evaluation of each check. The checks of raw days, models and the published copy
+are evaluated for the days of a run, so a failed day would be forgotten as soon as another day passes. Their result for
+each day is kept here, and Dagster gets one evaluation of all days.
 
 `AssetCheckSpec.partitions_def` does not help: in a run of several days a result is recorded for none of them, a second
-result is an error, and where evaluations are logged day by day the last day's is the newest, whatever the others say.
+result is an error, and if evaluations are logged day by day, the last day's is the newest, whatever the others say.
 """
 
 from collections.abc import Iterable, Mapping
@@ -47,9 +47,9 @@ class FailedCheck:
     """A check that failed.
 
     Attributes:
-        finding: what it objects to, to be put behind its name.
-        objections: why, for each day that fails, the oldest first; empty for a check that knows of no days, of which
-            this is the newest evaluation.
+        finding: what it objects to, as a text that follows its name.
+        objections: the reason for each day that fails, oldest first; empty for a check that knows no days, which is
+            judged by its newest evaluation.
     """
 
     asset: str
@@ -60,13 +60,13 @@ class FailedCheck:
 
     @property
     def days(self) -> tuple[date, ...]:
-        """The days that fail, the oldest first."""
+        """The days that fail, oldest first."""
         return tuple(self.objections)
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a check said of some days: `objections` holds why, for those that it objects to."""
+    """The result of a check for some days: `objections` holds the reason for each day that it objects to."""
 
     asset: str
     name: str
@@ -75,13 +75,13 @@ class Evaluation:
 
 
 class CheckResults:
-    """What the checks of raw days and models said of each day when it was last made."""
+    """The results of the checks of raw days, models and the published copy, for each day when it was last made."""
 
     def __init__(self, lake_dir: Path) -> None:
         self._file = lake_dir / "findings.sqlite"
 
     def record(self, window: Window, evaluations: Iterable[Evaluation]) -> None:
-        """Records what some checks said of the days of a window; days that they do not object to passed."""
+        """Records the results of some checks for all days of a window; a day without an objection passed."""
         rows = [
             (one.asset, one.name, day.isoformat(), one.objections.get(day), one.is_error)
             for one in evaluations
@@ -95,7 +95,7 @@ class CheckResults:
             connection.execute("commit")
 
     def read(self, window: Window) -> dict[tuple[str, str], FailedCheck | None]:
-        """By asset and name, every check that was evaluated for a day of the window; None where no day failed."""
+        """By asset and name, every check that was evaluated for a day of the window; None if no day failed."""
         with open_sqlite(self._file, _SCHEMA, _IF_DAMAGED, writes=False) as connection:
             rows = connection.execute(
                 "select asset, name, day, finding, is_error from findings where day >= ? and day < ? order by day",
@@ -116,10 +116,10 @@ SHOWN_DAYS = 100
 
 
 def over_all_days(result: AssetCheckResult, failed: FailedCheck | None, window: Window) -> AssetCheckResult:
-    """The result of a check for the days of a run as one of all days: it fails for as long as any day does.
+    """Turns a check's result for the days of a run into a result for all days: it fails as long as any day fails.
 
     Args:
-        failed: what the check says of all days.
+        failed: the check's failures over all days; None if no day fails.
         window: the days of the run.
     """
     if failed is None:
@@ -147,7 +147,7 @@ def over_all_days(result: AssetCheckResult, failed: FailedCheck | None, window: 
 def as_result(
     name: str, findings: list[dict[str, str | int]], severity: AssetCheckSeverity = AssetCheckSeverity.WARN
 ) -> AssetCheckResult:
-    """The result of a check as Dagster takes it, with the first of what it found as a table."""
+    """The result of a check as Dagster takes it, with its first 100 findings as a table."""
     shown = [TableRecord(finding) for finding in findings[:100]]
     return AssetCheckResult(
         check_name=name,
@@ -158,7 +158,7 @@ def as_result(
 
 
 def failed_in_its_run(check: AssetCheckEvaluation) -> bool:
-    """Whether a check failed for a day of the run that evaluated it, and not only for days of other runs."""
+    """Whether a check failed for a day of the run that evaluated it, not only for days of other runs."""
     failing = check.metadata.get(FAILING_HERE)
     return not check.passed and (failing is None or failing.value != 0)
 
@@ -166,7 +166,7 @@ def failed_in_its_run(check: AssetCheckEvaluation) -> bool:
 def failed_checks(
     instance: DagsterInstance, lake_dir: Path, keys: Iterable[AssetCheckKey], window: Window
 ) -> list[FailedCheck]:
-    """Those of some checks that failed for a day of a window, or in their newest evaluation where they know no days."""
+    """The checks that failed for a day of a window; for checks that know no days, in their newest evaluation."""
     by_day = CheckResults(lake_dir).read(window)
     known = {key: (name_of(key.asset_key), key.name) for key in keys}
     found = [check for name in known.values() if (check := by_day.get(name))]
@@ -189,7 +189,7 @@ def _newest_failures(instance: DagsterInstance, keys: Iterable[AssetCheckKey]) -
 
 
 def first_finding(metadata: Mapping[str, object]) -> str:
-    """The first row that a check objects to, to be put behind its name."""
+    """The first row that a check objects to, as a text that follows its name."""
     table = metadata.get("first") or metadata.get("failing_rows")
     if table is None:
         return ""

@@ -1,4 +1,4 @@
-"""The small SQLite stores: opened for reading or writing, of an older schema or none, damaged or whole."""
+"""Opens the small SQLite stores, to read or write: also missing, damaged, or of an older schema."""
 
 import os
 import sqlite3
@@ -10,20 +10,20 @@ from pathlib import Path
 from analytics_assets.foundation.files import Damaged
 
 _FOREIGN = ("no such table", "no such column", "has no column named")
-"""What SQLite says of a database whose tables are not ours."""
+"""What SQLite says of a database that is not one of these stores."""
 
 
 @contextmanager
 def open_sqlite(path: Path, schema: str, if_damaged: str, *, writes: bool = True) -> Iterator[sqlite3.Connection]:
-    """A connection in autocommit mode to a store with the tables of `schema`, which makes only what is lacking.
+    """A connection in autocommit mode to a store with the tables of `schema`; missing tables and columns are created.
 
     Args:
-        if_damaged: what to do about a file that is no such store, as the end of a sentence.
-        writes: without it nothing is written, not even the store itself where there is none.
+        if_damaged: what to do about a file that is not such a store, as the end of a sentence.
+        writes: if False, nothing is written, and a missing store is not created.
 
     Raises:
-        Damaged: the file is damaged, or something else; also when that shows within the block.
-        sqlite3.OperationalError: it cannot be read or written, or not now.
+        Damaged: the file is damaged, or is not such a store; also if that shows only within the block.
+        sqlite3.OperationalError: the store cannot be read or written, or not now.
     """
     try:
         with suppress(FileNotFoundError):
@@ -45,15 +45,15 @@ def open_sqlite(path: Path, schema: str, if_damaged: str, *, writes: bool = True
 
 
 _HEADERS = {"": 100, "-wal": 32, "-shm": 48}
-"""The first bytes of a store and of what SQLite keeps beside it: each commit writes some of them anew.
+"""The length in bytes of the headers of a store and of SQLite's files beside it: each commit rewrites some of them.
 
-Those of the index of its log (`-shm`) hold a counter of all changes (sqlite.org/walformat.html, "The WAL-Index
-Header"); they are there while any connection is open. Afterwards the store's own header holds one.
+The header of the log's index (`-shm`) holds a counter of all changes (sqlite.org/walformat.html, "The WAL-Index
+Header"); it exists while any connection is open. Afterwards the store's own header holds such a counter.
 """
 
 
 def version_of_store(path: Path) -> tuple[object, ...]:
-    """Differs after each change of a store, and where another file took its place; it opens no connection."""
+    """A value that changes whenever a store does, or is replaced by another file; it opens no connection."""
     found: list[object] = []
     for ending, length in _HEADERS.items():
         try:
@@ -84,13 +84,13 @@ def _connected(path: Path, schema: str) -> sqlite3.Connection:
 
 
 def _connected_to_read(path: Path, schema: str) -> sqlite3.Connection:
-    """The store, or a copy of it in memory where it is not there or of an older schema."""
+    """A connection to the store; if it is missing or of an older schema, to an in-memory store or copy."""
     if not path.exists():
         connection = sqlite3.connect(":memory:", isolation_level=None)
         _make_what_is_lacking(connection, schema)
         return connection
-    # Readers and writers see each other by files that SQLite makes, and takes away again. Where the folder may not be
-    # written it cannot, and needs none as long as nobody writes; then there is no log either.
+    # Readers and writers coordinate through files that SQLite creates and removes again. In a read-only folder SQLite
+    # cannot create them, and needs none as long as nobody writes; then there is no log either.
     has_log = path.with_name(f"{path.name}-wal").exists()
     alone = "mode=ro" if has_log else "mode=ro&immutable=1"
     mode = "mode=rw" if _may_write(path) and _may_write(path.parent) else alone
@@ -114,7 +114,7 @@ def _may_write(path: Path) -> bool:
 
 
 def _make_what_is_lacking(connection: sqlite3.Connection, schema: str) -> None:
-    """Makes the tables and columns of a schema that a store lacks; a new column may be null, or has a default."""
+    """Creates the tables and columns that a store lacks; a new column must be nullable or have a default."""
     with sqlite3.connect(":memory:") as wanted:
         wanted.executescript(schema)
         columns = {table: _columns(wanted, table) for table in _tables(wanted)}
@@ -136,7 +136,7 @@ def _tables(connection: sqlite3.Connection) -> set[str]:
 
 
 def _columns(connection: sqlite3.Connection, table: str) -> dict[str, str]:
-    """The definition of each column of a table, by its name."""
+    """The definition of each column of a table, by name."""
     return {
         name: f"{name} {kind}{' not null' if not_null else ''}{'' if default is None else f' default {default}'}"
         for _, name, kind, not_null, default, _ in connection.execute(f"pragma table_info({table})")

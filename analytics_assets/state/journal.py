@@ -1,8 +1,8 @@
-"""The journal of a source: what was written to the ledger, once more, beside the landed pieces that it is about.
+"""The journal of a source: a second copy of what was written to the ledger, beside the landed pieces.
 
-The ledger is one file for all sources, and without it no piece says whether it is current. So each of its writes is
-also a line of `landed/<source>/journal.jsonl`, from which it can be made again. Only lines and their checksums belong
-here; what they mean, the ledger knows.
+The ledger is one file for all sources, and without it nothing tells which pieces are current. So each of its writes is
+also a line of `landed/<source>/journal.jsonl`, from which the ledger can be rebuilt. Only lines and their checksums
+belong here; the ledger knows what they mean.
 """
 
 import json
@@ -15,26 +15,26 @@ from typing import Any
 from analytics_assets.foundation.files import Damaged, replacing
 
 Entry = Mapping[str, Any]
-"""What one write put into the ledger, as JSON has it."""
+"""What one write put into the ledger, as a JSON object."""
 
 _NAME = "journal.jsonl"
 
 
 class Journal:
-    """The journal of one source; who writes it holds the lock of the source's landing."""
+    """The journal of one source; its writer must hold the lock of the source's landing."""
 
     def __init__(self, landed_dir: Path, source: str) -> None:
         self.file = landed_dir / source / _NAME
 
     def size(self) -> int:
-        """Bytes of the file; 0 where there is none."""
+        """The size of the file in bytes; 0 if there is none."""
         try:
             return self.file.stat().st_size
         except FileNotFoundError:
             return 0
 
     def append(self, line: bytes) -> None:
-        """Adds a line, and waits until it is on the disk."""
+        """Adds lines, and waits until they are on the disk."""
         self.file.parent.mkdir(parents=True, exist_ok=True)
         with self.file.open("ab") as file:
             file.write(line)
@@ -42,15 +42,15 @@ class Journal:
             os.fsync(file.fileno())
 
     def replace(self, lines: Iterable[bytes]) -> None:
-        """Writes the file anew."""
+        """Replaces the whole file."""
         with replacing(self.file) as temporary:
             temporary.write_bytes(b"".join(lines))
 
     def read(self) -> list[Entry]:
-        """All entries, oldest first. A last line that a kill cut off is left out: the ledger had it, and it is lost.
+        """All entries, oldest first. A last line that a kill cut off is left out: only the ledger had that entry.
 
         Raises:
-            Damaged: another line is not what was written.
+            Damaged: another line does not match its checksum.
         """
         lines = self.file.read_bytes().split(b"\n")[:-1] if self.file.exists() else []
         found = []
@@ -73,7 +73,7 @@ def _checksum(text: bytes) -> bytes:
 
 
 def sizes(landed_dir: Path) -> dict[str, int]:
-    """The bytes of each journal, by its source; 0 for a source that has landed pieces, or began to, and no journal."""
+    """The size of each journal in bytes, by source; 0 for a source that has a landed folder but no journal."""
     try:
         with os.scandir(landed_dir) as entries:
             names = [entry.name for entry in entries if entry.is_dir()]

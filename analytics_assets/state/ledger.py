@@ -1,12 +1,12 @@
-"""The ledger: what was landed from where, which pieces hold it, and which of it is current.
+"""The ledger: what was landed from where, which pieces hold it, and which content is current.
 
-SQLite, because many processes may read and write it at once and a kill at any moment leaves it whole. It holds no
+SQLite, because many processes may read and write it concurrently and a kill at any moment leaves it whole. It holds no
 rows of data, only where they are. A *content* is the bytes of a file, landed once; a *path* is a name in the inbox
 and points to the content that was last dropped there.
 
-Nothing is landed, made or told without it: an empty ledger would say that no row ever came. Each write is also a line
-of the source's journal, from which `rebuild` makes it again. The ledger is written first, so that it never knows less
-than a journal holds, unless it is another one than it was.
+Nothing is landed, made or reported without the ledger: an empty one would say that no row ever came. Each write is also
+a line of the source's journal, from which `rebuild` restores the ledger. The ledger is written first, so it never knows
+less than a journal holds, unless the ledger was lost or replaced.
 """
 
 import hashlib
@@ -95,8 +95,8 @@ class Piece:
 class Seen:
     """A path's file as it was when it was last looked at.
 
-    Whoever copies a file over another can keep its size and modification time, but neither the time of its last change
-    of any kind (`ctime_ns`) nor, where it takes the other's place, its inode.
+    Someone who copies a file over another can keep its size and modification time, but not the time of its last change
+    of any kind (`ctime_ns`) nor, if the new file replaces the old one, its inode.
     """
 
     size: int
@@ -111,8 +111,8 @@ class Content:
     """All that is known of a landed file once it has been read to its end.
 
     Attributes:
-        rejected: rows in the rejects by day; what is no record counts as the lines that it spans.
-        swallowed: of rejects that span several lines, the row and the lines. The ledger does not keep it.
+        rejected: rows in the rejects by day; a broken record counts as the lines that it spans.
+        swallowed: by row, the number of lines of each reject that spans several. The ledger does not keep it.
     """
 
     identity: str
@@ -144,8 +144,8 @@ class Content:
 class Totals:
     """Where the rows of a source are: `accepted = in_days + waiting + superseded`.
 
-    For a snapshot, a row counts once as `in_days` however many days carry it forward, and the rows of a snapshot
-    that no day uses, because a newer one holds from the first partition on, count as superseded.
+    A snapshot's row counts once as `in_days`, however many days carry it forward. The rows of a snapshot that no day
+    uses, because a newer one holds from the first partition on, count as superseded.
     """
 
     accepted: int
@@ -157,7 +157,7 @@ class Totals:
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """What a ledger that was made again knows: contents, their accepted rows, and pieces that should be there."""
+    """What a rebuilt ledger knows: its contents, their accepted rows, and the pieces that are gone."""
 
     contents: int
     rows: int
@@ -172,13 +172,13 @@ class Ledger:
         self._landed_dir = lake_dir / "landed"
 
     def state(self) -> tuple[object, ...]:
-        """Differs after each change of what is recorded, and of the journals that it is held against."""
+        """A value that changes whenever the ledger does, or one of the journals that it is checked against."""
         return *version_of_store(self._path), *sorted(journal.sizes(self._landed_dir).items())
 
     @contextmanager
     def _connection(self, *, writes: bool = False) -> Iterator[sqlite3.Connection]:
-        """A connection to a ledger that knows whatever the journals hold."""
-        held = journal.sizes(self._landed_dir)  # before the ledger is asked, which is written first
+        """A connection to the ledger, after a check that it knows all that the journals hold."""
+        held = journal.sizes(self._landed_dir)  # read before the ledger, since writes reach the ledger first
         with open_sqlite(self._path, _SCHEMA, _REPAIR, writes=writes) as connection:
             known = dict(connection.execute("select source, bytes from journals").fetchall())
             lacking = [name for name, size in held.items() if size > known.get(name, 0)]
@@ -193,14 +193,14 @@ class Ledger:
             yield connection
 
     def _is_unknown(self, connection: sqlite3.Connection, name: str) -> bool:
-        """Whether there are pieces of a source, but nothing was ever landed, and no first landing was killed either."""
+        """Whether a source has pieces, although the ledger knows no content of it and no first landing was killed."""
         if connection.execute("select 1 from contents where source = ? limit 1", (name,)).fetchone():
             return False
         mark = unfinished_mark(self._lake_dir, name)
         return not all(is_leftover(file, mark) for file in self._landed(name).values())
 
     def _is_emptied(self, connection: sqlite3.Connection) -> bool:
-        """Whether somebody took the rows out of a ledger that had some."""
+        """Whether somebody deleted rows from a ledger that had some."""
         journals, contents, pieces, paths = connection.execute(
             "select exists(select 1 from journals), exists(select 1 from contents where accepted > 0),"
             " exists(select 1 from pieces), exists(select 1 from paths)"
@@ -208,12 +208,12 @@ class Ledger:
         return (contents and not pieces) or (journals and not paths)
 
     def _landed(self, name: str) -> dict[str, Path]:
-        """The pieces of a source that there are, by their names."""
+        """The pieces of a source that exist, by name."""
         return {file.stem: file for file in (self._landed_dir / name).glob("*/*.parquet")}
 
     @contextmanager
     def _writing(self, source: Source) -> Iterator[tuple[sqlite3.Connection, list[Entry]]]:
-        """A transaction, and a list for what it will have written; that is added to the journal after it."""
+        """A transaction, and a list for the entries that it writes; they are added to the journal after its commit."""
         kept, entries = Journal(self._landed_dir, source.name), list[Entry]()
         with self._connection(writes=True) as connection:
             connection.execute("begin immediate")
@@ -221,7 +221,7 @@ class Ledger:
             known = connection.execute("select bytes from journals where source = ?", (source.name,)).fetchone()
             is_whole = known is not None and known[0] == kept.size()
             lines = [line_of(entry) for entry in (entries if is_whole else _entries(connection, source.name))]
-            # What a kill or a power cut kept out of the journal is in the ledger: then it is written anew from that.
+            # A kill or a power cut may keep entries out of the journal: then it is rewritten from the ledger.
             size = sum(map(len, lines)) + (known[0] if is_whole else 0)
             connection.execute(
                 "insert into journals values (?, ?) on conflict do update set bytes = max(bytes, excluded.bytes)",
@@ -235,10 +235,10 @@ class Ledger:
                 connection.execute("update journals set bytes = ? where source = ?", (size, source.name))
 
     def rebuild(self) -> Rebuilt | None:
-        """Makes a ledger that was lost again from the journals; None, where there is a whole one.
+        """Rebuilds a lost or damaged ledger from the journals; None if the ledger is whole.
 
         Raises:
-            Damaged: a journal is damaged, or there are pieces of which none knows.
+            Damaged: a journal is damaged, or there are pieces that no journal knows.
         """
         with only_one(self._lake_dir / ".repair.lock"):
             try:
@@ -265,13 +265,17 @@ class Ledger:
             return Rebuilt(contents, rows or 0, gone)
 
     def _see_that_journals_know_all_pieces(self, entries: Mapping[str, Sequence[Entry]]) -> list[Path]:
-        """Gives where pieces should be that are not there."""
+        """Returns the paths of pieces that the journals know but that are gone.
+
+        Raises:
+            Damaged: there are pieces that no journal knows.
+        """
         gone = []
         for name, of_source in entries.items():
             known = {piece["name"]: piece["day"] for entry in of_source for piece in entry.get("pieces", ())}
             landed = self._landed(name)
             gone += [self._landed_dir / name / known[lost] / f"{lost}.parquet" for lost in known.keys() - landed.keys()]
-            # Of a landing that was killed there are pieces that were never recorded.
+            # A killed landing leaves pieces that were never recorded.
             mark = unfinished_mark(self._lake_dir, name)
             unknown = {lost for lost in landed.keys() - known.keys() if not is_leftover(landed[lost], mark)}
             if unknown:
@@ -283,7 +287,7 @@ class Ledger:
         return sorted(gone)
 
     def _put_aside(self) -> None:
-        """Keeps what is in the ledger's place, and takes away what SQLite would take for its log."""
+        """Renames the damaged ledger, and removes the files beside it that SQLite would take for its log."""
         if self._path.exists():
             self._path.rename(self._path.with_name(f"{self._path.name}.{datetime.now(UTC):%Y%m%dT%H%M%S%f}.damaged"))
         for ending in ("-wal", "-shm"):
@@ -292,7 +296,7 @@ class Ledger:
     # ------------------------------------------------------------------------------------------------- landing
 
     def seen(self, source: Source, paths: Sequence[str]) -> dict[str, Seen]:
-        """Those of some paths that were ever looked at."""
+        """The paths among some that the ledger knows, each as it was last seen."""
         with self._connection() as connection:
             rows = connection.execute(
                 "select path, size, mtime_ns, ctime_ns, inode, version from paths"
@@ -302,7 +306,7 @@ class Ledger:
         return {path: Seen(*rest) for path, *rest in rows}
 
     def count_paths(self, source: Source) -> int:
-        """How many paths were ever looked at; it never becomes less."""
+        """How many paths the ledger knows; the number never decreases."""
         with self._connection() as connection:
             row = connection.execute("select count(*) from paths where source = ?", (source.name,)).fetchone()
         return row[0]
@@ -316,13 +320,13 @@ class Ledger:
         return found is not None
 
     def has_landed(self, source: Source) -> bool:
-        """Whether anything of a source ever landed, if only a file without rows."""
+        """Whether anything of a source has ever landed, even a file without rows."""
         with self._connection() as connection:
             found = connection.execute("select 1 from contents where source = ? limit 1", (source.name,)).fetchone()
         return found is not None
 
     def add(self, source: Source, content: Content, seen: Seen) -> None:
-        """Records a landed content, and makes it the current one under its path."""
+        """Records a landed content, and makes it current under its path."""
         with self._writing(source) as (connection, entries):
             content_id = connection.execute(
                 "insert into contents (source, identity, path, hash, landed_at, accepted, rejected, unknown_columns)"
@@ -351,13 +355,13 @@ class Ledger:
             entries += _paths(connection, source.name, content.path)
 
     def point(self, source: Source, path: str, seen: Seen, identity: str) -> None:
-        """Makes a landed content the current one under a path."""
+        """Makes a content that has landed before current under a path."""
         with self._writing(source) as (connection, entries):
             _point(connection, source, path, seen, identity)
             entries += _paths(connection, source.name, path)
 
     def refuse(self, source: Source, path: str, seen: Seen, error: str) -> None:
-        """Records that a path's newest bytes cannot be read. What was current under it before stays so."""
+        """Records that a path's newest bytes cannot be read. Its current content stays current."""
         with self._writing(source) as (connection, entries):
             connection.execute(
                 "insert into paths (source, path, size, mtime_ns, ctime_ns, inode, version, content_id, error)"
@@ -379,7 +383,7 @@ class Ledger:
     # ---------------------------------------------------------------------------------------------- what is current
 
     def pieces(self, source: Source, window: Window) -> dict[date, list[Piece]]:
-        """The pieces that each day of the window should hold; a snapshot is carried forward, and back to the start."""
+        """The pieces that each day of the window should hold; snapshots are carried forward, the first also back."""
         if source.kind is Kind.FACTS:
             found = self._pieces_between(source, window)
             return {day: found.get(day, []) for day in window.days()}
@@ -403,9 +407,9 @@ class Ledger:
         return found
 
     def _snapshots(self, source: Source) -> tuple[dict[date, list[Piece]], dict[date, tuple[str, list[str]]]]:
-        """By day, the pieces of the newest delivery; and where there are others, its last file and those of the others.
+        """By day, the pieces of the newest delivery; where there are older deliveries, also its last file and theirs.
 
-        What was last dropped is the newest.
+        The delivery that was dropped last is the newest.
         """
         with self._connection() as connection:
             rows = connection.execute(
@@ -428,7 +432,7 @@ class Ledger:
         return snapshots, replaced
 
     def replaced_snapshots(self, source: Source) -> dict[date, tuple[str, list[str]]]:
-        """The days of which files of several names are the snapshot: the newest, which counts, and the others."""
+        """The days with snapshots under several names: the newest file, which counts, and the others."""
         return self._snapshots(source)[1] if source.kind is Kind.SNAPSHOT else {}
 
     def newest_day(self, source: Source, window: Window) -> date | None:
@@ -461,7 +465,7 @@ class Ledger:
         return dict(rows)
 
     def current_paths(self, source: Source) -> dict[str, int]:
-        """The paths that hold something, each with its accepted rows."""
+        """The paths with a current content, each with its accepted rows."""
         with self._connection() as connection:
             rows = connection.execute(
                 "select paths.path, accepted from paths join contents on contents.id = paths.content_id"
@@ -471,7 +475,7 @@ class Ledger:
         return dict(rows)
 
     def current_identities(self, source: Source) -> set[str]:
-        """The identities of the contents that some path holds."""
+        """The identities of the contents that are current under some path."""
         with self._connection() as connection:
             rows = connection.execute(
                 "select distinct identity from contents inner join paths on contents.id = paths.content_id"
@@ -481,9 +485,9 @@ class Ledger:
         return {identity for (identity,) in rows}
 
     def waiting(self, source: Source, partitions: Window) -> dict[date, int]:
-        """The rows that wait, by day: of days before the first partition or after the last one.
+        """The rows that wait, by day: those of days before the first partition or after the last one.
 
-        Of a snapshot only later ones wait: what was before the first partition holds on it.
+        Only later snapshots wait: one from before the first partition is carried forward to it.
         """
         if source.kind is Kind.FACTS:
             return {day: n for day, n in self._current_rows(source).items() if not partitions.holds(day)}
@@ -502,7 +506,7 @@ class Ledger:
         return {date.fromisoformat(day): count for day, count in rows}
 
     def totals(self, source: Source, partitions: Window) -> Totals:
-        """Where all rows of a source are, given the days that have a partition."""
+        """Where all rows of a source are, given the span of days that have a partition."""
         with self._connection() as connection:
             accepted, rejected = connection.execute(
                 "select coalesce(sum(accepted), 0), coalesce(sum(rejected), 0) from contents where source = ?",
@@ -522,12 +526,12 @@ class Ledger:
 
 
 def unfinished_mark(lake_dir: Path, source: str) -> Path:
-    """The file that is there while a landing of a source writes, and after one that was killed; as old as that."""
+    """The file that exists while a source's landing writes, or after it left unrecorded pieces; as old as its start."""
     return lake_dir / f".landing-{source}.unfinished"
 
 
 def is_leftover(file: Path, mark: Path) -> bool:
-    """Whether a piece that the ledger does not know may be of the landing that left its mark, and of no other."""
+    """Whether a file that the ledger does not know was written by the landing that left the mark, or after it."""
     return mark.exists() and file.stat().st_mtime_ns >= mark.stat().st_mtime_ns
 
 
@@ -549,7 +553,7 @@ def _point(connection: sqlite3.Connection, source: Source, path: str, seen: Seen
 
 
 def _entries(connection: sqlite3.Connection, source: str) -> Iterator[Entry]:
-    """All that the ledger knows of a source."""
+    """All that the ledger knows of a source, as journal entries."""
     identities = connection.execute("select identity from contents where source = ? order by id", (source,)).fetchall()
     for (identity,) in identities:
         yield from _contents(connection, source, identity)
@@ -576,7 +580,7 @@ _PARTS = ("pieces", "rejected")
 
 
 def _take_over(connection: sqlite3.Connection, source: str, entry: Entry) -> None:
-    """Writes an entry into a ledger; a newer one about the same takes the place of an older one."""
+    """Writes a journal entry into a ledger; it replaces an older entry about the same content or path."""
     if path := entry.get("path"):
         found = connection.execute(
             "select id from contents where source = ? and identity = ?", (source, entry["identity"])
@@ -607,14 +611,14 @@ def _dicts(connection: sqlite3.Connection, sql: str, *values: object) -> list[di
 
 
 def _snapshot_of(day: date, snapshot_days: list[date]) -> date | None:
-    """The snapshot that holds on a day: the newest up to it, or the first one there is."""
+    """The snapshot that holds on a day: the newest one up to that day, or else the first one."""
     if not snapshot_days:
         return None
     return snapshot_days[max(bisect_right(snapshot_days, day) - 1, 0)]
 
 
 def version_of(pieces: Iterable[Piece]) -> str:
-    """The version of a raw day: a hash over the hashes of its pieces, whatever their order."""
+    """The version of a raw day: a hash of the names of its pieces, in any order."""
     names = sorted(piece.name for piece in pieces)
     return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
 
