@@ -1,1 +1,1 @@
-"""What a domain declares: sources, extracts, reports; and typed views of assets and of dbt's models. No I/O."""
+"""What a domain declares: sources, extracts, reports; and typed views of assets and dbt models. No I/O."""

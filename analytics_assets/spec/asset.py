@@ -1,4 +1,4 @@
-"""The kinds of assets. An asset carries its kind as a tag; it is never read from its name."""
+"""The kinds of assets. An asset carries its kind as a tag; its name never tells it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,18 +10,18 @@ KIND_TAG = "analytics/kind"
 """The tag that holds the kind of an asset."""
 
 FILE_TAG = "analytics/file"
-"""The tag that holds how the files of a report end."""
+"""The tag that holds the file ending of a report."""
 
 
 class AssetKind(StrEnum):
-    """What an asset is made of, and so where its days are kept and recorded."""
+    """What an asset is, and so where its days are kept and recorded."""
 
     EXTRACT = "extract"
-    """Pulls of an API: a day is the day of the pull, and only adds files."""
+    """Pulls of an API: a day is the day of the pull, and a pull only adds files."""
     LANDED = "landed"
     """Files in the inbox, each landed once; no days."""
     RAW = "raw"
-    """Rows as they landed, by their day, in the lake."""
+    """Rows as they landed, by day."""
     SEED = "seed"
     """A CSV file of the dbt project; no days."""
     MODEL = "model"
@@ -36,7 +36,7 @@ class AssetKind(StrEnum):
 
 @dataclass(frozen=True)
 class Asset:
-    """An asset by its name and kind; of a report also how its files end (`html`)."""
+    """An asset's name and kind; for a report, also its file ending (`html`)."""
 
     name: str
     kind: AssetKind
@@ -44,19 +44,19 @@ class Asset:
 
     @property
     def tags(self) -> dict[str, str]:
-        """The tags that say so in Dagster."""
+        """The Dagster tags that hold kind and file ending."""
         return {KIND_TAG: self.kind.value, **({FILE_TAG: self.ending} if self.ending else {})}
 
 
 Catalog = Mapping[str, Asset]
-"""All assets that the project declares, by their names."""
+"""All assets that the project declares, by name."""
 
 
 def name_of(key: AssetKey) -> str:
-    """The name of an asset: keys of this project have one part."""
+    """The name of an asset: the keys of this project have one part."""
     return key.path[-1]
 
 
 def kind_of(tags: Mapping[str, str]) -> AssetKind | None:
-    """The kind that the tags of an asset hold; None of an asset that a domain made by itself."""
+    """The kind in the tags of an asset; None for an asset that a domain defines itself."""
     return AssetKind(tags[KIND_TAG]) if KIND_TAG in tags else None

@@ -1,4 +1,4 @@
-"""What a domain is: one kind of work, all that it brings along."""
+"""What a domain is: one kind of work, with everything that belongs to it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Domain:
-    """One kind of work. It is found by being there: `defs/<name>/__init__.py` names one `DOMAIN`.
+    """One kind of work. It is found without a list of domains: `defs/<name>/__init__.py` names one `DOMAIN`.
 
-    Commands of its own are the Typer app `commands` in `defs/<name>/commands.py`; `analytics-assets` shows them.
+    A domain's own commands are the Typer app `commands` in `defs/<name>/commands.py`; `analytics-assets` shows them.
 
     Attributes:
         name: also the folder of its dbt models, and the group of its assets.
-        owner: who answers for its assets, as `team:<name>` or a mail address.
-        sources: what lands for it.
+        owner: who is responsible for its assets, as `team:<name>` or a mail address.
+        sources: the files that land for it.
         extracts: the APIs that are pulled for it; each drops files of one of the sources.
-        reports: what people look at.
-        simulate: writes sample files of its sources into the inbox; a domain can do without.
-        demo: serves what the demo pulls from, as long as its block lasts; gives environment variables that say where.
-        definitions: assets, checks, resources, schedules and whatever else Dagster knows, of its own.
+        reports: its dashboards and workbooks.
+        simulate: writes sample files of its sources into the inbox; optional.
+        demo: serves the API that the demo pulls, as long as its block lasts; yields environment variables that name it.
+        definitions: its own assets, checks, resources, schedules and other Dagster definitions.
     """
 
     name: str

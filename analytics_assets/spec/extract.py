@@ -1,4 +1,4 @@
-"""What an API is asked for, and how its answers are read: one declarative spec for each kind of pull."""
+"""What to request from an API, and how to read its answers: one declarative spec per kind of pull."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,13 +10,13 @@ from analytics_assets.spec.source import Source
 
 @dataclass(frozen=True)
 class RateLimit:
-    """How an API says, beside the status 429, that it was asked too often. Then it is waited for, and asked again.
+    """How an API says, apart from status 429, that it got too many requests. The client then waits and retries.
 
     Attributes:
-        statuses: they say so where `Retry-After` comes with them, or the header `remaining` with a 0.
+        statuses: the statuses that say so if `Retry-After` comes with them, or the header `remaining` with a 0.
         remaining: the header with the number of requests that are left.
-        reset: the header that says when there are some again, where `Retry-After` is lacking: seconds, or a Unix time.
-        errors: by member of the body the values that say so, whatever the status: `{"error.code": ("17", "32")}`.
+        reset: the header that says when more are allowed, if `Retry-After` is missing: seconds, or a Unix time.
+        errors: by member of the body, the values that say so, whatever the status: `{"error.code": ("17", "32")}`.
     """
 
     statuses: tuple[int, ...] = (403,)
@@ -27,19 +27,19 @@ class RateLimit:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """What is asked for, and where in an answer what is wanted stands.
+    """What to request, and where an answer holds its records.
 
     Attributes:
-        path: below the API's address.
-        pagination: how pages follow each other.
-        records: the member of the body that holds the records; dots lead into it: `data.list`. Empty: the body is them.
+        path: the path below the API's address.
+        pagination: how one page leads to the next.
+        records: the path to the records in the body, with dots: `data.list`. If empty, the body is the list itself.
         key_header: the header that holds the key.
-        key_prefix: what stands before the key there, as `Bearer ` with its space.
-        key_parameter: the parameter of the address that holds the key, in place of a header.
-        headers: of every request, as the version of an API.
-        parameters: of every request.
-        errors: members of the body which, where they say something, make an error of an answer with status 200.
-        rate_limit: how the API says that it was asked too often.
+        key_prefix: what stands before the key in that header, such as `Bearer ` with its space.
+        key_parameter: the URL parameter that holds the key, instead of a header.
+        headers: headers of every request, such as the API's version.
+        parameters: URL parameters of every request.
+        errors: members of the body that, if set, turn an answer with status 200 into an error.
+        rate_limit: how the API says that it got too many requests.
     """
 
     path: str
@@ -59,14 +59,15 @@ class Extract:
     """A kind of pull, which drops files of a source.
 
     Attributes:
-        source: whose files the pulls are; the asset is `<source>_extract`.
-        endpoint: what is asked for.
-        since: the parameter that asks for records that changed at that time or later; empty where the API knows none,
-            and gives everything with each pull.
-        changed: the source's column that says when a record was last changed.
-        pulled: the source's column that says when the pull began that brought it.
-        page: the source's column for the number of its page in that pull: of versions of one time, the last is newest.
-        since_is_unix: whether that time is asked for in seconds since 1970, and not as 2026-01-05T00:00:00Z.
+        source: the source whose files it drops; the asset is `<source>_extract`.
+        endpoint: what to request.
+        since: the parameter that selects records that changed at a time or later; empty if the API has none and
+            returns everything with each pull.
+        changed: the source's column that says when a record last changed.
+        pulled: the source's column that says when the record's pull began.
+        page: the source's column for the record's page number in that pull: among versions with the same time, the one
+            on the last page is the newest.
+        since_is_unix: whether `since` takes seconds since 1970, instead of 2026-01-05T00:00:00Z.
     """
 
     source: Source
@@ -78,7 +79,7 @@ class Extract:
     since_is_unix: bool = False
 
     def asks_since(self, since: str) -> dict[str, str]:
-        """The parameter for a time, which is kept as 2026-01-05T00:00:00Z."""
+        """The request parameter for a time that is given as 2026-01-05T00:00:00Z; none if the API has none."""
         if not self.since:
             return {}
         spelled = str(int(datetime.fromisoformat(since).timestamp())) if self.since_is_unix else since

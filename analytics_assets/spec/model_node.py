@@ -1,4 +1,4 @@
-"""dbt's manifest as the project reads it: each model, seed and test as a typed value, and all of them by name."""
+"""A typed view of dbt's manifest: each model, seed and test as a value, and all of them by name."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,28 +12,28 @@ HOLDS_NO_ROWS = ("view", "table_function")
 """Materializations that are only SQL over the rows of other models."""
 
 MADE = ("model", "seed")
-"""What becomes something in the warehouse."""
+"""The resource types that dbt builds in the warehouse."""
 
 
 @dataclass(frozen=True)
 class ModelNode:
-    """A model, seed or test of the manifest; `raw` is the node as dbt writes it."""
+    """A model, seed or test of the manifest; `raw` is the node as dbt wrote it."""
 
     raw: Mapping[str, Any] = field(repr=False)
 
     @property
     def unique_id(self) -> str:
-        """dbt's: `model.analytics.stg_events`."""
+        """dbt's unique id, such as `model.analytics.stg_events`."""
         return self.raw["unique_id"]
 
     @property
     def name(self) -> str:
-        """Its own name, which is that of its asset."""
+        """Its name, which is also the name of its asset."""
         return self.raw["name"]
 
     @property
     def resource_type(self) -> str:
-        """`model`, `seed`, `test`, …, as dbt says it."""
+        """dbt's resource type: `model`, `seed`, `test`, …."""
         return self.raw["resource_type"]
 
     @property
@@ -48,43 +48,43 @@ class ModelNode:
 
     @property
     def is_test(self) -> bool:
-        """Whether it is a test of data."""
+        """Whether it is a data test."""
         return self.resource_type == "test"
 
     @property
     def is_made(self) -> bool:
-        """Whether it becomes something in the warehouse."""
+        """Whether dbt builds it in the warehouse."""
         return self.resource_type in MADE
 
     @property
     def kind(self) -> AssetKind:
-        """Of a model or seed."""
+        """For a model or seed, the kind of its asset."""
         return AssetKind.SEED if self.is_seed else AssetKind.MODEL if self.has_days else AssetKind.VIEW
 
     @property
     def asset(self) -> Asset:
-        """The asset that it is."""
+        """Its asset."""
         return Asset(self.name, self.kind)
 
     @property
     def domain(self) -> str:
-        """The folder below its layer, `models/<layer>/<domain>/` or `seeds/<domain>/`; empty where it lies in none."""
+        """Its domain folder, in `models/<layer>/<domain>/` or `seeds/<domain>/`; empty if it lies in none."""
         place = 1 if self.is_seed else 2
         return self.raw["fqn"][place] if len(self.raw["fqn"]) > place + 1 else ""
 
     @property
     def file(self) -> str:
-        """The file that it is written in, below the dbt project."""
+        """The path of its file within the dbt project."""
         return self.raw["original_file_path"]
 
     @property
     def yml(self) -> str:
-        """The yml file that describes it; empty where none does."""
+        """The yml file that describes it; empty if none does."""
         return str(self.raw.get("patch_path") or "").rpartition("://")[2]
 
     @property
     def schema(self) -> str:
-        """Of its table."""
+        """The schema of its table."""
         return self.raw["schema"]
 
     @property
@@ -99,17 +99,17 @@ class ModelNode:
 
     @property
     def config(self) -> Mapping[str, Any]:
-        """What dbt was told of it."""
+        """Its dbt config."""
         return self.raw["config"]
 
     @property
     def meta(self) -> Mapping[str, Any]:
-        """What the project was told of it."""
+        """Its `meta`, which holds the project's own settings."""
         return self.config.get("meta") or {}
 
     @property
     def materialized(self) -> str:
-        """How dbt makes it."""
+        """Its materialization."""
         return self.config["materialized"]
 
     @property
@@ -119,12 +119,12 @@ class ModelNode:
 
     @property
     def is_public(self) -> bool:
-        """Whether it is a model that dbt calls public, as all marts are."""
+        """Whether it is a model with `access: public`, as all marts are."""
         return self.is_model and self.config["access"] == "public"
 
     @property
     def has_days(self) -> bool:
-        """Whether it has a column that holds the day of a row, and so a partition a day."""
+        """Whether it has a column that holds the day of a row, and so one partition per day."""
         return "day" in self.meta
 
     @property
@@ -138,17 +138,17 @@ class ModelNode:
 
     @property
     def window(self) -> Mapping[str, PartitionOffsets]:
-        """By the names of models that it reads other days of, which."""
+        """The partition offsets that its `meta` declares, by the name of the upstream model."""
         return {name: PartitionOffsets(*offsets) for name, offsets in self.meta.get("window", {}).items()}
 
     @property
     def columns(self) -> Mapping[str, Mapping[str, Any]]:
-        """What its yml says of its columns, by their names."""
+        """What its yml says of its columns, by name."""
         return self.raw["columns"]
 
     @property
     def sql(self) -> str:
-        """Its SQL as it is written."""
+        """Its SQL as written, before it is compiled."""
         return self.raw["raw_code"]
 
     @property
@@ -158,12 +158,12 @@ class ModelNode:
 
     @property
     def reads(self) -> list[str]:
-        """The unique ids of all that it reads."""
+        """The unique ids of its upstream nodes."""
         return self.raw["depends_on"].get("nodes", [])
 
     @property
     def macros(self) -> list[str]:
-        """The unique ids of the macros that it calls itself."""
+        """The unique ids of the macros that it calls directly."""
         return self.raw["depends_on"]["macros"]
 
     @property
@@ -173,17 +173,17 @@ class ModelNode:
 
     @property
     def tested(self) -> str | None:
-        """Of a test, the unique id of the model or seed that it is about."""
+        """For a test, the unique id of the model or seed that it tests; None if dbt attaches it to none."""
         return self.raw.get("attached_node")
 
     @property
     def rule(self) -> str:
-        """Of a generic test, its name, as `not_null`; empty for one that is written out."""
+        """For a generic test, its name, such as `not_null`; empty for a singular test."""
         return (self.raw.get("test_metadata") or {}).get("name", "")
 
     @property
     def arguments(self) -> Mapping[str, Any]:
-        """Of a generic test, what it was given."""
+        """For a generic test, its arguments."""
         return (self.raw.get("test_metadata") or {}).get("kwargs", {})
 
 
@@ -194,18 +194,18 @@ def name_in(unique_id: str) -> str:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What dbt knows of its project; `raw` is as dbt writes it, and as dagster-dbt wants it."""
+    """dbt's manifest; `raw` is the manifest as dbt writes it and dagster-dbt wants it."""
 
     raw: Mapping[str, Any] = field(repr=False)
 
     @cached_property
     def nodes(self) -> Mapping[str, ModelNode]:
-        """By their unique ids."""
+        """All nodes, by unique id."""
         return {unique_id: ModelNode(raw) for unique_id, raw in self.raw["nodes"].items()}
 
     @cached_property
     def made(self) -> Mapping[str, ModelNode]:
-        """Models and seeds by their names."""
+        """Models and seeds, by name."""
         return {node.name: node for node in self.nodes.values() if node.is_made}
 
     @property
@@ -215,7 +215,7 @@ class Manifest:
 
     @property
     def tests(self) -> Iterator[ModelNode]:
-        """All tests of data."""
+        """All data tests."""
         return (node for node in self.nodes.values() if node.is_test)
 
     def source_of(self, unique_id: str) -> str:

@@ -1,6 +1,6 @@
-"""How one page of a JSON API leads to the next, and which one is the last.
+"""How one page of a JSON API leads to the next, and which page is the last.
 
-A pagination is asked where the first page is and, of each answer, where the page after it is; it requests nothing.
+A pagination says where the first page is and, for each answer, where the next page is; it sends no requests.
 A page is the last one only by a rule that the spec names: a page of another shape is an error that shows its keys.
 """
 
@@ -16,14 +16,14 @@ import msgspec
 from analytics_assets.foundation.plain_text import plain, shortened
 
 Place = Mapping[str, str]
-"""Where a page is: the parameters that its request adds, or `{"url": …}`. It can be kept, and gone on from."""
+"""Where a page is: the parameters that its request adds, or `{"url": …}`. It can be saved, and resumed from."""
 
 Members = Mapping[str, msgspec.Raw]
 """The members of a JSON object by name, each as it was sent: numbers keep their digits."""
 
 
 class PaginationError(Exception):
-    """A page does not say what comes after it; the message goes on from "the answer of … "."""
+    """A page does not say what comes after it; the message continues "the answer of … "."""
 
 
 # -------------------------------------------------------------------------------------------------- parts of a page
@@ -33,7 +33,7 @@ _NAMES_SHOWN = 20
 
 
 def members_of(value: bytes | msgspec.Raw) -> Members:
-    """The members of a JSON object; none of what is no object."""
+    """The members of a JSON object; none if the value is not an object."""
     try:
         return _OBJECT.decode(value)
     except (msgspec.DecodeError, RecursionError):
@@ -41,9 +41,9 @@ def members_of(value: bytes | msgspec.Raw) -> Members:
 
 
 def member_at(members: Members, path: str) -> msgspec.Raw | None:
-    """The member that a path such as `paging.cursors.after` leads to; None where there is none.
+    """The member that a path such as `paging.cursors.after` leads to; None if there is none.
 
-    A name that itself holds dots, as `@odata.nextLink`, is found, too.
+    A name that itself holds dots, such as `@odata.nextLink`, is found, too.
     """
     if path in members:
         return members[path]
@@ -52,7 +52,7 @@ def member_at(members: Members, path: str) -> msgspec.Raw | None:
 
 
 def names_in(members: Members, depth: int = 3) -> Iterator[tuple[str, msgspec.Raw]]:
-    """The path to each member that is no object, and the member; what is deeper is not looked into."""
+    """The path to each member that is not an object, and the member; objects at the deepest level are not opened."""
     for name, value in members.items():
         inside = members_of(value) if depth > 1 else {}
         if inside:
@@ -75,20 +75,20 @@ _ZERO = re.compile(rb"-?0(\.0*)?([eE][+-]?\d+)?")
 
 
 def shown(text: str, longest: int = 200) -> str:
-    """A text of the API's in one line that a terminal can do nothing with, cut."""
+    """A text from the API, cut, on one line, and safe for a terminal."""
     return shortened(plain(text), longest)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the API said to a request.
+    """The API's answer to a request.
 
     Attributes:
-        url: where it was asked.
-        members: those of the body; none where it is the list of records itself.
-        records: JSON, as it was sent.
-        following: the link of the header to the next page.
-        is_nothing: 204; there is no body.
+        url: the requested address.
+        members: the members of the body; none if the body is the list of records itself.
+        records: the records, as JSON.
+        following: the link to the next page in the Link header.
+        is_nothing: whether the status is 204, which has no body.
     """
 
     url: httpx.URL
@@ -99,7 +99,7 @@ class Answer:
 
     @property
     def keys(self) -> str:
-        """The names on the page, and no values, in a sentence."""
+        """The names on the page, without values, as part of a sentence."""
         names = [shown(name, 80) for name, _ in names_in(self.members)]
         if not names:
             return "it has no keys"
@@ -117,7 +117,7 @@ class Pagination(Protocol):
         """Where the first page is."""
 
     def next(self, place: Place, answer: Answer) -> Place | None:
-        """Where the page after one is; None after the last.
+        """Where the page after this one is; None after the last.
 
         Raises:
             PaginationError: the page does not say.
@@ -126,7 +126,7 @@ class Pagination(Protocol):
 
 @dataclass(frozen=True)
 class PageNumbers:
-    """Pages 1, 2, 3, … up to the first without records.
+    """Pages 1, 2, 3, … up to the first page without records.
 
     An empty page is the only end that can be trusted: totals change while pages are read.
 
@@ -148,16 +148,16 @@ class PageNumbers:
 
 @dataclass(frozen=True)
 class Offset:
-    """Each page is asked for by the number of records before it, up to the first page without records."""
+    """Each page is requested by the number of records before it, up to the first page without records."""
 
     parameter: str = "offset"
 
     def first(self) -> Place:
-        """No record before it."""
+        """An offset of 0."""
         return {self.parameter: "0"}
 
     def next(self, place: Place, answer: Answer) -> Place | None:
-        """After as many records more as this page had, however many were asked for."""
+        """The offset plus the number of records on this page, however many were requested."""
         passed = int(place[self.parameter]) + len(answer.records)
         return {self.parameter: str(passed)} if answer.records else None
 
@@ -166,13 +166,13 @@ class Offset:
 class Cursor:
     """Each page's body holds the cursor of the next.
 
-    The last page says null, false, 0 or an empty text instead. 204 is the end, too. A page may be empty and still name
-    the next one.
+    The last page says null, false, 0 or an empty text instead. Status 204 is the end, too. A page may be empty and
+    still name the next one.
 
     Attributes:
-        parameter: which asks for a page by its cursor.
-        member: of the body, which holds the cursor; dots lead into it: `paging.cursors.after`.
-        more: the member that says whether there is a next page, where the cursor does not: `paging.has_more`.
+        parameter: the parameter that requests a page by its cursor.
+        member: the path to the cursor in the body, with dots: `paging.cursors.after`.
+        more: the member that says whether there is a next page, if the cursor does not: `paging.has_more`.
         absent_ends: whether the last page may lack the member.
     """
 
@@ -197,13 +197,13 @@ class Cursor:
 
 @dataclass(frozen=True)
 class LastRecord:
-    """Each page begins after a record, the last one of the page before; a member says whether there are more.
+    """Each page begins after the last record of the page before; a member of the body says whether there are more.
 
     Attributes:
-        parameter: which asks for the records after one.
-        member: of a record, which names it.
+        parameter: the parameter that requests the records after a given one.
+        member: the member of a record that identifies it.
         more: the member of the body that says whether there is a next page.
-        absent_ends: whether the last page may lack the member.
+        absent_ends: whether the last page may lack that member.
     """
 
     parameter: str = "starting_after"
@@ -212,7 +212,7 @@ class LastRecord:
     absent_ends: bool = False
 
     def first(self) -> Place:
-        """After none."""
+        """No parameter."""
         return {}
 
     def next(self, place: Place, answer: Answer) -> Place | None:
@@ -230,7 +230,7 @@ class BodyLink:
     """Each page's body holds the address of the next; the last page says null, false or an empty text instead.
 
     Attributes:
-        member: of the body, which holds the address; dots lead into it: `paging.next`.
+        member: the path to the address in the body, with dots: `paging.next`.
         absent_ends: whether the last page may lack the member.
     """
 
@@ -265,7 +265,7 @@ class LinkHeader:
 
 
 def _told(answer: Answer, path: str, absent_ends: bool) -> msgspec.Raw | None:
-    """What a page says of the next one; None where it says that there is none.
+    """What a page says of the next one; None if it says that there is none.
 
     Raises:
         PaginationError: the page has another shape.
@@ -275,7 +275,7 @@ def _told(answer: Answer, path: str, absent_ends: bool) -> msgspec.Raw | None:
     value = member_at(answer.members, path)
     if value is not None:
         return value if is_set(value) else None
-    # The last page may lack it. But a page that says otherwise how it goes on is one that the spec does not know.
+    # The last page may lack the member. But a page that leads on in another way is of a shape unknown to the spec.
     parent = path.rpartition(".")[0]
     is_known = bool(parent) and member_at(answer.members, parent) is not None
     if absent_ends or not answer.records:
@@ -287,19 +287,19 @@ def _told(answer: Answer, path: str, absent_ends: bool) -> msgspec.Raw | None:
 
 _LEADS_ON_SURELY = re.compile(r"next|more|continu", re.IGNORECASE)
 _LEADS_ON = re.compile(rf"{_LEADS_ON_SURELY.pattern}|cursor|after|scroll|bookmark|page_?token", re.IGNORECASE)
-"""Names of members that lead to a next page. Beside one that is known, and is lacking on the last page, a cursor may
-stand on all pages, as with Meta's `paging.cursors.after`."""
+"""Names of members that lead to a next page; the first pattern is for a page that has the parent of the known member.
+There a cursor may stand on all pages, as Meta's `paging.cursors.after` does."""
 
 
 def _leads(answer: Answer, names: re.Pattern[str]) -> str:
-    """The first member with such a name that says something."""
+    """The first member that has such a name and is set, as part of a sentence; empty if there is none."""
     found = (name for name, value in names_in(answer.members) if names.search(name) and is_set(value))
     first = next(found, None)
     return f"its body holds {shown(first, 80)}" if first else ""
 
 
 def _text(value: msgspec.Raw, path: str) -> str:
-    """A cursor, or an address, as it is sent back: a text, or a number with all its digits."""
+    """A cursor or address in the form that is sent back: a text, or a number with all its digits."""
     sent = bytes(value).strip()
     if sent[:1] == b'"':
         text = str(json.loads(sent))
@@ -316,7 +316,7 @@ def _followed(answer: Answer, link: str) -> Place:
     """The place that a link leads to.
 
     Raises:
-        PaginationError: it is another server's, or no address.
+        PaginationError: it leads to another server, or is not an address.
     """
     try:
         url = answer.url.join(link).copy_with(username="", password="", fragment=None)

@@ -1,8 +1,8 @@
-"""What a report is: the models that it reads, what is measured in them, and how that is shown. Only declarations.
+"""What a report is: the models that it reads, its measures, and how they are shown. Only declarations.
 
-A measure is defined once, over columns that add up, and holds for whatever is selected: a ratio is the ratio of two
-sums over the selection, never an average of ratios. The page evaluates measures in the browser
-(`reports/page/report.js`), the workbook in Python (`reports/figures.py`); both are tested against the marts.
+A measure is defined once, over columns that add up, and holds for any selection: a ratio is the ratio of two sums over
+the selection, never an average of ratios. The page evaluates measures in the browser (`reports/page/report.js`), the
+workbook in Python (`reports/figures.py`); both are tested against the marts.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 DAY = "day"
-"""The name under which every dataset holds its day."""
+"""The name of the day in every dataset."""
 
 OTHER = "other"
-"""What a value is shown as that its dimension does not list."""
+"""How a value that its dimension does not list is shown."""
 
 NONE = "(none)"
-"""What a missing value is shown as."""
+"""How a missing value is shown."""
 
 
 class Format(StrEnum):
@@ -36,19 +36,19 @@ UNITS: Mapping[Format, str] = {
     Format.MEAN: "",
     Format.MONEY: "€",
 }
-"""What is written behind a value."""
+"""The unit that follows a value."""
 
 
 @dataclass(frozen=True)
 class Dimension:
-    """What figures are split and filtered by.
+    """A column by which figures are split and filtered.
 
     Attributes:
         column: its name in every dataset that has it.
-        title: singular, as in a table's heading.
-        values: those that are told apart, in their order; any other one is shown as `other`. None tells all apart.
-        is_filter: whether people choose values of it; then every dataset must have it.
-        is_identifier: whether its values are long, and shortened in charts.
+        title: its title in the singular, as in a table's heading.
+        values: the values that are shown, in order; all others are shown as `other`. None shows all values.
+        is_filter: whether people can filter by it; then every dataset must have it.
+        is_identifier: whether its values are long identifiers, which charts shorten.
     """
 
     column: str
@@ -60,12 +60,12 @@ class Dimension:
 
 @dataclass(frozen=True)
 class Dataset:
-    """The rows of a model, summed up to some dimensions and the day.
+    """The rows of a model, summed by day and some dimensions.
 
     Attributes:
         model: a dbt model with a day and `access: public`.
-        dimensions: columns of `Dimension`s.
-        numbers: columns that add up.
+        dimensions: the columns of some `Dimension`s.
+        numbers: the columns that add up.
     """
 
     model: str
@@ -78,9 +78,9 @@ class Sum:
     """A sum over rows.
 
     Attributes:
-        model: of which dataset.
-        column: what is summed.
-        where: only rows with one of these values, by dimension.
+        model: the model of the dataset.
+        column: the column to sum.
+        where: by dimension, the values that a row must have one of.
         variance: the column that holds the variance of each row's estimate; it gives the sum a 95 % interval.
         rows: the column that counts the sampled rows behind it; below 30 there is no interval.
     """
@@ -94,7 +94,7 @@ class Sum:
 
 @dataclass(frozen=True)
 class Distinct:
-    """How many different values of a dimension there are, besides some."""
+    """The number of different values of a dimension, without those in `besides`."""
 
     model: str
     dimension: str
@@ -103,9 +103,9 @@ class Distinct:
 
 @dataclass(frozen=True)
 class Ratio:
-    """One sum over another; none where the second is zero.
+    """One sum divided by another; no value if the second is zero.
 
-    It has an interval if both sums have one and either are of different rows, or the first is a part of the second.
+    It has an interval if both sums have one, and they either share no rows or the first is a part of the second.
     """
 
     over: Sum
@@ -129,10 +129,10 @@ class Measure:
     """A figure.
 
     Attributes:
-        name: lower_snake_case, as the column of the mart that it should equal, if there is one.
+        name: lower_snake_case; the name of the mart column that it should equal, if there is one.
         title: what people read.
-        note: what it means, in a sentence; with its unit.
-        above_one: what to say when a ratio comes out above 1.
+        note: what it means, in one sentence, with its unit.
+        above_one: the text to show when a ratio is above 1.
     """
 
     name: str
@@ -158,9 +158,9 @@ class Chart:
     Attributes:
         measure: its name.
         by: `day`, or a dimension.
-        split: another dimension, stacked.
-        as_shares: whether each stack is shown as 100 %.
-        top: so many values of a dimension are shown, the largest ones.
+        split: another dimension, whose values are stacked.
+        as_shares: whether each stack adds up to 100 %.
+        top: how many values of a dimension to show, largest first.
         note: a sentence below the title.
     """
 
@@ -179,7 +179,7 @@ class Table:
 
     Attributes:
         name: lower_snake_case; names the sheet and the CSV file.
-        details: dimensions of the rows in a group that may change from day to day; the newest day's is shown.
+        details: dimensions whose value may change from day to day within a group; the newest day's value is shown.
         shares: whether the first measure is also shown as a share of its sum over the table.
     """
 
@@ -192,7 +192,7 @@ class Table:
 
 
 class ReportFile(StrEnum):
-    """What is made of a report; the value is how its files end."""
+    """The files of a report; the value is the file ending."""
 
     DASHBOARD = "html"
     WORKBOOK = "xlsx"
@@ -204,16 +204,16 @@ class ReportFile(StrEnum):
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that a dashboard and a workbook are made from.
+    """The declaration of a dashboard and a workbook.
 
     Attributes:
         name: the assets are `<name>_dashboard` and `<name>_workbook`.
-        days: how many days it looks back, its own included.
+        days: how many days it looks back, including its own.
         key_figures: names of measures, shown against the period before.
-        notes: what a reader must know to trust the figures, in a sentence each.
+        notes: what a reader must know to trust the figures, one sentence each.
 
     Raises:
-        ValueError: a name that nothing has, or a filter that would not act on every dataset.
+        ValueError: a name is unknown, or a filter does not act on every dataset.
     """
 
     name: str
@@ -239,7 +239,7 @@ class Report:
                 )
 
     def _names(self) -> Iterator[tuple[str, str, set[str]]]:
-        """Each name that is used: by what, the name, and what there is."""
+        """Each name that the report uses: what uses it, the name, and the known names."""
         models, measures = {one.model: one for one in self.datasets}, {one.name for one in self.measures}
         dimensions = {one.column for one in self.dimensions}
         for dataset in self.datasets:
@@ -271,14 +271,14 @@ class Report:
                     yield f"table {table.name}", column, self._dimensions_of(name) | {DAY}
 
     def _dimensions_of(self, measure: str) -> set[str]:
-        """The dimensions by which a measure can be split: those that all its datasets have."""
+        """The dimensions by which a measure can be split: those that all of its datasets have."""
         value = self.measure(measure).value
         parts = (value.over, value.under) if isinstance(value, Ratio) else (value,)
         return set.intersection(*(set(self.dataset(part.model).dimensions) for part in parts))
 
     @property
     def filters(self) -> Sequence[Dimension]:
-        """The dimensions of which people choose values."""
+        """The dimensions that people can filter by."""
         return [dimension for dimension in self.dimensions if dimension.is_filter]
 
     def dataset(self, model: str) -> Dataset:

@@ -1,6 +1,6 @@
 """What a source is: one declarative spec, from which landing, the raw asset and its checks are made.
 
-Only the spec and what can be said of it without opening a file belong here.
+Only the spec, and what follows from it without opening a file, belongs here.
 """
 
 import fnmatch
@@ -24,15 +24,15 @@ PolarsType = DataType | DataTypeClass
 EpochUnit = Literal["s", "ms", "us", "ns"]
 
 UNDATED = date.min
-"""Day under which a snapshot without a date is kept: it holds from the first partition on."""
+"""The day of a snapshot without a date: it holds from the first partition on."""
 
 LINEAGE_COLUMNS: Mapping[str, PolarsType] = {
     "_extra": pl.String,  # columns that the spec does not know, as a JSON object
     "_source_file": pl.String,  # path below the source's inbox folder
-    "_source_row": pl.Int64,  # 1 for the first record; of JSON Lines, for the first row
+    "_source_row": pl.Int64,  # 1 for the first record; for JSON Lines, 1 for the first row
     "_landed_at": pl.Datetime("us"),  # UTC
 }
-"""What landing adds to every row. `_day`, the partition's day, is the name of the folder that holds it."""
+"""The columns that landing adds to every row. `_day`, the partition's day, is the name of the row's folder."""
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _CLOCK = r"(?:[01]\d|2[0-3])(?:[0-5]\d(?:[0-5]\d(?:\d{3}){0,3})?)?"
@@ -67,19 +67,19 @@ class Kind(StrEnum):
     FACTS = "facts"
     """Rows stand on the UTC day of their own time."""
     SNAPSHOT = "snapshot"
-    """A file is the whole truth from its day on, until the next one."""
+    """A file holds everything that is true from its day on, until the next file."""
 
 
 @dataclass(frozen=True)
 class DedupStep:
-    """One step of the rule that picks one row among those with the same key: the largest, or smallest, value."""
+    """One step of the dedup order, which picks one row per key: the row with the largest, or smallest, value."""
 
     column: str
     largest: bool
 
     @classmethod
     def parse(cls, rule: str) -> "DedupStep":
-        """`"updated_at desc"` or `"updated_at asc"`; without a direction, `desc`."""
+        """Parses `"updated_at desc"` or `"updated_at asc"`; the default direction is `desc`."""
         column, _, direction = rule.partition(" ")
         if direction.lower() not in {"", "asc", "desc"}:
             raise ValueError(f"dedup order {rule!r} ends in {direction!r}; it can end in 'asc' or 'desc'")
@@ -88,28 +88,28 @@ class DedupStep:
 
 @dataclass(frozen=True)
 class Source:
-    """A kind of file that lands: where it is found, what its rows are, and which row wins.
+    """A kind of file that lands: where it is found, what its rows are, and which row is kept per key.
 
     Attributes:
         name: lower_snake_case; names the inbox folder and the assets `landed_<name>` and `raw_<name>`.
-        patterns: file names, as globs (`events-*.csv`); `.gz` may follow `.csv` and `.jsonl`.
+        patterns: globs of file names (`events-*.csv`); `.gz` may follow `.csv` and `.jsonl`.
         columns: the columns of a file, with their Polars types. A value that does not parse rejects its row.
         primary_key: columns that identify a row within its day. A row without them is rejected.
         description: one sentence for people who read the asset graph.
         kind: facts (rows with a time of their own) or snapshot (a file that holds until the next).
-        time: the column whose UTC day is the row's day. A row without it is rejected. A snapshot may do
-            without: then the file's name holds its date (`companies-2025-09-10.csv`), or it holds from the start.
+        time: the column whose UTC day is the row's day. A row without it is rejected. A snapshot may have none:
+            then its path holds its date (`companies-2025-09-10.csv`), or it holds from the first partition on.
         timezone: the zone of times that carry none.
-        epoch: the columns of times that may be written as a number since 1970, and in which unit: `{"at": "ms"}`.
-            A number in any other column of times is no time.
-        plausible: the first and the last UTC day that a row's own time can be of; others are rejected.
-        dedup_order: among rows of one day with one key, the order that picks the one that stays (`"updated_at desc"`).
-            Rows that tie are told apart by a hash of the row.
-        whole: columns that identify what is delivered as a whole: within a day only the rows of its newest version
-            stay, by the dedup order, so that a row which that version lacks disappears.
-        optional: columns that a file may lack; they are null then.
+        epoch: the time columns that may hold a number since 1970, and its unit: `{"at": "ms"}`. A number in any other
+            time column is no time.
+        plausible: the first and last UTC day that a row's own time may have; rows with others are rejected.
+        dedup_order: the order that picks the row to keep among rows with one day and key (`"updated_at desc"`). Ties
+            are broken by a hash of the row.
+        whole: columns that identify what is delivered as a whole: within a day, only the rows of its newest version
+            (by the dedup order) are kept, so a row that this version lacks disappears.
+        optional: columns that a file may lack; they are then null.
         rules: what else a row must satisfy, as a sentence and an expression that is true for good rows.
-        explode: turns one JSON record into rows; it must depend on nothing but the record.
+        explode: turns one JSON record into rows; it must depend only on the record.
         delimiter: what separates the fields of a CSV file.
         version: raise it when the spec reads old files differently; files still in the inbox are then read again.
     """
@@ -184,12 +184,12 @@ class Source:
         return any(fnmatch.fnmatchcase(name, pattern) for pattern in self.patterns)
 
     def snapshot_day(self, path: str) -> date:
-        """The day from which a snapshot file holds: by its name, else by the innermost of its folders that holds one.
+        """The day from which a snapshot file holds: from its name, or else from its innermost folder with a date.
 
-        Without anything like a date it is UNDATED.
+        Without anything like a date, it is UNDATED.
 
         Raises:
-            ValueError: the name holds digits like a date of which no day can be told, or several days.
+            ValueError: the name holds several days, or digits that look like a date but give no day.
         """
         name, folders = _without_uuids(path)
         in_name, in_folders = _days_in(_DATE_IN_NAME, name), _days_in(_DATE_IN_FOLDERS, folders)
@@ -203,7 +203,7 @@ class Source:
         return UNDATED
 
     def delivery(self, path: str) -> str:
-        """What makes several files one snapshot: that they differ by a number within a folder that holds their day.
+        """A key that all files of one snapshot share: within a folder that holds their day, they differ by a number.
 
         (`date=2026-01-05/part-0.csv` and `date=2026-01-05/part-1.csv`.) Any other file is a snapshot by itself.
         """
@@ -218,13 +218,13 @@ _HOW_TO_NAME_IT = "write the day from which it holds into its name, as 2026-01-0
 
 
 def _without_uuids(path: str) -> tuple[str, str]:
-    """The name of a file, and its folders, without what only looks like numbers."""
+    """The name of a file and its folders, both without UUIDs, whose digits could look like a date."""
     whole = PurePosixPath(path)
     return _UUID.sub("", whole.name), _UUID.sub("", str(whole.parent))
 
 
 def _days_in(pattern: re.Pattern[str], text: str) -> list[date]:
-    """The plausible days that a text holds, in its order."""
+    """The plausible days that a text holds, in their order."""
     days = []
     for year, _, month, *_, day in pattern.findall(text):
         with suppress(ValueError):
@@ -233,7 +233,7 @@ def _days_in(pattern: re.Pattern[str], text: str) -> list[date]:
 
 
 def at_most(column: str, most: int) -> dict[str, pl.Expr]:
-    """A rule of a spec: what no column of counts can hold, such as the largest number of its type, rejects its row.
+    """A rule of a spec: rejects rows whose count is impossible, such as the largest number of its type.
 
     One such number would overflow the sums of its day.
     """
@@ -244,7 +244,7 @@ def file_format(path: str) -> str:
     """`csv`, `parquet` or `json lines`, by the file's ending.
 
     Raises:
-        ValueError: none of the endings that can be read.
+        ValueError: the file has no readable ending.
     """
     suffix = PurePosixPath(path.removesuffix(".gz")).suffix.lower()
     if suffix not in _FORMATS:
