@@ -1,1 +1,1 @@
-"""When and what is made: which days are out of date, under which conditions they are asked for, and in which runs."""
+"""What is made and when: which days are out of date, which conditions request them, and which runs make them."""

@@ -6,7 +6,7 @@ from analytics_assets.spec.asset import KIND_TAG, AssetKind, name_of
 
 
 def of_kind(graph: BaseAssetGraph, kind: AssetKind) -> set[str]:
-    """The names of the assets of a kind."""
+    """The names of all assets of one kind."""
     return {name_of(key) for key in graph.get_all_asset_keys() if graph.get(key).tags.get(KIND_TAG) == kind}
 
 

@@ -148,9 +148,9 @@ class Days:
         return self._keeping("older code", name, code, window, find=find)
 
     def off(self, graph: BaseAssetGraph) -> Set[str]:
-        """The assets for which nothing ever landed, nor for any that they are linked with.
+        """The assets for which nothing has ever landed, and nothing for any asset that they are linked to.
 
-        They would be made of empty days, if a domain is there that nobody uses. The first file turns them on.
+        Without this, a domain that nobody uses would be made, all of empty days. The first file turns it on.
         """
 
         def find() -> set[str]:
@@ -166,7 +166,7 @@ class Days:
         return self._keeping("made", name, window, find=lambda: set(self._builds(name).read(name, window)))
 
     def is_made(self, name: str) -> bool:
-        """Whether any day of an asset was made: then its table is there."""
+        """Whether any day of an asset is made: then its table exists."""
         return bool(self.made(name, EVER))
 
     def stale(self, graph: BaseAssetGraph, name: str, now: datetime) -> set[date]:

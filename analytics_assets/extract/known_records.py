@@ -30,7 +30,7 @@ create table if not exists records (
 
 _IF_DAMAGED = "delete it; what the API holds is then dropped once more"
 
-_AT_ONCE = 10_000  # below the number of values that SQLite takes in a statement
+_AT_ONCE = 10_000  # below SQLite's limit of values per statement
 
 logger = logger_of(__name__)
 

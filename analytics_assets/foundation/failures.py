@@ -32,7 +32,7 @@ _TRANSIENT_TEXT = re.compile(
     r"could not set lock|conflicting lock|database is locked|database or disk is full|no space left|disk quota"
     r"|out of memory|failed to allocate|input/output error|disk i/o error|too many open files|timed out"
     r"|transaction conflict|connection (reset|refused|aborted)|temporarily unavailable"
-    r"|(?-i:QuotaExceeded)|(?<!custom )quota exceeded(?!:| for )"  # of a disk; BigQuery says whose, and `quotaExceeded`
+    r"|(?-i:QuotaExceeded)|(?<!custom )quota exceeded(?!:| for )"  # a disk's; BigQuery says whose, or `quotaExceeded`
     # As dbt shows BigQuery's errors:
     r"|exceeded rate limits|could not serialize access|due to concurrent update"
     r"|quota exceeded\b.*?\b(concurrent|pending|per (\d+ )?(seconds?|minutes?))\b"

@@ -33,7 +33,7 @@ from analytics_assets.ingest.records import (
 from analytics_assets.spec.source import Source
 
 _BYTE_ORDER_MARK = "\ufeff".encode()
-_BYTES_OF_ODD_PIECE = 500_000  # how much Python reads at a time: a broken record of one byte takes hundreds
+_BYTES_OF_ODD_PIECE = 500_000  # Python reads no more at a time: a broken record of one byte takes hundreds in memory
 _Fault = tuple[str | None, str]  # a column, and what is wrong
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _LINE_OF_BYTES = re.compile(_LINE.pattern.encode())

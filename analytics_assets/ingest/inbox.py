@@ -182,7 +182,7 @@ def unchanged(folder: Path, file: InboxFile) -> bool:
 
 
 class FileChanged(Exception):
-    """A file is no longer the one that was looked at under its name."""
+    """The file under a name is no longer the one that was looked at."""
 
 
 @contextmanager

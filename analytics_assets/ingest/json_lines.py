@@ -40,7 +40,7 @@ def _number(text: str) -> Decimal | str:
 _DECODER = json.JSONDecoder(parse_float=_number)
 _BETWEEN_VALUES = re.compile(r"[\s,]*")
 _AROUND_RECORDS = re.compile(r"[\s,\[\]]*")
-_MOST_DIGITS = 19  # of whole numbers that are written out, however they were spelled
+_MOST_DIGITS = 19  # maximum digits of a whole number that is written without an exponent, however the file spells it
 _BYTES_AT_ONCE = 1_000_000
 _LONGEST_REASON = 500  # characters
 _ADVICE = "write one object a line, as `jq -c '.[]'` does"
@@ -54,7 +54,7 @@ class _Value:
     value: Any
     text: str | None  # as it stood in the file, None for an element of a list
     size: int  # in characters
-    may_be_odd: bool  # hold NaN, or halves of characters, which JSON can hold as \ud83d and no text of Polars can
+    may_be_odd: bool  # may hold NaN, or half a character, which JSON can write as \ud83d but Polars cannot hold
 
 
 def read(path: Path, source: Source) -> Iterator[Batch]:

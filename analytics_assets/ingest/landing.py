@@ -243,7 +243,7 @@ _ENDS_PROCESSES = (
 
 
 class _Suspects:
-    """Files whose reading killed the process. A file whose reading raises an exception is no suspect: that says why.
+    """Files whose reading killed the process. A file that raises an exception is no suspect: the exception says why.
 
     A file is noted before it is read and struck out afterwards. The note need not survive a stop of the machine, which
     no file causes.

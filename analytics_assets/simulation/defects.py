@@ -1,4 +1,4 @@
-"""What goes wrong with real deliveries, in measured doses: late rows, redelivered rows, malformed fields."""
+"""The defects of real deliveries, in measured doses: late rows, redelivered rows, malformed fields."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta

@@ -48,7 +48,7 @@ def _csv(rows: Sequence[Row], columns: Mapping[str, PolarsType]) -> str:
 def _parquet(rows: Sequence[Row], columns: Mapping[str, PolarsType]) -> bytes:
     held = io.BytesIO()
     text = pl.DataFrame({name: pl.Series([row.get(name) for row in rows], dtype=pl.String) for name in columns})
-    # Times stay text, as exports of many tools have them.
+    # Times stay text, as in the exports of many tools.
     numbers = [name for name, dtype in columns.items() if dtype.is_numeric()]
     text.with_columns(pl.col(name).cast(columns[name]) for name in numbers).write_parquet(held)
     return held.getvalue()

@@ -175,7 +175,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class Table:
-    """Measures by some dimensions, or by `day`; also a sheet of the workbook.
+    """Measures by some dimensions, or by `day`; each table is also a sheet of the workbook.
 
     Attributes:
         name: lower_snake_case; names the sheet and the CSV file.

@@ -86,7 +86,7 @@ class Attempts:
             connection.execute("commit")
 
     def end(self, asset: str, days: Iterable[date]) -> None:
-        """Crosses out the days that succeeded, or were not reached."""
+        """Deletes the attempts at days that succeeded, or that their run did not reach."""
         with open_sqlite(self._file, _SCHEMA, _IF_DAMAGED) as connection:
             connection.execute("begin immediate")
             connection.executemany(

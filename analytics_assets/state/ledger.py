@@ -136,7 +136,7 @@ class Content:
 
     @property
     def all_rows(self) -> int:
-        """Rows of the file."""
+        """All rows of the file."""
         return self.accepted_rows + self.rejected_rows
 
 
@@ -259,7 +259,7 @@ class Ledger:
                         size = Journal(self._landed_dir, name).size()
                         connection.execute("insert into journals values (?, ?)", (name, size))
                     connection.execute("commit")
-                    connection.execute("pragma journal_mode = delete")  # all of it in the one file
+                    connection.execute("pragma journal_mode = delete")  # so that one file holds everything
                     contents, rows = connection.execute("select count(*), sum(accepted) from contents").fetchone()
                 self._put_aside()
             return Rebuilt(contents, rows or 0, gone)
