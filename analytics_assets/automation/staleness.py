@@ -140,7 +140,7 @@ class Days:
         return self._keeping("out of date", name, window, for_tick=has_files(self._catalog[name].kind), find=find)
 
     def of_older_code(self, name: str, code: str, window: Window) -> set[date]:
-        """The days that were made by other code than there is now."""
+        """The days that were made by other code than `code`."""
 
         def find() -> set[date]:
             return {day for day, build in self._builds(name).read(name, window).items() if build.code != code}

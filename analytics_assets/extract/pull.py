@@ -137,7 +137,7 @@ class Pull:
             return None
 
     def run(self, begin: Callable[[], Span]) -> Pulled:
-        """Pulls once; resumes a pull that stopped first, and leaves it at that if it requested no less.
+        """Pulls once. A pull that stopped is resumed first; that is enough if pages were left and it requested no less.
 
         Args:
             begin: returns what to request; called once no other pull is in progress.
