@@ -6,17 +6,17 @@ import typer
 from rich.table import Table
 
 from analytics_assets.console.terminal import console
-from analytics_assets.console.words import told_plainly
+from analytics_assets.console.words import as_bytes, told_plainly
 from analytics_assets.settings import Settings, get_settings
 
 if TYPE_CHECKING:
-    from analytics_assets.warehouse.bigquery.cost_estimate import Query, Tables
+    from analytics_assets.warehouse.bigquery.cost_estimate import CostEstimate
 
 commands = typer.Typer()
 
 
-@commands.command("bytes")
-def bytes_on_paper(
+@commands.command("cost-estimate")
+def estimate_costs(
     scale: Annotated[float, typer.Option(min=0.001, help="So many times the volume that there is.")] = 1.0,
     price: Annotated[
         float, typer.Option(min=0, help="Of a TiB that on-demand queries are billed for; that of the US multi-region.")
@@ -30,14 +30,12 @@ def bytes_on_paper(
     from analytics_assets.warehouse.bigquery.cost_estimate import (
         DAYS_A_YEAR,
         MINIMUM,
-        as_bytes,
-        paper,
         price_of_query,
         price_of_storage,
     )
 
     with told_plainly():
-        found = paper(*_tables_and_queries(get_settings().model_copy(update={"warehouse": "duckdb"})), scale)
+        found = _cost_estimate(get_settings().model_copy(update={"warehouse": "duckdb"}), scale)
     table = Table("asset", title="A day on BigQuery, on paper", title_justify="left", header_style="bold")
     for heading in ("rows", "bytes a row", "stored", "queries", "read", "billed"):
         table.add_column(heading, justify="right")
@@ -78,13 +76,22 @@ def bytes_on_paper(
         console.print(sentence)
 
 
-def _tables_and_queries(settings: Settings) -> "tuple[Tables, list[Query]]":
-    """What is in DuckDB, whichever warehouse is in use, and what a day of it asks."""
+commands.command("bytes", hidden=True)(estimate_costs)  # its name until 0.2
+
+
+def _cost_estimate(settings: Settings, scale: float) -> "CostEstimate":
+    """Of what is in DuckDB, whichever warehouse is in use."""
     from analytics_assets.build import open_project
+    from analytics_assets.dbt.dry_run import compiled
     from analytics_assets.defs import find_domains
-    from analytics_assets.warehouse.bigquery.cost_estimate import measure, queries_of
+    from analytics_assets.partitions import Window
+    from analytics_assets.warehouse.bigquery.cost_estimate import cost_estimate, queries_of
+    from analytics_assets.warehouse.bigquery.table_sizes import measure
 
     project = open_project(settings, find_domains())
-    tables = measure(settings, project.manifest.raw, project.sources)
+    tables = measure(settings, project.manifest, project.sources)
+    day = settings.start_date  # any does
+    run = compiled([node.name for node in project.manifest.models], Window.of_days(day, day), project)
+    sql = {result.unique_id: result.sql or "" for result in run.results}
     reports = [report for domain in project.domains for report in domain.reports]
-    return tables, queries_of(project.manifest.raw, project.sources, reports, tables)
+    return cost_estimate(tables, queries_of(sql, project.manifest, reports, tables, day), scale)

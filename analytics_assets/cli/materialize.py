@@ -12,7 +12,7 @@ from rich.status import Status
 from rich.table import Table
 
 from analytics_assets.console.terminal import console, line
-from analytics_assets.console.words import shown, told_plainly, window_of
+from analytics_assets.console.words import as_bytes, shown, told_plainly, window_of
 from analytics_assets.settings import Settings, get_settings
 
 if TYPE_CHECKING:
@@ -77,7 +77,6 @@ def _show_plan(settings: Settings, window: "Window | None", select: str | None) 
     """Prints what `materialize` would make from what has landed, and how many bytes it would read; makes nothing."""
     from analytics_assets.dbt.dry_run import Estimate, estimate
     from analytics_assets.definitions import project
-    from analytics_assets.warehouse.bigquery.cost_estimate import as_bytes
 
     bills = project.warehouse.bills_bytes
     table = Table("asset", title="Would be made", title_justify="left", header_style="bold")

@@ -1,5 +1,6 @@
-"""The wording that all commands share: errors, days and paths."""
+"""The wording that all commands share: errors, days, paths and sizes."""
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -104,3 +105,10 @@ def shown(path: object) -> str:
     """A path, relative to the current folder if it is in the project."""
     text = str(path)
     return os.path.relpath(text) if text.startswith(str(PROJECT_DIR)) else text
+
+
+def as_bytes(size: float) -> str:
+    """A number of bytes as people read it, in the units that are billed."""
+    units = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+    power = min(int(math.log(size, 1024)), len(units) - 1) if size >= 1 else 0
+    return f"{size / 1024**power:,.{0 if power == 0 else 1}f} {units[power]}"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from analytics_assets.dbt.invocation import DbtError
+from analytics_assets.dbt.invocation import DbtError, DbtRun
 from analytics_assets.dbt.runner import run_dbt
 from analytics_assets.partitions import Window
 from analytics_assets.project import Project
@@ -43,10 +43,7 @@ def estimate(models: Sequence[str], window: Window, project: Project) -> list[Es
         return []
     warehouse = project.warehouse
     warehouse.see_that_it_can_be_written()
-    compile_ = ["compile", "--select", *models, "--indirect-selection", "buildable"]
-    run = run_dbt(compile_, project.settings, project.sources, window)
-    if run.failures:
-        raise DbtError("; ".join(run.failures.values()))
+    run = compiled(models, window, project)
     rows = {result.unique_id: result.sql or "" for result in run.results}
     of_checks: dict[str, list[str]] = {}
     for result in run.results:
@@ -65,6 +62,19 @@ def estimate(models: Sequence[str], window: Window, project: Project) -> list[Es
             return Estimate(name, days, checks)
 
         return list(pool.map(of, models))
+
+
+def compiled(models: Sequence[str], window: Window, project: Project) -> DbtRun:
+    """The SQL of some models for the days of a window, and of those checks that read nothing else.
+
+    Raises:
+        DbtError: a model does not compile.
+    """
+    compile_ = ["compile", "--select", *models, "--indirect-selection", "buildable"]
+    run = run_dbt(compile_, project.settings, project.sources, window)
+    if run.failures:
+        raise DbtError("; ".join(run.failures.values()))
+    return run
 
 
 def _bytes_of_days(reader: Reader, node: ModelNode, rows: str, window: Window) -> int:

@@ -43,7 +43,7 @@ PROGRAM = [sys.executable, "-m", "analytics_assets.cli"]
         (["materialize", "--from", str(YESTERDAY), "--to", str(YESTERDAY + timedelta(1))], "is not over yet"),
         (["simulate", "--only", "nothing"], "there is no domain 'nothing'"),
         (["reconcile"], "materialize --new"),
-        (["bytes"], "materialize --new"),
+        (["cost-estimate"], "materialize --new"),
         (["sql", "select 1"], "there is no published copy yet"),
     ],
 )

@@ -24,7 +24,7 @@ from analytics_assets.partitions import Window
 from analytics_assets.settings import Settings, get_settings
 from analytics_assets.state.attempts import Attempts
 from analytics_assets.state.builds import Build, builds_of
-from analytics_assets.warehouse.bigquery import cost_estimate as paper
+from analytics_assets.warehouse.bigquery import table_sizes
 from analytics_assets_tests.support.bigquery_api import BigQueryApi, listening, served
 from analytics_assets_tests.support.consent_events import HEADER, event
 from analytics_assets_tests.support.graph import graph_of
@@ -298,7 +298,7 @@ def pools(project: Project) -> dict[str, str | None]:
     [
         (["sql", "select 1"], "the warehouse is BigQuery, which is asked with `bq query` or in its console"),
         (["reconcile"], "nothing has landed yet: drop files into"),
-        (["bytes"], "`analytics-assets materialize --new` does that, with ANALYTICS_WAREHOUSE=duckdb"),
+        (["cost-estimate"], "`analytics-assets materialize --new` does that, with ANALYTICS_WAREHOUSE=duckdb"),
     ],
 )
 def test_what_cannot_be_answered_on_bigquery_says_what_to_do(prompt: Prompt, arguments: list[str], said: str) -> None:
@@ -308,14 +308,14 @@ def test_what_cannot_be_answered_on_bigquery_says_what_to_do(prompt: Prompt, arg
     assert "Traceback" not in result.output
 
 
-def test_bytes_weighs_what_is_in_duckdb_whichever_warehouse_is_in_use(
+def test_the_cost_estimate_weighs_what_is_in_duckdb_whichever_warehouse_is_in_use(
     prompt: Prompt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def measure(settings: Settings, *_: object) -> None:
         raise ValueError(f"it was {settings.warehouse} that was weighed")
 
-    monkeypatch.setattr(paper, "measure", measure)
-    assert "it was duckdb that was weighed" in text(prompt(A_PROJECT, "bytes"))
+    monkeypatch.setattr(table_sizes, "measure", measure)
+    assert "it was duckdb that was weighed" in text(prompt(A_PROJECT, "cost-estimate"))
 
 
 def test_status_lists_what_is_missing_on_bigquery_without_asking_it(
