@@ -48,10 +48,17 @@ if os.access(IN_MEMORY, os.W_OK) and shutil.disk_usage(IN_MEMORY).free > 6 * 2**
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks each test by its folder."""
+    """Marks each test by its folder, and keeps those together that share a fixture of their module.
+
+    Such a fixture is dear, and one test may leave it otherwise than the next one would find it on another worker.
+    """
     for item in items:
         item.add_marker(item.path.relative_to(Path(__file__).parent).parts[0])
+        known = getattr(item, "_fixtureinfo", None)
+        if known and any(one.scope == "module" for found in known.name2fixturedefs.values() for one in found):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
