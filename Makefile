@@ -55,7 +55,7 @@ lint-python:
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-cache | tail -n +2
+	@$(BIN)/lint-imports --no-cache --no-logo
 
 lint-sql:
 	@$(BIN)/yamllint --strict .
