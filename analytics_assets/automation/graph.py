@@ -24,7 +24,7 @@ def upstream_by_asset(graph: BaseAssetGraph) -> dict[str, dict[str, PartitionOff
             found[name_of(key)] = {
                 name_of(parent): offsets_of(node.partition_mappings.get(parent))
                 for parent in sorted(node.parent_keys)
-                if graph.get(parent).partitions_def is not None
+                if graph.get(parent).partitions_def is not None and _is_made(graph.get(parent))
             }
     return found
 

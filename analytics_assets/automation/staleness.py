@@ -19,7 +19,7 @@ from analytics_assets.dagster_internals import BaseAssetGraph
 from analytics_assets.foundation.hashes import digest
 from analytics_assets.partitions import EVER, WHOLE, PartitionOffsets, Window, partitioned_days
 from analytics_assets.settings import Settings
-from analytics_assets.spec.asset import Catalog, name_of
+from analytics_assets.spec.asset import AssetKind, Catalog, name_of
 from analytics_assets.spec.source import Kind, Source
 from analytics_assets.state.attempts import KILLED, Attempts
 from analytics_assets.state.builds import Builds, builds_of, days_without_partition, has_files, recorded_builds
@@ -208,6 +208,9 @@ class Days:
         """All days of an asset (WHOLE if it has none), and its upstream assets."""
         known = self._of(graph)
         if name in known.upstream:
+            if self._catalog[name].kind is AssetKind.REPORT:  # only the newest is ever requested
+                newest = self.newest(graph, name, now)
+                return Window.of_days(newest, newest), known.upstream[name]
             return partitioned_days(self._settings, now), known.upstream[name]
         return WHOLE, known.views[name]
 

@@ -1,6 +1,6 @@
 """The published copy as assets, one per domain with public models; one step writes all of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 from dagster import (
@@ -17,7 +17,7 @@ from dagster import (
 )
 
 from analytics_assets.automation.steps import made_days
-from analytics_assets.partitions import partitioned_days
+from analytics_assets.partitions import Window, partitioned_days
 from analytics_assets.project import Project, published_asset
 from analytics_assets.spec.asset import name_of
 from analytics_assets.spec.domain import Domain
@@ -55,42 +55,61 @@ def build_published_assets(project: Project) -> list[AssetsDefinition]:
     def published(context: AssetExecutionContext) -> Iterator[MaterializeResult]:
         settings, chosen = project.settings, sorted(name_of(key) for key in context.selected_asset_keys)
         models = {name: public_models(project.manifest, domains[name].name) for name in chosen}
-        with made_days(context, [specs[name] for name in chosen], project.catalog, settings) as (window, failed):
-            copied = publish(settings, models, window)
-            failed |= {name: one for name, one in copied.items() if isinstance(one, Exception)}
-            done = {name: one for name, one in copied.items() if isinstance(one, Published)}
-            checks = {
-                name: Evaluation(
-                    name,
-                    _CHECK,
-                    {day: "; ".join(sentences) for day, sentences in one.differing.items()},
-                    is_error=True,
-                )
-                for name, one in done.items()
-            }
-            findings = CheckResults(settings.lake_dir)
-            findings.record(window, checks.values())
-            said = findings.read(partitioned_days(settings, datetime.now(UTC)))
-            for name, one in done.items():
-                for day in window.days():
-                    context.add_asset_metadata(
-                        asset_key=specs[name].key,
-                        partition_key=day.isoformat(),
-                        metadata={"dagster/partition_row_count": one.rows[day]},
-                    )
-                result = AssetCheckResult(
-                    check_name=_CHECK,
-                    asset_key=specs[name].key,
-                    passed=not one.differing,
-                    metadata={"differing": [sentence for day in one.differing.values() for sentence in day]},
-                )
-                yield MaterializeResult(
-                    asset_key=specs[name].key,
-                    metadata={"path": MetadataValue.path(str(settings.published_file))},
-                    check_results=[over_all_days(result, said[name, _CHECK], window)],
-                )
+        results: list[MaterializeResult] = []
+        try:
+            with made_days(context, [specs[name] for name in chosen], project.catalog, settings) as (window, failed):
+                copied = publish(settings, models, window)
+                failed |= {name: one for name, one in copied.items() if isinstance(one, Exception)}
+                done = {name: one for name, one in copied.items() if isinstance(one, Published)}
+                results += _results(context, project, specs, done, window)
+        except Exception:  # the others were copied, and are recorded
+            yield from results
+            raise
+        yield from results
 
     return [published]
+
+
+def _results(
+    context: AssetExecutionContext,
+    project: Project,
+    specs: Mapping[str, AssetSpec],
+    done: Mapping[str, Published],
+    window: Window,
+) -> list[MaterializeResult]:
+    """What Dagster is told of the parts that were copied: their days, and whether the warehouse holds as many rows."""
+    settings = project.settings
+    checks = {
+        name: Evaluation(
+            name, _CHECK, {day: "; ".join(sentences) for day, sentences in one.differing.items()}, is_error=True
+        )
+        for name, one in done.items()
+    }
+    findings = CheckResults(settings.lake_dir)
+    findings.record(window, checks.values())
+    said = findings.read(partitioned_days(settings, datetime.now(UTC)))
+    results: list[MaterializeResult] = []
+    for name, one in done.items():
+        for day in window.days():
+            context.add_asset_metadata(
+                asset_key=specs[name].key,
+                partition_key=day.isoformat(),
+                metadata={"dagster/partition_row_count": one.rows[day]},
+            )
+        check = AssetCheckResult(
+            check_name=_CHECK,
+            asset_key=specs[name].key,
+            passed=not one.differing,
+            metadata={"differing": [sentence for day in one.differing.values() for sentence in day]},
+        )
+        results.append(
+            MaterializeResult(
+                asset_key=specs[name].key,
+                metadata={"path": MetadataValue.path(str(settings.published_file))},
+                check_results=[over_all_days(check, said[name, _CHECK], window)],
+            )
+        )
+    return results
 
 
 def _spec(name: str, domain: Domain, project: Project) -> AssetSpec:

@@ -6,6 +6,7 @@ dbt's SQL replaces the rows of a day: see `dbt_project/macros/window.sql`, and `
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from datetime import UTC, date, datetime
 from graphlib import TopologicalSorter
+from itertools import chain
 from typing import Any
 
 from dagster import AssetExecutionContext, AssetKey, AssetsDefinition, AssetSpec
@@ -50,7 +51,7 @@ def make_models(
         run = run_dbt(_build_arguments(names), settings, project.sources, None if part == WHOLE else part)
         with warehouse.reading() as reader:
             failing = {
-                test: reader.rows(f"select * from ({sql}) as failing") for test, sql in run.failing_tests.items()
+                test: reader.rows(f"select * from (\n{sql}\n) as failing") for test, sql in run.failing_tests.items()
             }
             verdicts = {
                 name: verdict for name in names if (verdict := verdict_on(run, nodes[name], failing, part)) is not None
@@ -65,22 +66,14 @@ def make_models(
         CheckResults(settings.lake_dir).record(part, evaluations(run, failing, part, final))
         return verdicts
 
-    try:
-        builds.forget_what_is_gone()
-        _see_that_seeds_are_loaded(nodes.values(), project, translator)
-        # Read before the run: a change upstream during the run must show as a difference after it.
-        read = Inputs(upstream.items(), window, project.catalog, settings)
-        plan = planned_builds(
-            [(name, upstream[name], spec.code_version or "") for name, spec in specs.items()],
-            window,
-            recorded_builds(project.catalog, settings),
-        )
-        for name, days in plan.items():
-            attempts.begin(name, days, context.run_id)
-            builds.forget(name, [*days, *days_without_partition(nodes[name].asset, settings)])
+    def make_group(names: Sequence[str]) -> None:
+        """Makes models of which no other group reads one, and records their days."""
+        for name in names:
+            attempts.begin(name, plan[name], context.run_id)
+            builds.forget(name, [*plan[name], *days_without_partition(nodes[name].asset, settings)])
         warehouse.see_that_it_can_be_written()
-        forget_dropped_tables([node.asset for node in nodes.values()], project)
-        for name, part, verdict in make_by_halves(list(specs), upstream, window, make):
+        forget_dropped_tables([nodes[name].asset for name in names], project)
+        for name, part, verdict in make_by_halves(names, upstream, window, make):
             # Record at once: a kill, or an error in a later part, then loses no day that was made.
             good = [day for day in part.days() if day not in verdict.failed]
             rewritten = read.rewritten()[name]
@@ -90,12 +83,35 @@ def make_models(
             attempts.end(name, good)
             for day, reason in verdict.failed.items():
                 attempts.fail(name, [day], sentence(reason), permanent=not is_transient(reason))
-        for name, days in plan.items():
-            attempts.end(name, days.keys() - made.tried(name))  # not reached: another model failed
+        for name in names:
+            attempts.end(name, plan[name].keys() - made.tried(name))  # not reached: another model failed
+
+    errors: list[Exception] = []
+    left: Sequence[str] = list(specs)
+    group: Sequence[str] = left
+    try:
+        builds.forget_what_is_gone()
+        # Read before the run: a change upstream during the run must show as a difference after it.
+        read = Inputs(upstream.items(), window, project.catalog, settings)
+        recorded = recorded_builds(project.catalog, settings)
+        plan = planned_builds(
+            [(name, upstream[name], spec.code_version or "") for name, spec in specs.items()], window, recorded
+        )
+        if context.retry_number:  # the first try made, recorded and yielded the others
+            left = [name for name in specs if recorded(name, window) != plan[name]]
+        for group in _groups(left, upstream, apart=_failed_before(left, window, attempts, context)):
+            try:
+                _see_that_seeds_are_loaded([nodes[name] for name in group], project, translator)
+                make_group(group)
+            except INTERRUPTS:
+                raise
+            except Exception as error:  # the other groups read nothing of this one
+                fail(settings, group, window, error)
+                errors.append(error)
         if warehouse.blocks_readers:
             _publish_views([name for name in nodes if made.days(name) == [WHOLE.start]], project)
     except INTERRUPTS:
-        fail(settings, specs, window, INTERRUPTED)
+        fail(settings, group, window, INTERRUPTED)
         raise
     except Exception as error:
         fail(settings, specs, window, error)
@@ -103,6 +119,9 @@ def make_models(
 
     said = CheckResults(settings.lake_dir).read(partitioned_days(settings, datetime.now(UTC)))
     yield from made.events(context, project.manifest, translator, window, said)
+    if errors:
+        worst = next((error for error in errors if not is_transient(error)), errors[0])
+        raise dagster_error(context, settings, worst) from worst
     if made.failures:
         raise for_dagster(
             made.reason(window),
@@ -110,6 +129,30 @@ def make_models(
             retry_number=context.retry_number,
             wait_seconds=settings.retry_wait_seconds,
         )
+
+
+def _failed_before(names: Sequence[str], window: Window, attempts: Attempts, context: AssetExecutionContext) -> bool:
+    """Whether a run of some of these days failed or was killed, so that this one may be, too."""
+    return bool(context.retry_number) or any(attempts.read(name, window) for name in names)
+
+
+def _groups(
+    names: Sequence[str], upstream: Mapping[str, Mapping[str, PartitionOffsets]], *, apart: bool
+) -> list[list[str]]:
+    """The models of a run as the groups that it makes one after the other: all at once, which costs one call of dbt.
+
+    Args:
+        names: each after those that it reads.
+        apart: whether models that do not read each other are groups of their own. One that kills the process, or fills
+            its memory, then takes no other along when it is tried again.
+    """
+    groups: list[list[str]] = []
+    for name in names:
+        linked = [group for group in groups if not upstream[name].keys().isdisjoint(group)]
+        groups = [group for group in groups if group not in linked] + [[*chain(*linked), name]]
+    if apart:
+        return groups
+    return [list(names)] if names else []
 
 
 def _publish_views(made: Sequence[str], project: Project) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dagster import DagsterEventType, EventLogEntry
-from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy import Connection, Engine, create_engine, exists
 
 from analytics_assets.dagster_internals import (
     ConfigurableClassData,
@@ -27,6 +27,9 @@ OPEN_DATABASES = 8  # each run has a database of its own; a long-lived process m
 BUSY_TIMEOUT_SECONDS = 60
 
 _OF_DAYS = (DagsterEventType.ASSET_MATERIALIZATION, DagsterEventType.ASSET_MATERIALIZATION_PLANNED)
+
+_TEMPORARY_HOME = "ANALYTICS_TEMPORARY_DAGSTER_HOME"
+"""Set by the project for the processes that it starts; no setting."""
 
 BATCH = 500
 """Maximum number of events in one transaction."""
@@ -53,28 +56,26 @@ class PooledSqliteEventLog(SqliteEventLogStorage):
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> "PooledSqliteEventLog":
         """The event log in DAGSTER_HOME; if that is not set, a temporary one, as in Dagster's own commands."""
-        home = os.environ.get("DAGSTER_HOME") or tempfile.mkdtemp(prefix="dagster-")
+        home = os.environ.get("DAGSTER_HOME") or os.environ.get(_TEMPORARY_HOME)
+        if not home:  # the processes that this one starts are to write into the same log
+            home = os.environ[_TEMPORARY_HOME] = tempfile.mkdtemp(prefix="dagster-")
         return cls(str(Path(home) / "history" / "runs"), inst_data)
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
         """Stores events of single days in one transaction per database and run; others as the stock log does."""
-        of_days = []
-        for event in events:
-            if event.dagster_event_type in _OF_DAYS and event.get_dagster_event().partition:
-                of_days.append(event)
-            else:
-                self.store_event(event)
+        of_days = [event for event in events if _is_of_day(event)]
+        # First, since Dagster stores all events of a batch singly where one of them could not be stored.
         for run_id in dict.fromkeys(event.run_id for event in of_days):
             self._store_days(run_id, [event for event in of_days if event.run_id == run_id])
+        for event in events:
+            if not _is_of_day(event):
+                self.store_event(event)
 
     def _store_days(self, run_id: str, events: Sequence[EventLogEntry]) -> None:
         """Stores the planned and finished materializations of single days in a run."""
         events = [_slim(event) for event in events]
         rows = [self._event_to_row(event) for event in events]
         made = [row for row in rows if row["dagster_event_type"] == DagsterEventType.ASSET_MATERIALIZATION.value]
-        with self.run_connection(run_id) as connection:
-            if shown := made if len(made) <= DAYS_IN_RUN_LOG else made[-1:]:
-                connection.execute(SqlEventLogStorageTable.insert(), shown)
         with self.index_transaction() as connection:
             insert = SqlEventLogStorageTable.insert().returning(
                 SqlEventLogStorageTable.c.id, sort_by_parameter_order=True
@@ -87,21 +88,32 @@ class PooledSqliteEventLog(SqliteEventLogStorage):
             for asset in {row["asset_key"] for row in made}:
                 # A day that was made is no longer planned; planned events mark only days in progress or failed.
                 days = [row["partition"] for row in made if row["asset_key"] == asset]
+                # Where an earlier run of the day failed, the plan stays: the UI takes the newest for the newest run.
+                planned, earlier = SqlEventLogStorageTable, SqlEventLogStorageTable.alias()
+                kind = DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value
                 connection.execute(
-                    SqlEventLogStorageTable.delete().where(
-                        SqlEventLogStorageTable.c.asset_key == asset,
-                        SqlEventLogStorageTable.c.dagster_event_type
-                        == DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value,
-                        SqlEventLogStorageTable.c.run_id == run_id,
-                        SqlEventLogStorageTable.c.partition.in_(days),
+                    planned.delete().where(
+                        planned.c.asset_key == asset,
+                        planned.c.dagster_event_type == kind,
+                        planned.c.run_id == run_id,
+                        planned.c.partition.in_(days),
+                        ~exists().where(
+                            earlier.c.asset_key == asset,
+                            earlier.c.dagster_event_type == kind,
+                            earlier.c.run_id != run_id,
+                            earlier.c.partition == planned.c.partition,
+                        ),
                     )
                 )
+        with self.run_connection(run_id) as connection:
+            if shown := made if len(made) <= DAYS_IN_RUN_LOG else made[-1:]:
+                connection.execute(SqlEventLogStorageTable.insert(), shown)
 
     def _store_asset_check_evaluation_planned(self, event: EventLogEntry, event_id: int | None) -> None:
         """Stores one plan per check and run, since the check is evaluated once; the stock log stores one per day."""
         dagster_event = event.get_dagster_event()
         planned = dagster_event.asset_check_planned_data
-        if planned.partitions_subset is not None and len(planned.partitions_subset) > 1:
+        if planned.partitions_subset is not None:
             once = dagster_event._replace(event_specific_data=copy(planned, partitions_subset=None))
             event = event._replace(dagster_event=once)
         super()._store_asset_check_evaluation_planned(event, event_id)
@@ -131,6 +143,10 @@ class PooledSqliteEventLog(SqliteEventLogStorage):
             engine.dispose()
         self._engines.clear()
         super().dispose()
+
+
+def _is_of_day(event: EventLogEntry) -> bool:
+    return event.dagster_event_type in _OF_DAYS and bool(event.get_dagster_event().partition)
 
 
 def _slim(event: EventLogEntry) -> EventLogEntry:

@@ -3,9 +3,11 @@
 import os
 import sqlite3
 import zlib
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Lock
 
 from analytics_assets.foundation.files import Damaged
 
@@ -45,24 +47,48 @@ def open_sqlite(path: Path, schema: str, if_damaged: str, *, writes: bool = True
 
 
 _HEADERS = {"": 100, "-wal": 32, "-shm": 48}
-"""The length in bytes of the headers of a store and of SQLite's files beside it: each commit rewrites some of them.
+"""The first bytes of a store and of the files that SQLite keeps beside it.
 
-The header of the log's index (`-shm`) holds a counter of all changes (sqlite.org/walformat.html, "The WAL-Index
-Header"); it exists while any connection is open. Afterwards the store's own header holds such a counter.
+While any connection is open, those of the log's index (`-shm`) hold a counter of all changes
+(sqlite.org/walformat.html, "The WAL-Index Header"). Afterwards a change shows in the size and time of the store or of
+its log.
 """
+
+_FILES_HELD = 60
+_held: OrderedDict[Path, tuple[int, int]] = OrderedDict()
+_holding = Lock()
 
 
 def version_of_store(path: Path) -> tuple[object, ...]:
-    """A value that changes whenever a store does, or is replaced by another file; it opens no connection."""
+    """A value that differs after each change of a store, and if another file took its place; opens no connection."""
     found: list[object] = []
-    for ending, length in _HEADERS.items():
-        try:
-            with path.with_name(path.name + ending).open("rb") as file:
-                stat = os.fstat(file.fileno())
-                found += [stat.st_ino, stat.st_size, stat.st_mtime_ns, file.read(length)]
-        except OSError:
-            found.append(None)
+    with _holding:
+        for ending, length in _HEADERS.items():
+            try:
+                found += _first_bytes(path.with_name(path.name + ending), length)
+            except OSError:
+                found.append(None)
     return tuple(found)
+
+
+def _first_bytes(file: Path, length: int) -> tuple[object, ...]:
+    """Inode, size, time and first bytes of a file.
+
+    The file stays open: to close it would release the locks that SQLite holds on it in this process
+    (sqlite.org/howtocorrupt.html, 2.2).
+    """
+    stat = file.stat()
+    inode, descriptor = _held.get(file, (-1, -1))
+    if inode != stat.st_ino:
+        opened = os.open(file, os.O_RDONLY)
+        if descriptor >= 0:
+            os.close(descriptor)  # of a file that is gone
+        inode, descriptor = os.fstat(opened).st_ino, opened
+        _held[file] = (inode, descriptor)
+        while len(_held) > _FILES_HELD:
+            os.close(_held.popitem(last=False)[1][1])
+    _held.move_to_end(file)
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns, os.pread(descriptor, length, 0)
 
 
 def _version(schema: str) -> int:

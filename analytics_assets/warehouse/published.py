@@ -104,20 +104,39 @@ def publish(
     Returns:
         By group, what was copied, or the error that prevented it; the other groups are copied all the same.
     """
-    found: dict[str, Published | Exception] = {}
-    with _next_copy(settings) as connection:
-        for group, nodes in models.items():
-            try:
-                found[group] = _copy(connection, settings, nodes, window)
-            except duckdb.Error as error:
-                connection.execute("use memory")
-                if is_transient(error):  # the file or the disk has the fault, so all groups do
-                    raise
-                found[group] = error
-    return found
+    failed: dict[str, Exception] = {}
+    while waiting := {group: nodes for group, nodes in models.items() if group not in failed}:
+        try:
+            with _next_copy(settings) as connection:
+                copied = {name: _copy(connection, settings, name, nodes, window) for name, nodes in waiting.items()}
+            return {**copied, **failed}
+        except _GroupFailed as error:  # what it wrote is thrown away with the next copy; the others are written anew
+            failed[error.group] = error.why
+    return {**failed}
 
 
-def _copy(connection: DuckDBPyConnection, settings: Settings, nodes: Sequence[ModelNode], window: Window) -> Published:
+class _GroupFailed(Exception):
+    """A group of models could not be copied, for a reason of its own."""
+
+    def __init__(self, group: str, why: Exception) -> None:
+        super().__init__(str(why))
+        self.group, self.why = group, why
+
+
+def _copy(
+    connection: DuckDBPyConnection, settings: Settings, group: str, nodes: Sequence[ModelNode], window: Window
+) -> Published:
+    try:
+        return _copied(connection, settings, nodes, window)
+    except duckdb.Error as error:
+        if is_transient(error):  # the file or the disk has the fault, so all groups do
+            raise
+        raise _GroupFailed(group, error) from error
+
+
+def _copied(
+    connection: DuckDBPyConnection, settings: Settings, nodes: Sequence[ModelNode], window: Window
+) -> Published:
     first, last = settings.start_date, settings.end_date or date.max
     made = {
         node.name: {
@@ -200,13 +219,9 @@ def _copy_days(
     where, days = f"where {day} >= ? and {day} < ?", [window.start, window.end]
     replaced, those = f"{where} and {_is_one_of(day)}", [*days, list(made)]
     connection.execute("begin")
-    try:
-        connection.execute(f"delete from {COPY}.{table} {replaced}", those)
-        connection.execute(f"delete from {COPY}.{table} where {day} < ? or {day} > ?", [*partitions])
-        connection.execute(f"insert into {COPY}.{table} select * from warehouse.{table} {replaced}", those)
-    except duckdb.Error:
-        connection.execute("rollback")
-        raise
+    connection.execute(f"delete from {COPY}.{table} {replaced}", those)
+    connection.execute(f"delete from {COPY}.{table} where {day} < ? or {day} > ?", [*partitions])
+    connection.execute(f"insert into {COPY}.{table} select * from warehouse.{table} {replaced}", those)
     connection.execute("commit")
     copied, there = (
         Counter(
