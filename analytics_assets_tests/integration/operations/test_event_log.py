@@ -139,6 +139,19 @@ def test_days_in_progress_and_days_that_failed_are_told_from_those_that_were_mad
     assert states() == [first_days, second_days, set()]
 
 
+def test_the_newest_run_of_a_day_is_told_though_an_earlier_one_failed(instance: DagsterInstance) -> None:
+    def fail() -> None:
+        raise RuntimeError("it was not to be")
+
+    day, both = Window.of_days(FIRST, FIRST), Window.of_days(FIRST, FIRST + timedelta(1))
+    make(instance, daily("numbers", fail), day)
+    second = make(instance, daily("numbers"), both)
+    planned = instance.event_log_storage.get_latest_planned_materialization_info(AssetKey("numbers"), str(FIRST))
+    assert planned is not None and planned.run_id == second
+    other = instance.event_log_storage.get_latest_planned_materialization_info(AssetKey("numbers"), str(both.end))
+    assert other is None
+
+
 def test_a_day_takes_little_room(instance: DagsterInstance) -> None:
     make(instance, daily("numbers"), DAYS)
     of_days = [row for row in events(instance) if "ASSET_MATERIALIZATION" in row and row[-1]]

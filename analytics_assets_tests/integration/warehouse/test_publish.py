@@ -219,6 +219,24 @@ def test_a_view_whose_table_or_column_the_copy_lacks_holds_up_nothing_and_comes_
     assert published(project, "select n from reporting.rpt") == [(7,)]
 
 
+def test_a_part_that_cannot_be_copied_stays_as_it_was_and_holds_up_no_other(project: Project) -> None:
+    other = ModelNode({**MART.raw, "name": "other", "alias": "other"})
+    fill(
+        project,
+        "create schema marts",
+        f"create table marts.mart as select date '{day(0)}' as the_day, 1 as n, 'old' as kept",
+        f"create table marts.other as select date '{day(0)}' as the_day, 1 as n",
+    )
+    make(project, day(0), models=[MART, other])
+    parts = {"a": [other], "b": [MART]}
+    assert all(isinstance(one, Published) for one in publish(project.settings, parts, project.window).values())
+    fill(project, "drop table marts.other", "update marts.mart set n = 2")
+    found = publish(project.settings, parts, project.window)
+    assert isinstance(found["a"], duckdb.Error) and isinstance(found["b"], Published)
+    assert published(project, "select n from marts.other") == [(1,)]
+    assert published(project, "select n from marts.mart") == [(2,)]
+
+
 def test_it_is_read_while_the_warehouse_is_written_and_while_it_is_replaced(project: Project) -> None:
     project.drop("consent_events", "events-1.csv", HEADER + event("a", day(1)))
     project.settle()
