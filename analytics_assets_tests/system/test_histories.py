@@ -36,7 +36,7 @@ from analytics_assets.foundation.hashes import digest
 from analytics_assets.operations.reconciliation import reconcile
 from analytics_assets.state.ledger import Ledger
 from analytics_assets.warehouse import lake
-from analytics_assets_tests.support.project import WITHOUT_REPORTS, Project
+from analytics_assets_tests.support.project import ONE_DOMAIN, WITHOUT_REPORTS, Project
 
 FIRST = date(2026, 3, 27)  # around the end of a month and a change of clocks
 DAYS = 6
@@ -238,8 +238,8 @@ class History:
 
         places = {
             "raw": (lake.ParquetByDay, "_replace", crash),
-            "before dbt": (models, "run_dbt", crash),
-            "after dbt": (models, "run_dbt", after(step.run_dbt)),
+            "before dbt": (step, "run_dbt", crash),
+            "after dbt": (step, "run_dbt", after(step.run_dbt)),
             "published": (publish, "publish", crash),
             "after publishing": (publish, "publish", after(publish.publish)),
         }
@@ -351,7 +351,7 @@ class History:
 
 def live_through(folder: Path, seed: int, steps: int, *, with_kills: bool = False) -> None:
     random = Random(seed)
-    domains = [domain for domain in WITHOUT_REPORTS if random.random() < 0.6] or list(WITHOUT_REPORTS[:1])
+    domains = [domain for domain in WITHOUT_REPORTS if random.random() < 0.6] or list(ONE_DOMAIN)
     with pytest.MonkeyPatch.context() as patched:
         history = History(folder / "data", random, patched, domains if not with_kills else WITHOUT_REPORTS, with_kills)
         try:
