@@ -174,6 +174,8 @@ def test_each_finding_of_the_page_is_what_its_command_prints(
     real: Project, extrapolated: Project, monkeypatch: pytest.MonkeyPatch, reading: str, statement: str, printed: str
 ) -> None:
     monkeypatch.setenv("ANALYTICS_DATA_DIR", str((extrapolated if reading else real).folder))
+    monkeypatch.setenv("ANALYTICS_START_DATE", str(DAYS.start))  # `sql` warns of other days, which are not made
+    monkeypatch.setenv("ANALYTICS_END_DATE", str(max(DAYS.days())))
     get_settings.cache_clear()
     try:
         result = CliRunner().invoke(app, ["sql", statement])
