@@ -40,9 +40,9 @@ def views_by_asset(graph: BaseAssetGraph) -> dict[str, dict[str, PartitionOffset
 
 def seeds_by_asset(graph: BaseAssetGraph) -> dict[str, set[str]]:
     """The seeds that each partitioned asset reads: automated assets without days and without upstream assets."""
-    lookups = {name for name, upstream in views_by_asset(graph).items() if not upstream}
+    seeds = {name for name, upstream in views_by_asset(graph).items() if not upstream}
     read = {
-        name_of(key): {name_of(parent) for parent in graph.get(key).parent_keys} & lookups
+        name_of(key): {name_of(parent) for parent in graph.get(key).parent_keys} & seeds
         for key in graph.toposorted_asset_keys
         if graph.get(key).partitions_def is not None
     }

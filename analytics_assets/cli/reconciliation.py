@@ -36,22 +36,22 @@ def show_reconciliation() -> None:
         for heading in headings:
             table.add_column(heading, justify="right")
         table.add_column("adds up")
-        balances = {source.name: reconcile(source, project, datetime.now(UTC)) for source in landed}
-    for name, found in balances.items():
+        reconciled = {source.name: reconcile(source, project, datetime.now(UTC)) for source in landed}
+    for name, found in reconciled.items():
         counts = [getattr(found, heading) for heading in headings]
         adds_up = "no" if found.faults else "not made yet" if found.unmade else "yes"
         table.add_row(name, *("" if count is None else f"{count:,}" for count in counts), adds_up)
     console.print(table)
-    for name, found in balances.items():
+    for name, found in reconciled.items():
         if found.unmade:
             told = f" {name}: {'; '.join(found.unmade)}. `analytics-assets materialize --new` makes them."
             console.print(line(("not made yet:", "yellow"), told))
     if off := [source.name for source in project.sources if source not in landed]:
         console.print(f"Nothing ever came of: {', '.join(off)}.")
-    for found in balances.values():
+    for found in reconciled.values():
         for fault in found.faults:
             console.print(line(("failed:", "red"), f" {fault}"))
-    if any(found.faults for found in balances.values()):
+    if any(found.faults for found in reconciled.values()):
         raise typer.Exit(1)
 
 

@@ -129,8 +129,8 @@ def check_health(graph: BaseAssetGraph, project: Project, instance: DagsterInsta
         for finding in _landing_findings(source, settings, owners[source.landed_asset], now)
     ]
     findings += [
-        Finding("inbox", "", State.IGNORED, None, stranger)
-        for stranger in unexpected_files(settings.inbox_dir, sources)
+        Finding("inbox", "", State.IGNORED, None, unexpected)
+        for unexpected in unexpected_files(settings.inbox_dir, sources)
     ]
     for name in sorted(of_kind(graph, AssetKind.EXTRACT)):
         findings += _pull_findings(name, settings, owners[name], running)
@@ -231,7 +231,7 @@ def _judge(
         if out_of_date:
             return State.STALE, "its inputs have changed", ""
         if build.code != code:
-            return State.OLD_CODE, "its code or a lookup has changed", "with `analytics-assets rollout`"
+            return State.OLD_CODE, "its code has changed, or a seed that it reads", "with `analytics-assets rollout`"
         return None
 
     return judge

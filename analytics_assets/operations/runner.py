@@ -193,13 +193,13 @@ class Runner:
 
     def _load_seeds(self, names: Set[str]) -> set[str]:
         """Loads the seeds that some assets read and that are not up to date; returns those that could not be loaded."""
-        lookups = self._seeds_of(names)
-        self.settle(lookups)
+        seeds = self._seeds_of(names)
+        self.settle(seeds)
         built = {
             name: builds_of(self._project.catalog[name], self._settings).read(name, WHOLE).get(WHOLE.start)
-            for name in lookups
+            for name in seeds
         }
-        codes = {name: self._graph.get(AssetKey(name)).code_version for name in lookups}
+        codes = {name: self._graph.get(AssetKey(name)).code_version for name in seeds}
         return {name for name, build in built.items() if build is None or build.code != codes[name]}
 
     def _seeds_of(self, names: Set[str]) -> set[str]:

@@ -76,7 +76,7 @@ CAMPAIGNS_REPORT = Report(
         Chart("Revenue over time", "total_revenue", split="platform", note="Euros a day, by platform."),
         Chart("Return on ad spend over time", "roas", note="Euros of revenue for each euro of cost of the day."),
         Chart("Click-through rate over time", "ctr", note="Share of the day's impressions."),
-        Chart("Cost by region", "total_cost", by="region", note="unknown: the country is in no lookup."),
+        Chart("Cost by region", "total_cost", by="region", note="unknown: the country is not in lookup_regions."),
         Chart("Return on ad spend by region", "roas", by="region", note="Euros of revenue for each euro of cost."),
         Chart("Cost by platform", "total_cost", by="platform", note="Euros."),
         Chart("Return on ad spend by platform", "roas", by="platform", note="Euros of revenue for each euro of cost."),

@@ -17,6 +17,16 @@ _EVENTS, _ANSWERS = "mart_consent_breakdown_daily", "mart_consent_answers_daily"
 _WHO = ("company_id", "industry_back", "industry_front", "hq_country", "country_code")
 _TYPES = ("pageview", "consent.asked", "consent.given", "ui.action")
 _STATUSES = ("full opt-in", "partial opt-in", "opt-out", "empty")
+_OF_A_GROUP = (
+    "total_events",
+    "asked",
+    "given",
+    "conversion_rate",
+    "full_opt_in_share",
+    "countries",
+    "avg_seconds_asked_to_given",
+)
+"""The measures that are shown of each group: of all, of a company, of a day."""
 
 
 def _events(**where: str) -> Sum:
@@ -108,16 +118,7 @@ CONSENT_REPORT = Report(
             "Mean seconds between the times at which the consent's own record says that it was created and updated.",
         ),
     ),
-    key_figures=(
-        "total_events",
-        "asked",
-        "given",
-        "conversion_rate",
-        "full_opt_in_share",
-        "countries",
-        "avg_seconds_asked_to_given",
-        "avg_seconds_created_to_updated",
-    ),
+    key_figures=(*_OF_A_GROUP, "avg_seconds_created_to_updated"),
     charts=(
         Chart(
             "Conversion rate by company",
@@ -159,33 +160,10 @@ CONSENT_REPORT = Report(
             "companies",
             "Companies",
             ("company_id",),
-            (
-                "total_events",
-                "asked",
-                "given",
-                "conversion_rate",
-                "full_opt_in_share",
-                "countries",
-                "avg_seconds_asked_to_given",
-                "pair_coverage",
-                "avg_seconds_created_to_updated",
-            ),
+            (*_OF_A_GROUP, "pair_coverage", "avg_seconds_created_to_updated"),
             details=("industry_front", "industry_back", "hq_country"),
         ),
-        Table(
-            "days",
-            "Days",
-            ("day",),
-            (
-                "total_events",
-                "asked",
-                "given",
-                "conversion_rate",
-                "full_opt_in_share",
-                "countries",
-                "avg_seconds_asked_to_given",
-            ),
-        ),
+        Table("days", "Days", ("day",), _OF_A_GROUP),
         Table("consent_statuses", "Consent statuses", ("consent_status",), ("total_events",), shares=True),
         Table("event_types", "Event types", ("event_type",), ("total_events",), shares=True),
         Table("countries", "Countries", ("country_code",), ("total_events", "asked", "given", "conversion_rate")),

@@ -47,8 +47,8 @@ def test_quiet_days_are_made_as_empty_ones_so_that_nothing_waits_for_ever(projec
 def test_a_domain_of_which_nothing_ever_came_is_off_until_its_first_file(tmp_path: Path) -> None:
     project = Project(tmp_path / "data", on=False)
     assert project.requested() == {}
-    inventory = inventory_of(project)
-    assert (inventory.findings, inventory.off, inventory.assets) == ([], ["campaigns", "consent", "sessions"], 0)
+    health = health_of(project)
+    assert (health.findings, health.off, health.assets) == ([], ["campaigns", "consent", "sessions"], 0)
     assert project.runner().on(set(project.assets) | set(project.seeds)) == set()
 
     project.drop("consent_events", "events-1.csv", HEADER)
@@ -56,14 +56,12 @@ def test_a_domain_of_which_nothing_ever_came_is_off_until_its_first_file(tmp_pat
     asked = project.requested()
     assert asked["raw_consent_events"] == asked["raw_companies"] == {str(day) for day in project.window.days()}
     assert not any("clickstream" in name or "campaigns" in name or "lookup" in name for name in asked)
-    inventory = inventory_of(project)
-    assert inventory.off == ["campaigns", "sessions"]
-    assert not {"raw_clickstream", "raw_campaigns", "lookup_regions"} & {
-        finding.asset for finding in inventory.findings
-    }
+    health = health_of(project)
+    assert health.off == ["campaigns", "sessions"]
+    assert not {"raw_clickstream", "raw_campaigns", "lookup_regions"} & {finding.asset for finding in health.findings}
 
 
-def inventory_of(project: Project) -> Health:
+def health_of(project: Project) -> Health:
     graph = project.definitions.resolve_asset_graph()
     return check_health(graph, project.declared, project.instance, datetime.now(UTC))
 

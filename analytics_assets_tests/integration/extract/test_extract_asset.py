@@ -347,16 +347,16 @@ def test_a_refused_pull_fails_once_says_what_to_do_and_is_listed(
         (failure,) = pulled(project)
         assert f"answered {refusal}" in failure and "the key is wrong, or may not read this" in failure
         assert len(api.requests) == 1, "no try after the first, by the step or by the run"
-        findings = inventory(project)
+        findings = unwell(project)
         assert [(one.asset, one.state, one.next_try) for one in findings] == [(EXTRACT, State.FAILED, "again tomorrow")]
         assert "the key is wrong" in findings[0].why
         assert isinstance(asked_for(project), SkipReason)
         api.key = KEY
         assert pulled(project) == []
-        assert inventory(project) == []
+        assert unwell(project) == []
 
 
-def inventory(project: Project) -> list:
+def unwell(project: Project) -> list:
     found = check_health(
         project.definitions.resolve_asset_graph(), project.declared, project.instance, datetime.now(UTC)
     )

@@ -1,4 +1,4 @@
-"""The project by itself: the inventory, changed code, messages to owners, dead runs, what happens once a day."""
+"""The project by itself: health, changed code, messages to owners, dead runs, what happens once a day."""
 
 import json
 import os
@@ -90,10 +90,10 @@ def fail_models(project: Project, monkeypatch: pytest.MonkeyPatch, message: str)
     return project.instance.get_runs(RunsFilter(statuses=[DagsterRunStatus.FAILURE]), limit=1)[0].run_id
 
 
-# ---------------------------------------------------------------------------------------------------- inventory
+# ---------------------------------------------------------------------------------------------------- health
 
 
-def test_the_inventory_is_empty_when_all_is_well_and_names_what_is_missing_and_what_waits_for_it(
+def test_the_health_is_empty_when_all_is_well_and_names_what_is_missing_and_what_waits_for_it(
     project: Project,
 ) -> None:
     all_days = project.window
@@ -154,7 +154,7 @@ def test_a_file_that_cannot_be_read_is_listed_for_as_long_as_it_lies_there(proje
     assert not [finding for finding in findings(project) if finding.state is State.FAILED]
 
 
-def test_the_inventory_asset_keeps_the_list_and_warns(project: Project) -> None:
+def test_the_health_asset_keeps_the_list_and_warns(project: Project) -> None:
     project.settled()
     job = project.definitions.resolve_job_def("check_health")
     good = job.execute_in_process(instance=project.instance)
@@ -381,7 +381,7 @@ def test_a_check_that_fails_in_a_run_that_does_not_is_told_as_a_warning(tmp_path
     assert "SURPRISE" in told["landed_consent_events"]["reason"]
     assert told["stg_consent_events"]["days"] == str(day(1))
     (stale,) = [f for f in checks(project) if f.asset == "stg_consent_events"]
-    assert "not_null" in stale.why, "and it stands in the inventory"
+    assert "not_null" in stale.why, "and it stands in the health"
 
 
 def test_a_landing_run_that_fails_is_told_though_no_day_is_known(
