@@ -1,9 +1,9 @@
 """The asset of a source's files: what a run landed, where all rows are, and which files have faults."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Set
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from dagster import (
     AssetCheckResult,
@@ -27,6 +27,7 @@ from analytics_assets.state.check_results import as_result
 from analytics_assets.state.ledger import Ledger, Totals
 
 _ERROR = AssetCheckSeverity.ERROR
+T = TypeVar("T")
 
 
 def build_landed_asset(project: Project, domain: Domain, source: Source) -> AssetsDefinition:
@@ -72,10 +73,11 @@ def build_landed_asset(project: Project, domain: Domain, source: Source) -> Asse
             report = Landing(settings, source).run()
         except Exception as error:
             raise dagster_error(context, settings, error) from error
-        ledger = Ledger(settings.lake_dir)
-        totals = ledger.totals(source, partitioned_days(settings, datetime.now(UTC)))
+        totals = Ledger(settings.lake_dir).totals(source, partitioned_days(settings, datetime.now(UTC)))
         yield MaterializeResult(metadata=_landing_metadata(report, totals))
-        yield from _landing_checks(source, settings, ledger, report)
+        yield from file_checks(
+            source, settings, closed=report.closed, ignored=report.ignored, landed=report.landed.keys()
+        )
 
     return landed
 
@@ -100,40 +102,62 @@ def _landing_metadata(report: LandingReport, totals: Totals) -> dict[str, Any]:
     }
 
 
-def _landing_checks(
-    source: Source, settings: Settings, ledger: Ledger, report: LandingReport
+def file_checks(
+    source: Source,
+    settings: Settings,
+    *,
+    closed: Mapping[str, str],
+    ignored: Mapping[str, str],
+    landed: Set[str] = frozenset(),
 ) -> Iterator[AssetCheckResult]:
-    """The checks of this run's files, and of unreadable files as long as they lie in the inbox."""
-    folder = settings.inbox_dir / source.name
-    unreadable = report.closed | {p: why for p, why in ledger.unreadable(source).items() if os.path.lexists(folder / p)}
+    """The checks of a source's files as they now lie in the inbox: a file's faults count until it is gone.
+
+    Args:
+        closed: folders that could not be listed, with the reason.
+        ignored: what lies in the inbox but is not a file of the source, with the reason.
+        landed: the paths that this run landed. A fault of another file does not fail the run.
+    """
+    ledger, folder = Ledger(settings.lake_dir), settings.inbox_dir / source.name
+
+    def that_lie_there(found: Mapping[str, T]) -> dict[str, T]:
+        return {path: value for path, value in found.items() if os.path.lexists(folder / path)}
+
+    unreadable = {**closed, **that_lie_there(ledger.unreadable(source))}
     yield as_result("files_are_readable", [{"file": path, "why": why} for path, why in unreadable.items()], _ERROR)
-    yield as_result(
+    faults = that_lie_there(ledger.faults(source))
+
+    def of_faults(
+        name: str, findings: list[dict[str, str | int]], severity: AssetCheckSeverity = AssetCheckSeverity.WARN
+    ) -> AssetCheckResult:
+        return as_result(name, findings, severity, here=sum(finding["file"] in landed for finding in findings))
+
+    yield of_faults(
         "rejects_within_limit",
         [
-            {"file": path, "rows": content.all_rows, "rejected": content.rejected_rows}
-            for path, content in report.landed.items()
-            if content.rejected_rows > settings.reject_ratio * content.all_rows
+            {"file": path, "rows": of_file.all_rows, "rejected": of_file.rejected_rows}
+            for path, of_file in faults.items()
+            if of_file.rejected_rows > settings.reject_ratio * of_file.all_rows
         ],
         _ERROR,
     )
-    yield as_result(
+    yield of_faults(
         "records_end_where_they_should",
         [
             {"file": path, "row": row, "lines": lines}
-            for path, content in report.landed.items()
-            for row, lines in content.swallowed.items()
+            for path, of_file in faults.items()
+            for row, lines in of_file.swallowed.items()
         ],
         _ERROR,
     )
-    yield as_result(
+    yield of_faults(
         "columns_are_known",
         [
-            {"file": path, "columns": ", ".join(content.unknown_columns)}
-            for path, content in report.landed.items()
-            if content.unknown_columns
+            {"file": path, "columns": ", ".join(of_file.unknown_columns)}
+            for path, of_file in faults.items()
+            if of_file.unknown_columns
         ],
     )
-    yield as_result("names_are_expected", [{"file": path, "why": why} for path, why in sorted(report.ignored.items())])
+    yield as_result("names_are_expected", [{"file": path, "why": why} for path, why in sorted(ignored.items())])
     if source.kind is Kind.SNAPSHOT:
         replaced: list[dict[str, str | int]] = [
             {"file": path, "why": f"{newest} is newer and holds {_since(day)}, too: take this one out of the inbox"}

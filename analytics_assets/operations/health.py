@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
-from dagster import AssetKey, DagsterInstance, DagsterRunStatus, RunsFilter
+from dagster import AssetCheckSeverity, AssetKey, DagsterInstance, DagsterRunStatus, RunsFilter
 
 from analytics_assets.automation.graph import of_kind, upstream_by_asset, views_by_asset
 from analytics_assets.automation.staleness import Days
 from analytics_assets.dagster_internals import FINISHED_STATUSES, BaseAssetGraph
 from analytics_assets.ingest.inbox import unexpected_files
+from analytics_assets.ingest.landed_files import file_checks
 from analytics_assets.ingest.landing import Landing
 from analytics_assets.ingest.waiting import waiting_rows
 from analytics_assets.operations.launcher import is_abandoned
@@ -22,7 +23,7 @@ from analytics_assets.spec.asset import AssetKind, name_of
 from analytics_assets.spec.source import Source
 from analytics_assets.state.attempts import Attempt, Attempts
 from analytics_assets.state.builds import Build, builds_of
-from analytics_assets.state.check_results import failed_checks
+from analytics_assets.state.check_results import failed_checks, first_finding
 from analytics_assets.state.ledger import Ledger
 
 HEALTH = "health"
@@ -32,8 +33,8 @@ HEALTH = "health"
 DBT_PROJECT = "dbt_project"
 """The dbt project's folder, in place of an asset's name."""
 
-LISTED_THEMSELVES = ("nothing_is_amiss", "files_are_readable", "names_are_expected")
-"""Checks that are not listed, since the health lists the current state of what they check."""
+LISTED_THEMSELVES = ("files_are_readable", "names_are_expected")
+"""Checks of files that are not listed, since the health lists each file with them."""
 
 
 class State(StrEnum):
@@ -119,7 +120,7 @@ def check_health(graph: BaseAssetGraph, project: Project, instance: DagsterInsta
     owners = {name_of(key): ", ".join(graph.get(key).owners) for key in graph.toposorted_asset_keys}
     codes = {name_of(key): graph.get(key).code_version or "" for key in graph.toposorted_asset_keys}
     partitions, running = partitioned_days(settings, now), _running(instance)
-    days, landed = Days(settings, sources, catalog), {source.landed_asset for source in sources}
+    days = Days(settings, sources, catalog)
     findings = [
         Finding(DBT_PROJECT, "", State.FAILED, None, fault, "when its files change") for fault in project.faults
     ]
@@ -175,7 +176,7 @@ def check_health(graph: BaseAssetGraph, project: Project, instance: DagsterInsta
     findings += [
         finding
         for finding in _failed_checks(graph, instance, settings, owners, partitions)
-        if finding.asset not in off or finding.asset in landed
+        if finding.asset not in off
     ]
     domains = {graph.get(AssetKey(name)).group_name or "" for name in off}
     return Health(findings, now, len(upstream), len(partitions), sorted(domains))
@@ -247,12 +248,13 @@ def _next_try(attempt: Attempt, now: datetime) -> str:
 def _failed_checks(
     graph: BaseAssetGraph, instance: DagsterInstance, settings: Settings, owners: Mapping[str, str], window: Window
 ) -> Iterator[Finding]:
-    for check in failed_checks(instance, settings.lake_dir, graph.asset_check_keys, window):
-        if check.name not in LISTED_THEMSELVES:
-            state = State.CHECK_FAILED if check.is_error else State.WARNING
-            span = Window.of_days(min(check.days), max(check.days)) if check.days else None
-            why = f"{check.name}{check.finding}"
-            yield Finding(check.asset, owners[check.asset], state, span, why, objected=len(check.days))
+    live = {HEALTH, *of_kind(graph, AssetKind.LANDED)}  # these are judged by what there is now
+    keys = [key for key in graph.asset_check_keys if name_of(key.asset_key) not in live]
+    for check in failed_checks(instance, settings.lake_dir, keys, window):
+        state = State.CHECK_FAILED if check.is_error else State.WARNING
+        span = Window.of_days(min(check.days), max(check.days)) if check.days else None
+        why = f"{check.name}{check.finding}"
+        yield Finding(check.asset, owners[check.asset], state, span, why, objected=len(check.days))
 
 
 def _pull_findings(name: str, settings: Settings, owner: str, running: Set[str]) -> Iterator[Finding]:
@@ -277,6 +279,10 @@ def _landing_findings(source: Source, settings: Settings, owner: str, now: datet
         yield Finding(name, owner, State.FAILED, None, f"{path}: {why}", "once it can be listed")
     for path, why in sorted(found.ignored.items()):
         yield Finding(name, owner, State.IGNORED, None, f"{path}: {why}", "when it is renamed")
+    for check in file_checks(source, settings, closed=found.closed, ignored=found.ignored):
+        if not check.passed and check.check_name not in LISTED_THEMSELVES:
+            state = State.CHECK_FAILED if check.severity is AssetCheckSeverity.ERROR else State.WARNING
+            yield Finding(name, owner, state, None, f"{check.check_name}{first_finding(check.metadata)}")
     if waiting := len(found.new) + len(found.unsettled):
         yield Finding(name, owner, State.MISSING, None, f"{waiting:,} files in the inbox have not landed", "")
     for sentence in waiting_rows(source, settings, now):

@@ -111,7 +111,7 @@ class CheckResults:
         return found
 
 
-FAILING_HERE = "failing_days_of_this_run"
+FAILING_HERE = "failing_in_this_run"
 SHOWN_DAYS = 100
 
 
@@ -145,20 +145,31 @@ def over_all_days(result: AssetCheckResult, failed: FailedCheck | None, window: 
 
 
 def as_result(
-    name: str, findings: list[dict[str, str | int]], severity: AssetCheckSeverity = AssetCheckSeverity.WARN
+    name: str,
+    findings: list[dict[str, str | int]],
+    severity: AssetCheckSeverity = AssetCheckSeverity.WARN,
+    here: int | None = None,
 ) -> AssetCheckResult:
-    """The result of a check as Dagster takes it, with its first 100 findings as a table."""
+    """The result of a check as Dagster takes it, with its first 100 findings as a table.
+
+    Args:
+        here: how many findings are about what this run did; all of them if that is not known.
+    """
     shown = [TableRecord(finding) for finding in findings[:100]]
     return AssetCheckResult(
         check_name=name,
         passed=not findings,
         severity=severity,
-        metadata={"findings": len(findings), **({"first": MetadataValue.table(shown)} if shown else {})},
+        metadata={
+            "findings": len(findings),
+            **({"first": MetadataValue.table(shown)} if shown else {}),
+            **({} if here is None else {FAILING_HERE: here}),
+        },
     )
 
 
 def failed_in_its_run(check: AssetCheckEvaluation) -> bool:
-    """Whether a check failed for a day of the run that evaluated it, not only for days of other runs."""
+    """Whether a check failed for a day or file of the run that evaluated it, not only for those of other runs."""
     failing = check.metadata.get(FAILING_HERE)
     return not check.passed and (failing is None or failing.value != 0)
 

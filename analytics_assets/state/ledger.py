@@ -39,6 +39,7 @@ create table if not exists contents (
     accepted integer not null,      -- rows
     rejected integer not null,
     unknown_columns text not null,  -- JSON array
+    swallowed text not null default '{}',  -- JSON object: by row, the lines of a reject that spans several
     unique (source, identity)
 );
 create table if not exists pieces (
@@ -112,7 +113,7 @@ class Content:
 
     Attributes:
         rejected: rows in the rejects by day; a broken record counts as the lines that it spans.
-        swallowed: by row, the number of lines of each reject that spans several. The ledger does not keep it.
+        swallowed: by row, the number of lines of each reject that spans several.
     """
 
     identity: str
@@ -138,6 +139,16 @@ class Content:
     def all_rows(self) -> int:
         """All rows of the file."""
         return self.accepted_rows + self.rejected_rows
+
+
+@dataclass(frozen=True)
+class Faults:
+    """What is wrong with a landed file, although it could be read; the attributes are those of its content."""
+
+    all_rows: int
+    rejected_rows: int
+    unknown_columns: list[str]
+    swallowed: dict[int, int]
 
 
 @dataclass(frozen=True)
@@ -329,8 +340,9 @@ class Ledger:
         """Records a landed content, and makes it current under its path."""
         with self._writing(source) as (connection, entries):
             content_id = connection.execute(
-                "insert into contents (source, identity, path, hash, landed_at, accepted, rejected, unknown_columns)"
-                " values (?, ?, ?, ?, ?, ?, ?, ?)",
+                "insert into contents"
+                " (source, identity, path, hash, landed_at, accepted, rejected, unknown_columns, swallowed)"
+                " values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     source.name,
                     content.identity,
@@ -340,6 +352,7 @@ class Ledger:
                     content.accepted_rows,
                     content.rejected_rows,
                     json.dumps(content.unknown_columns),
+                    json.dumps(content.swallowed),
                 ),
             ).lastrowid
             connection.executemany(
@@ -463,6 +476,25 @@ class Ledger:
                 "select path, error from paths where source = ? and error is not null order by path", (source.name,)
             ).fetchall()
         return dict(rows)
+
+    def faults(self, source: Source) -> dict[str, Faults]:
+        """The paths whose current content has rejects or unknown columns."""
+        with self._connection() as connection:
+            rows = connection.execute(
+                "select paths.path, accepted, rejected, unknown_columns, swallowed"
+                " from paths join contents on contents.id = paths.content_id"
+                " where paths.source = ? and (rejected > 0 or unknown_columns <> '[]') order by paths.path",
+                (source.name,),
+            ).fetchall()
+        return {
+            path: Faults(
+                accepted + rejected,
+                rejected,
+                json.loads(unknown),
+                {int(row): lines for row, lines in json.loads(swallowed).items()},
+            )
+            for path, accepted, rejected, unknown, swallowed in rows
+        }
 
     def current_paths(self, source: Source) -> dict[str, int]:
         """The paths with a current content, each with its accepted rows."""

@@ -38,6 +38,7 @@ from analytics_assets.dbt import step
 from analytics_assets.dbt.code_versions import code_versions
 from analytics_assets.dbt.invocation import DbtError
 from analytics_assets.dbt.project import load_manifest
+from analytics_assets.defs.consent.sources import COMPANIES
 from analytics_assets.foundation.failures import STEP_RETRIES
 from analytics_assets.operations import alerts as notify
 from analytics_assets.operations import launcher
@@ -93,7 +94,7 @@ def fail_models(project: Project, monkeypatch: pytest.MonkeyPatch, message: str)
 # ---------------------------------------------------------------------------------------------------- health
 
 
-def test_the_health_is_empty_when_all_is_well_and_names_what_is_missing_and_what_waits_for_it(
+def test_health_lists_nothing_when_all_is_well_and_names_what_is_missing_and_what_waits_for_it(
     project: Project,
 ) -> None:
     all_days = project.window
@@ -152,6 +153,43 @@ def test_a_file_that_cannot_be_read_is_listed_for_as_long_as_it_lies_there(proje
     assert finding.why.startswith("events-1.csv: ")
     file.unlink()
     assert not [finding for finding in findings(project) if finding.state is State.FAILED]
+
+
+def test_what_is_wrong_with_a_landed_file_is_told_until_it_is_corrected_or_taken_away(project: Project) -> None:
+    """Also after later files without a fault have landed."""
+    project.settled()
+    good = HEADER + "".join(event(f"e{number}", day(1)) for number in range(400))
+    lines = good.splitlines(keepends=True)
+    project.drop("consent_events", "events-quote.csv", "".join([*lines[:61], '"', *lines[61:]]))
+    project.drop("consent_events", "events-column.csv", HEADER.replace("\n", ",SURPRISE\n") + event("b", day(1)))
+    companies = ",".join(COMPANIES.columns) + "\na,b,c,d\n"
+    old = project.drop("companies", f"companies-{day(1)}.csv", companies)
+    project.drop("companies", f"companies {day(1)} corrected.csv", companies.replace("d\n", "e\n"))
+
+    def told() -> dict[str, tuple[State, str]]:
+        """The findings of the checks of landed files, by check."""
+        found = [finding for finding in checks(project) if finding.asset.startswith("landed_")]
+        return {finding.why.partition(":")[0]: (finding.state, finding.why) for finding in found}
+
+    project.land()
+    first = told()
+    assert {check: state for check, (state, _) in first.items()} == {
+        "records_end_where_they_should": State.CHECK_FAILED,
+        "rejects_within_limit": State.CHECK_FAILED,
+        "columns_are_known": State.WARNING,
+        "snapshots_have_one_name": State.WARNING,
+    }
+    assert first["records_end_where_they_should"][1].endswith(": file events-quote.csv, row 61, lines 340")
+    assert old.name in first["snapshots_have_one_name"][1]
+    project.drop("consent_events", "events-later.csv", HEADER + event("c", day(2)))
+    project.land()
+    assert told() == first
+
+    old.unlink()
+    project.drop("consent_events", "events-quote.csv", good)
+    (project.settings.inbox_dir / "consent_events" / "events-column.csv").unlink()
+    project.land()
+    assert told() == {}
 
 
 def test_the_health_asset_keeps_the_list_and_warns(project: Project) -> None:
