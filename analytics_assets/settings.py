@@ -261,12 +261,17 @@ class Settings(BaseSettings):
         return self.lake_dir / "raw"
 
     @property
+    def _of_developer(self) -> str:
+        """The name of what belongs to a developer alone; empty in production."""
+        return "" if self.dbt_target == "prod" else f"{DEVELOPER_PREFIX}{self.user}"
+
+    @property
     def warehouse_dir(self) -> Path:
         """The DuckDB warehouse, if that is used; for either warehouse, its build records and what dbt compiled."""
-        folder, own = self.data_dir / "warehouse", f"{DEVELOPER_PREFIX}{self.user}"
+        folder = self.data_dir / "warehouse"
         if self.bigquery is None or self.warehouse == "duckdb":
-            return folder if self.dbt_target == "prod" else folder / own
-        place, dataset = self.bigquery, self.bigquery.dataset if self.dbt_target == "prod" else own
+            return folder / self._of_developer
+        place, dataset = self.bigquery, self._of_developer or self.bigquery.dataset
         parts = [
             place.project.replace(":", "."),
             dataset,
@@ -286,9 +291,14 @@ class Settings(BaseSettings):
         return self.data_dir / "published" / self.warehouse_file.name
 
     @property
+    def published_records_dir(self) -> Path:
+        """Where it is recorded which days the published copy holds: of a developer's schema apart from the others."""
+        return self.published_file.parent / self._of_developer
+
+    @property
     def exports_dir(self) -> Path:
-        """Where reports are written."""
-        return self.data_dir / "exports"
+        """Where reports are written: a developer's apart from the others."""
+        return self.data_dir / "exports" / self._of_developer
 
 
 def is_secret(variable: str) -> bool:

@@ -50,18 +50,19 @@ class OutOfDateDaysSensor(AutomationConditionSensorDefinition):
             return SensorExecutionData(skip_message=hindrance, cursor=context.cursor)
         queue = RunsFilter(tags={SENSOR_NAME_TAG: self.name}, statuses=[DagsterRunStatus.QUEUED])
         if waiting := context.instance.get_runs_count(queue):
-            queued = f"Of the runs that were asked for, {waiting} wait in the queue; when they have begun, more are."
+            queued = f"{waiting} requested runs are still queued; more are requested once they have started."
             return SensorExecutionData(skip_message=queued, cursor=context.cursor)
         now, seen = datetime.now(UTC), self._seen(context)
         if self._nothing_to_do and self._nothing_to_do[1] == seen and now - self._nothing_to_do[0] < LOOKS_EVERY:
             return SensorExecutionData(skip_message="Nothing has changed since the last look.", cursor=context.cursor)
         context.log.setLevel(logging.WARNING)  # Dagster logs one line per asset and tick; the UI shows it better
         data = super().evaluate_tick(context)
-        # `seen` was read before the conditions were evaluated, so the next tick notices a change in between.
-        self._nothing_to_do = None if data.run_requests else (now, seen)
         spans = one_run_a_span(data.run_requests or [])
-        requests = (unless_it_died(context.instance, span, self.loaded) for span in spans)
-        return copy(data, run_requests=[request for request in requests if request])
+        wanted = (unless_it_died(context.instance, span, self.loaded) for span in spans)
+        requests = [request for request in wanted if request]
+        # `seen` was read before the conditions were evaluated, so the next tick notices a change in between.
+        self._nothing_to_do = None if requests else (now, seen)
+        return copy(data, run_requests=requests)
 
     def _seen(self, context: SensorEvaluationContext) -> tuple[object, ...]:
         """What the conditions depend on, in a form that is cheap to compare."""

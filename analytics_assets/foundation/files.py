@@ -12,6 +12,10 @@ class Damaged(Exception):
     """A file of the project's own state is damaged or missing; the message names it and says what to do."""
 
 
+_BESIDE = (".wal", "-wal", "-shm")
+"""Endings of what DuckDB and SQLite write beside a database, and apply to whatever has the database's name next."""
+
+
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
     """Yields a temporary path beside `target`; the file there replaces `target` once the block ends without an error.
@@ -21,6 +25,8 @@ def replacing(target: Path) -> Iterator[Path]:
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    for ending in ("", *_BESIDE):  # a killed process that had the same id may have left them
+        temporary.with_name(temporary.name + ending).unlink(missing_ok=True)
     try:
         yield temporary
         with temporary.open("rb") as file:
@@ -37,8 +43,9 @@ def replacing(target: Path) -> Iterator[Path]:
 
 def sweep(folder: Path) -> None:
     """Removes what killed writers left in a folder; call it only while holding its writers' lock."""
-    for leftover in folder.glob(".*.tmp"):
-        leftover.unlink(missing_ok=True)
+    for ending in ("", *_BESIDE):
+        for leftover in folder.glob(f".*.tmp{ending}"):
+            leftover.unlink(missing_ok=True)
 
 
 @contextmanager

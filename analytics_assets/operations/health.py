@@ -174,9 +174,7 @@ def check_health(graph: BaseAssetGraph, project: Project, instance: DagsterInsta
             by_itself = "at the next tick" if state is State.OLD_CODE else next_try  # that rewrites no rows
             findings.append(Finding(name, owners[name], state, None, why, by_itself))
     findings += [
-        finding
-        for finding in _failed_checks(graph, instance, settings, owners, partitions)
-        if finding.asset not in off
+        finding for finding in _failed_checks(graph, instance, settings, owners, partitions) if finding.asset not in off
     ]
     domains = {graph.get(AssetKey(name)).group_name or "" for name in off}
     return Health(findings, now, len(upstream), len(partitions), sorted(domains))

@@ -155,20 +155,25 @@ class Builds:
 
     def read_what_is_there(self, asset: str, window: Window) -> dict[date, Build]:
         """The recorded days of a window, without those whose files somebody deleted or whose size has changed."""
-        found = self.read(asset, window)
-        if not found or self._files_of is None:
-            return found
+        if self._files_of is None:
+            return self.read(asset, window)
+        if self._nothing_is_built():
+            return {}
         with open_sqlite(self._file, _SCHEMA, _IF_DAMAGED, writes=False) as connection:
-            rows = connection.execute("select day, bytes from builds where asset = ?", (asset,)).fetchall()
-        written = {date.fromisoformat(day): size for day, size in rows}
-        sizes = {day: self._bytes(asset, day) for day in found}
-        if self._newest_of and not self._newest_of(asset).is_file():
-            sizes[max(written)] = None
-        return {
-            day: build
-            for day, build in found.items()
-            if sizes[day] is not None and written.get(day) in (None, sizes[day])  # older records have no size
-        }
+            rows = connection.execute(
+                "select day, inputs, code, bytes, day = (select max(day) from builds where asset = ?1)"
+                " from builds where asset = ?1 and day >= ?2 and day < ?3",
+                (asset, window.start.isoformat(), window.end.isoformat()),
+            ).fetchall()
+        found: dict[date, Build] = {}
+        for text, inputs, code, written, is_newest in rows:
+            day = date.fromisoformat(text)
+            size = self._bytes(asset, day)
+            if is_newest and self._newest_of and not self._newest_of(asset).is_file():
+                continue
+            if size is not None and written in (None, size):  # older records have no size
+                found[day] = Build(inputs, code)
+        return found
 
     def read(self, asset: str, window: Window) -> dict[date, Build]:
         """The recorded days of a window."""
@@ -228,7 +233,7 @@ def builds_of(asset: Asset, settings: Settings) -> Builds:
             newest_of=lambda name: newest_export(settings, name, asset.ending),
         )
     if asset.kind is AssetKind.PUBLISHED:
-        return Builds(settings.published_file.parent, guarded=settings.published_file)
+        return Builds(settings.published_records_dir, guarded=settings.published_file)
     guarded = settings.warehouse_file if settings.warehouse == "duckdb" else None
     return Builds(settings.warehouse_dir, guarded)
 

@@ -152,8 +152,11 @@ def _make_what_is_lacking(connection: sqlite3.Connection, schema: str) -> None:
         held = _columns(connection, table)
         for name, definition in columns[table].items():
             if name not in held:
-                with suppress(sqlite3.OperationalError):  # another process was faster
+                try:
                     connection.execute(f"alter table {table} add column {definition}")
+                except sqlite3.OperationalError as error:
+                    if "duplicate column name" not in str(error):  # which says that another process was faster
+                        raise
     connection.executescript(f"{schema}; pragma user_version = {_version(schema)};")
 
 

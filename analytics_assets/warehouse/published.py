@@ -28,7 +28,7 @@ from analytics_assets.spec.model_node import Manifest, ModelNode, name_in
 from analytics_assets.spec.source import raw_asset
 from analytics_assets.state.attempts import Attempts
 from analytics_assets.state.builds import builds_of_model
-from analytics_assets.warehouse.duckdb.warehouse import IF_COPY_IS_DAMAGED, naming
+from analytics_assets.warehouse.duckdb.warehouse import IF_COPY_IS_DAMAGED, translated_errors
 from analytics_assets.warehouse.duckdb.warehouse import IF_DAMAGED as IF_WAREHOUSE_IS_DAMAGED
 
 logger = logger_of(__name__)
@@ -181,9 +181,9 @@ def _next_copy(settings: Settings) -> Iterator[DuckDBPyConnection]:
             with duckdb.connect() as connection:
                 connection.execute(f"set memory_limit = '{settings.duckdb_memory_limit}'")
                 connection.execute("set TimeZone = 'UTC'")
-                with naming(settings.warehouse_file, IF_WAREHOUSE_IS_DAMAGED):
+                with translated_errors(settings.warehouse_file, IF_WAREHOUSE_IS_DAMAGED):
                     connection.execute(f"attach {_quoted(settings.warehouse_file)} as warehouse (read_only)")
-                with naming(target, IF_COPY_IS_DAMAGED):
+                with translated_errors(target, IF_COPY_IS_DAMAGED):
                     connection.execute(f"attach {_quoted(temporary)} as {COPY}")
                 yield connection
                 connection.execute(f"checkpoint {COPY}")

@@ -16,7 +16,7 @@ from datetime import date, timedelta
 from pathlib import PurePath
 
 from analytics_assets.partitions import Window
-from analytics_assets.spec.model_node import Manifest
+from analytics_assets.spec.model_node import Manifest, ModelNode
 from analytics_assets.spec.report import Report
 from analytics_assets.warehouse.bigquery.query_reads import Lineage, NotMade, Read
 from analytics_assets.warehouse.bigquery.table_sizes import Tables
@@ -74,7 +74,7 @@ def queries_of(
             found.append(query_of(asset, what, [*besides, *lineage.reads(text)]))
 
     models = [node for node in manifest.models if node.has_days]
-    for node in sorted(models, key=lambda one: (one.domain, LAYERS.index(PurePath(one.file).parts[1]), one.name)):
+    for node in sorted(models, key=lambda one: (one.domain, _layer(one), one.name)):
         if node.name in tables:
             target = Read(node.name, frozenset(tables[node.name].columns))
             add(node.name, "merge", sql[node.unique_id], target)
@@ -91,6 +91,12 @@ def queries_of(
                     text = _of_days(model.relation_name, columns, model.day, window)
                     add(f"{report.name}_{ending}", dataset.model, text)
     return found
+
+
+def _layer(node: ModelNode) -> tuple[bool, str | int]:
+    """The folder of a model, for sorting; those that are not among LAYERS come last."""
+    folder = PurePath(node.file).parts[1]
+    return folder not in LAYERS, LAYERS.index(folder) if folder in LAYERS else folder
 
 
 def _of_days(relation: str, columns: Iterable[str], day: str, window: Window) -> str:

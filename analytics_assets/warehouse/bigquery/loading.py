@@ -59,7 +59,7 @@ class LoadedByDay(ParquetByDay):
         )
 
     def deliver(self, context: OutputContext, asset: str, days: Mapping[str, LakeDay]) -> None:
-        """Loads the days, each in one job, whole or not at all, and records them once all of them are loaded.
+        """Loads the days, each in one job, whole or not at all, and records those that are loaded.
 
         Raises:
             NotDelivered: some days could not be loaded.
@@ -81,7 +81,11 @@ class LoadedByDay(ParquetByDay):
             def load(day: str) -> Loaded:
                 return self._load(client, table, asset, day, days[day], run, retry)
 
-            loaded = load_all(load, days, asset)
+            try:
+                loaded = load_all(load, days, asset)
+            except NotDelivered as error:
+                records.record(asset, {day: build for day, build in builds.items() if str(day) not in error.by_day})
+                raise
         records.record(asset, builds)
         context.add_output_metadata(
             {"table": table, "load_jobs": len(loaded), "rows_loaded": sum(one.rows for one in loaded)}

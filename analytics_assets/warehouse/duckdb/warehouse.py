@@ -30,8 +30,8 @@ IF_COPY_IS_DAMAGED = "delete it; it is made again from the warehouse"
 class DuckDBReader(Reader):
     """A read-only connection."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
-        self._connection = connection
+    def __init__(self, connection: duckdb.DuckDBPyConnection, file: Path, if_damaged: str) -> None:
+        self._connection, self._file, self._if_damaged = connection, file, if_damaged
 
     def rows(self, sql: str) -> Rows:
         found = self._execute(sql)
@@ -49,7 +49,7 @@ class DuckDBReader(Reader):
         except duckdb.CatalogException as error:
             raise NotMade(str(error)) from error
         except _DAMAGE as error:
-            raise Damaged(f"the warehouse is damaged ({_first_line(error)}): {IF_DAMAGED}") from error
+            raise Damaged(f"{self._file} is damaged ({_first_line(error)}): {self._if_damaged}") from error
 
 
 @contextmanager
@@ -64,7 +64,7 @@ def opened(file: Path, if_damaged: str, **options: Any) -> Iterator[duckdb.DuckD
         CannotRead: another program holds the file, or it may not be opened.
         Damaged: the file is no DuckDB database, or is incomplete.
     """
-    with naming(file, if_damaged):
+    with translated_errors(file, if_damaged):
         connection = duckdb.connect(str(file), **options)
     with connection:
         connection.execute("set TimeZone = 'UTC'")  # current_date follows it, too
@@ -72,7 +72,7 @@ def opened(file: Path, if_damaged: str, **options: Any) -> Iterator[duckdb.DuckD
 
 
 @contextmanager
-def naming(file: Path, if_damaged: str) -> Iterator[None]:
+def translated_errors(file: Path, if_damaged: str) -> Iterator[None]:
     """Translates the errors of opening a database: the message names the file and says what to do.
 
     Raises:
@@ -115,7 +115,7 @@ class DuckDBWarehouse(Warehouse):
         limit = self.settings.duckdb_memory_limit
         with opened(file, IF_DAMAGED, read_only=True, config={"memory_limit": limit}) as connection:
             connection.execute(f"set file_search_path = {self.text(str(self.settings.raw_dir))}")
-            yield DuckDBReader(connection)
+            yield DuckDBReader(connection, file, IF_DAMAGED)
 
     @contextmanager
     def reading_published(self) -> Iterator[Reader]:
@@ -124,7 +124,7 @@ class DuckDBWarehouse(Warehouse):
             raise NotMade(f"there is no published copy yet, {file}")
         limit = self.settings.duckdb_memory_limit
         with opened(file, IF_COPY_IS_DAMAGED, read_only=True, config={"memory_limit": limit}) as connection:
-            yield DuckDBReader(connection)
+            yield DuckDBReader(connection, file, IF_COPY_IS_DAMAGED)
 
     def published_days(self, name: str, window: Window) -> list[Window]:
         return [window]
