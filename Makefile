@@ -75,8 +75,14 @@ docs: install ## the dbt docs, models and who reads them, as one page that needs
 	@mv dbt_project/target/docs/static_index.html dbt_project/target/docs/index.html
 	@echo "the dbt docs: dbt_project/target/docs/index.html"
 
-bench: install ## measure speed, as ratios to something outside the project
-	@$(BIN)/python -m benchmarks
+bench: install ## measure speed, as ratios to something outside the project; `make bench landing` measures a part
+	@$(BIN)/python -m benchmarks $(PARTS)
+
+# What follows `bench` are parts of it, not targets.
+ifeq (bench,$(firstword $(MAKECMDGOALS)))
+PARTS := $(wordlist 2,$(words $(MAKECMDGOALS)),$(MAKECMDGOALS))
+$(foreach part,$(PARTS),$(eval $(part):;@:))
+endif
 
 lock: install ## resolve the dependencies anew
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --all-extras \

@@ -43,7 +43,9 @@ from dagster._core.storage.tags import PARTITION_NAME_TAG as PARTITION_NAME_TAG
 from dagster._core.storage.tags import PRIORITY_TAG as PRIORITY_TAG
 from dagster._core.storage.tags import RETRY_NUMBER_TAG as RETRY_NUMBER_TAG
 from dagster._core.storage.tags import SENSOR_NAME_TAG as SENSOR_NAME_TAG
-from dagster._core.storage.dagster_run import FINISHED_STATUSES as FINISHED_STATUSES
+
+# What looks for runs that are queued or going on names their statuses.
+from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES as NOT_FINISHED_STATUSES
 
 # The launcher tells whether the process of a run is gone.
 from dagster._core.events import EngineEventData as EngineEventData

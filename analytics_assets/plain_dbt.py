@@ -15,10 +15,8 @@ from dbt.flags import get_flags
 from dbt_common.exceptions import DbtRuntimeError
 from pydantic import ValidationError
 
+from analytics_assets.dbt.invocation import WRITING, why_not_in_production
 from analytics_assets.settings import Settings, get_settings
-
-WRITING = ("build", "run", "seed", "snapshot", "clone", "retry", "run-operation")
-"""The dbt commands that write tables, by dbt's names."""
 
 WITHOUT_ROWS = ("compile", "generate", "debug")
 """The commands that need a database, but no rows in it."""
@@ -74,16 +72,17 @@ class Plugin(BasePlugin):
 
 def why_not(command: str, settings: Settings, *, is_production: bool) -> str | None:
     """One sentence on what to type instead of a dbt command; None if the command works."""
+    if command in WRITING and is_production:
+        of_your_own = (
+            "add `--target dev`"
+            if settings.warehouse == "duckdb"
+            else f"set ANALYTICS_DBT_TARGET=dev and type `analytics-assets dbt -- {command} …`"
+        )
+        return f"{why_not_in_production(command)} or {of_your_own} to write a schema of your own."
     if settings.warehouse != "duckdb":
         return (
             f"The warehouse is {settings.warehouse}, and dbt alone is not told where that is:"
             f" type `analytics-assets dbt -- {'docs generate' if command == 'generate' else command} …` instead."
-        )
-    if command in WRITING and is_production:
-        return (
-            f"`dbt {command}` would write rows that no record of days knows of: type `analytics-assets materialize"
-            " --select MODEL --from DATE --to DATE` to make days of production, or add `--target dev` to write a"
-            " schema of your own."
         )
     if command not in WITHOUT_ROWS and not settings.warehouse_file.exists():
         return (

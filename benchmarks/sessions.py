@@ -14,7 +14,7 @@ from unittest import mock
 import duckdb
 
 from analytics_assets.automation.planner import group_into_runs, same_window, tied_windows
-from analytics_assets.dbt import assets as models
+from analytics_assets.dbt import step
 from analytics_assets.dbt.invocation import DbtRun
 from analytics_assets.dbt.runner import run_dbt
 from analytics_assets.defs.sessions import DOMAIN as SESSIONS
@@ -181,7 +181,7 @@ def seconds_of_each_run() -> Iterator[list[float]]:
         seconds.append(seconds_of_sql(run))
         return run
 
-    with mock.patch.object(models, "run_dbt", timed):
+    with mock.patch.object(step, "run_dbt", timed):
         yield seconds
 
 

@@ -10,11 +10,14 @@ from dagster import DagsterEventType, DagsterInstance, RunRecord
 
 from analytics_assets.settings import Settings
 from analytics_assets_tests.support.consent_events import HEADER, event
-from analytics_assets_tests.support.live import Live, is_busy, running, runs_since, until
+from analytics_assets_tests.support.live import is_busy, running, runs_since, until
 from analytics_assets_tests.support.project import Project
 
 DAYS = 30
 QUIET_SECONDS = 20
+
+_PUBLISHES = "published"
+"""The step that writes the published copy."""
 
 
 def settle_times(runs: int) -> list[dict[str, float]]:
@@ -29,14 +32,14 @@ def settle_times(runs: int) -> list[dict[str, float]]:
             with DagsterInstance.get() as instance:
                 project.instance = instance
                 _wait_until_published(project, set(), 300)
-                return [_one(project, live, number) for number in range(runs)]
+                return [_one(project, number) for number in range(runs)]
 
 
 def _default_settle_seconds() -> str:
     return str(Settings.model_fields["inbox_settle_seconds"].default)
 
 
-def _one(project: Project, live: Live, number: int) -> dict[str, float]:
+def _one(project: Project, number: int) -> dict[str, float]:
     _wait_until_quiet(project)
     known = {record.dagster_run.run_id for record in project.instance.get_run_records()}
     at = datetime.now(UTC).date() - timedelta(days=16)
@@ -62,7 +65,7 @@ def _one(project: Project, live: Live, number: int) -> dict[str, float]:
         until_(f"the run of layer {layer} starts", min(start for start, _ in steps.values()))
         for name, (_, end) in sorted(steps.items(), key=lambda step: step[1][1]):
             until_(f"step {name} of layer {layer}", end)
-        if "published_consent" in steps:
+        if _PUBLISHES in steps:
             break  # reports come after it
     return parts
 
@@ -82,7 +85,7 @@ def _wait_until_published(project: Project, known: set[str], seconds: float) -> 
     def is_published() -> bool:
         runs = runs_since(project.instance, known)
         return not is_busy(project.instance) and any(
-            "published_consent" in _steps(project.instance, record) for record in runs
+            _PUBLISHES in _steps(project.instance, record) for record in runs
         )
 
     until(is_published, seconds, "the marts are published")

@@ -22,7 +22,7 @@ from analytics_assets.settings import Settings
 from analytics_assets.spec.asset import AssetKind, Catalog, name_of
 from analytics_assets.spec.source import Kind, Source
 from analytics_assets.state.attempts import KILLED, Attempts
-from analytics_assets.state.builds import Builds, builds_of, days_without_partition, has_files, recorded_builds
+from analytics_assets.state.builds import Build, Builds, builds_of, days_without_partition, has_files, recorded_builds
 from analytics_assets.state.ledger import Ledger, wanted_versions
 
 _Found = TypeVar("_Found")
@@ -51,7 +51,8 @@ class Days:
     def __init__(self, settings: Settings, sources: Iterable[Source], catalog: Catalog) -> None:
         self._settings, self._catalog = settings, catalog
         self._sources = {source.raw_asset: source for source in sources}
-        self._stores = list({asset.kind: asset for asset in catalog.values()}.values())  # a kind has one store
+        stores = {builds.place: builds for asset in catalog.values() if (builds := builds_of(asset, settings))}
+        self._stores = list(stores.values())  # one store holds the records of many assets
         self._attempts = Attempts(settings.lake_dir)
         self._ledger = Ledger(settings.lake_dir)
         self._known_graph: _Graph | None = None
@@ -75,8 +76,7 @@ class Days:
 
     def recorded(self) -> tuple[object, ...]:
         """A value that changes whenever a record does."""
-        stores = [builds_of(asset, self._settings).state() for asset in self._stores]
-        return self._ledger.state(), self._attempts.state(), *stores
+        return self._ledger.state(), self._attempts.state(), *(store.state() for store in self._stores)
 
     def _begin(self, now: datetime) -> None:
         state = self.recorded()
@@ -122,16 +122,15 @@ class Days:
     def _builds(self, name: str) -> Builds:
         return builds_of(self._catalog[name], self._settings)
 
-    def out_of_date(self, name: str, upstream: Mapping[str, PartitionOffsets], window: Window) -> set[date]:
-        """The days that were never made, are gone, or were made from inputs that have changed since."""
-        inputs, builds = self.inputs(name, upstream, window), self._builds(name)
-        built = builds.read_what_is_there(name, window)
-        return {day for day in window.days() if day not in built or built[day].inputs != inputs[day]}
+    def _inputs_now(self, graph: BaseAssetGraph, name: str, now: datetime) -> Mapping[date, str]:
+        """`inputs` for all days of an asset, as of a tick."""
+        window, upstream = self._days_and_upstream(graph, name, now)
+        return self._keeping("inputs", name, window, find=lambda: self.inputs(name, upstream, window))
 
     def out_of_date_now(self, graph: BaseAssetGraph, name: str, now: datetime) -> Set[date]:
-        """`out_of_date` for all days of an asset, as of a tick."""
-        window, upstream = self._days_and_upstream(graph, name, now)
-        inputs = self._keeping("inputs", name, window, find=lambda: self.inputs(name, upstream, window))
+        """The days that were never made, are gone, or were made from inputs that have changed since, as of a tick."""
+        window, _ = self._days_and_upstream(graph, name, now)
+        inputs = self._inputs_now(graph, name, now)
 
         def find() -> set[date]:
             built = self._builds(name).read_what_is_there(name, window)
@@ -192,11 +191,10 @@ class Days:
         """
 
         def find() -> set[date]:
-            window, upstream = self._days_and_upstream(graph, name, now)
+            window, _ = self._days_and_upstream(graph, name, now)
             attempts = self._attempts.read(name, window)
             going_on = {d for d, a in attempts.items() if a.reason == KILLED and now - a.tried_at < MAY_GO_ON}
-            code = graph.get(AssetKey(name)).code_version or ""
-            found = self.backing_off(name, upstream, code, window, now) - going_on
+            found = set(self.backing_off_now(graph, name, now)) - going_on
             above = self._above(graph, name, now, lambda parent: self.failed_upstream(graph, parent, now))
             return (found | above) & set(window.days())
 
@@ -242,28 +240,22 @@ class Days:
             waiting = {name_of(key) for one in waiting for key in graph.get(AssetKey(one)).parent_keys} - above
         return [source for name, source in self._sources.items() if name in above]
 
-    def backing_off(
-        self, name: str, upstream: Mapping[str, PartitionOffsets], code: str, window: Window, now: datetime
-    ) -> set[date]:
-        """The days that failed with their current inputs and this code, and whose next attempt is not due."""
-        attempts = self._attempts.read(name, window)
-        if not attempts:
-            return set()
-        inputs = self.inputs(name, upstream, window)
-        return {
-            day
-            for day, attempt in attempts.items()
-            if (attempt.build.inputs, attempt.build.code) == (inputs[day], code)
-            and ((next_at := attempt.next_at()) is None or next_at > now)
-        }
-
     def backing_off_now(self, graph: BaseAssetGraph, name: str, now: datetime) -> Set[date]:
-        """`backing_off` for all days of an asset, as of a tick."""
-        window, upstream = self._days_and_upstream(graph, name, now)
+        """The days that failed with their current inputs and code, and whose next attempt is not due, as of a tick."""
+        window, _ = self._days_and_upstream(graph, name, now)
         code = graph.get(AssetKey(name)).code_version or ""
-        return self._keeping(
-            "backing off", name, for_tick=True, find=lambda: self.backing_off(name, upstream, code, window, now)
-        )
+
+        def find() -> set[date]:
+            attempts = self._attempts.read(name, window)
+            inputs = self._inputs_now(graph, name, now) if attempts else {}
+            return {
+                day
+                for day, attempt in attempts.items()
+                if attempt.build == Build(inputs[day], code)
+                and ((next_at := attempt.next_at()) is None or next_at > now)
+            }
+
+        return self._keeping("backing off", name, for_tick=True, find=find)
 
 
 def _downstream(upstream: Mapping[str, PartitionOffsets], days_of: Callable[[str], Iterable[date]]) -> set[date]:

@@ -8,7 +8,7 @@ from datetime import date
 from dagster import AssetExecutionContext, AssetSpec, OpExecutionContext
 
 from analytics_assets.automation.versions import Inputs, input_versions
-from analytics_assets.foundation.failures import INTERRUPTED, INTERRUPTS, for_dagster, is_transient, sentence
+from analytics_assets.foundation.failures import INTERRUPTED, INTERRUPTS, for_dagster, is_transient, sentence, worst
 from analytics_assets.foundation.plain_text import logger_of
 from analytics_assets.partitions import PartitionOffsets, Window, offsets_of
 from analytics_assets.settings import Settings
@@ -71,8 +71,8 @@ def made_days(
     for name, why in failed.items():
         fail(settings, [name], window, why)
     if failed:
-        first = next((error for error in failed.values() if not is_transient(error)), next(iter(failed.values())))
-        raise dagster_error(context, settings, first) from first
+        error = worst(failed.values())
+        raise dagster_error(context, settings, error) from error
 
 
 def shown(days: Iterable[date]) -> str:

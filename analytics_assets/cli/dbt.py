@@ -19,6 +19,7 @@ def dbt(
 ) -> None:
     """Run dbt by hand with this project's variables: analytics-assets dbt --from DATE --to DATE -- compile -s MODEL."""
     with told_plainly():
+        from analytics_assets.dbt.invocation import WRITING, why_not_in_production
         from analytics_assets.dbt.runner import run_dbt
         from analytics_assets.definitions import project
 
@@ -27,6 +28,12 @@ def dbt(
                 "say what dbt should do, for example: analytics-assets dbt -- compile -s mart_company_daily"
             )
         settings = get_settings()
+        command = next((word for word in context.args if not word.startswith("-")), "")
+        if bool(from_) != bool(to):
+            raise ValueError("say both --from and --to, or neither")
+        if command in WRITING and settings.dbt_target == "prod":
+            dev = "ANALYTICS_DBT_TARGET=dev"
+            raise ValueError(f"{why_not_in_production(command)} or set {dev} to write a schema of your own")
         window = window_of(settings, from_.date(), to.date()) if from_ and to else None
         run = run_dbt(context.args, settings, project.sources, window, quiet=False)
         if run.failures:

@@ -45,7 +45,7 @@ def sql(statement: Annotated[str, typer.Argument(help="One SQL statement, in quo
         console.print(line(("warning:", "yellow"), said))
 
 
-def _behind(settings: Settings, statement: str) -> dict[str, set[date]]:
+def _behind(settings: Settings, statement: str) -> dict[str, list[date]]:
     """The days on which the copy is behind, by public model that a statement names."""
     from analytics_assets.dbt.project import last_manifest
     from analytics_assets.partitions import partitioned_days
@@ -54,7 +54,7 @@ def _behind(settings: Settings, statement: str) -> dict[str, set[date]]:
     manifest, days = last_manifest(settings), partitioned_days(settings, datetime.now(UTC))
     words = set(re.findall(r"\w+", statement.lower()))
     names = [node.name for node in manifest.models if node.is_public and node.alias.lower() in words]
-    return {name: found for name in names if (found := days_behind(manifest, name, settings, days))}
+    return days_behind(manifest, names, settings, days)
 
 
 def _query(settings: Settings, statement: str) -> tuple[list[str], list[tuple[Any, ...]], int]:

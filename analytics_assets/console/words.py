@@ -2,8 +2,9 @@
 
 import math
 import os
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from analytics_assets.console.terminal import console, line
-from analytics_assets.settings import PROJECT_DIR, Settings, is_secret
+from analytics_assets.settings import PROJECT_DIR, Settings, get_settings, is_secret
 
 if TYPE_CHECKING:
     from analytics_assets.partitions import Window
@@ -46,10 +47,20 @@ def told_plainly() -> Iterator[None]:
         raise typer.Exit(1) from error
     except Exception as error:
         cause = transient_cause(error) or damage_in(error)  # for example a full disk under Dagster's own files
+        if cause is None or isinstance(cause, sqlite3.OperationalError):
+            cause = _damage_to_home() or cause
         if cause is None:
             raise
         say_error(in_brief(sentence(cause)))
         raise typer.Exit(1) from error
+
+
+def _damage_to_home() -> Exception | None:
+    from analytics_assets.operations.home import damage_to_home
+
+    with suppress(ValidationError, OSError):
+        return damage_to_home(get_settings())
+    return None
 
 
 def say_error(what: str) -> None:

@@ -19,6 +19,18 @@ from analytics_assets.warehouse.choice import warehouse_of
 logger = logger_of(__name__)
 
 
+WRITING = ("build", "run", "seed", "snapshot", "clone", "retry", "run-operation")
+"""The dbt commands that write tables, by dbt's names."""
+
+
+def why_not_in_production(command: str) -> str:
+    """Why a command that writes tables is refused for production, and what to type instead."""
+    return (
+        f"`dbt {command}` would write rows that no record of days knows of: type `analytics-assets materialize"
+        " --select MODEL --from DATE --to DATE` to make days of production,"
+    )
+
+
 class DbtError(Exception):
     """dbt failed; the message names the models or tests and what the database said."""
 

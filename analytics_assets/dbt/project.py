@@ -1,11 +1,14 @@
 """The dbt project as this process uses it: parsed when one of its files changes, kept byte for byte, read once."""
 
+import errno
 import hashlib
 import json
+import os
 import re
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -93,13 +96,23 @@ def prepare_manifest(settings: Settings) -> Parsed:
         DbtError: the project does not parse, and neither does any part of it.
     """
     folder = _target_dir(settings)
+    try:
+        return _prepared(settings, folder)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        if kept := _kept_of(folder, fingerprint(settings)):
+            return kept  # a command that only reads may not be able to lock
+        raise
+
+
+def _prepared(settings: Settings, folder: Path) -> Parsed:
     known, fault = folder / "manifest.fingerprint", folder / "manifest.fault"
     with only_one(folder / ".parse.lock"):
         while True:
-            before, current, is_kept = _states(), fingerprint(settings), _is_whole(folder)
-            at_fault, *why_at_fault = _read(fault).splitlines() or [""]
-            if is_kept and current in (_read(known), at_fault):
-                return _kept(folder, current, why_at_fault if current == at_fault else ())
+            before, current = _states(), fingerprint(settings)
+            if kept := _kept_of(folder, current):
+                return kept
             for place in (folder / name for name in (_NEWEST, "parses", known.name, fault.name)):
                 if place.is_dir() != (place.name == "parses"):  # damaged
                     shutil.rmtree(place) if place.is_dir() else place.unlink(missing_ok=True)
@@ -107,7 +120,7 @@ def prepare_manifest(settings: Settings) -> Parsed:
             try:
                 new = _parse(settings, DBT_PROJECT_DIR, folder / "parse")
             except DbtError as error:
-                if is_kept and known.exists():
+                if known.exists() and _is_whole(folder):
                     at = datetime.fromtimestamp(known.stat().st_mtime, UTC)
                     why = in_brief(sentence(error))
                     said = [f"{why}. Until that is mended, models are made as they were at {at:%F %H:%M} UTC"]
@@ -152,6 +165,12 @@ def _keep(parsed: Path, folder: Path) -> None:
         temporary.write_text(name)
 
 
+def _keep_young(parse: Path) -> None:
+    """Counts the age of a parse from now on: that it is the newest shows that it is in use."""
+    with suppress(OSError):  # of somebody who may only read
+        os.utime(parse)
+
+
 def _seal(parse: Path) -> str:
     """A hash of the kept files, which is also the parse's name: a damaged parse no longer matches and is redone."""
     files = sorted(file for file in parse.rglob("*") if file.is_file())
@@ -164,8 +183,17 @@ def _is_whole(folder: Path) -> bool:
     return name.isalnum() and _seal(folder / "parses" / name) == name
 
 
+def _kept_of(folder: Path, current: str) -> Parsed | None:
+    """The newest parse, if it is of these files."""
+    at_fault, *why_at_fault = _read(folder / "manifest.fault").splitlines() or [""]
+    if current not in (_read(folder / "manifest.fingerprint"), at_fault) or not _is_whole(folder):
+        return None
+    return _kept(folder, current, why_at_fault if current == at_fault else ())
+
+
 def _kept(folder: Path, current: str, faults: Sequence[str]) -> Parsed:
     copy = folder / "parses" / _read(folder / _NEWEST)
+    _keep_young(copy)
     manifest, own = (copy / "manifest.json").read_bytes(), (copy / "partial_parse.msgpack").read_bytes()
     return Parsed(current, copy, manifest, own, faults)
 

@@ -85,9 +85,9 @@ def _results(
         )
         for name, one in done.items()
     }
-    findings = CheckResults(settings.lake_dir)
-    findings.record(window, checks.values())
-    said = findings.read(partitioned_days(settings, datetime.now(UTC)))
+    check_results = CheckResults(settings.lake_dir)
+    check_results.record(window, checks.values())
+    said = check_results.read(partitioned_days(settings, datetime.now(UTC)), checks)
     results: list[MaterializeResult] = []
     for name, one in done.items():
         for day in window.days():

@@ -18,7 +18,7 @@ from analytics_assets.dbt.invocation import DbtError
 from analytics_assets.dbt.runner import run_dbt
 from analytics_assets.dbt.step_results import StepResults, evaluations, row_counts, verdict_on, was_made
 from analytics_assets.dbt.translator import ModelTranslator
-from analytics_assets.foundation.failures import INTERRUPTED, INTERRUPTS, for_dagster, is_transient, sentence
+from analytics_assets.foundation.failures import INTERRUPTED, INTERRUPTS, for_dagster, is_transient, sentence, worst
 from analytics_assets.partitions import WHOLE, PartitionOffsets, Window, partitioned_days
 from analytics_assets.project import Project
 from analytics_assets.spec.asset import Asset, name_of
@@ -109,7 +109,13 @@ def make_models(
                 fail(settings, group, window, error)
                 errors.append(error)
         if warehouse.blocks_readers:
-            _publish_views([name for name in nodes if made.days(name) == [WHOLE.start]], project)
+            views = [name for name in nodes if made.days(name) == [WHOLE.start]]
+            try:
+                _publish_views(views, project)
+            except Exception as error:  # they are made again, and with that published
+                for name in views:
+                    builds.forget(name, [WHOLE.start])
+                errors.append(error)
     except INTERRUPTS:
         fail(settings, group, window, INTERRUPTED)
         raise
@@ -117,11 +123,11 @@ def make_models(
         fail(settings, specs, window, error)
         raise dagster_error(context, settings, error) from error
 
-    said = CheckResults(settings.lake_dir).read(partitioned_days(settings, datetime.now(UTC)))
+    said = CheckResults(settings.lake_dir).read(partitioned_days(settings, datetime.now(UTC)), nodes)
     yield from made.events(context, project.manifest, translator, window, said)
     if errors:
-        worst = next((error for error in errors if not is_transient(error)), errors[0])
-        raise dagster_error(context, settings, worst) from worst
+        error = worst(errors)
+        raise dagster_error(context, settings, error) from error
     if made.failures:
         raise for_dagster(
             made.reason(window),

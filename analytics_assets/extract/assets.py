@@ -12,7 +12,6 @@ from dagster import (
     AssetKey,
     AssetsDefinition,
     BackfillPolicy,
-    DagsterRunStatus,
     DailyPartitionsDefinition,
     DefaultScheduleStatus,
     MetadataValue,
@@ -32,7 +31,7 @@ from dagster import (
 
 from analytics_assets.automation.planner import NO_RETRY, span_tags
 from analytics_assets.automation.steps import dagster_error, fail
-from analytics_assets.dagster_internals import FINISHED_STATUSES
+from analytics_assets.dagster_internals import NOT_FINISHED_STATUSES
 from analytics_assets.extract.pull import Pull, Pulled, Span, since_when
 from analytics_assets.extract.rest import RestError
 from analytics_assets.extract.watermark import newest_change
@@ -209,8 +208,7 @@ def _why_not(extract: Extract, settings: Settings, context: ScheduleEvaluationCo
         return "no address is set"
     if now.date().isoformat() in context.instance.get_materialized_partitions(AssetKey(extract.asset)):
         return "made already"
-    unfinished = [status for status in DagsterRunStatus if status not in FINISHED_STATUSES]
-    for run in context.instance.get_runs(RunsFilter(statuses=unfinished)):
+    for run in context.instance.get_runs(RunsFilter(statuses=NOT_FINISHED_STATUSES)):
         if run.asset_selection and AssetKey(extract.asset) in run.asset_selection:
             return "on its way"
     attempt = Attempts(settings.lake_dir).read(extract.asset, Window.of_days(now.date(), now.date())).get(now.date())

@@ -7,7 +7,7 @@ then by the automation as `attempts` says. Others are not: the same inputs would
 import errno
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from dagster import DagsterExecutionInterruptedError, Failure, RetryRequested
 
@@ -129,6 +129,12 @@ def transient_cause(error: BaseException) -> BaseException | None:
         if _may_pass(one):
             found = one
     return found
+
+
+def worst(errors: Iterable[Exception]) -> Exception:
+    """The error to report of several: the first that will not pass by itself, or else the first."""
+    known = list(errors)
+    return next((error for error in known if not is_transient(error)), known[0])
 
 
 def damage_in(error: BaseException) -> Damaged | None:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from analytics_assets.foundation.batches import batched
 from analytics_assets.foundation.plain_text import plain
 from analytics_assets.spec.source import Source
 from analytics_assets.state.ledger import Ledger, Seen
@@ -143,12 +144,6 @@ def look(
         full_ns = since.full_ns if since else now_ns
         found.mark = Mark(now_ns - _SLACK_NS, full_ns, source.version, known, clock_ns)
     return found
-
-
-def batched(files: list[InboxFile], size: int) -> Iterator[list[InboxFile]]:
-    """Consecutive parts of a list."""
-    for start in range(0, len(files), size):
-        yield files[start : start + size]
 
 
 def unexpected_files(inbox_dir: Path, sources: Iterable[Source]) -> list[str]:

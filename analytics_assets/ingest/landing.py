@@ -134,7 +134,7 @@ class Landing:
                 with plain.open("rb") as bytes_:
                     digest = hashlib.file_digest(bytes_, "sha256").hexdigest()
                 identity = self._identity(file.path, digest)
-                is_known = ledger.find_content(source, identity)
+                is_known = ledger.has_content(source, identity)
                 content = None if is_known else self._read(plain, file.path, digest, identity)
         except (UnreadableFile, ValueError) as error:
             self._leftovers = True

@@ -2,14 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
 from dagster import (
     AssetKey,
     DagsterInstance,
-    DagsterRunStatus,
     DefaultSensorStatus,
     RunRequest,
     RunsFilter,
@@ -21,7 +20,7 @@ from dagster import (
 )
 
 from analytics_assets.automation.planner import ATTEMPT_TAG, NO_RETRY
-from analytics_assets.dagster_internals import FINISHED_STATUSES
+from analytics_assets.dagster_internals import NOT_FINISHED_STATUSES
 from analytics_assets.ingest.inbox import InboxFile, Mark
 from analytics_assets.ingest.landing import Landing
 from analytics_assets.project import Project
@@ -38,45 +37,70 @@ def build_new_files_sensor(project: Project) -> SensorDefinition:
     The cursor holds one mark per source; what has not changed since is skipped. A mark advances only when nothing new
     is left, so that no file is forgotten.
     """
-    sources, settings = project.sources, project.settings
 
     @sensor(
         name="new_files",
-        asset_selection=[AssetKey(source.landed_asset) for source in sources],
+        asset_selection=[AssetKey(source.landed_asset) for source in project.sources],
         minimum_interval_seconds=5,
         default_status=DefaultSensorStatus.RUNNING,
         description="Asks for a landing run when files lie in the inbox that are new or have changed.",
     )
     def new_files(context: SensorEvaluationContext) -> SensorResult:
-        marks = _marks(context.cursor)
-        requests: list[RunRequest] = []
-        waiting: list[str] = []
-        failed: list[Exception] = []
-        for source in sources:
-            try:
-                found = Landing(settings, source).look(marks.pop(source.name, None), settings.landing_files_per_run)
-                asked = request_landing(context.instance, source, found.new) if found.new else None
-            except Exception as error:  # one source's failure does not stop the others
-                error.add_note(f"in the inbox of {source.name}")
-                context.log.error(f"{source.name}: {error}")
-                failed.append(error)
-                continue
-            if found.mark:
-                marks[source.name] = found.mark
-            if isinstance(asked, RunRequest):
-                requests.append(asked)
-            elif asked:
-                waiting.append(asked)
-            waiting += [f"{source.name}: {path}: {why}" for path, why in found.closed.items()]
-        if failed and not requests:  # if there are requests, make them; the next tick raises
-            raise ExceptionGroup("some sources could not be looked at", failed)
+        found = look_at_inboxes(context.instance, project, _marks(context.cursor))
+        for name, error in found.failed.items():
+            context.log.error(f"{name}: {error}")
+        if found.failed and not found.requests:  # if there are requests, make them; the next tick raises
+            raise ExceptionGroup("some sources could not be looked at", list(found.failed.values()))
+        reason = SkipReason("; ".join(found.waiting) or "Nothing new in the inbox.")
         return SensorResult(
-            run_requests=requests,
-            skip_reason=None if requests else SkipReason("; ".join(waiting) or "Nothing new in the inbox."),
-            cursor=json.dumps({name: asdict(mark) for name, mark in marks.items()}),
+            run_requests=found.requests,
+            skip_reason=None if found.requests else reason,
+            cursor=json.dumps({name: asdict(mark) for name, mark in found.marks.items()}),
         )
 
     return new_files
+
+
+@dataclass
+class Looked:
+    """What a look at the inboxes of all sources found.
+
+    Attributes:
+        requests: the landing runs to request, one per source with new files.
+        waiting: one sentence for each source whose new files wait, and for each folder that cannot be read.
+        marks: by source, where the next look may begin.
+        failed: by source, the error that kept it from being looked at; it does not stop the others.
+    """
+
+    requests: list[RunRequest] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
+    marks: dict[str, Mark] = field(default_factory=dict)
+    failed: dict[str, Exception] = field(default_factory=dict)
+
+
+def look_at_inboxes(instance: DagsterInstance, project: Project, marks: Mapping[str, Mark]) -> Looked:
+    """Looks for new files of every source; without marks, at all files.
+
+    Args:
+        marks: what the last look returned.
+    """
+    looked, settings = Looked(), project.settings
+    for source in project.sources:
+        try:
+            found = Landing(settings, source).look(marks.get(source.name), settings.landing_files_per_run)
+            asked = request_landing(instance, source, found.new) if found.new else None
+        except Exception as error:
+            error.add_note(f"in the inbox of {source.name}")
+            looked.failed[source.name] = error
+            continue
+        if found.mark:
+            looked.marks[source.name] = found.mark
+        if isinstance(asked, RunRequest):
+            looked.requests.append(asked)
+        elif asked:
+            looked.waiting.append(asked)
+        looked.waiting += [f"{source.name}: {path}: {why}" for path, why in found.closed.items()]
+    return looked
 
 
 def _marks(cursor: str | None) -> dict[str, Mark]:
@@ -93,8 +117,7 @@ def request_landing(instance: DagsterInstance, source: Source, new: Iterable[Inb
     Its tag and run key hold a hash of the files: the same files are requested again only if the run that should have
     landed them has ended and they are still there.
     """
-    unfinished = [status for status in DagsterRunStatus if status not in FINISHED_STATUSES]
-    if instance.get_runs_count(RunsFilter(tags={SOURCE_TAG: source.name}, statuses=unfinished)):
+    if instance.get_runs_count(RunsFilter(tags={SOURCE_TAG: source.name}, statuses=NOT_FINISHED_STATUSES)):
         return f"{source.name}: a run is landing files; what is left is asked for after it."
     files = "\n".join(f"{file.path} {file.seen(source.version)}" for file in new)
     batch = hashlib.sha256(f"{source.name} v{source.version}\n{files}".encode()).hexdigest()[:32]

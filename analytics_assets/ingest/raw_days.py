@@ -27,12 +27,11 @@ from analytics_assets.foundation.files import Damaged
 from analytics_assets.ingest.landing import piece_file
 from analytics_assets.partitions import Window, partitioned_days
 from analytics_assets.project import Project
-from analytics_assets.settings import Settings
 from analytics_assets.spec.domain import Domain
 from analytics_assets.spec.source import Source
 from analytics_assets.state.attempts import Attempts
 from analytics_assets.state.builds import Build, days_without_partition
-from analytics_assets.state.check_results import CheckResults, Evaluation, FailedCheck, as_result, over_all_days
+from analytics_assets.state.check_results import CheckResults, Evaluation, as_result, over_all_days
 from analytics_assets.state.ledger import Ledger, Piece, version_of
 from analytics_assets.warehouse.lake import LakeDay, take_out
 
@@ -119,15 +118,11 @@ def build_raw_asset(project: Project, domain: Domain, source: Source) -> AssetsD
             [{"day": str(day), "rows": rows, "rejected": rejected[day]} for day, rows in too_many.items()],
             AssetCheckSeverity.ERROR,
         )
-        yield over_all_days(result, _recorded(settings, window, evaluation), window)
+        partitions = partitioned_days(settings, datetime.now(UTC))
+        failed = CheckResults(settings.lake_dir).failures_after(evaluation, window, partitions)
+        yield over_all_days(result, failed, window)
 
     return raw
-
-
-def _recorded(settings: Settings, window: Window, evaluation: Evaluation) -> FailedCheck | None:
-    findings = CheckResults(settings.lake_dir)
-    findings.record(window, [evaluation])
-    return findings.read(partitioned_days(settings, datetime.now(UTC))).get((evaluation.asset, evaluation.name))
 
 
 def rows_of_pieces(files: list[Path], source: Source) -> pl.LazyFrame:

@@ -10,7 +10,7 @@ import logging
 import re
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,6 +28,7 @@ from dagster import (
     SensorDefinition,
     run_status_sensor,
 )
+from sqlalchemy import Column, Integer, MetaData, Table, Text, delete, select
 
 from analytics_assets.automation.planner import ATTEMPT_TAG
 from analytics_assets.dagster_internals import (
@@ -45,7 +46,7 @@ from analytics_assets.settings import Settings
 from analytics_assets.spec.asset import name_of
 from analytics_assets.state.attempts import Attempts
 from analytics_assets.state.check_results import failed_in_its_run, first_finding
-from analytics_assets.state.database import open_sqlite
+from analytics_assets.state.database import Store, insert
 
 logger = logger_of(__name__)
 
@@ -60,11 +61,16 @@ LONGEST_REASON, LONGEST_DAYS, LONGEST_TEXT = 300, 100, 12_000
 
 TOLD_ONCE_IN = timedelta(days=1)
 
-_SCHEMA = """
-create table if not exists told (problem text primary key, told_at text not null) without rowid;
-create table if not exists waiting (id integer primary key, body text not null);
-create table if not exists refused (id integer primary key, refused_at text not null)
-"""
+TABLES = MetaData()
+_TOLD = Table(
+    "told",
+    TABLES,
+    Column("problem", Text, primary_key=True),
+    Column("told_at", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+_WAITING = Table("waiting", TABLES, Column("id", Integer, primary_key=True), Column("body", Text, nullable=False))
+_REFUSED = Table("refused", TABLES, Column("id", Integer, primary_key=True), Column("refused_at", Text, nullable=False))
 
 _IF_DAMAGED = "delete it; what goes on failing is then told again"
 
@@ -227,26 +233,25 @@ class Outbox:
     """
 
     def __init__(self, lake_dir: Path) -> None:
-        self._file = lake_dir / "outbox.sqlite"
+        self._store = Store(lake_dir / "outbox.sqlite", TABLES, _IF_DAMAGED)
 
-    def untold(self, problems: Iterable[Problem], now: datetime) -> list[Problem]:
-        """The problems that were not told within the last day; from now on they count as told."""
-        found = []
-        with open_sqlite(self._file, _SCHEMA, _IF_DAMAGED) as connection:
-            connection.execute("begin immediate")
-            connection.execute("delete from told where told_at < ?", [(now - TOLD_ONCE_IN).isoformat()])
+    def put(
+        self,
+        problems: Iterable[Problem],
+        now: datetime,
+        messages_of: Callable[[list[Problem]], Iterable[Mapping[str, object]]],
+    ) -> None:
+        """Stores the messages about those problems that were not told within the last day, until they are sent."""
+        added = insert(_TOLD).on_conflict_do_nothing()
+        with self._store.writing() as connection:
+            connection.execute(delete(_TOLD).where(_TOLD.c.told_at < (now - TOLD_ONCE_IN).isoformat()))
+            untold = []
             for problem in problems:
                 key = digest([problem.asset, problem.days, problem.reason])
-                done = connection.execute("insert or ignore into told values (?, ?)", [key, now.isoformat()])
-                if done.rowcount:
-                    found.append(problem)
-            connection.execute("commit")
-        return found
-
-    def put(self, bodies: Iterable[dict[str, object]]) -> None:
-        """Stores messages until they are sent."""
-        with open_sqlite(self._file, _SCHEMA, _IF_DAMAGED) as connection:
-            connection.executemany("insert into waiting (body) values (?)", [[json.dumps(body)] for body in bodies])
+                if connection.execute(added, {"problem": key, "told_at": now.isoformat()}).rowcount:
+                    untold.append(problem)
+            for body in messages_of(untold):
+                connection.execute(insert(_WAITING), {"body": json.dumps(body)})
 
     def send(self, url: str) -> None:
         """Sends all waiting messages, oldest first.
@@ -259,23 +264,27 @@ class Outbox:
         """
         now = datetime.now(UTC)
         refusals = []
-        with open_sqlite(self._file, _SCHEMA, _IF_DAMAGED) as connection:
-            waiting = connection.execute(
-                "select id, body from waiting where id not in (select id from refused where refused_at > ?)"
-                " order by id",
-                [(now - TOLD_ONCE_IN).isoformat()],
-            ).fetchall()
-            for number, body in waiting:
-                try:
-                    post(url, json.loads(body))
-                except Refused as error:
-                    refusals.append(error)
-                    connection.execute("insert or replace into refused values (?, ?)", [number, now.isoformat()])
-                else:
-                    connection.execute("delete from waiting where id = ?", [number])
-                    connection.execute("delete from refused where id = ?", [number])
+        rests = select(_REFUSED.c.id).where(_REFUSED.c.refused_at > (now - TOLD_ONCE_IN).isoformat())
+        with self._store.reading() as connection:
+            due = select(_WAITING).where(_WAITING.c.id.not_in(rests)).order_by(_WAITING.c.id)
+            waiting = connection.execute(due).tuples().all()
+        for number, body in waiting:
+            try:
+                post(url, json.loads(body))
+            except Refused as error:
+                refusals.append(error)
+                refused = insert(_REFUSED).values(id=number, refused_at=now.isoformat())
+                at = {"refused_at": refused.excluded.refused_at}
+                with self._store.writing() as connection:
+                    connection.execute(refused.on_conflict_do_update(index_elements=[_REFUSED.c.id], set_=at))
+            else:
+                with self._store.writing() as connection:
+                    connection.execute(delete(_WAITING).where(_WAITING.c.id == number))
+                    connection.execute(delete(_REFUSED).where(_REFUSED.c.id == number))
         if refusals:
-            raise Refused(f"{refusals[0]}; so many of {len(waiting)}: {len(refusals)}. They are tried again in a day")
+            raise Refused(
+                f"{refusals[0]}; {len(refusals)} of {len(waiting)} messages were refused, and are tried again in a day"
+            )
 
 
 def build_notifiers(settings: Settings) -> list[SensorDefinition]:
@@ -319,7 +328,6 @@ def tell_owner(problems: Iterable[Problem], graph: BaseAssetGraph, settings: Set
 
 def _send(problems: Iterable[Problem], graph: BaseAssetGraph, page: str, settings: Settings) -> None:
     if settings.webhook_url is not None:
-        outbox = Outbox(settings.lake_dir)
-        untold = outbox.untold(problems, datetime.now(UTC))
-        outbox.put(messages(untold, graph, f"{settings.ui_url.rstrip('/')}/{page}"))
+        outbox, link = Outbox(settings.lake_dir), f"{settings.ui_url.rstrip('/')}/{page}"
+        outbox.put(problems, datetime.now(UTC), lambda untold: messages(untold, graph, link))
         outbox.send(settings.webhook_url.get_secret_value())

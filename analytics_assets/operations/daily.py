@@ -28,8 +28,7 @@ from dagster import (
 
 from analytics_assets.automation.planner import one_run_a_span
 from analytics_assets.dagster_internals import AssetDaemonCursor, AutomationTickEvaluationContext, BaseAssetGraph
-from analytics_assets.ingest.landing import Landing
-from analytics_assets.ingest.new_files_sensor import request_landing
+from analytics_assets.ingest.new_files_sensor import look_at_inboxes
 from analytics_assets.operations.health import HEALTH, Finding, check_health
 from analytics_assets.project import Project
 from analytics_assets.spec.asset import KIND_TAG, AssetKind
@@ -101,13 +100,10 @@ def build_daily_schedules(project: Project) -> list[ScheduleDefinition]:
         description="Looks through the whole inbox and at every day of every asset, and asks for what differs.",
     )
     def daily_catch_up(context: ScheduleEvaluationContext) -> list[RunRequest]:
-        landings = []
-        for source in project.sources:
-            new = Landing(project.settings, source).look(limit=project.settings.landing_files_per_run).new
-            asked = request_landing(context.instance, source, new) if new else None
-            if isinstance(asked, RunRequest):
-                landings.append(asked)
-        return [*landings, *out_of_date_requests(context)]
+        found = look_at_inboxes(context.instance, project, marks={})
+        for name, error in found.failed.items():
+            context.log.error(f"{name}: {error}")
+        return [*found.requests, *out_of_date_requests(context)]
 
     health = ScheduleDefinition(
         name="health",

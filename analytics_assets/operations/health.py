@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
-from dagster import AssetCheckSeverity, AssetKey, DagsterInstance, DagsterRunStatus, RunsFilter
+from dagster import AssetCheckSeverity, AssetKey, DagsterInstance, RunsFilter
 
 from analytics_assets.automation.graph import of_kind, upstream_by_asset, views_by_asset
 from analytics_assets.automation.staleness import Days
-from analytics_assets.dagster_internals import FINISHED_STATUSES, BaseAssetGraph
+from analytics_assets.dagster_internals import NOT_FINISHED_STATUSES, BaseAssetGraph
 from analytics_assets.ingest.inbox import unexpected_files
 from analytics_assets.ingest.landed_files import file_checks
 from analytics_assets.ingest.landing import Landing
@@ -181,8 +181,7 @@ def check_health(graph: BaseAssetGraph, project: Project, instance: DagsterInsta
 
 
 def _running(instance: DagsterInstance) -> set[str]:
-    unfinished = [status for status in DagsterRunStatus if status not in FINISHED_STATUSES]
-    runs = instance.get_runs(RunsFilter(statuses=unfinished))
+    runs = instance.get_runs(RunsFilter(statuses=NOT_FINISHED_STATUSES))
     return {run.run_id for run in runs if not is_abandoned(instance, run)}
 
 

@@ -1,9 +1,11 @@
 """Dagster's home: created inside the project before anything uses it, and kept."""
 
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
-from analytics_assets.foundation.files import only_one
+from analytics_assets.foundation.files import Damaged, only_one
 from analytics_assets.settings import PROJECT_DIR, Settings
 
 
@@ -16,10 +18,13 @@ def prepare_dagster_home(settings: Settings) -> Path:
     from dagster import DagsterInstance
 
     home = settings.dagster_home
-    home.mkdir(parents=True, exist_ok=True)
     os.environ["DAGSTER_HOME"] = str(home)
+    config, prepared = home / "dagster.yaml", home / ".prepared"
+    is_ours = config.exists() and config.read_bytes() == (PROJECT_DIR / "dagster.yaml").read_bytes()
+    if is_ours and prepared.exists():  # a command that only reads may not be able to lock
+        return home
+    home.mkdir(parents=True, exist_ok=True)
     with only_one(home / ".prepare.lock"):
-        config = home / "dagster.yaml"
         if config.is_symlink() and not config.exists():  # the folder was moved
             config.unlink()
         if config.exists() and config.read_bytes() != (PROJECT_DIR / "dagster.yaml").read_bytes():
@@ -29,9 +34,24 @@ def prepare_dagster_home(settings: Settings) -> Path:
             )
         if not config.exists():
             config.symlink_to(os.path.relpath(PROJECT_DIR / "dagster.yaml", home))
-        prepared = home / ".prepared"
         if not prepared.exists():
             with DagsterInstance.get() as instance:
                 instance.get_runs_count()
             prepared.touch()
     return home
+
+
+def damage_to_home(settings: Settings) -> Damaged | None:
+    """An error that names a database of Dagster's which SQLite cannot read; None if there is none."""
+    for file in sorted(settings.dagster_home.rglob("*.db")):
+        try:
+            with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+                said = connection.execute("pragma quick_check(1)").fetchone()[0]
+        except sqlite3.DatabaseError as error:
+            said = str(error)
+        if said != "ok":
+            return Damaged(
+                f"{file} is damaged ({said}): move it aside while Dagster is stopped; Dagster then begins a new history"
+                " of its runs, and what is made stays recorded"
+            )
+    return None

@@ -212,9 +212,6 @@ def _days(days: Sequence[date]) -> str:
 
 def _behind(models: Iterable[str], project: Project, window: Window) -> list[Concern]:
     """A concern for each model that is behind: days that failed or are not made yet, or whose upstream days are so."""
-    found = []
-    for model in models:
-        if behind := sorted(days_behind(project.manifest, model, project.settings, window)):
-            shown = "shown is what passed last, if anything did"
-            found.append(Concern(model, f"not made yet{_days(behind)}; {shown}", True))
-    return found
+    behind = days_behind(project.manifest, models, project.settings, window)
+    shown = "shown is what passed last, if anything did"
+    return [Concern(model, f"not made yet{_days(days)}; {shown}", True) for model, days in behind.items()]

@@ -9,9 +9,6 @@ from dagster import AssetKey
 KIND_TAG = "analytics/kind"
 """The tag that holds the kind of an asset."""
 
-FILE_TAG = "analytics/file"
-"""The tag that holds the file ending of a report."""
-
 
 class AssetKind(StrEnum):
     """What an asset is, and so where its days are kept and recorded."""
@@ -44,8 +41,8 @@ class Asset:
 
     @property
     def tags(self) -> dict[str, str]:
-        """The Dagster tags that hold kind and file ending."""
-        return {KIND_TAG: self.kind.value, **({FILE_TAG: self.ending} if self.ending else {})}
+        """The Dagster tags, which hold the kind."""
+        return {KIND_TAG: self.kind.value}
 
 
 Catalog = Mapping[str, Asset]
@@ -55,8 +52,3 @@ Catalog = Mapping[str, Asset]
 def name_of(key: AssetKey) -> str:
     """The name of an asset: the keys of this project have one part."""
     return key.path[-1]
-
-
-def kind_of(tags: Mapping[str, str]) -> AssetKind | None:
-    """The kind in the tags of an asset; None for an asset that a domain defines itself."""
-    return AssetKind(tags[KIND_TAG]) if KIND_TAG in tags else None

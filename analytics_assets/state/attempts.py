@@ -10,36 +10,53 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ColumnElement,
+    Date,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    bindparam,
+    case,
+    delete,
+    null,
+    or_,
+    select,
+    update,
+)
+
 from analytics_assets.foundation.failures import in_brief
 from analytics_assets.foundation.files import replacing
 from analytics_assets.foundation.hashes import digest
 from analytics_assets.partitions import Window
 from analytics_assets.state.builds import Build
-from analytics_assets.state.database import open_sqlite, version_of_store
+from analytics_assets.state.database import Store, insert
 
 WAITS = (timedelta(minutes=1), timedelta(minutes=10), *(timedelta(days=1),) * 7)
 """How long to wait after each attempt; once all waits are used up, only a person tries again."""
 
 KILLED = "it did not come to its end: its process was killed, or stopped by an error outside the step"
 
-_SCHEMA = """
-create table if not exists attempts (
-    asset text not null,
-    day text not null,
-    inputs text not null,
-    code text not null,
-    run_id text not null,       -- of the newest attempt; a step's own retries are one attempt
-    number integer not null,
-    tried_at text not null,
-    reason text,                -- null until it is known
-    permanent integer not null, -- whether trying the same again cannot help
-    primary key (asset, day)
-) without rowid
-"""
+TABLES = MetaData()
+_ATTEMPTS = Table(
+    "attempts",
+    TABLES,
+    Column("asset", Text, primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("inputs", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("run_id", Text, nullable=False, comment="of the newest attempt; a step's own retries are one attempt"),
+    Column("number", Integer, nullable=False),
+    Column("tried_at", Text, nullable=False),
+    Column("reason", Text, comment="null until it is known"),
+    Column("permanent", Boolean, nullable=False, comment="whether trying the same again cannot help"),
+    sqlite_with_rowid=False,
+)
 
 _IF_DAMAGED = "delete it; whatever failed is then tried again at once"
-
-_SELECT = "select asset, day, inputs, code, run_id, number, tried_at, reason, permanent from attempts"
 
 
 @dataclass(frozen=True)
@@ -61,76 +78,91 @@ class Attempt:
 
 
 class Attempts:
-    """The attempts of all assets; one SQLite file in the lake."""
+    """The attempts of all assets; one store in the lake."""
 
     def __init__(self, lake_dir: Path) -> None:
-        self._file = lake_dir / "attempts.sqlite"
+        self._store = Store(lake_dir / "attempts.sqlite", TABLES, _IF_DAMAGED)
 
     def state(self) -> tuple[object, ...]:
         """A value that changes whenever a record does."""
-        return version_of_store(self._file)
+        return self._store.version()
 
     def begin(self, asset: str, builds: Mapping[date, Build], run_id: str) -> None:
         """Records that a run begins to make some days."""
+        if not builds:
+            return
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        with open_sqlite(self._file, _SCHEMA, _IF_DAMAGED) as connection:
-            connection.execute("begin immediate")
-            connection.executemany(
-                "insert into attempts values (?, ?, ?, ?, ?, 1, ?, null, 0) on conflict do update set"
-                " number = case when inputs != excluded.inputs or code != excluded.code then 1"
-                "   when run_id = excluded.run_id then number else number + 1 end,"
-                " inputs = excluded.inputs, code = excluded.code, run_id = excluded.run_id,"
-                " tried_at = excluded.tried_at, reason = null, permanent = 0",
-                [(asset, day.isoformat(), build.inputs, build.code, run_id, now) for day, build in builds.items()],
-            )
-            connection.execute("commit")
+        rows = [
+            {"asset": asset, "day": day, "inputs": build.inputs, "code": build.code, "run_id": run_id, "tried_at": now}
+            for day, build in builds.items()
+        ]
+        added = insert(_ATTEMPTS).values(number=1, permanent=False)
+        held, new = _ATTEMPTS.c, added.excluded
+        number = case(
+            (or_(held.inputs != new.inputs, held.code != new.code), 1),
+            (held.run_id == new.run_id, held.number),
+            else_=held.number + 1,
+        )
+        begun = {"inputs": new.inputs, "code": new.code, "run_id": new.run_id, "tried_at": new.tried_at}
+        known = {"number": number, "reason": null(), "permanent": False}
+        with self._store.writing() as connection:
+            connection.execute(added.on_conflict_do_update(index_elements=_KEY, set_=begun | known), rows)
 
     def end(self, asset: str, days: Iterable[date]) -> None:
         """Deletes the attempts at days that succeeded, or that their run did not reach."""
-        with open_sqlite(self._file, _SCHEMA, _IF_DAMAGED) as connection:
-            connection.execute("begin immediate")
-            connection.executemany(
-                "delete from attempts where asset = ? and day = ?", [(asset, day.isoformat()) for day in days]
-            )
-            connection.execute("commit")
+        if rows := _bound(asset, days):
+            with self._store.writing() as connection:
+                connection.execute(delete(_ATTEMPTS).where(_IS_THE_DAY), rows)
 
     def fail(self, asset: str, days: Iterable[date], reason: str, *, permanent: bool) -> None:
-        """Records why begun days failed; a long reason is cut, and names a file that holds all of it."""
+        """Records why begun days failed; a long reason is cut, and names a file that holds all of it.
+
+        A day whose reason is known keeps it.
+        """
         if (brief := in_brief(reason)) != reason:
-            file = self._file.parent / "reasons" / f"{digest([reason])}.txt"
+            file = self._store.file.parent / "reasons" / f"{digest([reason])}.txt"
             with replacing(file) as temporary:
                 temporary.write_text(reason + "\n", encoding="utf-8", errors="backslashreplace")
             reason = f"{brief} (in full: {file})"
-        with open_sqlite(self._file, _SCHEMA, _IF_DAMAGED) as connection:
-            connection.execute("begin immediate")
-            connection.executemany(
-                "update attempts set reason = ?, permanent = ? where asset = ? and day = ?",
-                [(reason, permanent, asset, day.isoformat()) for day in days],
-            )
-            connection.execute("commit")
+        failed = update(_ATTEMPTS).where(_IS_THE_DAY, _ATTEMPTS.c.reason.is_(None))
+        if rows := _bound(asset, days):
+            with self._store.writing() as connection:
+                connection.execute(failed.values(reason=reason, permanent=permanent), rows)
 
     def wake(self, assets: Iterable[str]) -> None:
         """Lets all days of some assets be tried again without a wait, for a person who has fixed the cause."""
-        with open_sqlite(self._file, _SCHEMA, _IF_DAMAGED) as connection:
-            connection.execute("begin immediate")
-            connection.executemany("delete from attempts where asset = ?", [(asset,) for asset in assets])
-            connection.execute("commit")
+        with self._store.writing() as connection:
+            connection.execute(delete(_ATTEMPTS).where(_ATTEMPTS.c.asset.in_(list(assets))))
 
     def read(self, asset: str, window: Window) -> dict[date, Attempt]:
         """The days of a window whose newest attempt has not succeeded, each with that attempt."""
-        where, values = "asset = ? and day >= ? and day < ?", (asset, window.start.isoformat(), window.end.isoformat())
-        return {day: attempt for (_, day), attempt in self._read(where, values).items()}
+        days = _ATTEMPTS.c.day
+        found = self._read(_ATTEMPTS.c.asset == asset, days >= window.start, days < window.end)
+        return {day: attempt for (_, day), attempt in found.items()}
 
     def of_run(self, run_id: str) -> dict[tuple[str, date], Attempt]:
         """The days that a run tried and that have not succeeded since, by asset and day."""
-        return self._read("run_id = ?", (run_id,))
+        return self._read(_ATTEMPTS.c.run_id == run_id)
 
-    def _read(self, where: str, values: tuple[str, ...]) -> dict[tuple[str, date], Attempt]:
-        with open_sqlite(self._file, _SCHEMA, _IF_DAMAGED, writes=False) as connection:
-            rows = connection.execute(f"{_SELECT} where {where} order by asset, day", values).fetchall()
+    def _read(self, *where: ColumnElement[bool]) -> dict[tuple[str, date], Attempt]:
+        with self._store.reading() as connection:
+            rows = connection.execute(select(_ATTEMPTS).where(*where).order_by(*_KEY)).all()
         return {
-            (asset, date.fromisoformat(day)): Attempt(
-                Build(inputs, code), run_id, number, datetime.fromisoformat(tried_at), reason or KILLED, bool(permanent)
+            (row.asset, row.day): Attempt(
+                Build(row.inputs, row.code),
+                row.run_id,
+                row.number,
+                datetime.fromisoformat(row.tried_at),
+                row.reason or KILLED,
+                row.permanent,
             )
-            for asset, day, inputs, code, run_id, number, tried_at, reason, permanent in rows
+            for row in rows
         }
+
+
+_KEY = (_ATTEMPTS.c.asset, _ATTEMPTS.c.day)
+_IS_THE_DAY = (_ATTEMPTS.c.asset == bindparam("of")) & (_ATTEMPTS.c.day == bindparam("on"))
+
+
+def _bound(asset: str, days: Iterable[date]) -> list[dict[str, object]]:
+    return [{"of": asset, "on": day} for day in days]

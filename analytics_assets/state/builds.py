@@ -14,24 +14,27 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from sqlalchemy import Column, ColumnElement, Date, Integer, MetaData, Table, Text, bindparam, delete, func, select
+
 from analytics_assets.foundation.hashes import digest
 from analytics_assets.partitions import WHOLE, Window
 from analytics_assets.settings import DEVELOPER_PREFIX, Settings
 from analytics_assets.spec.asset import Asset, AssetKind, Catalog
-from analytics_assets.state.database import open_sqlite, version_of_store
+from analytics_assets.state.database import Store, insert
 
-_SCHEMA = """
-create table if not exists builds (
-    asset text not null,
-    day text not null,
-    version text not null,
-    inputs text not null,
-    code text not null,
-    built_at text not null,
-    bytes integer,  -- of its files; null for what is no file of its own
-    primary key (asset, day)
-) without rowid
-"""
+TABLES = MetaData()
+_BUILDS = Table(
+    "builds",
+    TABLES,
+    Column("asset", Text, primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("version", Text, nullable=False),
+    Column("inputs", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("built_at", Text, nullable=False),
+    Column("bytes", Integer, comment="of its files; null for what is no file of its own"),
+    sqlite_with_rowid=False,
+)
 
 _IF_DAMAGED = "delete it; the days that it knew are then made once more"
 
@@ -72,15 +75,20 @@ class Builds:
         files_of: FilesOf | None = None,
         newest_of: Callable[[str], Path] | None = None,
     ) -> None:
-        self._file, self._guarded = folder / "builds.sqlite", guarded
+        self._store, self._guarded = _store_in(folder), guarded
         self._files_of, self._newest_of = files_of, newest_of
+
+    @property
+    def place(self) -> Path:
+        """The file that holds the records, of other assets too."""
+        return self._store.file
 
     def state(self) -> tuple[object, ...]:
         """A value that changes whenever a record does; it does not notice deleted files of days."""
-        return *version_of_store(self._file), self._guarded_is_gone()
+        return *self._store.version(), self._guarded_is_gone()
 
     def _nothing_is_built(self) -> bool:
-        return not self._file.exists() or self._guarded_is_gone()
+        return not self._store.file.exists() or self._guarded_is_gone()
 
     def _guarded_is_gone(self) -> bool:
         """Whether the database is missing or has no tables, as when someone opened it after it was deleted."""
@@ -95,55 +103,58 @@ class Builds:
         """
         if self._guarded is None or not self._guarded_is_gone():
             return
-        folder = self._guarded.parent
-        for file in (folder / self._file.name, *folder.glob(f"{DEVELOPER_PREFIX}*/{self._file.name}")):
-            if file.exists():
-                with open_sqlite(file, _SCHEMA, _IF_DAMAGED) as connection:
-                    connection.execute("delete from builds")
+        for folder in (self._guarded.parent, *self._guarded.parent.glob(f"{DEVELOPER_PREFIX}*")):
+            store = _store_in(folder)
+            if store.file.exists():
+                with store.writing() as connection:
+                    connection.execute(delete(_BUILDS))
 
     def forget(self, asset: str, days: Iterable[date]) -> None:
         """Drops the records of days that are about to be written: their content is unknown until they are recorded."""
-        if self._nothing_is_built():
+        rows = [{"of": asset, "on": day} for day in days]
+        if not rows or self._nothing_is_built():
             return
-        with open_sqlite(self._file, _SCHEMA, _IF_DAMAGED) as connection:
-            connection.execute("begin immediate")
-            connection.executemany(
-                "delete from builds where asset = ? and day = ?", [(asset, day.isoformat()) for day in days]
-            )
-            connection.execute("commit")
+        of_day = (_BUILDS.c.asset == bindparam("of")) & (_BUILDS.c.day == bindparam("on"))
+        with self._store.writing() as connection:
+            connection.execute(delete(_BUILDS).where(of_day), rows)
 
     def forget_all(self, asset: str) -> None:
         """Drops all records of an asset, whose table is gone."""
         if self._nothing_is_built():
             return
-        with open_sqlite(self._file, _SCHEMA, _IF_DAMAGED) as connection:
-            connection.execute("delete from builds where asset = ?", (asset,))
+        with self._store.writing() as connection:
+            connection.execute(delete(_BUILDS).where(_BUILDS.c.asset == asset))
 
     def record(self, asset: str, built: Mapping[date, Build]) -> None:
         """Records days after they were written; a kill in between only means that they are built again."""
+        if not built:
+            return
         now = datetime.now(UTC).isoformat(timespec="microseconds")
-        with open_sqlite(self._file, _SCHEMA, _IF_DAMAGED) as connection:
-            connection.execute("begin immediate")
-            connection.executemany(
-                "insert or replace into builds (asset, day, version, inputs, code, built_at, bytes)"
-                " values (?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (asset, day.isoformat(), b.version, b.inputs, b.code, now, self._bytes(asset, day))
-                    for day, b in built.items()
-                ],
-            )
-            connection.execute("commit")
+        rows = [
+            {
+                "asset": asset,
+                "day": day,
+                "version": build.version,
+                "inputs": build.inputs,
+                "code": build.code,
+                "built_at": now,
+                "bytes": self._bytes(asset, day),
+            }
+            for day, build in built.items()
+        ]
+        added = insert(_BUILDS)
+        values = {column.name: added.excluded[column.name] for column in _BUILDS.c if not column.primary_key}
+        with self._store.writing() as connection:
+            connection.execute(added.on_conflict_do_update(index_elements=[*_BUILDS.primary_key], set_=values), rows)
 
     def outside(self, asset: str, first: date, last: date) -> list[date]:
         """The recorded days of an asset before `first` or after `last`; without WHOLE."""
         if self._nothing_is_built():
             return []
-        with open_sqlite(self._file, _SCHEMA, _IF_DAMAGED, writes=False) as connection:
-            rows = connection.execute(
-                "select day from builds where asset = ? and (day < ? or day > ?) and day <> ? order by day",
-                (asset, first.isoformat(), last.isoformat(), WHOLE.start.isoformat()),
-            ).fetchall()
-        return [date.fromisoformat(day) for (day,) in rows]
+        day = _BUILDS.c.day
+        beyond = (_BUILDS.c.asset == asset) & ((day < first) | (day > last)) & (day != WHOLE.start)
+        with self._store.reading() as connection:
+            return list(connection.execute(select(day).where(beyond).order_by(day)).scalars())
 
     def _bytes(self, asset: str, day: date) -> int | None:
         """The total size of a day's files; None if it has none, or one of them is missing."""
@@ -159,15 +170,12 @@ class Builds:
             return self.read(asset, window)
         if self._nothing_is_built():
             return {}
-        with open_sqlite(self._file, _SCHEMA, _IF_DAMAGED, writes=False) as connection:
-            rows = connection.execute(
-                "select day, inputs, code, bytes, day = (select max(day) from builds where asset = ?1)"
-                " from builds where asset = ?1 and day >= ?2 and day < ?3",
-                (asset, window.start.isoformat(), window.end.isoformat()),
-            ).fetchall()
+        newest = select(func.max(_BUILDS.c.day)).where(_BUILDS.c.asset == asset).scalar_subquery()
+        wanted = select(_BUILDS.c.day, _BUILDS.c.inputs, _BUILDS.c.code, _BUILDS.c.bytes, _BUILDS.c.day == newest)
+        with self._store.reading() as connection:
+            rows = connection.execute(wanted.where(*_of(asset, window))).tuples().all()
         found: dict[date, Build] = {}
-        for text, inputs, code, written, is_newest in rows:
-            day = date.fromisoformat(text)
+        for day, inputs, code, written, is_newest in rows:
             size = self._bytes(asset, day)
             if is_newest and self._newest_of and not self._newest_of(asset).is_file():
                 continue
@@ -179,23 +187,25 @@ class Builds:
         """The recorded days of a window."""
         if self._nothing_is_built():
             return {}
-        with open_sqlite(self._file, _SCHEMA, _IF_DAMAGED, writes=False) as connection:
-            rows = connection.execute(
-                "select day, inputs, code from builds where asset = ? and day >= ? and day < ?",
-                (asset, window.start.isoformat(), window.end.isoformat()),
-            ).fetchall()
-        return {date.fromisoformat(day): Build(inputs, code) for day, inputs, code in rows}
+        wanted = select(_BUILDS.c.day, _BUILDS.c.inputs, _BUILDS.c.code).where(*_of(asset, window))
+        with self._store.reading() as connection:
+            return {day: Build(inputs, code) for day, inputs, code in connection.execute(wanted).tuples()}
 
     def written(self, asset: str, window: Window) -> dict[date, str]:
         """When the recorded days of a window were written: a new text after each write, even of the same rows."""
         if self._nothing_is_built():
             return {}
-        with open_sqlite(self._file, _SCHEMA, _IF_DAMAGED, writes=False) as connection:
-            rows = connection.execute(
-                "select day, built_at from builds where asset = ? and day >= ? and day < ?",
-                (asset, window.start.isoformat(), window.end.isoformat()),
-            ).fetchall()
-        return {date.fromisoformat(day): built_at for day, built_at in rows}
+        wanted = select(_BUILDS.c.day, _BUILDS.c.built_at).where(*_of(asset, window))
+        with self._store.reading() as connection:
+            return {day: built_at for day, built_at in connection.execute(wanted).tuples()}
+
+
+def _store_in(folder: Path) -> Store:
+    return Store(folder / "builds.sqlite", TABLES, _IF_DAMAGED)
+
+
+def _of(asset: str, window: Window) -> tuple[ColumnElement[bool], ...]:
+    return _BUILDS.c.asset == asset, _BUILDS.c.day >= window.start, _BUILDS.c.day < window.end
 
 
 def raw_file(raw_dir: Path, asset: str, day: date) -> Path:

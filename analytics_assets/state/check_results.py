@@ -8,7 +8,7 @@ each day is kept here, and Dagster gets one evaluation of all days.
 result is an error, and if evaluations are logged day by day, the last day's is the newest, whatever the others say.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -23,21 +23,23 @@ from dagster import (
     MetadataValue,
     TableRecord,
 )
+from sqlalchemy import Boolean, Column, Date, MetaData, Table, Text, select
 
 from analytics_assets.partitions import Window
 from analytics_assets.spec.asset import name_of
-from analytics_assets.state.database import open_sqlite
+from analytics_assets.state.database import Store, insert
 
-_SCHEMA = """
-create table if not exists findings (
-    asset text not null,
-    name text not null,
-    day text not null,
-    finding text,                -- null where the check passed
-    is_error integer not null,
-    primary key (asset, name, day)
-) without rowid
-"""
+TABLES = MetaData()
+_FINDINGS = Table(
+    "findings",
+    TABLES,
+    Column("asset", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("finding", Text, comment="null where the check passed"),
+    Column("is_error", Boolean, nullable=False),
+    sqlite_with_rowid=False,
+)
 
 _IF_DAMAGED = "delete it; it fills again as days are made"
 
@@ -78,37 +80,57 @@ class CheckResults:
     """The results of the checks of raw days, models and the published copy, for each day when it was last made."""
 
     def __init__(self, lake_dir: Path) -> None:
-        self._file = lake_dir / "findings.sqlite"
+        self._store = Store(lake_dir / "findings.sqlite", TABLES, _IF_DAMAGED)
 
     def record(self, window: Window, evaluations: Iterable[Evaluation]) -> None:
         """Records the results of some checks for all days of a window; a day without an objection passed."""
         rows = [
-            (one.asset, one.name, day.isoformat(), one.objections.get(day), one.is_error)
+            {
+                "asset": one.asset,
+                "name": one.name,
+                "day": day,
+                "finding": one.objections.get(day),
+                "is_error": one.is_error,
+            }
             for one in evaluations
             for day in window.days()
         ]
-        with open_sqlite(self._file, _SCHEMA, _IF_DAMAGED) as connection:
-            connection.execute("begin immediate")
-            connection.executemany(
-                "insert or replace into findings (asset, name, day, finding, is_error) values (?, ?, ?, ?, ?)", rows
-            )
-            connection.execute("commit")
+        if not rows:
+            return
+        added = insert(_FINDINGS)
+        newest = {"finding": added.excluded.finding, "is_error": added.excluded.is_error}
+        with self._store.writing() as connection:
+            connection.execute(added.on_conflict_do_update(index_elements=[*_FINDINGS.primary_key], set_=newest), rows)
 
-    def read(self, window: Window) -> dict[tuple[str, str], FailedCheck | None]:
-        """By asset and name, every check that was evaluated for a day of the window; None if no day failed."""
-        with open_sqlite(self._file, _SCHEMA, _IF_DAMAGED, writes=False) as connection:
-            rows = connection.execute(
-                "select asset, name, day, finding, is_error from findings where day >= ? and day < ? order by day",
-                (window.start.isoformat(), window.end.isoformat()),
-            ).fetchall()
-        found: dict[tuple[str, str], FailedCheck | None] = {}
-        for asset, name, day, finding, is_error in rows:
-            before = found.setdefault((asset, name), None)
+    def read(self, window: Window, assets: Collection[str] | None = None) -> dict[tuple[str, str], FailedCheck | None]:
+        """By asset and name, every check that was evaluated for a day of the window; None if no day failed.
+
+        Args:
+            assets: only the checks of these; None for all.
+        """
+        day = _FINDINGS.c.day
+        wanted = select(_FINDINGS).where(day >= window.start, day < window.end).order_by(day)
+        if assets is not None:
+            wanted = wanted.where(_FINDINGS.c.asset.in_(list(assets)))
+        with self._store.reading() as connection:
+            rows = connection.execute(wanted).tuples().all()
+        objections: dict[tuple[str, str], dict[date, str]] = {}
+        errors = set[tuple[str, str]]()
+        for asset, name, on, finding, is_error in rows:
+            of_check = objections.setdefault((asset, name), {})
             if finding is not None:
-                objections = {**(before.objections if before else {}), date.fromisoformat(day): finding}
-                error = bool(is_error) or (before is not None and before.is_error)
-                found[asset, name] = FailedCheck(asset, name, f": {finding}", error, objections)
-        return found
+                of_check[on] = finding
+                if is_error:
+                    errors.add((asset, name))
+        return {
+            key: FailedCheck(*key, f": {[*days.values()][-1]}", key in errors, days) if days else None
+            for key, days in objections.items()
+        }
+
+    def failures_after(self, evaluation: Evaluation, window: Window, days: Window) -> FailedCheck | None:
+        """Records a check's result for the days of a run, and returns its failures over all days."""
+        self.record(window, [evaluation])
+        return self.read(days, [evaluation.asset]).get((evaluation.asset, evaluation.name))
 
 
 FAILING_HERE = "failing_in_this_run"

@@ -1,4 +1,8 @@
-"""Opens the small SQLite stores, to read or write: also missing, damaged, or of an older schema."""
+"""Opens the small stores of what is remembered, to read or write: also missing, damaged, or of an older schema.
+
+A store is a SQLite file. Its tables and all its statements are SQLAlchemy's, so what asks for another database is this
+module alone.
+"""
 
 import os
 import sqlite3
@@ -6,44 +10,135 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache, lru_cache
 from pathlib import Path
 from threading import Lock
+
+from sqlalchemy import Connection, Engine, MetaData, NullPool, create_engine, event
+from sqlalchemy.dialects.sqlite import dialect
+from sqlalchemy.dialects.sqlite import insert as insert  # PostgreSQL's knows the same conflict clauses
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.schema import CreateIndex, CreateTable, DDLElement
 
 from analytics_assets.foundation.files import Damaged
 
 _FOREIGN = ("no such table", "no such column", "has no column named")
 """What SQLite says of a database that is not one of these stores."""
 
+AT_ONCE = 10_000
+"""How many values a statement may name; SQLite takes 32,766."""
 
-@contextmanager
-def open_sqlite(path: Path, schema: str, if_damaged: str, *, writes: bool = True) -> Iterator[sqlite3.Connection]:
-    """A connection in autocommit mode to a store with the tables of `schema`; missing tables and columns are created.
 
-    Args:
+@dataclass(frozen=True)
+class Store:
+    """A database file with some tables; missing tables and columns are created when it is opened to be written.
+
+    Attributes:
         if_damaged: what to do about a file that is not such a store, as the end of a sentence.
-        writes: if False, nothing is written, and a missing store is not created.
-
-    Raises:
-        Damaged: the file is damaged, or is not such a store; also if that shows only within the block.
-        sqlite3.OperationalError: the store cannot be read or written, or not now.
     """
-    try:
-        with suppress(FileNotFoundError):
-            if not path.is_file() and path.lstat():
-                raise Damaged(f"{path} is no file: {if_damaged}")
-        connection = _connected(path, schema) if writes else _connected_to_read(path, schema)
-        try:
+
+    file: Path
+    tables: MetaData
+    if_damaged: str
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection that sees one state of the store and writes nothing; a missing store counts as empty.
+
+        Raises:
+            Damaged: the file is damaged, or is not such a store; also if that shows only within the block.
+            sqlite3.OperationalError: the store cannot be read, or not now.
+        """
+        with self._translated_errors(), _engine(self.file, self.tables, writes=False).begin() as connection:
             yield connection
-        finally:
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction, committed at the end of the block; other writers wait for it.
+
+        Raises:
+            Damaged: the file is damaged, or is not such a store; also if that shows only within the block.
+            sqlite3.OperationalError: the store cannot be written, or not now.
+        """
+        with self._translated_errors(), _engine(self.file, self.tables, writes=True).begin() as connection:
+            yield connection
+
+    def version(self) -> tuple[object, ...]:
+        """A value that differs after each change, and if another file took this one's place; opens no connection."""
+        found: list[object] = []
+        with _holding:
+            for ending, length in _HEADERS.items():
+                try:
+                    found += _first_bytes(self.file.with_name(self.file.name + ending), length)
+                except OSError:
+                    found.append(None)
+        return tuple(found)
+
+    def see_that_it_is_whole(self) -> None:
+        """Reads all of the store.
+
+        Raises:
+            Damaged: the file is damaged.
+        """
+        with self.reading() as connection:
+            said = connection.exec_driver_sql("pragma integrity_check").tuples().all()
+        if said != [("ok",)]:
+            raise Damaged(f"{self.file} is damaged ({said[0][0]}): {self.if_damaged}")
+
+    def put_into_one_file(self) -> None:
+        """Lets the file hold everything, so that it may be moved; nobody else may have it open."""
+        with self._translated_errors():
+            connection = _connected(self.file, _schema(self.tables))
+            connection.execute("pragma journal_mode = delete")
             connection.close()
-    except sqlite3.DatabaseError as error:
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-        is_foreign = code == sqlite3.SQLITE_ERROR and any(said in str(error) for said in _FOREIGN)
-        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or is_foreign:
-            raise Damaged(f"{path} is damaged ({error}): {if_damaged}") from error
-        if isinstance(error, sqlite3.OperationalError) and str(path) not in str(error):
-            raise sqlite3.OperationalError(f"{path}: {error}") from error
-        raise
+
+    @contextmanager
+    def _translated_errors(self) -> Iterator[None]:
+        try:
+            with suppress(FileNotFoundError):
+                if not self.file.is_file() and self.file.lstat():
+                    raise Damaged(f"{self.file} is no file: {self.if_damaged}")
+            yield
+        except (DBAPIError, sqlite3.DatabaseError) as raised:
+            error = raised.orig if isinstance(raised, DBAPIError) and raised.orig else raised
+            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+            is_foreign = code == sqlite3.SQLITE_ERROR and any(said in str(error) for said in _FOREIGN)
+            if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or is_foreign:
+                raise Damaged(f"{self.file} is damaged ({error}): {self.if_damaged}") from error
+            if isinstance(error, sqlite3.OperationalError) and str(self.file) not in str(error):
+                raise sqlite3.OperationalError(f"{self.file}: {error}") from error
+            raise error from None
+
+
+@lru_cache(maxsize=256)
+def _engine(file: Path, tables: MetaData, *, writes: bool) -> Engine:
+    schema = _schema(tables)
+    engine = create_engine(
+        "sqlite://",
+        creator=lambda: _connected(file, schema) if writes else _connected_to_read(file, schema),
+        poolclass=NullPool,  # a file that somebody replaces is opened anew
+    )
+
+    # sqlite3 would begin a transaction on its own, and only at the first write
+    # (docs.sqlalchemy.org/en/20/dialects/sqlite.html#pysqlite-serializable).
+    @event.listens_for(engine, "begin")
+    def _(connection: Connection) -> None:
+        connection.exec_driver_sql("begin immediate" if writes else "begin")
+
+    return engine
+
+
+@cache
+def _schema(tables: MetaData) -> str:
+    """The statements that create the tables and indexes which are missing."""
+    made: list[DDLElement] = [CreateTable(table, if_not_exists=True) for table in tables.sorted_tables]
+    indexes = [
+        CreateIndex(index, if_not_exists=True)
+        for table in tables.sorted_tables
+        for index in sorted(table.indexes, key=lambda one: one.name or "")
+    ]
+    return ";\n".join(str(statement.compile(dialect=dialect())) for statement in [*made, *indexes])
 
 
 _HEADERS = {"": 100, "-wal": 32, "-shm": 48}
@@ -57,18 +152,6 @@ its log.
 _FILES_HELD = 60
 _held: OrderedDict[Path, tuple[int, int]] = OrderedDict()
 _holding = Lock()
-
-
-def version_of_store(path: Path) -> tuple[object, ...]:
-    """A value that differs after each change of a store, and if another file took its place; opens no connection."""
-    found: list[object] = []
-    with _holding:
-        for ending, length in _HEADERS.items():
-            try:
-                found += _first_bytes(path.with_name(path.name + ending), length)
-            except OSError:
-                found.append(None)
-    return tuple(found)
 
 
 def _first_bytes(file: Path, length: int) -> tuple[object, ...]:

@@ -11,74 +11,122 @@ less than a journal holds, unless the ledger was lost or replaced.
 
 import hashlib
 import json
-import sqlite3
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    ColumnElement,
+    Connection,
+    Date,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Select,
+    Table,
+    Text,
+    UniqueConstraint,
+    case,
+    delete,
+    func,
+    literal,
+    select,
+    update,
+)
+
+from analytics_assets.foundation.batches import batched
 from analytics_assets.foundation.files import Damaged, only_one, replacing
 from analytics_assets.partitions import Window
 from analytics_assets.spec.source import Kind, Source
 from analytics_assets.state import journal
-from analytics_assets.state.database import open_sqlite, version_of_store
+from analytics_assets.state.database import AT_ONCE, Store, insert
 from analytics_assets.state.journal import Entry, Journal, line_of
 
-_SCHEMA = """
-create table if not exists contents (
-    id integer primary key,
-    source text not null,
-    identity text not null,         -- the bytes' hash; for snapshots with the path, since its name holds the day
-    path text not null,             -- under which it was landed first
-    hash text not null,
-    landed_at text not null,
-    accepted integer not null,      -- rows
-    rejected integer not null,
-    unknown_columns text not null,  -- JSON array
-    swallowed text not null default '{}',  -- JSON object: by row, the lines of a reject that spans several
-    unique (source, identity)
-);
-create table if not exists pieces (
-    content_id integer not null references contents,
-    source text not null,
-    day text not null,
-    name text not null,
-    rows integer not null
-);
-create index if not exists pieces_by_day on pieces (source, day);
-create index if not exists pieces_by_content on pieces (content_id);
-create table if not exists rejected (
-    content_id integer not null references contents,
-    source text not null,
-    day text,                       -- null where the time could not be read
-    rows integer not null
-);
-create index if not exists rejected_by_day on rejected (source, day);
-create index if not exists rejected_by_content on rejected (content_id);
-create table if not exists paths (
-    source text not null,
-    path text not null,
-    size integer not null,
-    mtime_ns integer not null,
-    version integer not null,       -- of the spec that read it
-    content_id integer,             -- what is current under this path; null when nothing readable ever was
-    error text,                     -- why the newest bytes could not be read
-    ctime_ns integer not null default 0,
-    inode text not null default '', -- a number that may not fit into SQLite's
-    turn integer not null default 0, -- which change of what is current this was, counted over the paths of the source
-    primary key (source, path)
-);
-create index if not exists paths_by_content on paths (source, content_id);
-create index if not exists paths_by_turn on paths (source, turn);
-create table if not exists journals (
-    source text primary key,
-    bytes integer not null          -- so many at most does the source's journal hold
-);
-"""
+TABLES = MetaData()
+_CONTENTS = Table(
+    "contents",
+    TABLES,
+    Column("id", Integer, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column(
+        "identity",
+        Text,
+        nullable=False,
+        comment="the bytes' hash; for snapshots with the path, since its name holds the day",
+    ),
+    Column("path", Text, nullable=False, comment="under which it was landed first"),
+    Column("hash", Text, nullable=False),
+    Column("landed_at", Text, nullable=False),
+    Column("accepted", Integer, nullable=False, comment="rows"),
+    Column("rejected", Integer, nullable=False, comment="rows"),
+    Column("unknown_columns", JSON, nullable=False, comment="array"),
+    Column(
+        "swallowed",
+        JSON,
+        nullable=False,
+        server_default="{}",
+        comment="by row, the lines of a reject that spans several",
+    ),
+    UniqueConstraint("source", "identity"),
+)
+_PIECES = Table(
+    "pieces",
+    TABLES,
+    Column("content_id", ForeignKey(_CONTENTS.c.id), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("day", Date, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("rows", Integer, nullable=False),
+    Index("pieces_by_day", "source", "day"),
+    Index("pieces_by_content", "content_id"),
+)
+_REJECTED = Table(
+    "rejected",
+    TABLES,
+    Column("content_id", ForeignKey(_CONTENTS.c.id), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("day", Date, comment="null where the time could not be read"),
+    Column("rows", Integer, nullable=False),
+    Index("rejected_by_day", "source", "day"),
+    Index("rejected_by_content", "content_id"),
+)
+_PATHS = Table(
+    "paths",
+    TABLES,
+    Column("source", Text, primary_key=True),
+    Column("path", Text, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("mtime_ns", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False, comment="of the spec that read it"),
+    Column("content_id", Integer, comment="what is current under this path; null when nothing readable ever was"),
+    Column("error", Text, comment="why the newest bytes could not be read"),
+    Column("ctime_ns", BigInteger, nullable=False, server_default="0"),
+    Column("inode", Text, nullable=False, server_default="", comment="a number that may not fit into 64 bits"),
+    Column(
+        "turn",
+        Integer,
+        nullable=False,
+        server_default="0",
+        comment="which change of what is current this was, counted over the paths of the source",
+    ),
+    Index("paths_by_content", "source", "content_id"),
+    Index("paths_by_turn", "source", "turn"),
+)
+_JOURNALS = Table(
+    "journals",
+    TABLES,
+    Column("source", Text, primary_key=True),
+    Column("bytes", BigInteger, nullable=False, comment="so many at most does the source's journal hold"),
+)
 
 _REPAIR = "run `analytics-assets repair`, which makes it again from the journals beside the landed pieces"
 
@@ -179,71 +227,67 @@ class Ledger:
     """Reads and writes of the ledger; each write is one transaction."""
 
     def __init__(self, lake_dir: Path) -> None:
-        self._lake_dir, self._path = lake_dir, lake_dir / "ledger.sqlite"
-        self._landed_dir = lake_dir / "landed"
+        self._lake_dir, self._landed_dir = lake_dir, lake_dir / "landed"
+        self._store = Store(lake_dir / "ledger.sqlite", TABLES, _REPAIR)
 
     def state(self) -> tuple[object, ...]:
         """A value that changes whenever the ledger does, or one of the journals that it is checked against."""
-        return *version_of_store(self._path), *sorted(journal.sizes(self._landed_dir).items())
+        return *self._store.version(), *sorted(journal.sizes(self._landed_dir).items())
 
     @contextmanager
-    def _connection(self, *, writes: bool = False) -> Iterator[sqlite3.Connection]:
+    def _reading(self) -> Iterator[Connection]:
         """A connection to the ledger, after a check that it knows all that the journals hold."""
         held = journal.sizes(self._landed_dir)  # read before the ledger, since writes reach the ledger first
-        with open_sqlite(self._path, _SCHEMA, _REPAIR, writes=writes) as connection:
-            known = dict(connection.execute("select source, bytes from journals").fetchall())
-            lacking = [name for name, size in held.items() if size > known.get(name, 0)]
-            lacking += [name for name, size in held.items() if not size and self._is_unknown(connection, name)]
-            if self._is_emptied(connection):
-                lacking += known
-            if lacking:
-                raise Damaged(
-                    f"{self._path} is gone, was emptied, or is older than the landed pieces of "
-                    f"{', '.join(sorted(set(lacking)))}: {_REPAIR}"
-                )
+        with self._store.reading() as connection:
+            self._see_that_it_knows(connection, held)
             yield connection
 
-    def _is_unknown(self, connection: sqlite3.Connection, name: str) -> bool:
+    def _see_that_it_knows(self, connection: Connection, held: Mapping[str, int]) -> None:
+        known = {source: size for source, size in connection.execute(select(_JOURNALS)).tuples()}
+        lacking = [name for name, size in held.items() if size > known.get(name, 0)]
+        lacking += [name for name, size in held.items() if not size and self._is_unknown(connection, name)]
+        if _is_emptied(connection):
+            lacking += known
+        if lacking:
+            raise Damaged(
+                f"{self._store.file} is gone, was emptied, or is older than the landed pieces of "
+                f"{', '.join(sorted(set(lacking)))}: {_REPAIR}"
+            )
+
+    def _is_unknown(self, connection: Connection, name: str) -> bool:
         """Whether a source has pieces, although the ledger knows no content of it and no first landing was killed."""
-        if connection.execute("select 1 from contents where source = ? limit 1", (name,)).fetchone():
+        if connection.scalar(_any_of(_CONTENTS, _CONTENTS.c.source == name)):
             return False
         mark = unfinished_mark(self._lake_dir, name)
         return not all(is_leftover(file, mark) for file in self._landed(name).values())
-
-    def _is_emptied(self, connection: sqlite3.Connection) -> bool:
-        """Whether somebody deleted rows from a ledger that had some."""
-        journals, contents, pieces, paths = connection.execute(
-            "select exists(select 1 from journals), exists(select 1 from contents where accepted > 0),"
-            " exists(select 1 from pieces), exists(select 1 from paths)"
-        ).fetchone()
-        return (contents and not pieces) or (journals and not paths)
 
     def _landed(self, name: str) -> dict[str, Path]:
         """The pieces of a source that exist, by name."""
         return {file.stem: file for file in (self._landed_dir / name).glob("*/*.parquet")}
 
     @contextmanager
-    def _writing(self, source: Source) -> Iterator[tuple[sqlite3.Connection, list[Entry]]]:
+    def _writing(self, source: Source) -> Iterator[tuple[Connection, list[Entry]]]:
         """A transaction, and a list for the entries that it writes; they are added to the journal after its commit."""
         kept, entries = Journal(self._landed_dir, source.name), list[Entry]()
-        with self._connection(writes=True) as connection:
-            connection.execute("begin immediate")
+        of_source = _JOURNALS.c.source == source.name
+        held = journal.sizes(self._landed_dir)
+        with self._store.writing() as connection:
+            self._see_that_it_knows(connection, held)
             yield connection, entries
-            known = connection.execute("select bytes from journals where source = ?", (source.name,)).fetchone()
-            is_whole = known is not None and known[0] == kept.size()
-            lines = [line_of(entry) for entry in (entries if is_whole else _entries(connection, source.name))]
+            known = connection.scalar(select(_JOURNALS.c.bytes).where(of_source))
+            is_whole = known is not None and known == kept.size()
             # A kill or a power cut may keep entries out of the journal: then it is rewritten from the ledger.
-            size = sum(map(len, lines)) + (known[0] if is_whole else 0)
-            connection.execute(
-                "insert into journals values (?, ?) on conflict do update set bytes = max(bytes, excluded.bytes)",
-                (source.name, size),
-            )
-            connection.execute("commit")
-            if is_whole:
-                kept.append(b"".join(lines))
-            else:
-                kept.replace(lines)
-                connection.execute("update journals set bytes = ? where source = ?", (size, source.name))
+            lines = [line_of(entry) for entry in (entries if is_whole else _entries(connection, source.name))]
+            size = sum(map(len, lines)) + (known if known is not None and is_whole else 0)
+            at_most = max(size, known or 0)  # until the journal is written, it may be as long as before
+            connection.execute(delete(_JOURNALS).where(of_source))
+            connection.execute(insert(_JOURNALS), {"source": source.name, "bytes": at_most})
+        if is_whole:
+            kept.append(b"".join(lines))
+        else:
+            kept.replace(lines)
+            with self._store.writing() as connection:
+                connection.execute(update(_JOURNALS).where(of_source).values(bytes=size))
 
     def rebuild(self) -> Rebuilt | None:
         """Rebuilds a lost or damaged ledger from the journals; None if the ledger is whole.
@@ -253,27 +297,27 @@ class Ledger:
         """
         with only_one(self._lake_dir / ".repair.lock"):
             try:
-                with self._connection() as connection:
-                    connection.execute("pragma integrity_check").fetchall()
+                with self._reading():
+                    self._store.see_that_it_is_whole()
                 return None
             except Damaged:
                 pass
             names = sorted(journal.sizes(self._landed_dir))
             entries = {name: Journal(self._landed_dir, name).read() for name in names}
             gone = self._see_that_journals_know_all_pieces(entries)
-            with replacing(self._path) as temporary:
-                with open_sqlite(temporary, _SCHEMA, _REPAIR) as connection:
-                    connection.execute("begin immediate")
+            with replacing(self._store.file) as temporary:
+                rebuilt = Store(temporary, TABLES, _REPAIR)
+                with rebuilt.writing() as connection:
                     for name in names:
                         for entry in entries[name]:
                             _take_over(connection, name, entry)
                         size = Journal(self._landed_dir, name).size()
-                        connection.execute("insert into journals values (?, ?)", (name, size))
-                    connection.execute("commit")
-                    connection.execute("pragma journal_mode = delete")  # so that one file holds everything
-                    contents, rows = connection.execute("select count(*), sum(accepted) from contents").fetchone()
+                        connection.execute(insert(_JOURNALS), {"source": name, "bytes": size})
+                    counted = select(func.count(), func.coalesce(func.sum(_CONTENTS.c.accepted), 0))
+                    contents, rows = connection.execute(counted.select_from(_CONTENTS)).tuples().one()
+                rebuilt.put_into_one_file()
                 self._put_aside()
-            return Rebuilt(contents, rows or 0, gone)
+            return Rebuilt(contents, rows, gone)
 
     def _see_that_journals_know_all_pieces(self, entries: Mapping[str, Sequence[Entry]]) -> list[Path]:
         """Returns the paths of pieces that the journals know but that are gone.
@@ -299,70 +343,61 @@ class Ledger:
 
     def _put_aside(self) -> None:
         """Renames the damaged ledger, and removes the files beside it that SQLite would take for its log."""
-        if self._path.exists():
-            self._path.rename(self._path.with_name(f"{self._path.name}.{datetime.now(UTC):%Y%m%dT%H%M%S%f}.damaged"))
+        file = self._store.file
+        if file.exists():
+            file.rename(file.with_name(f"{file.name}.{datetime.now(UTC):%Y%m%dT%H%M%S%f}.damaged"))
         for ending in ("-wal", "-shm"):
-            self._path.with_name(self._path.name + ending).unlink(missing_ok=True)
+            file.with_name(file.name + ending).unlink(missing_ok=True)
 
     # ------------------------------------------------------------------------------------------------- landing
 
-    def seen(self, source: Source, paths: Sequence[str]) -> dict[str, Seen]:
+    def seen(self, source: Source, paths: Iterable[str]) -> dict[str, Seen]:
         """The paths among some that the ledger knows, each as it was last seen."""
-        with self._connection() as connection:
-            rows = connection.execute(
-                "select path, size, mtime_ns, ctime_ns, inode, version from paths"
-                " where source = ? and path in (select value from json_each(?))",
-                (source.name, json.dumps(paths)),
-            ).fetchall()
-        return {path: Seen(*rest) for path, *rest in rows}
+        found: dict[str, Seen] = {}
+        wanted = select(_PATHS.c.path, *(_PATHS.c[name] for name in _SEEN)).where(_PATHS.c.source == source.name)
+        with self._reading() as connection:
+            for some in batched(paths, AT_ONCE):
+                rows = connection.execute(wanted.where(_PATHS.c.path.in_(some))).tuples()
+                found |= {path: Seen(*rest) for path, *rest in rows}
+        return found
 
     def count_paths(self, source: Source) -> int:
         """How many paths the ledger knows; the number never decreases."""
-        with self._connection() as connection:
-            row = connection.execute("select count(*) from paths where source = ?", (source.name,)).fetchone()
-        return row[0]
+        with self._reading() as connection:
+            return connection.scalar(select(func.count()).where(_PATHS.c.source == source.name)) or 0
 
-    def find_content(self, source: Source, identity: str) -> bool:
+    def has_content(self, source: Source, identity: str) -> bool:
         """Whether these bytes have been landed before."""
-        with self._connection() as connection:
-            found = connection.execute(
-                "select 1 from contents where source = ? and identity = ?", (source.name, identity)
-            ).fetchone()
-        return found is not None
+        with self._reading() as connection:
+            return connection.scalar(_content_id(source.name, identity)) is not None
 
     def has_landed(self, source: Source) -> bool:
         """Whether anything of a source has ever landed, even a file without rows."""
-        with self._connection() as connection:
-            found = connection.execute("select 1 from contents where source = ? limit 1", (source.name,)).fetchone()
-        return found is not None
+        with self._reading() as connection:
+            return bool(connection.scalar(_any_of(_CONTENTS, _CONTENTS.c.source == source.name)))
 
     def add(self, source: Source, content: Content, seen: Seen) -> None:
         """Records a landed content, and makes it current under its path."""
+        row = {
+            "source": source.name,
+            "identity": content.identity,
+            "path": content.path,
+            "hash": content.hash,
+            "landed_at": content.landed_at.isoformat(),
+            "accepted": content.accepted_rows,
+            "rejected": content.rejected_rows,
+            "unknown_columns": content.unknown_columns,
+            "swallowed": {str(row): lines for row, lines in content.swallowed.items()},
+        }
         with self._writing(source) as (connection, entries):
-            content_id = connection.execute(
-                "insert into contents"
-                " (source, identity, path, hash, landed_at, accepted, rejected, unknown_columns, swallowed)"
-                " values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    source.name,
-                    content.identity,
-                    content.path,
-                    content.hash,
-                    content.landed_at.isoformat(),
-                    content.accepted_rows,
-                    content.rejected_rows,
-                    json.dumps(content.unknown_columns),
-                    json.dumps(content.swallowed),
-                ),
-            ).lastrowid
-            connection.executemany(
-                "insert into pieces values (?, ?, ?, ?, ?)",
-                [(content_id, source.name, p.day.isoformat(), p.name, p.rows) for p in content.pieces],
-            )
-            connection.executemany(
-                "insert into rejected values (?, ?, ?, ?)",
-                [(content_id, source.name, day and day.isoformat(), n) for day, n in content.rejected.items()],
-            )
+            connection.execute(insert(_CONTENTS), row)
+            content_id = connection.scalar(_content_id(source.name, content.identity))
+            of_content = {"content_id": content_id, "source": source.name}
+            pieces = [of_content | {"day": one.day, "name": one.name, "rows": one.rows} for one in content.pieces]
+            rejected = [of_content | {"day": day, "rows": rows} for day, rows in content.rejected.items()]
+            for table, rows in ((_PIECES, pieces), (_REJECTED, rejected)):
+                if rows:
+                    connection.execute(insert(table), rows)
             _point(connection, source, content.path, seen, content.identity)
             entries += _contents(connection, source.name, content.identity)
             entries += _paths(connection, source.name, content.path)
@@ -375,23 +410,18 @@ class Ledger:
 
     def refuse(self, source: Source, path: str, seen: Seen, error: str) -> None:
         """Records that a path's newest bytes cannot be read. Its current content stays current."""
+        refused = insert(_PATHS).values(source=source.name, path=path, **asdict(seen), error=error)
+        known = {name: refused.excluded[name] for name in (*_SEEN, "error")}
         with self._writing(source) as (connection, entries):
-            connection.execute(
-                "insert into paths (source, path, size, mtime_ns, ctime_ns, inode, version, content_id, error)"
-                " values (?, ?, ?, ?, ?, ?, ?, null, ?)"
-                " on conflict do update set size = excluded.size, mtime_ns = excluded.mtime_ns,"
-                " ctime_ns = excluded.ctime_ns, inode = excluded.inode,"
-                " version = excluded.version, error = excluded.error",
-                (source.name, path, *astuple(seen), error),
-            )
+            connection.execute(refused.on_conflict_do_update(index_elements=[*_PATHS.primary_key], set_=known))
             entries += _paths(connection, source.name, path)
 
     def identities_and_pieces(self, source: Source) -> tuple[set[str], set[str]]:
         """The identities of all contents of a source, and the names of all their pieces."""
-        with self._connection() as connection:
-            identities = connection.execute("select identity from contents where source = ?", (source.name,))
-            names = connection.execute("select name from pieces where source = ?", (source.name,))
-            return {row[0] for row in identities}, {row[0] for row in names}
+        with self._reading() as connection:
+            identities = _values(connection, select(_CONTENTS.c.identity).where(_CONTENTS.c.source == source.name))
+            names = _values(connection, select(_PIECES.c.name).where(_PIECES.c.source == source.name))
+            return set(identities), set(names)
 
     # ---------------------------------------------------------------------------------------------- what is current
 
@@ -406,17 +436,11 @@ class Ledger:
         return {day: snapshots[snapshot] if snapshot else [] for day, snapshot in held.items()}
 
     def _pieces_between(self, source: Source, window: Window) -> dict[date, list[Piece]]:
-        with self._connection() as connection:
-            rows = connection.execute(
-                "select day, name, rows from pieces where source = ? and day >= ? and day < ? and exists"
-                " (select 1 from paths where paths.source = pieces.source and paths.content_id = pieces.content_id)"
-                " order by day, name",
-                (source.name, window.start.isoformat(), window.end.isoformat()),
-            ).fetchall()
+        wanted = select(_PIECES.c.day, _PIECES.c.name, _PIECES.c.rows).where(*_current(_PIECES, source, window))
         found: dict[date, list[Piece]] = defaultdict(list)
-        for text, name, count in rows:
-            day = date.fromisoformat(text)
-            found[day].append(Piece(day, name, count))
+        with self._reading() as connection:
+            for day, name, count in connection.execute(wanted.order_by(_PIECES.c.day, _PIECES.c.name)).tuples():
+                found[day].append(Piece(day, name, count))
         return found
 
     def _snapshots(self, source: Source) -> tuple[dict[date, list[Piece]], dict[date, tuple[str, list[str]]]]:
@@ -424,16 +448,16 @@ class Ledger:
 
         The delivery that was dropped last is the newest.
         """
-        with self._connection() as connection:
-            rows = connection.execute(
-                "select pieces.day, pieces.name, pieces.rows, paths.path from pieces inner join paths"
-                " on paths.source = pieces.source and paths.content_id = pieces.content_id"
-                " where pieces.source = ? order by pieces.day, paths.turn, paths.content_id, pieces.name",
-                (source.name,),
-            ).fetchall()
+        wanted = (
+            select(_PIECES.c.day, _PIECES.c.name, _PIECES.c.rows, _PATHS.c.path)
+            .join(_PATHS, _is_of(_PIECES))
+            .where(_PIECES.c.source == source.name)
+            .order_by(_PIECES.c.day, _PATHS.c.turn, _PATHS.c.content_id, _PIECES.c.name)
+        )
+        with self._reading() as connection:
+            rows = connection.execute(wanted).tuples().all()
         by_day: dict[date, list[tuple[Piece, str]]] = defaultdict(list)
-        for text, name, count, path in rows:
-            day = date.fromisoformat(text)
+        for day, name, count, path in rows:
             by_day[day].append((Piece(day, name, count), path))
         snapshots, replaced = {}, {}
         for day, held in by_day.items():
@@ -450,111 +474,90 @@ class Ledger:
 
     def newest_day(self, source: Source, window: Window) -> date | None:
         """The last day of a window for which current rows have landed."""
-        with self._connection() as connection:
-            (day,) = connection.execute(
-                "select max(day) from pieces where source = ? and day >= ? and day < ? and exists"
-                " (select 1 from paths where paths.source = pieces.source and paths.content_id = pieces.content_id)",
-                (source.name, window.start.isoformat(), window.end.isoformat()),
-            ).fetchone()
-        return date.fromisoformat(day) if day else None
+        with self._reading() as connection:
+            return connection.scalar(select(func.max(_PIECES.c.day)).where(*_current(_PIECES, source, window)))
 
     def rejected(self, source: Source, window: Window) -> dict[date, int]:
         """Rejected rows of the current contents, for each day that has any."""
-        with self._connection() as connection:
-            rows = connection.execute(
-                "select day, sum(rows) from rejected where source = ? and day >= ? and day < ? and exists"
-                " (select 1 from paths where paths.source = rejected.source and paths.content_id = rejected.content_id)"
-                " group by day",
-                (source.name, window.start.isoformat(), window.end.isoformat()),
-            ).fetchall()
-        return {date.fromisoformat(day): count for day, count in rows}
+        return self._rows_by_day(_REJECTED, source, window)
+
+    def _rows_by_day(self, table: Table, source: Source, window: Window | None = None) -> dict[date, int]:
+        wanted = select(table.c.day, func.sum(table.c.rows)).where(*_current(table, source, window))
+        with self._reading() as connection:
+            return {day: rows for day, rows in connection.execute(wanted.group_by(table.c.day)).tuples()}
 
     def unreadable(self, source: Source) -> dict[str, str]:
         """Paths whose newest bytes cannot be read, with the reason."""
-        with self._connection() as connection:
-            rows = connection.execute(
-                "select path, error from paths where source = ? and error is not null order by path", (source.name,)
-            ).fetchall()
-        return dict(rows)
+        wanted = select(_PATHS.c.path, _PATHS.c.error).where(
+            _PATHS.c.source == source.name, _PATHS.c.error.is_not(None)
+        )
+        with self._reading() as connection:
+            return {path: error for path, error in connection.execute(wanted.order_by(_PATHS.c.path)).tuples()}
 
     def faults(self, source: Source) -> dict[str, Faults]:
         """The paths whose current content has rejects or unknown columns."""
-        with self._connection() as connection:
-            rows = connection.execute(
-                "select paths.path, accepted, rejected, unknown_columns, swallowed"
-                " from paths join contents on contents.id = paths.content_id"
-                " where paths.source = ? and (rejected > 0 or unknown_columns <> '[]') order by paths.path",
-                (source.name,),
-            ).fetchall()
+        held = _CONTENTS.c
+        wanted = (
+            select(_PATHS.c.path, held.accepted, held.rejected, held.unknown_columns, held.swallowed)
+            .join(_CONTENTS, held.id == _PATHS.c.content_id)
+            .where(_PATHS.c.source == source.name)
+            .order_by(_PATHS.c.path)
+        )
+        with self._reading() as connection:
+            rows = connection.execute(wanted).tuples().all()
         return {
-            path: Faults(
-                accepted + rejected,
-                rejected,
-                json.loads(unknown),
-                {int(row): lines for row, lines in json.loads(swallowed).items()},
-            )
+            path: Faults(accepted + rejected, rejected, unknown, {int(row): n for row, n in swallowed.items()})
             for path, accepted, rejected, unknown, swallowed in rows
+            if rejected or unknown
         }
 
     def current_paths(self, source: Source) -> dict[str, int]:
         """The paths with a current content, each with its accepted rows."""
-        with self._connection() as connection:
-            rows = connection.execute(
-                "select paths.path, accepted from paths join contents on contents.id = paths.content_id"
-                " where paths.source = ? order by paths.path",
-                (source.name,),
-            ).fetchall()
-        return dict(rows)
+        wanted = (
+            select(_PATHS.c.path, _CONTENTS.c.accepted)
+            .join(_CONTENTS, _CONTENTS.c.id == _PATHS.c.content_id)
+            .where(_PATHS.c.source == source.name)
+        )
+        with self._reading() as connection:
+            return {path: accepted for path, accepted in connection.execute(wanted.order_by(_PATHS.c.path)).tuples()}
 
     def current_identities(self, source: Source) -> set[str]:
         """The identities of the contents that are current under some path."""
-        with self._connection() as connection:
-            rows = connection.execute(
-                "select distinct identity from contents inner join paths on contents.id = paths.content_id"
-                " where paths.source = ?",
-                (source.name,),
-            ).fetchall()
-        return {identity for (identity,) in rows}
+        wanted = (
+            select(_CONTENTS.c.identity)
+            .join(_PATHS, _CONTENTS.c.id == _PATHS.c.content_id)
+            .where(_PATHS.c.source == source.name)
+        )
+        with self._reading() as connection:
+            return set(_values(connection, wanted))
 
     def waiting(self, source: Source, partitions: Window) -> dict[date, int]:
         """The rows that wait, by day: those of days before the first partition or after the last one.
 
         Only later snapshots wait: one from before the first partition is carried forward to it.
         """
-        if source.kind is Kind.FACTS:
-            return {day: n for day, n in self._current_rows(source).items() if not partitions.holds(day)}
-        snapshots = self._snapshots(source)[0]
-        used = {_snapshot_of(day, sorted(snapshots)) for day in partitions.days()}
-        late = {day for day in snapshots if day >= partitions.end} - used
-        return {day: sum(piece.rows for piece in snapshots[day]) for day in late}
+        return self._used_and_waiting(source, partitions)[1]
 
-    def _current_rows(self, source: Source) -> dict[date, int]:
-        with self._connection() as connection:
-            rows = connection.execute(
-                "select day, sum(rows) from pieces where source = ? and exists (select 1 from paths where"
-                " paths.source = pieces.source and paths.content_id = pieces.content_id) group by day",
-                (source.name,),
-            ).fetchall()
-        return {date.fromisoformat(day): count for day, count in rows}
-
-    def totals(self, source: Source, partitions: Window) -> Totals:
-        """Where all rows of a source are, given the span of days that have a partition."""
-        with self._connection() as connection:
-            accepted, rejected = connection.execute(
-                "select coalesce(sum(accepted), 0), coalesce(sum(rejected), 0) from contents where source = ?",
-                (source.name,),
-            ).fetchone()
+    def _used_and_waiting(self, source: Source, partitions: Window) -> tuple[dict[date, int], dict[date, int]]:
+        """The current rows of the days or snapshots that partitions hold, and of those that wait."""
         if source.kind is Kind.FACTS:
-            current = self._current_rows(source)
-            used = {day for day in current if partitions.start <= day < partitions.end}
-            waiting = set(current) - used
+            current = self._rows_by_day(_PIECES, source)
+            used = {day for day in current if partitions.holds(day)}
+            waiting = current.keys() - used
         else:
             current = {day: sum(piece.rows for piece in pieces) for day, pieces in self._snapshots(source)[0].items()}
             days = sorted(current)
             used = {held for day in partitions.days() if (held := _snapshot_of(day, days))}
-            waiting = {day for day in current if day >= partitions.end} - used
-        in_days, waits = sum(current[d] for d in used), sum(current[d] for d in waiting)
-        return Totals(accepted, in_days, waits, accepted - in_days - waits, rejected)
+            waiting = {day for day in days if day >= partitions.end} - used
+        return {day: current[day] for day in used}, {day: current[day] for day in waiting}
+
+    def totals(self, source: Source, partitions: Window) -> Totals:
+        """Where all rows of a source are, given the span of days that have a partition."""
+        accepted, rejected = (func.coalesce(func.sum(_CONTENTS.c[name]), 0) for name in ("accepted", "rejected"))
+        with self._reading() as connection:
+            landed = connection.execute(select(accepted, rejected).where(_CONTENTS.c.source == source.name)).one()
+        in_days, waits = (sum(rows.values()) for rows in self._used_and_waiting(source, partitions))
+        return Totals(landed[0], in_days, waits, landed[0] - in_days - waits, landed[1])
 
 
 def unfinished_mark(lake_dir: Path, source: str) -> Path:
@@ -567,79 +570,119 @@ def is_leftover(file: Path, mark: Path) -> bool:
     return mark.exists() and file.stat().st_mtime_ns >= mark.stat().st_mtime_ns
 
 
-def _point(connection: sqlite3.Connection, source: Source, path: str, seen: Seen, identity: str) -> None:
-    connection.execute(
-        "insert into paths"
-        " (source, path, size, mtime_ns, ctime_ns, inode, version, content_id, error, turn)"
-        " select ?, ?, ?, ?, ?, ?, ?, (select id from contents where source = ? and identity = ?), null,"
-        " (select coalesce(max(turn), 0) + 1 from paths where source = ?) where true"
-        " on conflict do update set size = excluded.size, mtime_ns = excluded.mtime_ns,"
-        " ctime_ns = excluded.ctime_ns, inode = excluded.inode,"
-        " turn = case when content_id is excluded.content_id then turn else excluded.turn end,"
-        " version = excluded.version, content_id = excluded.content_id, error = null",
-        (source.name, path, *astuple(seen), source.name, identity, source.name),
+_SEEN = tuple(one.name for one in fields(Seen))
+"""The columns of a path that hold how its file was last seen."""
+
+
+def _any_of(table: Table, *where: ColumnElement[bool]) -> Select[tuple[bool]]:
+    return select(select(literal(1)).select_from(table).where(*where).exists())
+
+
+def _is_emptied(connection: Connection) -> bool:
+    """Whether somebody deleted rows from a ledger that had some."""
+    has_journals, has_paths, has_pieces = (
+        bool(connection.scalar(_any_of(table))) for table in (_JOURNALS, _PATHS, _PIECES)
     )
+    has_rows = bool(connection.scalar(_any_of(_CONTENTS, _CONTENTS.c.accepted > 0)))
+    return (has_rows and not has_pieces) or (has_journals and not has_paths)
+
+
+def _values(connection: Connection, wanted: Select[Any]) -> list[Any]:
+    """The only column of some rows."""
+    return [value for (value,) in connection.execute(wanted).tuples()]
+
+
+def _content_id(source: str, identity: str | None) -> Select[tuple[int]]:
+    return select(_CONTENTS.c.id).where(_CONTENTS.c.source == source, _CONTENTS.c.identity == identity)
+
+
+def _is_of(table: Table) -> ColumnElement[bool]:
+    """Whether a path's current content is the one that a row belongs to."""
+    return (_PATHS.c.source == table.c.source) & (_PATHS.c.content_id == table.c.content_id)
+
+
+def _current(table: Table, source: Source, window: Window | None = None) -> list[ColumnElement[bool]]:
+    """The rows of current contents of a source, on the days of a window."""
+    days = [] if window is None else [table.c.day >= window.start, table.c.day < window.end]
+    return [table.c.source == source.name, *days, select(literal(1)).where(_is_of(table)).exists()]
+
+
+def _point(connection: Connection, source: Source, path: str, seen: Seen, identity: str) -> None:
+    content_id = connection.scalar(_content_id(source.name, identity))
+    turns = select(func.coalesce(func.max(_PATHS.c.turn), 0) + 1).where(_PATHS.c.source == source.name)
+    values = {**asdict(seen), "content_id": content_id, "error": None, "turn": connection.scalar(turns)}
+    pointed = insert(_PATHS).values(source=source.name, path=path, **values)
+    new: dict[str, Any] = {name: pointed.excluded[name] for name in values}
+    is_the_same = _PATHS.c.content_id.is_not_distinct_from(new["content_id"])
+    new["turn"] = case((is_the_same, _PATHS.c.turn), else_=new["turn"])
+    connection.execute(pointed.on_conflict_do_update(index_elements=[*_PATHS.primary_key], set_=new))
 
 
 # --------------------------------------------------------------------------------------------- as the journal has it
 
 
-def _entries(connection: sqlite3.Connection, source: str) -> Iterator[Entry]:
+def _entries(connection: Connection, source: str) -> Iterator[Entry]:
     """All that the ledger knows of a source, as journal entries."""
-    identities = connection.execute("select identity from contents where source = ? order by id", (source,)).fetchall()
-    for (identity,) in identities:
+    contents = select(_CONTENTS.c.identity).where(_CONTENTS.c.source == source).order_by(_CONTENTS.c.id)
+    for identity in _values(connection, contents):
         yield from _contents(connection, source, identity)
-    for (path,) in connection.execute("select path from paths where source = ? order by path", (source,)).fetchall():
+    paths = select(_PATHS.c.path).where(_PATHS.c.source == source).order_by(_PATHS.c.path)
+    for path in _values(connection, paths):
         yield from _paths(connection, source, path)
 
 
-def _contents(connection: sqlite3.Connection, source: str, identity: str) -> Iterator[Entry]:
-    found = _dicts(connection, "select * from contents where source = ? and identity = ?", source, identity)
-    for content in found:
-        number = content["id"]
-        parts = {table: _dicts(connection, f"select * from {table} where content_id = ?", number) for table in _PARTS}
-        yield {"content": content, **parts}
+def _contents(connection: Connection, source: str, identity: str) -> Iterator[Entry]:
+    of_content = (_CONTENTS.c.source == source) & (_CONTENTS.c.identity == identity)
+    for content in _dicts(connection, _CONTENTS, of_content):
+        parts = {one.name: _dicts(connection, one, one.c.content_id == content["id"]) for one in _PARTS}
+        texts = {name: json.dumps(content[name]) for name in _JSON}
+        yield {"content": content | texts, **parts}
 
 
-def _paths(connection: sqlite3.Connection, source: str, path: str) -> Iterator[Entry]:
-    for found in _dicts(connection, "select * from paths where source = ? and path = ?", source, path):
-        current = connection.execute("select identity from contents where id = ?", (found["content_id"],)).fetchone()
-        yield {"path": found, "identity": current and current[0]}
+def _paths(connection: Connection, source: str, path: str) -> Iterator[Entry]:
+    for found in _dicts(connection, _PATHS, (_PATHS.c.source == source) & (_PATHS.c.path == path)):
+        current = select(_CONTENTS.c.identity).where(_CONTENTS.c.id == found["content_id"])
+        yield {"path": found, "identity": connection.scalar(current)}
 
 
-_PARTS = ("pieces", "rejected")
+_PARTS = (_PIECES, _REJECTED)
 """The tables that belong to a content."""
 
+_JSON = ("unknown_columns", "swallowed")
+"""The columns of a content that hold JSON; a journal holds them as texts."""
 
-def _take_over(connection: sqlite3.Connection, source: str, entry: Entry) -> None:
+
+def _take_over(connection: Connection, source: str, entry: Entry) -> None:
     """Writes a journal entry into a ledger; it replaces an older entry about the same content or path."""
     if path := entry.get("path"):
-        found = connection.execute(
-            "select id from contents where source = ? and identity = ?", (source, entry["identity"])
-        ).fetchone()
-        _insert(connection, "paths", path | {"source": source, "content_id": found and found[0]})
+        row = path | {"source": source, "content_id": connection.scalar(_content_id(source, entry["identity"]))}
+        connection.execute(delete(_PATHS).where(_PATHS.c.source == source, _PATHS.c.path == path["path"]))
+        _insert(connection, _PATHS, [row])
         return
-    content = entry["content"] | {"source": source, "id": None}
-    where = "(select id from contents where source = ? and identity = ?)"
+    content = entry["content"]
+    texts = {name: json.loads(content[name]) for name in _JSON if name in content}
+    before = connection.scalar(_content_id(source, content["identity"]))
     for table in _PARTS:
-        connection.execute(f"delete from {table} where content_id = {where}", (source, content["identity"]))
-    content_id = _insert(connection, "contents", content)
+        connection.execute(delete(table).where(table.c.content_id == before))
+    connection.execute(delete(_CONTENTS).where(_CONTENTS.c.id == before))
+    _insert(connection, _CONTENTS, [content | texts | {"source": source, "id": before}])
+    content_id = connection.scalar(_content_id(source, content["identity"]))
     for table in _PARTS:
-        for row in entry[table]:
-            _insert(connection, table, row | {"source": source, "content_id": content_id})
+        _insert(connection, table, [row | {"source": source, "content_id": content_id} for row in entry[table.name]])
 
 
-def _insert(connection: sqlite3.Connection, table: str, row: Mapping[str, Any]) -> int | None:
-    held = {name for _, name, *_ in connection.execute(f"pragma table_info({table})")}
-    known = {name: value for name, value in row.items() if name in held}
-    names, values = ", ".join(known), ", ".join(f":{name}" for name in known)
-    return connection.execute(f"insert or replace into {table} ({names}) values ({values})", known).lastrowid
+def _insert(connection: Connection, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Inserts rows as a journal holds them: without columns that the table lacks, and with days as texts."""
+    known = [{name: value for name, value in row.items() if name in table.c} for row in rows]
+    dated = [row | {"day": date.fromisoformat(row["day"])} if row.get("day") else row for row in known]
+    if dated:
+        connection.execute(insert(table), dated)
 
 
-def _dicts(connection: sqlite3.Connection, sql: str, *values: object) -> list[dict[str, Any]]:
-    found = connection.execute(sql, values)
-    names = [column[0] for column in found.description]
-    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+def _dicts(connection: Connection, table: Table, where: ColumnElement[bool]) -> list[dict[str, Any]]:
+    """Rows as a journal holds them."""
+    found = connection.execute(select(table).where(where)).mappings()
+    return [{name: str(value) if isinstance(value, date) else value for name, value in row.items()} for row in found]
 
 
 def _snapshot_of(day: date, snapshot_days: list[date]) -> date | None:

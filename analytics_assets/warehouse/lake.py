@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 from dagster import ConfigurableIOManager, InputContext, MetadataValue, OutputContext
 
-from analytics_assets.foundation.failures import for_dagster, is_transient, sentence
+from analytics_assets.foundation.failures import for_dagster, is_transient, sentence, worst
 from analytics_assets.foundation.files import Damaged, only_one, replacing, sweep
 from analytics_assets.spec.asset import name_of
 from analytics_assets.spec.source import Source
@@ -38,9 +38,9 @@ class NotDelivered(Exception):
     """Some days of a run were not written, or not delivered to where models read them; `by_day` gives the reasons."""
 
     def __init__(self, by_day: Mapping[str, Exception]) -> None:
-        first = next((error for error in by_day.values() if not is_transient(error)), next(iter(by_day.values())))
-        others = f"; so failed {len(by_day) - 1} more" if len(by_day) > 1 else ""
-        super().__init__(f"{sentence(first)}{others}")
+        more = len(by_day) - 1
+        others = f"; {more} more {'day' if more == 1 else 'days'} failed" if more else ""
+        super().__init__(f"{sentence(worst(by_day.values()))}{others}")
         self.by_day = by_day
 
 

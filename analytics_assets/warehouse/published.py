@@ -9,7 +9,7 @@ failed, the copy keeps the rows with which it last passed; if it never passed, t
 
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -37,8 +37,8 @@ COPY = "analytics"
 """The copy's database name: the same as the warehouse's, since the SQL of views contains it."""
 
 
-def days_behind(manifest: Manifest, name: str, settings: Settings, window: Window) -> set[date]:
-    """The days of a window on which the published copy of a model is out of date or empty.
+def days_behind(manifest: Manifest, names: Iterable[str], settings: Settings, window: Window) -> dict[str, list[date]]:
+    """By model, the days of a window on which its published copy is out of date or empty; only models with such days.
 
     Such a day, or one of its upstream days, however far up, was not made yet, or has an attempt that did not succeed.
     """
@@ -65,8 +65,11 @@ def days_behind(manifest: Manifest, name: str, settings: Settings, window: Windo
                 found.update(offsets.downstream_of(Window.of_days(day, day)).days())
         return frozenset(found & partitions)
 
-    unique_id = nodes[name].unique_id if name in nodes else f"model.{name}"
-    return set(behind(unique_id)) & set(window.days())
+    unique_ids = {name: nodes[name].unique_id if name in nodes else f"model.{name}" for name in names}
+    found = {
+        name: sorted(day for day in behind(unique_id) if window.holds(day)) for name, unique_id in unique_ids.items()
+    }
+    return {name: days for name, days in found.items() if days}
 
 
 def public_models(manifest: Manifest, domain: str) -> list[ModelNode]:
@@ -217,7 +220,7 @@ def _copy_days(
     elif _columns(connection, COPY, node) != _columns(connection, "warehouse", node):
         _make_anew(connection, node, made)
     where, days = f"where {day} >= ? and {day} < ?", [window.start, window.end]
-    replaced, those = f"{where} and {_is_one_of(day)}", [*days, list(made)]
+    replaced, those = f"{where} and {_is_one_of(day)}", [*days, [one for one in window.days() if one in made]]
     connection.execute("begin")
     connection.execute(f"delete from {COPY}.{table} {replaced}", those)
     connection.execute(f"delete from {COPY}.{table} where {day} < ? or {day} > ?", [*partitions])

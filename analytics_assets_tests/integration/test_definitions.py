@@ -67,8 +67,8 @@ def test_every_asset_and_column_is_described(everything: Project) -> None:
             described = {name: column["data_type"] for name, column in node["columns"].items() if column["description"]}
             assert {name: type.replace(",", ", ").lower() for name, type, *_ in found} == described
     with duckdb.connect(str(everything.settings.warehouse_file), read_only=True) as connection:
-        for lookup in everything.seeds:
-            node = everything.seed(lookup)
-            found = connection.execute(f"describe from {node['schema']}.{lookup}").fetchall()
-            lacking += [f"{lookup}.{name}" for name, *_ in found if not node["columns"][name]["description"]]
+        for seed in everything.seeds:
+            node = everything.seed(seed)
+            found = connection.execute(f"describe from {node['schema']}.{seed}").fetchall()
+            lacking += [f"{seed}.{name}" for name, *_ in found if not node["columns"][name]["description"]]
     assert lacking == []

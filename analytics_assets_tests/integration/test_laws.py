@@ -265,7 +265,7 @@ def test_law_5_every_row_of_a_source_is_somewhere(settled: Project, source: Sour
     assert found.raw > 0
 
 
-def test_law_5_stg_keeps_one_row_for_each_key_and_day_and_it_is_the_winner(settled: Project) -> None:
+def test_law_5_stg_keeps_one_row_for_each_key_and_day_and_it_is_the_first_by_the_dedup_order(settled: Project) -> None:
     """An oracle of its own: the rule of the spec, applied to the raw files with Polars."""
     for source in SOURCES:
         raw = settled.frame(f"raw_{source.name}")

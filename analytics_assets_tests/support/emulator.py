@@ -62,7 +62,7 @@ class Emulator:
             content=file.read_bytes(),
             timeout=60,
         )
-        return Loaded(of["job_id"], answer.raise_for_status().json()["rows"], file.stat().st_size, 0, None, 1)
+        return Loaded(of["job_id"], answer.raise_for_status().json()["rows"], 0, 1)
 
     def statements(self, holding: str) -> list[str]:
         """The statements that it was asked to run and that hold a text."""

@@ -48,7 +48,7 @@ def reading(settings: Settings) -> Iterator[Reader]:
         with duckdb.connect() as connection:
             connection.execute("set TimeZone = 'UTC'")
             connection.execute(f"set file_search_path = '{settings.raw_dir}'")
-            yield DuckDBReader(connection)
+            yield DuckDBReader(connection, settings.warehouse_file, "delete it")
         return
     with warehouse_of(settings).reading() as reader:
         yield reader

@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from dagster import DagsterInstance, DagsterRunStatus, RunRecord, RunsFilter
-from dagster._core.storage.dagster_run import FINISHED_STATUSES
+from dagster import DagsterInstance, RunRecord, RunsFilter
 
+from analytics_assets.dagster_internals import NOT_FINISHED_STATUSES
 from analytics_assets_tests.support.project import YESTERDAY
 
 PROGRAMS = Path(sys.executable).parent
-UNFINISHED = [status for status in DagsterRunStatus if status not in FINISHED_STATUSES]
 
 LAUNCH_BACKFILL = """
 mutation LaunchPartitionBackfill($backfillParams: LaunchBackfillParams!) {
@@ -186,7 +185,7 @@ def until(condition: Callable[[], bool], seconds: float, what: str) -> None:
 
 
 def is_busy(instance: DagsterInstance) -> bool:
-    return instance.get_runs_count(RunsFilter(statuses=UNFINISHED)) > 0
+    return instance.get_runs_count(RunsFilter(statuses=NOT_FINISHED_STATUSES)) > 0
 
 
 def runs_since(instance: DagsterInstance, known: set[str]) -> list[RunRecord]:

@@ -225,7 +225,7 @@ class Project:
         return dict(self.declared.manifest.nodes[f"model.analytics.{model}"].raw)
 
     def seed(self, name: str) -> dict:
-        """The manifest's node of a lookup."""
+        """The manifest's node of a seed."""
         return dict(self.declared.manifest.nodes[f"seed.analytics.{name}"].raw)
 
     def forget_builds(self) -> None:

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 FOLDER = PROJECT_DIR / ".pytest_cache" / "settled"
 STORAGES = ("run_storage", "event_log_storage")
 """Dagster's databases, which a test's instance holds in memory."""
-OF_NO_DAY = ("webhook_url", "ui_url")
-"""Settings that change nothing of what is made."""
 KEPT = 200
 """Templates that are kept; the oldest go first."""
 

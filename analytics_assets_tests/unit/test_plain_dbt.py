@@ -33,6 +33,8 @@ def test_on_bigquery_it_is_said_what_to_type(tmp_path: Path) -> None:
     settings = settings_in(tmp_path, warehouse="bigquery", bigquery=BigQuery(project="a-project"))
     said = why_not("generate", settings, is_production=True)
     assert "type `analytics-assets dbt -- docs generate …` instead" in (said or "")
+    said = why_not("build", settings, is_production=True)
+    assert "or set ANALYTICS_DBT_TARGET=dev and type `analytics-assets dbt -- build …`" in (said or "")
 
 
 def test_the_newest_day_is_that_of_the_raw_days_within_the_partitions(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@
     rank() over (partition by _day, {{ quoted(spec.whole) }} order by {{ by_dedup_order(spec) }})
 {%- endmacro %}
 
-{#- The dedup order of a source's spec as an order, the winner first. -#}
+{#- The dedup order of a source's spec as an order, the row that is kept first. -#}
 {% macro by_dedup_order(spec) -%}
     {%- for column, direction in spec.dedup_order -%}
         {{ adapter.quote(column) }} {{ direction }} nulls last{{ ', ' if not loop.last }}

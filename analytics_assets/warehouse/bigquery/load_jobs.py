@@ -176,17 +176,13 @@ class Loaded:
     Attributes:
         job_id: of the job that loaded the day; None where none was needed, since the day is empty.
         rows: that the day has now.
-        input_bytes: of the file.
         output_bytes: of the day in BigQuery, before compression: what a query of all its columns is billed for.
-        slot_milliseconds: that the job took, if BigQuery says so.
         tries: how often it was asked for.
     """
 
     job_id: str | None
     rows: int
-    input_bytes: int
     output_bytes: int
-    slot_milliseconds: int | None
     tries: int
 
 
@@ -403,15 +399,7 @@ class _Load:
                 f"{self.table} {self.day}: job {self.job_id} loaded {job.output_rows} rows instead of {self.rows}, and "
                 "the day holds those now; make it again, and tell Google's support if it comes to the same"
             )
-        slots = job._properties.get("statistics", {}).get("totalSlotMs")  # the client has no public name for it
-        return Loaded(
-            self.job_id,
-            self.rows,
-            job.input_file_bytes or 0,
-            job.output_bytes or 0,
-            None if slots is None else int(slots),
-            self.tries,
-        )
+        return Loaded(self.job_id, self.rows, job.output_bytes or 0, self.tries)
 
     def empty(self) -> Loaded:
         """One try to leave a day without rows.
@@ -422,7 +410,7 @@ class _Load:
         """
         self.tries += 1
         self.client.delete_table(self.partition, retry=_ONCE, timeout=_SILENCE_SECONDS, not_found_ok=True)
-        return Loaded(None, 0, 0, 0, None, self.tries)
+        return Loaded(None, 0, 0, self.tries)
 
     def cancel(self) -> None:
         """Asks for the end of a job that may still run: it must not replace what is loaded after it."""

@@ -22,9 +22,6 @@ from analytics_assets.state.builds import builds_of_model
 from analytics_assets.warehouse.bigquery.api import RAW_SCHEMA, api_of, dataset_of, place_of
 from analytics_assets.warehouse.interface import CannotRead, NotMade, Reader, Rows, Warehouse
 
-HOLD_ROWS = ("incremental", "seed")
-"""Materializations that are tables."""
-
 
 class BigQueryReader(Reader):
     """A client whose queries are bounded in what they bill."""
@@ -91,20 +88,21 @@ class BigQueryWarehouse(Warehouse):
     def lacking(self, assets: Iterable[Asset], manifest: Manifest) -> set[str]:
         """Somebody may drop a table, or a dataset: a run would make it anew with its own days alone."""
         raw = dataset_of(self.settings, RAW_SCHEMA)
-        datasets: dict[str, set[str]] = defaultdict(set)
+        datasets: dict[str, dict[str, str]] = defaultdict(dict)  # by dataset: the assets by their tables' names
         for asset in assets:
             node = manifest.made.get(asset.name)
             if asset.kind is AssetKind.RAW:
-                datasets[raw].add(asset.name)
-            elif node and node.materialized in HOLD_ROWS:
-                datasets[node.schema].add(asset.name)
+                datasets[raw][asset.name] = asset.name
+            elif node and node.materialized != "table_function":  # which is not listed among tables
+                datasets[node.schema][node.alias] = asset.name
         found: set[str] = set()
         with api_of(self.settings).get_client() as client, _told_plainly():
             for dataset, wanted in datasets.items():
                 try:
-                    found |= wanted - {table.table_id for table in client.list_tables(dataset)}
+                    there = {table.table_id for table in client.list_tables(dataset)}
                 except NotFound:
-                    found |= wanted
+                    there = set()
+                found |= {asset for table, asset in wanted.items() if table not in there}
         return found
 
     def pool(self, domain: str) -> str:

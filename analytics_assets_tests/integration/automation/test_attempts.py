@@ -316,6 +316,6 @@ def test_nothing_more_is_asked_for_while_runs_wait_in_the_queue_and_then_it_is(p
     assert tick().run_requests, "it is none of its own"
     its_own = queue_a_run(**{SENSOR_NAME_TAG: sensor.name})
     assert not tick().run_requests
-    assert "1 wait in the queue" in str(tick().skip_message)
+    assert "1 requested runs are still queued" in str(tick().skip_message)
     project.instance.report_run_canceled(its_own)
     assert tick().run_requests, "nothing was forgotten"

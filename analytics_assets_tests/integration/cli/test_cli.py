@@ -123,7 +123,7 @@ def test_status_has_a_row_for_each_check_and_a_line_for_domains_that_are_off(com
     assert "clickstream" not in told
 
 
-def test_balance_shows_what_there_is_before_all_of_it_is_made(command: Prompt, tmp_path: Path) -> None:
+def test_reconcile_shows_what_there_is_before_all_of_it_is_made(command: Prompt, tmp_path: Path) -> None:
     project = Project(tmp_path / "data", ONE_DOMAIN, on=False)
     rows = event("a", day(1)) + event("b", day(2)) + event("early", day(0) - timedelta(400)) + "no record\n"
     project.drop("consent_events", "events-1.csv", HEADER + rows)
@@ -186,9 +186,9 @@ def test_new_files_are_waited_for_landed_and_made_and_then_there_is_nothing_to_d
     assert "mart_company_daily" in first.output
     second = command("materialize", "--new")
     assert (second.exit_code, second.output.strip()) == (0, "Nothing was out of date."), second.output
-    balance = command("reconcile")
-    assert balance.exit_code == 0
-    assert "yes" in balance.output
+    shown = command("reconcile")
+    assert shown.exit_code == 0
+    assert "yes" in shown.output
 
     (folder / "events-2.csv").write_text("not,the,columns\n1,2,3\n")
     third = command("materialize", "--new")
@@ -316,3 +316,17 @@ def test_the_terminal_is_the_only_console() -> None:
         found = file.read_text()
         assert file.name == "terminal.py" or "rich.console" not in found, file
         assert "rich.markup" not in found and "from_markup" not in found, file
+
+
+def test_a_snapshot_of_an_impossible_day_is_named_and_stops_nothing(command: Prompt) -> None:
+    file = command.inbox / "companies" / "companies-9999-12-31.csv"
+    file.parent.mkdir(parents=True)
+    file.write_text("APIKEY,INDUSTRY_BACK,INDUSTRY_FRONT,HQ_COUNTRY\nshop,x,x,FR\n")
+    said = command("materialize", "--new", "--select", "landed_companies")
+    assert said.exit_code == 1
+    assert "its name holds '9999-12-31', which is no date" in " ".join(said.output.split())
+    for name in ("status", "reconcile"):
+        said = command(name)
+        assert isinstance(said.exception, SystemExit | None), f"{name}: {said.output}"
+    file.unlink()
+    assert command("status").exit_code == 0, "gone, and with it what was said of it"

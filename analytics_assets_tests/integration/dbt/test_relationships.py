@@ -1,4 +1,4 @@
-"""Keys that point at another model or lookup: what it does not hold is named, by day, until it is there."""
+"""Keys that point at another model or seed: what it does not hold is named, by day, until it is there."""
 
 from collections.abc import Iterator
 from pathlib import Path

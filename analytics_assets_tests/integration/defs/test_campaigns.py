@@ -49,7 +49,7 @@ def is_said(said: Iterable[str], check: str, finding: str) -> bool:
 # --------------------------------------------------------------------------------------------- which version stays
 
 
-def test_a_line_that_the_newest_version_lacks_disappears_and_the_balance_holds(project: Project) -> None:
+def test_a_line_that_the_newest_version_lacks_disappears_and_the_reconciliation_holds(project: Project) -> None:
     pull(project, "1", [told({"DE": 1, "FR": 2}, updated=0)])
     project.settle()
     assert clicks(project) == {"DE": 1, "FR": 2}
@@ -182,7 +182,7 @@ def test_an_unknown_platform_counts_and_is_named_and_a_day_without_rows_is(proje
 
 
 def test_no_cent_is_lost_from_the_rows_to_the_summary(project: Project) -> None:
-    """An oracle of its own: the rates of the lookup's file, applied to the staging rows with Python's decimals."""
+    """An oracle of its own: the rates of the seed, applied to the staging rows with Python's decimals."""
     project.simulate(scale=0.3)
     project.settled()
     file = PROJECT_DIR / "dbt_project" / "seeds" / "campaigns" / "lookup_currency_rates.csv"

@@ -126,6 +126,10 @@ SPELLED = {
     "2026-01-05T10:00:00.123456789Z": True,
     "1767607200": False,
     "2026-01-05 24:61:00": False,
+    "2026-01-05 23:59:60": True,  # a leap second is the next midnight
+    "2026-01-05 24:00:00": False,
+    "2026-01-05t12:00:00z": False,
+    "2026-01-05 12:00:00,123": False,
 }
 OBJECTS = [click(f"object-{number}") for number in range(5)]
 ARRAY = [click(f"array-{number}") for number in range(3)]

@@ -231,7 +231,7 @@ def test_the_code_of_a_model_is_all_that_its_rows_depend_on(project: Project) ->
     def variant_for_another_warehouse(manifest: dict) -> None:
         manifest["macros"]["macro.analytics.default__raw"]["macro_sql"] += " "
 
-    def lookup(manifest: dict) -> None:
+    def seed(manifest: dict) -> None:
         manifest["nodes"]["seed.analytics.lookup_regions"]["checksum"]["checksum"] = "of another file"
 
     assert changed_by(lambda manifest: None) == set()
@@ -240,7 +240,7 @@ def test_the_code_of_a_model_is_all_that_its_rows_depend_on(project: Project) ->
     sources = {name.rpartition(".")[2] for name in manifest.nodes if ".src_" in name}
     assert {"src_companies", "src_consent_events"} < sources
     assert changed_by(variant_for_another_warehouse) == sources
-    assert changed_by(lookup) == {"lookup_regions", "core_campaign_performance"}, "and no model behind that"
+    assert changed_by(seed) == {"lookup_regions", "core_campaign_performance"}, "and no model behind that"
     another_order = [
         replace(source, dedup_order=("COUNT desc",)) if source.name == "consent_events" else source
         for source in project.sources
@@ -645,19 +645,37 @@ def test_the_same_is_told_once_a_day_and_what_could_not_be_sent_goes_out_before_
     monkeypatch.setattr(notify.time, "sleep", lambda seconds: None)
     outbox, now = Outbox(tmp_path), datetime.now(UTC)
     problem = Problem("landed_consent_events", "", "check files_are_readable failed: file a.csv: it is empty")
-    assert outbox.untold([problem], now) == [problem]
-    assert outbox.untold([problem], now + timedelta(hours=23)) == []
-    assert outbox.untold([problem], now + timedelta(hours=25)) == [problem]
+    told: list[list[Problem]] = []
+    for hours in (0, 23, 25):
+        outbox.put([problem], now + timedelta(hours=hours), lambda untold: told.append(untold) or [])
+    assert told == [[problem], [], [problem]]
 
-    outbox.put([{"text": "first"}])
+    put(outbox, "first")
     webhook.statuses = [503] * notify.POSTS
     with pytest.raises(RuntimeError, match="status 503"):
         outbox.send(webhook.url)
     webhook.bodies.clear()
-    outbox.put([{"text": "second"}])
+    put(outbox, "second")
     outbox.send(webhook.url)
     outbox.send(webhook.url)
     assert [body["text"] for body in webhook.bodies] == ["first", "second"]
+
+
+def put(outbox: Outbox, *texts: str) -> None:
+    outbox.put([], datetime.now(UTC), lambda untold: [{"text": text} for text in texts])
+
+
+def test_problems_whose_message_could_not_be_written_do_not_count_as_told(tmp_path: Path) -> None:
+    outbox, now, told = Outbox(tmp_path), datetime.now(UTC), list[list[Problem]]()
+    problem = Problem("raw_events", "", "a reason")
+
+    def killed(untold: list[Problem]) -> list[dict[str, object]]:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        outbox.put([problem], now, killed)
+    outbox.put([problem], now, lambda untold: told.append(untold) or [])
+    assert told == [[problem]]
 
 
 @pytest.mark.parametrize("status", [413, 400])
@@ -665,11 +683,11 @@ def test_a_message_that_is_refused_for_good_holds_up_none_behind_it(
     webhook: Webhook, tmp_path: Path, status: int
 ) -> None:
     outbox = Outbox(tmp_path)
-    outbox.put([{"text": "too long"}, {"text": "second"}])
+    put(outbox, "too long", "second")
     webhook.statuses = [status]
     with pytest.raises(Refused, match=f"status {status}"):  # so that it is seen in the UI
         outbox.send(webhook.url)
-    outbox.put([{"text": "third"}])
+    put(outbox, "third")
     outbox.send(webhook.url)
     assert [body["text"] for body in webhook.bodies] == ["too long", "second", "third"]
 
@@ -682,7 +700,7 @@ def test_a_message_that_is_refused_for_good_holds_up_none_behind_it(
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
 def test_messages_wait_while_it_is_the_webhook_that_is_wrong(webhook: Webhook, tmp_path: Path, status: int) -> None:
     outbox = Outbox(tmp_path)
-    outbox.put([{"text": "first"}, {"text": "second"}])
+    put(outbox, "first", "second")
     webhook.statuses = [status]
     with pytest.raises(RuntimeError, match=f"status {status}"):
         outbox.send(webhook.url)

@@ -219,7 +219,7 @@ def made(project: Project) -> dict[str, set[date]]:
 def test_a_ledger_that_is_lost_and_repaired_leaves_nothing_out_of_date(settled: Project, tmp_path: Path) -> None:
     project = settled.copy_to(tmp_path / ODD, with_state=True)
     before = project.tables()
-    Ledger(project.settings.lake_dir)._path.unlink()
+    (project.settings.lake_dir / "ledger.sqlite").unlink()
     graph = project.definitions.resolve_asset_graph()
     for ask in (
         lambda: project.settle(),

@@ -143,7 +143,7 @@ def test_the_query_of_the_table_function_has_the_same_rows(duck: Project, big: B
     assert found[0] == found[1]
 
 
-def test_views_and_lookups_have_the_same_rows(duck: Project, big: BigQueryProject) -> None:
+def test_views_and_seeds_have_the_same_rows(duck: Project, big: BigQueryProject) -> None:
     assert big.seeds == duck.seeds
     for name in ("rpt_sessions", *duck.seeds):
         rows = []

@@ -239,7 +239,7 @@ def test_the_watermark_reads_only_the_partitions_that_were_made_anew(
 # ---------------------------------------------------------------------------------------------------------- the prompt
 
 
-def test_the_balance_adds_up(project: BigQueryProject) -> None:
+def test_the_reconciliation_adds_up(project: BigQueryProject) -> None:
     found = reconcile(CAMPAIGNS, project.declared, datetime.now(UTC))
     assert found.faults == []
     assert found.raw == found.src == project.frame("raw_campaigns").height > found.stg > 0

@@ -78,7 +78,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
         compiled = run_dbt(["compile"], settings, SOURCES, WINDOW)
         yield Made(
             settings,
-            {result.name: result.sql for result in compiled.results if result.sql},  # lookups have none
+            {result.name: result.sql for result in compiled.results if result.sql},  # seeds have none
             {file.stem: file.read_text() for file in ran.rglob("*.sql")},
         )
 

@@ -350,7 +350,7 @@ def test_two_runs_at_once_load_one_after_the_other(on_bigquery: Project, api: Bi
 
 # --------------------------------------------------------------------------------------------------- many days at once
 
-LOADED = Loaded("job", 1, 1, 1, None, 1)
+LOADED = Loaded("job", 1, 1, 1)
 DAYS = [f"2025-01-{number:02}" for number in range(1, 31)]
 
 
@@ -371,7 +371,7 @@ def test_days_that_are_refused_hold_up_no_other() -> None:
             raise LoadRefused(f"{day} is no good")
         return LOADED
 
-    with pytest.raises(NotDelivered, match=r"2025-01-0[27] is no good; so failed 1 more") as raised:
+    with pytest.raises(NotDelivered, match=r"2025-01-0[27] is no good; 1 more day failed") as raised:
         load_all(load, DAYS, EVENTS)
     assert sorted(begun) == DAYS
     assert set(raised.value.by_day) == {"2025-01-02", "2025-01-07"}

@@ -223,8 +223,8 @@ def test_names_of_files_and_folders_that_cannot_be_shown_are_named_in_one_line_o
         "in\\ra/folder.csv",
         "\\udcff.csv",
     }
-    (stranger,) = unexpected_files(visits.settings.inbox_dir, [VISITS])
-    assert stranger.startswith("line\\nfeed in the inbox")
+    (unexpected,) = unexpected_files(visits.settings.inbox_dir, [VISITS])
+    assert unexpected.startswith("line\\nfeed in the inbox")
 
 
 def test_folders_too_deep_to_be_opened_are_named_and_hold_nothing_up(inbox: MakeInbox) -> None:

@@ -342,7 +342,7 @@ def test_a_day_is_loaded_by_one_job_into_its_partition(
         },
     }
     size = int(api.jobs["job-1"]["statistics"]["load"]["inputFileBytes"])
-    assert loaded == Loaded("job-1", 2, size, 2 * size, 1500, 1)
+    assert loaded == Loaded("job-1", 2, 2 * size, 1)
     assert [record.message for record in caplog.records if "load_jobs" in record.name] == [
         f"p.raw.events 2025-03-01: 2 rows, {2 * size} bytes, job job-1, tries: 1"
     ]
@@ -603,7 +603,7 @@ def test_a_day_that_became_empty_ends_up_empty_and_others_stay(loader: Callable[
     load = loader(api)
     load(events("a"), job_id="first")
     load(events("b"), day=OTHER, job_id="other")
-    assert load(events(), job_id="empty") == Loaded(None, 0, 0, 0, None, 1)
+    assert load(events(), job_id="empty") == Loaded(None, 0, 0, 1)
     assert ids(api) == ["b"]
     assert load(events(), job_id="again").rows == 0, "that it is empty already is no error"
 

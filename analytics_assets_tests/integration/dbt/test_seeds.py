@@ -1,4 +1,4 @@
-"""Lookups: CSV files of the dbt project, loaded when they change, and never the reason to make a day anew by itself."""
+"""Seeds: CSV files of the dbt project, loaded when they change, and never the reason to make a day anew by itself."""
 
 import os
 import re
@@ -24,7 +24,7 @@ from analytics_assets_tests.support.campaigns import pull, told
 from analytics_assets_tests.support.health import findings, with_changed_code
 from analytics_assets_tests.support.project import YESTERDAY, Project, day
 
-LOOKUPS = {"lookup_currency_rates", "lookup_regions"}
+SEEDS = {"lookup_currency_rates", "lookup_regions"}
 READS_RATES = {"stg_campaigns", "core_campaign_performance", "daily_campaign_summary", "published_campaigns"}
 
 
@@ -43,7 +43,7 @@ def project(tmp_path: Path) -> Project:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    project = landed_in(tmp_path_factory.mktemp("lookups") / "data")
+    project = landed_in(tmp_path_factory.mktemp("seeds") / "data")
     project.settle()
     return project
 
@@ -64,10 +64,10 @@ def of_regions(project: Project, query: str) -> list[tuple]:
 
 def test_they_are_loaded_by_themselves_and_what_reads_them_waits_until_they_are(project: Project) -> None:
     asked = project.requested()
-    assert {name: asked[name] for name in LOOKUPS} == {name: {"None"} for name in LOOKUPS}
-    assert asked.keys() == LOOKUPS | {"raw_campaigns", "src_campaigns"}
+    assert {name: asked[name] for name in SEEDS} == {name: {"None"} for name in SEEDS}
+    assert asked.keys() == SEEDS | {"raw_campaigns", "src_campaigns"}
     runner = project.settle()
-    assert set(runner.outcome.views) == LOOKUPS
+    assert set(runner.outcome.views) == SEEDS
     assert project.requested() == {}
     assert findings(project) == []
 
@@ -87,7 +87,7 @@ def test_new_rows_and_late_ones_ask_for_none(settled: Project) -> None:
 def test_a_changed_file_is_loaded_alone_and_the_days_wait_for_a_rollout(
     settled: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A changed lookup changes its own code and that of what reads it."""
+    """A changed seed changes its own code and that of what reads it."""
     with_changed_code(settled, settled.folder, monkeypatch, "lookup_regions")
     changed = with_changed_code(settled, settled.folder, monkeypatch, "core_campaign_performance")
     assert changed.requested() == {"lookup_regions": {"None"}}
@@ -104,7 +104,7 @@ def test_a_changed_file_is_loaded_alone_and_the_days_wait_for_a_rollout(
     assert findings(changed) == []
 
 
-def test_a_late_day_waits_for_a_changed_lookup_that_it_reads(settled: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_late_day_waits_for_a_changed_seed_that_it_reads(settled: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else it would be made with the rows of the old file, under the code of the new one."""
     with_changed_code(settled, settled.folder, monkeypatch, "lookup_regions")
     changed = with_changed_code(settled, settled.folder, monkeypatch, "core_campaign_performance")
@@ -116,7 +116,7 @@ def test_a_late_day_waits_for_a_changed_lookup_that_it_reads(settled: Project, m
 
 def test_a_warehouse_that_was_deleted_gets_them_again(settled: Project) -> None:
     settled.settings.warehouse_file.unlink()
-    assert set(settled.settle().outcome.views) == LOOKUPS
+    assert set(settled.settle().outcome.views) == SEEDS
     assert settled.requested() == {}
 
 
@@ -126,11 +126,11 @@ def test_a_warehouse_that_was_deleted_gets_them_again(settled: Project) -> None:
 def test_a_range_that_is_made_by_hand_loads_what_it_reads_before(project: Project) -> None:
     runner = project.runner()
     assert runner.make([PlannedRun(tuple(project.assets), project.window)])
-    assert set(runner.outcome.views) == LOOKUPS
+    assert set(runner.outcome.views) == SEEDS
     assert project.frame("daily_campaign_summary").height == 10
 
 
-def test_one_model_alone_brings_the_lookup_that_it_reads_and_no_other(settled: Project) -> None:
+def test_one_model_alone_brings_the_seed_that_it_reads_and_no_other(settled: Project) -> None:
     builds_of_model("lookup_regions", settled.settings).forget("lookup_regions", WHOLE.days())
     builds_of_model("lookup_currency_rates", settled.settings).forget("lookup_currency_rates", WHOLE.days())
     pull(settled, "late", [told({"DE": 9}, updated=5)])
@@ -141,7 +141,7 @@ def test_one_model_alone_brings_the_lookup_that_it_reads_and_no_other(settled: P
     assert set(runner.outcome.made["stg_campaigns"]) == {day(1)}
 
 
-def test_a_model_that_is_asked_for_before_its_lookup_is_loaded_is_refused_and_comes_right_by_itself(
+def test_a_model_that_is_asked_for_before_its_seed_is_loaded_is_refused_and_comes_right_by_itself(
     project: Project,
 ) -> None:
     assert project.runner().make([PlannedRun(("raw_campaigns", "src_campaigns"), project.window)])

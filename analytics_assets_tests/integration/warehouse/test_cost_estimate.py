@@ -143,15 +143,15 @@ def test_each_table_of_a_query_is_billed_in_whole_mib_and_for_ten_at_least() -> 
     assert bytes_billed([]) == 10 * MIB
 
 
-def test_a_query_reads_its_columns_of_its_days_and_lookups_whole_whatever_the_scale() -> None:
+def test_a_query_reads_its_columns_of_its_days_and_seeds_whole_whatever_the_scale() -> None:
     facts = Table(rows=100, days=10, columns={"day": 800, "name": 500, "note": 9_000})
-    lookup = Table(rows=4, days=None, columns={"name": 40})
-    tables = {"facts": facts, "mart": Table(20, 10, {"day": 160}), "lookup": lookup}
+    seed = Table(rows=4, days=None, columns={"name": 40})
+    tables = {"facts": facts, "mart": Table(20, 10, {"day": 160}), "seed": seed}
     reads = [
         Read("mart", frozenset({"day"})),
         Read("facts", frozenset({"day"}), -1, 0),
         Read("facts", frozenset({"name"})),
-        Read("lookup", frozenset({"name"})),
+        Read("seed", frozenset({"name"})),
     ]
     merge = query_of("mart", "merge", reads)
     assert bytes_read(merge, tables) == [16, 2 * (80 + 50), 40]
@@ -160,7 +160,7 @@ def test_a_query_reads_its_columns_of_its_days_and_lookups_whole_whatever_the_sc
     by_name = {line.asset: line for line in found.lines}
     assert by_name["facts"].rows == 1_000
     assert by_name["facts"].stored == 100 * 10_300 / 10
-    assert by_name["lookup"].rows == 4
+    assert by_name["seed"].rows == 4
     assert found.seeds == 40
     assert found.stored == 100 * (10_300 + 160) / 10
     assert (found.queries, found.read, found.billed) == (1, 1_600 + 26_000 + 40, 30 * MIB)
@@ -198,7 +198,7 @@ def test_a_merge_reads_the_days_of_its_mapping_what_it_names_of_them_and_the_day
     assert (read.start, read.end) == (0, 1)
 
 
-def test_who_reads_a_view_reads_the_raw_days_under_it_and_lookups_are_read_too(queries: list[Query]) -> None:
+def test_who_reads_a_view_reads_the_raw_days_under_it_and_seeds_are_read_too(queries: list[Query]) -> None:
     read = reads_of(queries, "stg_campaigns", "merge")
     assert set(read) == {"stg_campaigns", "raw_campaigns", "lookup_currency_rates"}
     assert set(reads_of(queries, "stg_clickstream_incremental", "merge")) == {

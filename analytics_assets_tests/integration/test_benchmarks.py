@@ -1,0 +1,37 @@
+"""The benches find what they measure. What they print belongs on a machine that does nothing else."""
+
+import subprocess
+import sys
+
+from dagster import AssetKey
+
+from analytics_assets.dbt.runner import run_dbt
+from analytics_assets.settings import PROJECT_DIR
+from analytics_assets_tests.support.project import Project
+from benchmarks import sessions, settle
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "benchmarks", *arguments]
+    return subprocess.run(command, cwd=PROJECT_DIR, capture_output=True, text=True, check=False)
+
+
+def test_a_part_runs_and_prints_its_ratio() -> None:
+    said = run("landing", "--runs", "1", "--gigabytes", "0.002")
+    assert "landing a CSV of 0.0 GB" in said.stdout, said.stdout + said.stderr
+
+
+def test_a_part_that_does_not_exist_is_an_error_that_names_those_that_do() -> None:
+    said = run("everything")
+    assert said.returncode == 2
+    assert "there is no bench everything; there are load, landing" in said.stderr
+
+
+def test_the_steps_that_are_timed_are_those_of_the_project(project: Project) -> None:
+    graph = project.definitions.resolve_asset_graph()
+    assert graph.get(AssetKey("published_consent")).assets_def.op.name == settle._PUBLISHES
+    with sessions.seconds_of_each_run() as seconds:
+        from analytics_assets.dbt import step
+
+        assert step.run_dbt is not run_dbt, "each run is timed"
+    assert seconds == []
