@@ -71,8 +71,8 @@ def made_days(
     for name, why in failed.items():
         fail(settings, [name], window, why)
     if failed:
-        error = worst(failed.values())
-        raise dagster_error(context, settings, error) from error
+        first = worst(failed.values())
+        raise dagster_error(context, settings, first) from first
 
 
 def shown(days: Iterable[date]) -> str:

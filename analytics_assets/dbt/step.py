@@ -126,8 +126,8 @@ def make_models(
     said = CheckResults(settings.lake_dir).read(partitioned_days(settings, datetime.now(UTC)), nodes)
     yield from made.events(context, project.manifest, translator, window, said)
     if errors:
-        error = worst(errors)
-        raise dagster_error(context, settings, error) from error
+        first = worst(errors)
+        raise dagster_error(context, settings, first) from first
     if made.failures:
         raise for_dagster(
             made.reason(window),
