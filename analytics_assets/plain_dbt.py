@@ -1,7 +1,7 @@
 """The variables of a plain `dbt …` typed in dbt_project/: the plugin that dbt_project/profiles.yml names.
 
 The project's own dbt runs pass their variables, and this plugin adds nothing to them. `dbt show` and the like pass
-none: they read the warehouse and the raw days of the settings, on the newest day, and write nothing to production.
+none: they then read the configured warehouse and raw days, on the newest day, and write nothing to production.
 """
 
 import json

@@ -13,7 +13,7 @@ from unittest import mock
 
 import duckdb
 
-from analytics_assets.automation.planner import group_into_runs, same_window, tied_windows
+from analytics_assets.automation.run_grouping import group_into_runs, same_window, tied_windows
 from analytics_assets.dbt import step
 from analytics_assets.dbt.invocation import DbtRun
 from analytics_assets.dbt.runner import run_dbt

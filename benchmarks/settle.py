@@ -84,9 +84,7 @@ def _wait_until_published(project: Project, known: set[str], seconds: float) -> 
 
     def is_published() -> bool:
         runs = runs_since(project.instance, known)
-        return not is_busy(project.instance) and any(
-            _PUBLISHES in _steps(project.instance, record) for record in runs
-        )
+        return not is_busy(project.instance) and any(_PUBLISHES in _steps(project.instance, record) for record in runs)
 
     until(is_published, seconds, "the marts are published")
 

@@ -15,7 +15,7 @@ from analytics_assets.defs import find_domains
 from analytics_assets.ingest.assets import build_source_assets
 from analytics_assets.partitions import Window
 from analytics_assets.settings import get_settings
-from analytics_assets.warehouse.lake import ParquetByDay
+from analytics_assets.warehouse.raw_day_writer import ParquetByDay
 
 _settings = get_settings()
 _project = open_project(_settings, find_domains())

@@ -1,1 +1,1 @@
-"""What is made and when: which days are out of date, which conditions request them, and which runs make them."""
+"""What is made and when: stale days, the conditions that request them, and the runs that make them."""

@@ -1,7 +1,7 @@
 """Which days are requested: the automation conditions of raw days, models, reports and the published copy.
 
 A late file is no special case: it changes the inputs of a day. A condition compares these with the recorded inputs
-(`staleness`), so it needs no memory of earlier ticks. `planner` turns the requested days into runs.
+(`staleness`), so it needs no memory of earlier ticks. `run_grouping` turns the requested days into runs.
 """
 
 from collections.abc import Iterable, Sequence, Set
@@ -223,17 +223,19 @@ class Automation:
         self, will_change: AutomationCondition, elsewhere: Sequence[AssetKey] = ()
     ) -> AutomationCondition:
         requested = AutomationCondition.any_deps_match(AutomationCondition.will_be_requested())
-        late: AutomationCondition = AutomationCondition.any_deps_match(
+        pending_upstream: AutomationCondition = AutomationCondition.any_deps_match(
             (will_change & ~AutomationCondition.will_be_requested()) | AutomationCondition.in_progress()
         )
         if elsewhere:
             others = AssetSelection.assets(*elsewhere)
             requested = requested.ignore(others)
-            late = late | AutomationCondition.any_deps_match(
+            pending_upstream = pending_upstream | AutomationCondition.any_deps_match(
                 will_change | AutomationCondition.will_be_requested()
             ).allow(others)
         differs = self._out_of_date | AutomationCondition.missing() | requested
-        return (_and_no_run_makes_it(differs) & ~late & ~(self._backing_off & ~requested)).with_label("inputs differ")
+        return (_and_no_run_makes_it(differs) & ~pending_upstream & ~(self._backing_off & ~requested)).with_label(
+            "inputs differ"
+        )
 
     def report(self) -> AutomationCondition:
         """Makes the newest day when its inputs or its code have changed: that takes a second, and needs no rollout.
@@ -241,11 +243,11 @@ class Automation:
         It waits for upstream days that will change by themselves, but not for failed ones: the report then says what
         it lacks.
         """
-        late = AutomationCondition.any_deps_match(
+        pending_upstream = AutomationCondition.any_deps_match(
             self._pending | AutomationCondition.will_be_requested() | AutomationCondition.in_progress()
         )
         differs = self._out_of_date | self._of_older_code | AutomationCondition.missing()
-        return (self._newest & _and_no_run_makes_it(differs) & ~late & ~self._backing_off).with_label(
+        return (self._newest & _and_no_run_makes_it(differs) & ~pending_upstream & ~self._backing_off).with_label(
             "newest report differs"
         )
 
@@ -261,7 +263,7 @@ class Automation:
         )
         differs = self._out_of_date | self._of_older_code | AutomationCondition.missing()
         return (_and_no_run_makes_it(differs) & ~not_ready & ~self._backing_off & self._on).with_label(
-            "not there as its code says"
+            "missing, or made by older code"
         )
 
 

@@ -14,7 +14,7 @@ from dagster import (
     SensorEvaluationContext,
 )
 
-from analytics_assets.automation.planner import one_run_a_span, unless_it_died
+from analytics_assets.automation.run_grouping import one_run_per_span, unless_just_died
 from analytics_assets.dagster_internals import SENSOR_NAME_TAG, CodeLocationOrigin, SensorExecutionData, copy
 
 LOOKS_EVERY = timedelta(minutes=1)
@@ -57,8 +57,8 @@ class OutOfDateDaysSensor(AutomationConditionSensorDefinition):
             return SensorExecutionData(skip_message="Nothing has changed since the last look.", cursor=context.cursor)
         context.log.setLevel(logging.WARNING)  # Dagster logs one line per asset and tick; the UI shows it better
         data = super().evaluate_tick(context)
-        spans = one_run_a_span(data.run_requests or [])
-        wanted = (unless_it_died(context.instance, span, self.loaded) for span in spans)
+        spans = one_run_per_span(data.run_requests or [])
+        wanted = (unless_just_died(context.instance, span, self.loaded) for span in spans)
         requests = [request for request in wanted if request]
         # `seen` was read before the conditions were evaluated, so the next tick notices a change in between.
         self._nothing_to_do = None if requests else (now, seen)
@@ -87,7 +87,7 @@ def build_out_of_date_sensor(
         emit_backfills=False,  # a backfill would wait for its daemon, and say less about why a day was requested
         default_status=DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=5,
-        description="Asks for the days that are not made from what there is now.",
+        description="Requests the days that were never made, or whose inputs have changed since.",
     )
     sensor.hindrance, sensor.loaded, sensor.recorded = hindrance, uuid4().hex, recorded
     return sensor

@@ -42,7 +42,7 @@ def estimate(models: Sequence[str], window: Window, project: Project) -> list[Es
     if not models:
         return []
     warehouse = project.warehouse
-    warehouse.see_that_it_can_be_written()
+    warehouse.require_writable()
     run = compiled(models, window, project)
     rows = {result.unique_id: result.sql or "" for result in run.results}
     of_checks: dict[str, list[str]] = {}

@@ -13,7 +13,7 @@ from dagster import AssetExecutionContext, AssetKey, AssetsDefinition, AssetSpec
 
 from analytics_assets.automation.steps import dagster_error, fail, shown, upstream_of
 from analytics_assets.automation.versions import Inputs, input_versions
-from analytics_assets.dbt.halves import Verdict, make_by_halves
+from analytics_assets.dbt.bisection import Verdict, make_by_halves
 from analytics_assets.dbt.invocation import DbtError
 from analytics_assets.dbt.runner import run_dbt
 from analytics_assets.dbt.step_results import StepResults, evaluations, row_counts, verdict_on, was_made
@@ -67,11 +67,11 @@ def make_models(
         return verdicts
 
     def make_group(names: Sequence[str]) -> None:
-        """Makes models of which no other group reads one, and records their days."""
+        """Makes a group of models that no other group reads, and records their days."""
         for name in names:
             attempts.begin(name, plan[name], context.run_id)
             builds.forget(name, [*plan[name], *days_without_partition(nodes[name].asset, settings)])
-        warehouse.see_that_it_can_be_written()
+        warehouse.require_writable()
         forget_dropped_tables([nodes[name].asset for name in names], project)
         for name, part, verdict in make_by_halves(names, upstream, window, make):
             # Record at once: a kill, or an error in a later part, then loses no day that was made.
@@ -101,7 +101,7 @@ def make_models(
             left = [name for name in specs if recorded(name, window) != plan[name]]
         for group in _groups(left, upstream, apart=_failed_before(left, window, attempts, context)):
             try:
-                _see_that_seeds_are_loaded([nodes[name] for name in group], project, translator)
+                _require_loaded_seeds([nodes[name] for name in group], project, translator)
                 make_group(group)
             except INTERRUPTS:
                 raise
@@ -173,7 +173,7 @@ def forget_dropped_tables(assets: Iterable[Asset], project: Project) -> None:
         builds_of(project.catalog[name], project.settings).forget_all(name)
 
 
-def _see_that_seeds_are_loaded(nodes: Iterable[ModelNode], project: Project, translator: ModelTranslator) -> None:
+def _require_loaded_seeds(nodes: Iterable[ModelNode], project: Project, translator: ModelTranslator) -> None:
     """Fails before any day is begun: days made from an outdated seed would be recorded as current.
 
     The automation waits for seeds. This covers a model that a person requests, and a seed file that changes meanwhile.

@@ -17,7 +17,7 @@ from dagster import (
 )
 
 from analytics_assets.dagster_internals import dbt_event_message
-from analytics_assets.dbt.halves import Verdict
+from analytics_assets.dbt.bisection import Verdict
 from analytics_assets.dbt.invocation import DbtResult, DbtRun
 from analytics_assets.dbt.translator import ModelTranslator
 from analytics_assets.foundation.failures import blames_no_row, is_transient, sentence

@@ -1,4 +1,4 @@
-"""The domains: one folder per family of work, discovered automatically. A domain imports only the shared packages."""
+"""The domains: one folder per business domain, discovered automatically. A domain imports only the shared packages."""
 
 from functools import cache
 from importlib import import_module

@@ -29,7 +29,7 @@ from dagster import (
     schedule,
 )
 
-from analytics_assets.automation.planner import NO_RETRY, span_tags
+from analytics_assets.automation.run_grouping import NO_RETRY, span_tags
 from analytics_assets.automation.steps import dagster_error, fail
 from analytics_assets.dagster_internals import NOT_FINISHED_STATUSES
 from analytics_assets.extract.pull import Pull, Pulled, Span, since_when

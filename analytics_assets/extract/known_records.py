@@ -2,7 +2,7 @@
 
 A record is identified by the hash of the bytes that were sent. It counts as known while the file that it was dropped in
 is landed and current, and was read by the spec's current version. A record that was removed from the inbox before it
-landed, or replaced there, is dropped again when it is pulled again.
+landed, or replaced there, is written to the inbox again by the next pull.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ class KnownRecords:
 
     def __init__(self, file: Path, source: Source, ledger: Ledger) -> None:
         self._store, self._source = Store(file, TABLES, _IF_DAMAGED), source
-        self._see_that_it_is_whole()
+        self._require_whole()
         identities = ledger.current_identities(source)
         self._landed = {identity for identity in identities if identity.endswith(f":v{source.version}")}
 
@@ -62,7 +62,7 @@ class KnownRecords:
                 hashes = [_hash(line.partition(before)[2].removesuffix(after)) for line in lines]
                 connection.execute(added, [{"hash": hash_, "content": content} for hash_ in hashes])
 
-    def _see_that_it_is_whole(self) -> None:
+    def _require_whole(self) -> None:
         try:
             with self._store.writing():
                 pass

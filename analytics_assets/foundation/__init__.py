@@ -1,1 +1,1 @@
-"""What every room stands on: whole files and locks, errors said plainly, text fit to be shown. It knows no data."""
+"""Shared basics: atomic files and locks, clear errors, text that is safe to show. Nothing here is about any data."""

@@ -1,4 +1,4 @@
-"""The files in the inbox: which there are, which are new, which are still being written, and how to open one.
+"""Inbox files: which exist, which are new, which are still being written, and how to open one.
 
 A look compares names, sizes, times and inodes; it opens no file. Links are not followed, neither by a look nor when a
 file is opened.
@@ -51,8 +51,8 @@ class Mark:
         full_ns: when the last full look, at files of any time, took place.
         version: the version of the spec that read the files.
         known: the number of paths in the ledger; fewer mean that the ledger was replaced.
-        clock_ns: the wall clock minus the monotonic clock. Another difference means that the clock was set, and that
-            older times say nothing.
+        clock_ns: the wall clock minus the monotonic clock. If it changed, the clock was set, and older
+            times cannot be trusted.
     """
 
     looked_ns: int

@@ -1,7 +1,7 @@
 """Landing: each file's bytes become immutable Parquet pieces by day, once, and its bad rows go to the rejects.
 
-The order of the writes makes a kill harmless: pieces, rejects, then the ledger's transaction that makes them count,
-then its journal. Whatever a kill leaves before that transaction is never read.
+The order of the writes makes a kill harmless: pieces, rejects, the ledger transaction that makes them count, and last
+the journal entry. Whatever a kill leaves before that transaction is never read.
 """
 
 import hashlib

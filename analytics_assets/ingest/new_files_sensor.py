@@ -19,7 +19,7 @@ from dagster import (
     sensor,
 )
 
-from analytics_assets.automation.planner import ATTEMPT_TAG, NO_RETRY
+from analytics_assets.automation.run_grouping import ATTEMPT_TAG, NO_RETRY
 from analytics_assets.dagster_internals import NOT_FINISHED_STATUSES
 from analytics_assets.ingest.inbox import InboxFile, Mark
 from analytics_assets.ingest.landing import Landing

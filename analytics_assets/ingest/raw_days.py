@@ -1,4 +1,4 @@
-"""The raw days of a source: which pieces each day holds. The IO manager in `warehouse/lake.py` writes them."""
+"""The raw days of a source: which pieces each day holds. `warehouse/raw_day_writer.py` writes them."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -33,7 +33,7 @@ from analytics_assets.state.attempts import Attempts
 from analytics_assets.state.builds import Build, days_without_partition
 from analytics_assets.state.check_results import CheckResults, Evaluation, as_result, over_all_days
 from analytics_assets.state.ledger import Ledger, Piece, version_of
-from analytics_assets.warehouse.lake import LakeDay, take_out
+from analytics_assets.warehouse.raw_day_writer import LakeDay, take_out
 
 CODE_VERSION = "1"
 """The code version of raw days: raise it when the same pieces would make other rows."""
@@ -134,7 +134,7 @@ def rows_of_pieces(files: list[Path], source: Source) -> pl.LazyFrame:
     if not files:
         return pl.LazyFrame(schema=dict(source.schema))
     for file in files:
-        _see_that_it_is_whole(file)
+        _require_whole(file)
     pieces = pl.concat([pl.scan_parquet(file, glob=False) for file in files], how="diagonal_relaxed")
     held = pieces.collect_schema()
     return pieces.select(
@@ -143,7 +143,7 @@ def rows_of_pieces(files: list[Path], source: Source) -> pl.LazyFrame:
     )
 
 
-def _see_that_it_is_whole(piece: Path) -> None:
+def _require_whole(piece: Path) -> None:
     """Compares a piece with the hash in its name: Parquet, as it is written here, has no checksums of its own.
 
     A flipped bit leads to wrong rows more often than to an error.

@@ -1,1 +1,1 @@
-"""Operating the project: health, alerts, reconciliation, runs in this process, Dagster's home, log, launcher, UI."""
+"""Operations: health, alerts, reconciliation, in-process runs; Dagster's home, event log, launcher and UI."""

@@ -30,7 +30,7 @@ from dagster import (
 )
 from sqlalchemy import Column, Integer, MetaData, Table, Text, delete, select
 
-from analytics_assets.automation.planner import ATTEMPT_TAG
+from analytics_assets.automation.run_grouping import ATTEMPT_TAG
 from analytics_assets.dagster_internals import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,

@@ -26,7 +26,7 @@ from dagster import (
     schedule,
 )
 
-from analytics_assets.automation.planner import one_run_a_span
+from analytics_assets.automation.run_grouping import one_run_per_span
 from analytics_assets.dagster_internals import AssetDaemonCursor, AutomationTickEvaluationContext, BaseAssetGraph
 from analytics_assets.ingest.new_files_sensor import look_at_inboxes
 from analytics_assets.operations.health import HEALTH, Finding, check_health
@@ -132,4 +132,4 @@ def out_of_date_requests(context: ScheduleEvaluationContext) -> list[RunRequest]
         emit_backfills=False,
     )
     requests, _, _ = tick.evaluate()
-    return one_run_a_span(requests)
+    return one_run_per_span(requests)

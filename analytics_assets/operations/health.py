@@ -14,7 +14,7 @@ from analytics_assets.dagster_internals import NOT_FINISHED_STATUSES, BaseAssetG
 from analytics_assets.ingest.inbox import unexpected_files
 from analytics_assets.ingest.landed_files import file_checks
 from analytics_assets.ingest.landing import Landing
-from analytics_assets.ingest.waiting import waiting_rows
+from analytics_assets.ingest.rows_without_partition import waiting_rows
 from analytics_assets.operations.launcher import is_abandoned
 from analytics_assets.partitions import EVER, WHOLE, PartitionOffsets, Window, contiguous, partitioned_days
 from analytics_assets.project import Project

@@ -1,6 +1,6 @@
 """Reloads a changed dbt project automatically: it asks the sensors' code server to reload its definitions.
 
-Each run is a process of its own, which loads the current files when it begins; the automation's graph was loaded once.
+Each run loads the current files when it starts; the automation's graph is loaded only once.
 While the two differ, nothing is requested, since runs would use code that the graph does not know.
 """
 

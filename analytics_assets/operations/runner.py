@@ -19,7 +19,7 @@ from dagster import (
 )
 
 from analytics_assets.automation.graph import of_kind, seeds_by_asset, upstream_by_asset, views_by_asset
-from analytics_assets.automation.planner import (
+from analytics_assets.automation.run_grouping import (
     NO_RETRY,
     PlannedRun,
     group_into_runs,
@@ -35,7 +35,7 @@ from analytics_assets.foundation.failures import INTERRUPTS, in_brief, reason_of
 from analytics_assets.foundation.plain_text import logger_of
 from analytics_assets.ingest.inbox import unexpected_files
 from analytics_assets.ingest.landing import Landing
-from analytics_assets.ingest.waiting import waiting_rows
+from analytics_assets.ingest.rows_without_partition import waiting_rows
 from analytics_assets.operations.launcher import PID_TAG
 from analytics_assets.partitions import WHOLE, Window, contiguous, partitioned_days
 from analytics_assets.project import Project

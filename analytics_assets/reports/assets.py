@@ -26,7 +26,7 @@ from analytics_assets.automation.steps import made_days
 from analytics_assets.dagster_internals import BaseAssetGraph
 from analytics_assets.foundation.files import only_one, replacing, sweep
 from analytics_assets.foundation.hashes import digest
-from analytics_assets.ingest.waiting import waiting_rows
+from analytics_assets.ingest.rows_without_partition import waiting_rows
 from analytics_assets.partitions import Window
 from analytics_assets.project import Project, published_asset
 from analytics_assets.reports import dashboard, workbook

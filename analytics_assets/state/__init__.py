@@ -1,1 +1,1 @@
-"""What is remembered between runs: what landed, what is built from what, what failed, what checks found. No assets."""
+"""State kept between runs: landed files, builds and their inputs, failures, check results. Defines no assets."""

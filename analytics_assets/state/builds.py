@@ -6,7 +6,7 @@ A view or table function has no days and holds no rows. It is recorded as one da
 versions of the tables that it reads, since a table's columns may change with its code.
 A seed has no days either. It is made from its file alone, which counts as its code. The file's content is part of the
 code of each model that reads the seed, so a changed seed changes no inputs of any day.
-Records lie beside what they describe, so that whoever deletes one deletes the other.
+Records are kept beside what they describe, so that deleting a folder deletes both.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

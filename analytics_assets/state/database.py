@@ -75,7 +75,7 @@ class Store:
                     found.append(None)
         return tuple(found)
 
-    def see_that_it_is_whole(self) -> None:
+    def require_whole(self) -> None:
         """Reads all of the store.
 
         Raises:

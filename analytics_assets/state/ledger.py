@@ -4,9 +4,9 @@ SQLite, because many processes may read and write it concurrently and a kill at 
 rows of data, only where they are. A *content* is the bytes of a file, landed once; a *path* is a name in the inbox
 and points to the content that was last dropped there.
 
-Nothing is landed, made or reported without the ledger: an empty one would say that no row ever came. Each write is also
-a line of the source's journal, from which `rebuild` restores the ledger. The ledger is written first, so it never knows
-less than a journal holds, unless the ledger was lost or replaced.
+Nothing is landed, made or reported without the ledger: an empty one would look as if no row had ever come. Each write
+is also a line of the source's journal, from which `rebuild` restores the ledger. The ledger is written first, so it
+never knows less than a journal holds, unless the ledger was lost or replaced.
 """
 
 import hashlib
@@ -239,10 +239,10 @@ class Ledger:
         """A connection to the ledger, after a check that it knows all that the journals hold."""
         held = journal.sizes(self._landed_dir)  # read before the ledger, since writes reach the ledger first
         with self._store.reading() as connection:
-            self._see_that_it_knows(connection, held)
+            self._require_complete(connection, held)
             yield connection
 
-    def _see_that_it_knows(self, connection: Connection, held: Mapping[str, int]) -> None:
+    def _require_complete(self, connection: Connection, held: Mapping[str, int]) -> None:
         known = {source: size for source, size in connection.execute(select(_JOURNALS)).tuples()}
         lacking = [name for name, size in held.items() if size > known.get(name, 0)]
         lacking += [name for name, size in held.items() if not size and self._is_unknown(connection, name)]
@@ -272,7 +272,7 @@ class Ledger:
         of_source = _JOURNALS.c.source == source.name
         held = journal.sizes(self._landed_dir)
         with self._store.writing() as connection:
-            self._see_that_it_knows(connection, held)
+            self._require_complete(connection, held)
             yield connection, entries
             known = connection.scalar(select(_JOURNALS.c.bytes).where(of_source))
             is_whole = known is not None and known == kept.size()
@@ -298,13 +298,13 @@ class Ledger:
         with only_one(self._lake_dir / ".repair.lock"):
             try:
                 with self._reading():
-                    self._store.see_that_it_is_whole()
+                    self._store.require_whole()
                 return None
             except Damaged:
                 pass
             names = sorted(journal.sizes(self._landed_dir))
             entries = {name: Journal(self._landed_dir, name).read() for name in names}
-            gone = self._see_that_journals_know_all_pieces(entries)
+            gone = self._require_known_pieces(entries)
             with replacing(self._store.file) as temporary:
                 rebuilt = Store(temporary, TABLES, _REPAIR)
                 with rebuilt.writing() as connection:
@@ -319,7 +319,7 @@ class Ledger:
                 self._put_aside()
             return Rebuilt(contents, rows, gone)
 
-    def _see_that_journals_know_all_pieces(self, entries: Mapping[str, Sequence[Entry]]) -> list[Path]:
+    def _require_known_pieces(self, entries: Mapping[str, Sequence[Entry]]) -> list[Path]:
         """Returns the paths of pieces that the journals know but that are gone.
 
         Raises:

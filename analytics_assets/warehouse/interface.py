@@ -113,7 +113,7 @@ class Warehouse(ABC):
         """
 
     @abstractmethod
-    def see_that_it_can_be_written(self) -> None:
+    def require_writable(self) -> None:
         """Fails at once with a clear error if dbt would retry for minutes or say less: a lock, an invalid key."""
 
     @abstractmethod

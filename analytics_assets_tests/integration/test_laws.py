@@ -9,7 +9,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from analytics_assets.automation.planner import PlannedRun, group_into_runs, tied_windows
+from analytics_assets.automation.run_grouping import PlannedRun, group_into_runs, tied_windows
 from analytics_assets.dbt.project import load_manifest
 from analytics_assets.dbt.runner import run_dbt
 from analytics_assets.operations.reconciliation import reconcile

@@ -10,7 +10,7 @@ from analytics_assets.dbt.runner import run_dbt
 from analytics_assets.defs.consent.sources import CONSENT_EVENTS
 from analytics_assets.ingest.assets import build_source_assets
 from analytics_assets.state.builds import Build
-from analytics_assets.warehouse.lake import LakeDay, ParquetByDay
+from analytics_assets.warehouse.raw_day_writer import LakeDay, ParquetByDay
 from analytics_assets_tests.support.consent_events import HEADER, event
 from analytics_assets_tests.support.project import Project, day
 

@@ -4,9 +4,9 @@
   window fails it.
 -#}
 
-{#- What comes with every run that the project starts: the window, the keys of the sources. A dbt that was started by
-    hand asks its connection, to which analytics_assets/plain_dbt.py has said it: there the newest day is the window. None
-    where nobody says, as on BigQuery, or when dbt parses.
+{#- What comes with every run that the project starts: the window, the keys of the sources. When dbt is
+    started by hand, the values come from its connection, where analytics_assets/plain_dbt.py stored them; the window is
+    then the newest day. None where there are none: on BigQuery, and when dbt parses.
     name: of the variable. -#}
 {% macro given(name) -%}
     {%- if var(name, none) is not none -%}

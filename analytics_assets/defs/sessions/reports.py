@@ -63,15 +63,15 @@ SESSIONS_REPORT = Report(
             "Duration",
             _per_session("duration_seconds", was_cut="false"),
             Format.SECONDS,
-            "Mean seconds from the first event of a session to its last, without those of who is never idle; a bounce "
-            "counts as 0.",
+            "Mean seconds from the first event of a session to its last, without sessions of customers who are never "
+            "idle; a bounce counts as 0.",
         ),
         Measure(
             "page_views_per_session",
             "Pages per session",
             _per_session("page_views", was_cut="false"),
             Format.MEAN,
-            "Mean events of the type page_view in a session, without those of who is never idle.",
+            "Mean events of the type page_view in a session, without sessions of customers who are never idle.",
         ),
         Measure("events", "Events", _sum("events"), Format.COUNT, "Events of the sessions, of all types."),
         Measure(

@@ -1,1 +1,1 @@
-"""The warehouse in a company: reading it, loading raw days, what a day would cost there."""
+"""The BigQuery warehouse, for companies: reads, loads of raw days, cost estimates."""

@@ -1,8 +1,9 @@
 """What a day of the project would read, bill and store on BigQuery, by its own SQL and the sizes that rows have here.
 
-Nothing is asked of Google. The minimum is that of its page "BigQuery pricing", and what a MERGE reads is that of "Data
-manipulation language (DML) statements in GoogleSQL". Two things err upwards: a day is made again, so that the MERGE
-also reads the whole day that it replaces; and checks and reports that look back find all the days that they look for.
+Nothing is asked of Google. The minimum charge is from its page "BigQuery pricing"; the bytes that a MERGE reads are
+from "Data manipulation language (DML) statements in GoogleSQL". The estimate is high in two ways: it assumes that a day
+is made again, so that the MERGE also reads the day that it replaces, and that checks and reports find every day that
+they look back at.
 
 A table counts once in a query, however often the SQL names it. Load jobs, and the making of views, cost nothing.
 """

@@ -24,7 +24,7 @@ from analytics_assets.warehouse.bigquery.load_jobs import (
     raw_schema,
     told_plainly,
 )
-from analytics_assets.warehouse.lake import LakeDay, NotDelivered, ParquetByDay
+from analytics_assets.warehouse.raw_day_writer import LakeDay, NotDelivered, ParquetByDay
 
 AT_ONCE = 8
 """So many days are loaded at the same time; most of a load is waiting for it."""

@@ -81,7 +81,7 @@ class BigQueryWarehouse(Warehouse):
     def published_days(self, name: str, window: Window) -> list[Window]:
         return contiguous(builds_of_model(name, self.settings).read(name, window))
 
-    def see_that_it_can_be_written(self) -> None:
+    def require_writable(self) -> None:
         with api_of(self.settings).get_client():
             pass  # nobody is asked: the key is read
 

@@ -17,7 +17,7 @@ from analytics_assets.partitions import Window
 from analytics_assets.spec.asset import Asset
 from analytics_assets.spec.model_node import Manifest
 from analytics_assets.warehouse.interface import CannotRead, NotMade, Reader, Rows, Warehouse
-from analytics_assets.warehouse.lake import ParquetByDay
+from analytics_assets.warehouse.raw_day_writer import ParquetByDay
 
 ONE_WRITER = "warehouse"
 """The pool of all steps that write or read the file: only one of them runs at a time."""
@@ -129,7 +129,7 @@ class DuckDBWarehouse(Warehouse):
     def published_days(self, name: str, window: Window) -> list[Window]:
         return [window]
 
-    def see_that_it_can_be_written(self) -> None:
+    def require_writable(self) -> None:
         if self.settings.warehouse_file.exists():
             with opened(self.settings.warehouse_file, IF_DAMAGED):
                 pass

@@ -14,7 +14,7 @@ from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobO
 from dagster._core.storage.tags import SENSOR_NAME_TAG
 
 from analytics_assets.automation.out_of_date_sensor import OutOfDateDaysSensor
-from analytics_assets.automation.planner import one_run_a_span, span_tags, unless_it_died
+from analytics_assets.automation.run_grouping import one_run_per_span, span_tags, unless_just_died
 from analytics_assets.dbt import step
 from analytics_assets.dbt.invocation import DbtError, DbtRun
 from analytics_assets.foundation.failures import for_dagster, is_transient, sentence
@@ -197,10 +197,10 @@ def test_consecutive_days_of_the_same_assets_are_one_run() -> None:
             one.tags["dagster/asset_partition_range_start"][-2:],
             one.tags["dagster/asset_partition_range_end"][-2:],
         )
-        for one in one_run_a_span(requests)
+        for one in one_run_per_span(requests)
     ]
     assert spans == [({"a", "b"}, "01", "02"), ({"a", "b"}, "04", "04"), ({"a"}, "03", "03")]
-    for one in one_run_a_span(requests):
+    for one in one_run_per_span(requests):
         assert one.partition_key is None
         assert "dagster/partition" not in one.tags
         assert one.tags["kept"] == "yes"
@@ -266,19 +266,19 @@ def test_a_run_that_dies_before_its_first_step_is_not_asked_for_in_every_tick_no
         )
         project.instance.report_run_failed(run)
 
-    first = unless_it_died(project.instance, wanted, "loaded")
+    first = unless_just_died(project.instance, wanted, "loaded")
     assert first is not None
     die(first)
-    assert unless_it_died(project.instance, wanted, "loaded") is None, "it rests"
+    assert unless_just_died(project.instance, wanted, "loaded") is None, "it rests"
     another_span = RunRequest(asset_selection=wanted.asset_selection, tags=span_tags(Window.of_days(day(1), day(1))))
-    assert unless_it_died(project.instance, another_span, "loaded") is not None
-    monkeypatch.setattr("analytics_assets.automation.planner.WAITS", (timedelta(0), timedelta(0)))
+    assert unless_just_died(project.instance, another_span, "loaded") is not None
+    monkeypatch.setattr("analytics_assets.automation.run_grouping.WAITS", (timedelta(0), timedelta(0)))
     numbers = []
-    while request := unless_it_died(project.instance, wanted, "loaded"):
+    while request := unless_just_died(project.instance, wanted, "loaded"):
         numbers.append(request.tags["analytics/attempt"])
         die(request)
     assert numbers == ["2", "3"]
-    assert unless_it_died(project.instance, wanted, "loaded anew") is not None, "that may have mended it"
+    assert unless_just_died(project.instance, wanted, "loaded anew") is not None, "that may have mended it"
 
 
 def sensor_and_tick(project: Project) -> tuple[OutOfDateDaysSensor, Callable[[], SensorExecutionData]]:

@@ -19,7 +19,7 @@ from dagster import (
 from dagster._core.asset_graph_view.asset_graph_view import AssetGraphView
 from dagster._core.definitions.automation_tick_evaluation_context import build_run_requests
 
-from analytics_assets.automation.planner import PlannedRun
+from analytics_assets.automation.run_grouping import PlannedRun
 from analytics_assets.dbt import step
 from analytics_assets.dbt.invocation import DbtError
 from analytics_assets.defs.consent.sources import CONSENT_EVENTS

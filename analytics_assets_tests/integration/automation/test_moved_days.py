@@ -7,7 +7,7 @@ import duckdb
 import pytest
 
 from analytics_assets.defs.consent.sources import CONSENT_EVENTS
-from analytics_assets.ingest.waiting import waiting_rows
+from analytics_assets.ingest.rows_without_partition import waiting_rows
 from analytics_assets.operations.health import State, check_health
 from analytics_assets.operations.reconciliation import reconcile
 from analytics_assets.partitions import Window

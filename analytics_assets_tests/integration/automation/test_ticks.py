@@ -8,7 +8,7 @@ from dagster import AssetKey, AssetMaterialization, build_sensor_context
 
 from analytics_assets.automation import out_of_date_sensor
 from analytics_assets.automation.out_of_date_sensor import OutOfDateDaysSensor
-from analytics_assets.automation.planner import PlannedRun
+from analytics_assets.automation.run_grouping import PlannedRun
 from analytics_assets.state.builds import raw_file
 from analytics_assets_tests.support.consent_events import HEADER, event
 from analytics_assets_tests.support.project import Project, day

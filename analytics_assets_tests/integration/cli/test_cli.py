@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from analytics_assets.automation.planner import PlannedRun
+from analytics_assets.automation.run_grouping import PlannedRun
 from analytics_assets.cli import materialize
 from analytics_assets.cli.app import app
 from analytics_assets.defs.consent.sources import CONSENT_EVENTS
@@ -44,6 +44,9 @@ PROGRAM = [sys.executable, "-m", "analytics_assets.cli"]
         (["simulate", "--only", "nothing"], "there is no domain 'nothing'"),
         (["reconcile"], "materialize --new"),
         (["cost-estimate"], "materialize --new"),
+        (["dbt", "--from", "2026-01-01", "--", "compile"], "say both --from and --to"),
+        (["dbt", "--", "build"], "analytics-assets materialize --select MODEL"),
+        (["dbt", "--", "--quiet", "run"], "set ANALYTICS_DBT_TARGET=dev"),
         (["sql", "select 1"], "there is no published copy yet"),
     ],
 )

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from analytics_assets.automation.planner import PlannedRun
+from analytics_assets.automation.run_grouping import PlannedRun
 from analytics_assets.dbt.runner import run_dbt
 from analytics_assets.partitions import Window
 from analytics_assets_tests.support.emulator import BigQueryProject, emulating

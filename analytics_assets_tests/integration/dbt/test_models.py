@@ -7,7 +7,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from analytics_assets.automation.planner import PlannedRun
+from analytics_assets.automation.run_grouping import PlannedRun
 from analytics_assets.dbt import step
 from analytics_assets.dbt.invocation import DbtRun
 from analytics_assets.dbt.runner import run_dbt
@@ -242,6 +242,8 @@ def test_a_developers_schema_has_days_of_its_own(project: Project) -> None:
     own.settle()
     assert own.node("mart_company_daily")["schema"] == "dbt_ann"
     assert own.frame("mart_company_daily").equals(project.frame("mart_company_daily"))
+    assert own.settings.exports_dir == project.settings.exports_dir / "dbt_ann"
+    assert own.settings.published_records_dir == project.settings.published_records_dir / "dbt_ann"
     assert project.tables() == before
     assert project.requested() == {}
 

@@ -12,7 +12,7 @@ import duckdb
 import pytest
 from dagster import AssetKey
 
-from analytics_assets.automation.planner import PlannedRun, span_tags
+from analytics_assets.automation.run_grouping import PlannedRun, span_tags
 from analytics_assets.dbt import step
 from analytics_assets.dbt.invocation import DbtError
 from analytics_assets.defs.campaigns import DOMAIN as CAMPAIGNS

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from dagster import build_sensor_context
 
-from analytics_assets.automation.planner import NO_RETRY, one_run_a_span
+from analytics_assets.automation.run_grouping import NO_RETRY, one_run_per_span
 from analytics_assets.dbt import step
 from analytics_assets.dbt.code_versions import code_versions
 from analytics_assets.dbt.invocation import DbtError
@@ -151,7 +151,7 @@ def test_the_sensor_asks_for_one_run_that_nobody_starts_again(copied: Project, m
     assert [key.path[-1] for key in request.asset_selection or ()] == [VIEW]
     assert request.partition_key is None
     assert NO_RETRY.items() <= request.tags.items()
-    assert one_run_a_span([request])[0].asset_selection == request.asset_selection
+    assert one_run_per_span([request])[0].asset_selection == request.asset_selection
 
 
 def test_a_model_without_days_that_holds_rows_or_is_read_by_one_with_days_is_left_out(project: Project) -> None:
@@ -193,6 +193,22 @@ def test_a_view_that_is_made_after_the_last_day_was_published_is_published_too(c
     assert (runner.outcome.made, runner.outcome.views) == ({}, [VIEW])
     assert published(copied, f"select count(*) > 0 {of_companies(day(0), day(4))}") == [(True,)]
     assert published(copied, "select count(*) from marts.mart_company_daily") == rows
+
+
+def test_a_view_that_could_not_be_published_is_made_again(copied: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    with duckdb.connect(str(copied.settings.published_file)) as connection:
+        connection.execute("drop macro table reporting.rpt_companies")
+    builds_of_model(VIEW, copied.settings).forget(VIEW, WHOLE.days())
+    with monkeypatch.context() as patched:
+        patched.setattr(step, "publish_views", failing)
+        runner = copied.runner()
+        runner.settle(set(copied.views))
+    assert any("disk is full" in failure for failure in runner.outcome.failures)
+    assert copied.settle().outcome.views == [VIEW]
+    assert published(copied, f"select count(*) > 0 {of_companies(day(0), day(4))}") == [(True,)]
 
 
 # ---------------------------------------------------------------------------------------------- rpt_companies

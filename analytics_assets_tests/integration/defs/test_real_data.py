@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from analytics_assets.automation.planner import group_into_runs, tied_windows
+from analytics_assets.automation.run_grouping import group_into_runs, tied_windows
 from analytics_assets.cli.app import app
 from analytics_assets.dbt import runner
 from analytics_assets.dbt.runner import run_dbt

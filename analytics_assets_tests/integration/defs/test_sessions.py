@@ -21,7 +21,7 @@ import time_machine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytics_assets.automation.planner import group_into_runs, tied_windows
+from analytics_assets.automation.run_grouping import group_into_runs, tied_windows
 from analytics_assets.dbt import runner
 from analytics_assets.dbt.invocation import DbtError
 from analytics_assets.dbt.runner import run_dbt

@@ -26,7 +26,7 @@ from dagster._core.loader import LoadingContextForTest
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.partition_status_cache import get_partition_subsets
 
-from analytics_assets.automation.planner import span_tags
+from analytics_assets.automation.run_grouping import span_tags
 from analytics_assets.operations import event_log
 from analytics_assets.operations.home import prepare_dagster_home
 from analytics_assets.partitions import Window

@@ -17,7 +17,7 @@ from dagster import AssetKey
 from openpyxl import Workbook
 
 from analytics_assets.automation.graph import of_kind
-from analytics_assets.automation.planner import PlannedRun
+from analytics_assets.automation.run_grouping import PlannedRun
 from analytics_assets.dbt.project import load_manifest
 from analytics_assets.dbt.step import planned_builds
 from analytics_assets.defs.sessions import DOMAIN as SESSIONS

@@ -16,7 +16,7 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
-from analytics_assets.automation.planner import PlannedRun
+from analytics_assets.automation.run_grouping import PlannedRun
 from analytics_assets.dbt.project import DBT_PROJECT_DIR, load_manifest
 from analytics_assets.dbt.runner import _parsed_manifest, run_dbt
 from analytics_assets.operations.reconciliation import reconcile

@@ -19,7 +19,7 @@ from analytics_assets.state.builds import builds_of
 from analytics_assets.warehouse.bigquery import loading
 from analytics_assets.warehouse.bigquery.load_jobs import Loaded, LoadRefused, LoadUnavailable, job_id_of
 from analytics_assets.warehouse.bigquery.loading import load_all
-from analytics_assets.warehouse.lake import NotDelivered
+from analytics_assets.warehouse.raw_day_writer import NotDelivered
 from analytics_assets_tests.support.bigquery_api import BigQueryApi, HeldTable, served
 from analytics_assets_tests.support.consent_events import HEADER, event
 from analytics_assets_tests.support.on_bigquery import load, project_on, raw_assets

@@ -1,6 +1,6 @@
 from datetime import date
 
-from analytics_assets.automation.planner import PlannedRun, group_into_runs, same_window, tied_windows
+from analytics_assets.automation.run_grouping import PlannedRun, group_into_runs, same_window, tied_windows
 from analytics_assets.operations.runner import contiguous
 from analytics_assets.partitions import PartitionOffsets, Window
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from analytics_assets.defs.campaigns.api import CampaignsApi, Record, parse_faults, served
@@ -17,6 +18,7 @@ from analytics_assets.defs.campaigns.sources import CAMPAIGNS
 from analytics_assets.extract.pull import Pull, Span
 from analytics_assets.extract.rest import RestError, RestRefused, RestUnavailable
 from analytics_assets.ingest.landing import Landing
+from analytics_assets.settings import Settings
 from analytics_assets.spec.pagination import PageNumbers, Pagination
 from analytics_assets_tests.support.project import test_settings
 from analytics_assets_tests.support.pulls import CURSOR, EVER, api_at, dropped, extract_with, pull
@@ -125,6 +127,12 @@ def test_what_shifts_between_pages_is_complete_by_the_next_sweep(tmp_path: Path,
     assert set(ids(dropped(settings))) == {record["id"] for record in records(37)}
 
 
+def an_older_spec_lacked(column: str, settings: Settings) -> None:
+    """Takes a column out of a landed piece, as if it had been landed before the spec had that column."""
+    piece, *_ = sorted(settings.landed_dir.glob("*/*/*.parquet"))
+    pl.read_parquet(piece).drop(column).write_parquet(piece)
+
+
 def test_a_sweep_says_how_many_rows_were_committed_too_late_for_the_pulls_before_it(tmp_path: Path) -> None:
     api = CampaignsApi(records(37), faults=parse_faults(["late@2"]))
     usual = datetime(2026, 1, 6, 0, 0, 5, tzinfo=UTC)
@@ -132,6 +140,7 @@ def test_a_sweep_says_how_many_rows_were_committed_too_late_for_the_pulls_before
         settings, first = pull(tmp_path, url, Span(EVER.since, is_sweep=True))
         assert first.committed_late is None, "before the first pull nothing can be late"
         Landing(settings, CAMPAIGNS).run()
+        an_older_spec_lacked("budget_amount", settings)
         _, second = pull(tmp_path, url, Span(usual))
         assert (second.committed_late, second.progress.new) == (None, 0)
         _, third = pull(tmp_path, url, Span(EVER.since, is_sweep=True, usual=usual))

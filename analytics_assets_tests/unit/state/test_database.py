@@ -152,9 +152,9 @@ def test_bits_that_flipped_in_an_index_are_found(store: Store) -> None:
     with of_numbers.writing() as connection:
         connection.execute(insert(table), [{"n": n} for n in range(5000)])
     of_numbers.put_into_one_file()
-    of_numbers.see_that_it_is_whole()
+    of_numbers.require_whole()
     content = bytearray(store.file.read_bytes())
     content[-4096 + 3000] ^= 0xFF  # the last page is one of the index
     store.file.write_bytes(content)
     with pytest.raises(Damaged, match="delete it"):
-        of_numbers.see_that_it_is_whole()
+        of_numbers.require_whole()

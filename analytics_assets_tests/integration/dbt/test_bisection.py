@@ -12,9 +12,9 @@ from dagster import AssetKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics_assets.automation.planner import NO_RETRY, span_tags
+from analytics_assets.automation.run_grouping import NO_RETRY, span_tags
 from analytics_assets.dbt import step
-from analytics_assets.dbt.halves import Verdict, make_by_halves
+from analytics_assets.dbt.bisection import Verdict, make_by_halves
 from analytics_assets.foundation.failures import blames_no_row
 from analytics_assets.partitions import PartitionOffsets, Window
 from analytics_assets.state.attempts import Attempts

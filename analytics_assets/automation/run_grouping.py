@@ -30,7 +30,7 @@ NO_RETRY = {MAX_RETRIES_TAG: "0"}
 REQUEST_TAG, ATTEMPT_TAG = "analytics/request", "analytics/attempt"
 
 
-def one_run_a_span(requests: Sequence[RunRequest]) -> list[RunRequest]:
+def one_run_per_span(requests: Sequence[RunRequest]) -> list[RunRequest]:
     """Merges requests for the same assets on consecutive days, one day each, into one request for the span.
 
     Requests for assets without days stay requests of their own.
@@ -67,7 +67,7 @@ def span_tags(span: Window) -> dict[str, str]:
     }
 
 
-def unless_it_died(instance: DagsterInstance, request: RunRequest, loaded: str) -> RunRequest | None:
+def unless_just_died(instance: DagsterInstance, request: RunRequest, loaded: str) -> RunRequest | None:
     """The request; None if its last runs died before their first step and it is too early for another.
 
     Such runs leave no attempt: for example, their process could not load the project. `attempts` remembers all other

@@ -20,18 +20,18 @@ def waiting_rows(source: Source, settings: Settings, now: datetime) -> list[str]
     waiting = Ledger(settings.lake_dir).waiting(source, partitioned_days(settings, now))
     first, last = settings.start_date, settings.end_date
     early = {day: rows for day, rows in waiting.items() if day < first}
-    late = {day: rows for day, rows in waiting.items() if last and day > last}
-    to_come = {day: rows for day, rows in waiting.items() if day > now.date() and day not in late}
+    after_last = {day: rows for day, rows in waiting.items() if last and day > last}
+    to_come = {day: rows for day, rows in waiting.items() if day > now.date() and day not in after_last}
     found = []
     if early:
         found.append(
             f"{_rows_of(early)} wait: the first partition is {first}; "
             f"set ANALYTICS_START_DATE to {min(early)} to let all of them in"
         )
-    if late:
+    if after_last:
         found.append(
-            f"{_rows_of(late)} wait: the last partition is {last}; "
-            f"set ANALYTICS_END_DATE to {max(late)}, or leave it empty, to let all of them in"
+            f"{_rows_of(after_last)} wait: the last partition is {last}; "
+            f"set ANALYTICS_END_DATE to {max(after_last)}, or leave it empty, to let all of them in"
         )
     if to_come:
         found.append(f"{_rows_of(to_come)} wait until these days, which are still to come, are over")
