@@ -50,7 +50,7 @@ class Store:
             Damaged: the file is damaged, or is not such a store; also if that shows only within the block.
             sqlite3.OperationalError: the store cannot be read, or not now.
         """
-        with self._translated_errors(), _engine(self.file, self.tables, writes=False).begin() as connection:
+        with self._translated_errors(), _engine(self.file, self.tables, writes=False).connect() as connection:
             yield connection
 
     @contextmanager

@@ -31,4 +31,4 @@ def test_no_statement_is_written_for_sqlite_alone() -> None:
         for file in package.rglob("*.py")
         if any(word in file.read_text() for word in ("exec_driver_sql", "json_each", "pragma ", "import text\n"))
     }
-    assert said == {"state/database.py"}
+    assert said == {"state/database.py", "operations/home.py"}, "the latter looks at Dagster's own databases"
