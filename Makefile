@@ -34,7 +34,7 @@ check: install lint ## the inner loop: lint, and the tests that start no process
 	@$(BIN)/pytest -n auto --dist worksteal analytics_assets_tests/unit
 
 test: install ## run the tests, on all cores
-	@$(BIN)/pytest -n auto --dist loadgroup
+	@$(BIN)/pytest -n auto --dist worksteal
 
 browser: ## install what the tests of the dashboard need: Chromium and axe-core
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \

@@ -15,7 +15,7 @@ from analytics_assets.simulation.files import write_rows
 from analytics_assets.spec.source import Source
 from analytics_assets_tests.support.consent_events import FORMULA, HOSTILE
 from analytics_assets_tests.support.inbox import Inbox
-from analytics_assets_tests.support.models_alone import make_models_alone
+from analytics_assets_tests.support.models_alone import make_models_alone, make_models_with_checks
 from analytics_assets_tests.support.project import (
     DOMAINS,
     ONE_DOMAIN,
@@ -48,17 +48,10 @@ if os.access(IN_MEMORY, os.W_OK) and shutil.disk_usage(IN_MEMORY).free > 6 * 2**
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks each test by its folder, and keeps those together that share a fixture of their module.
-
-    Such a fixture is dear, and one test may leave it otherwise than the next one would find it on another worker.
-    """
+    """Marks each test by its folder."""
     for item in items:
         item.add_marker(item.path.relative_to(Path(__file__).parent).parts[0])
-        known = getattr(item, "_fixtureinfo", None)
-        if known and any(one.scope == "module" for found in known.name2fixturedefs.values() for one in found):
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
@@ -78,11 +71,20 @@ def _environment_of_no_shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _models_alone(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Where a module is marked `models_alone`, dbt makes models and tests none, in its fixtures either."""
+    with pytest.MonkeyPatch.context() as patched:
+        if request.node.get_closest_marker("models_alone"):
+            make_models_alone(patched)
+        yield
+
+
 @pytest.fixture(autouse=True)
-def _models_alone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a module is marked `models_alone`, dbt makes models and tests none, but for tests marked `with_checks`."""
-    if request.node.get_closest_marker("models_alone") and not request.node.get_closest_marker("with_checks"):
-        make_models_alone(monkeypatch)
+def _with_checks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, _models_alone: None) -> None:
+    """Of such a module, dbt tests the models all the same for a test that is marked `with_checks`."""
+    if request.node.get_closest_marker("with_checks"):
+        make_models_with_checks(monkeypatch)
 
 
 @pytest.fixture
@@ -116,5 +118,7 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Project:
         row |= {"EVENT_ID": company, "TYPE": "pageview", "RATE": "0.5", "COUNT": "1", "APIKEY": company}
         row |= {"EVENT_TIME": f"{YESTERDAY} 12:00:00"}
     write_rows(project.settings.inbox_dir / "consent_events" / "events-hostile.csv", rows, CONSENT_EVENTS.columns)
-    project.settled()
+    with pytest.MonkeyPatch.context() as patched:
+        make_models_with_checks(patched)
+        project.settled()
     return project

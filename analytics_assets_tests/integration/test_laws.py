@@ -28,6 +28,8 @@ from analytics_assets_tests.support.laws import (
 from analytics_assets_tests.support.project import Project, day
 from analytics_assets_tests.support.shop import HEADER, MODELS, SHOP, model, written
 
+pytestmark = pytest.mark.models_alone
+
 SOME_DAY = day(2)
 
 

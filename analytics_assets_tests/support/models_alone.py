@@ -10,11 +10,16 @@ from analytics_assets.dbt.runner import run_dbt
 
 
 def run_models_alone(arguments: list[str], *rest: Any, **named: Any) -> DbtRun:
-    """`dbt run` where the step asks for `dbt build`: the same models, and no check says anything of them."""
+    """`dbt build` without tests: the same models and seeds, and no check says anything of them."""
     if arguments[0] == "build":
-        end = arguments.index("--indirect-selection")
-        arguments = ["run", *arguments[1:end]]
+        assert arguments[-2:] == ["--exclude-resource-type", "unit_test"]
+        arguments = [*arguments, "test"]
     return run_dbt(arguments, *rest, **named)
+
+
+def make_models_with_checks(patched: pytest.MonkeyPatch) -> None:
+    """As it is without any patch, for as long as this one holds."""
+    patched.setattr(step, "run_dbt", run_dbt)
 
 
 def make_models_alone(patched: pytest.MonkeyPatch) -> None:

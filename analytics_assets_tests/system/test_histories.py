@@ -35,7 +35,7 @@ from analytics_assets.foundation.files import Damaged
 from analytics_assets.foundation.hashes import digest
 from analytics_assets.operations.reconciliation import reconcile
 from analytics_assets.state.ledger import Ledger
-from analytics_assets.warehouse import lake
+from analytics_assets.warehouse import raw_day_writer
 from analytics_assets_tests.support.project import ONE_DOMAIN, WITHOUT_REPORTS, Project
 
 FIRST = date(2026, 3, 27)  # around the end of a month and a change of clocks
@@ -237,7 +237,7 @@ class History:
             return crash_after
 
         places = {
-            "raw": (lake.ParquetByDay, "_replace", crash),
+            "raw": (raw_day_writer.ParquetByDay, "_replace", crash),
             "before dbt": (step, "run_dbt", crash),
             "after dbt": (step, "run_dbt", after(step.run_dbt)),
             "published": (publish, "publish", crash),

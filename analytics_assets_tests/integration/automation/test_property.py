@@ -16,9 +16,11 @@ from hypothesis import strategies as st
 from analytics_assets.dbt import published
 from analytics_assets.dbt import step as dbt_step
 from analytics_assets.dbt.invocation import DbtError
-from analytics_assets.warehouse import lake
+from analytics_assets.warehouse import raw_day_writer
 from analytics_assets_tests.support.consent_events import HEADER, event
 from analytics_assets_tests.support.project import IN_FULL, ONE_DOMAIN, YESTERDAY, Project, day
+
+pytestmark = pytest.mark.models_alone
 
 DAYS = 3
 NAMES = ("events-a.csv", "events-b.csv", "sub/events-c.csv")
@@ -90,7 +92,7 @@ def take(project: Project, step: Step, patched: pytest.MonkeyPatch) -> None:
         crash()
 
     places = {
-        "raw": (lake.ParquetByDay, "_replace", crash),
+        "raw": (raw_day_writer.ParquetByDay, "_replace", crash),
         "before dbt": (dbt_step, "run_dbt", crash),
         "after dbt": (dbt_step, "run_dbt", crash_after_dbt),
         "published": (published, "publish", crash),

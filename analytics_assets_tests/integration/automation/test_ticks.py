@@ -13,6 +13,8 @@ from analytics_assets.state.builds import raw_file
 from analytics_assets_tests.support.consent_events import HEADER, event
 from analytics_assets_tests.support.project import Project, day
 
+pytestmark = pytest.mark.models_alone
+
 NOTHING = (set(), "Sensor function returned an empty result")
 """What a look says that finds nothing to do: Dagster's own words."""
 

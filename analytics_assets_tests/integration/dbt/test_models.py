@@ -25,6 +25,8 @@ from analytics_assets.state.builds import Build, builds_of_model
 from analytics_assets_tests.support.consent_events import HEADER, event
 from analytics_assets_tests.support.project import WITHOUT_REPORTS, Project, day
 
+pytestmark = pytest.mark.models_alone
+
 
 def test_the_window_of_a_run_is_half_open() -> None:
     assert window_vars(Window.of_days(day(1), day(2))) == {"window_start": str(day(1)), "window_end": str(day(3))}
@@ -74,6 +76,7 @@ def test_checks_look_only_at_the_days_that_were_built(project: Project) -> None:
     assert (failures(1), failures(2)) == (1, 0)
 
 
+@pytest.mark.with_checks
 def test_a_key_that_stands_on_two_days_is_reported_and_stays_on_both(project: Project) -> None:
     project.drop(
         "consent_events", "events-1.csv", HEADER + event("a", day(1)) + event("a", day(3)) + event("b", day(3))
@@ -177,6 +180,7 @@ def hostile(dtype: PolarsType) -> tuple[str, ...]:
     return ("999999999999.999999",) if dtype.is_decimal() else (str(2**63 - 1), str(10**18))
 
 
+@pytest.mark.with_checks
 def test_the_largest_number_of_any_column_fails_no_day(tmp_path: Path) -> None:
     """It is rejected, or its sums can hold it."""
     domains = [domain for domain in WITHOUT_REPORTS if any(map(has_numbers, domain.sources))]

@@ -24,6 +24,8 @@ from analytics_assets_tests.support.campaigns import pull, told
 from analytics_assets_tests.support.health import findings, with_changed_code
 from analytics_assets_tests.support.project import YESTERDAY, Project, day
 
+pytestmark = pytest.mark.models_alone
+
 SEEDS = {"lookup_currency_rates", "lookup_regions"}
 READS_RATES = {"stg_campaigns", "core_campaign_performance", "daily_campaign_summary", "published_campaigns"}
 

@@ -25,6 +25,8 @@ from analytics_assets_tests.support.consent_events import HEADER, event
 from analytics_assets_tests.support.health import findings, with_changed_code
 from analytics_assets_tests.support.project import ONE_DOMAIN, Project, day
 
+pytestmark = pytest.mark.models_alone
+
 VIEW = "rpt_companies"
 ASKED_FOR = {VIEW: {"None"}}
 

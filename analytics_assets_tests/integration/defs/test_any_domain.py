@@ -32,6 +32,8 @@ from analytics_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from analytics_assets_tests.support.project import ONE_DOMAIN, Project, day, test_settings
 from analytics_assets_tests.support.shop import HEADER, MODELS, ORDERS, SHOP, model, written
 
+pytestmark = pytest.mark.models_alone
+
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:

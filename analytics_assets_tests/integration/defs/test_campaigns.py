@@ -20,6 +20,8 @@ from analytics_assets_tests.support.campaigns import NOON, entry, pull, record, 
 from analytics_assets_tests.support.project import Project, day
 from analytics_assets_tests.support.visits import VISITS
 
+pytestmark = pytest.mark.models_alone
+
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
@@ -151,6 +153,7 @@ def test_what_is_delivered_as_a_whole_is_named_by_columns_and_needs_a_dedup_orde
 # ------------------------------------------------------------------------------------------------ euros and regions
 
 
+@pytest.mark.with_checks
 def test_a_currency_without_a_rate_holds_its_day_back_and_no_other(project: Project) -> None:
     strange = record(entry(date=str(day(1)), currency="XXX"), last_updated_at="2025-01-01T12:00:00Z")
     pull(project, "1", [strange, told({"DE": 1}, at=day(2))])
@@ -163,6 +166,7 @@ def test_a_currency_without_a_rate_holds_its_day_back_and_no_other(project: Proj
     assert set(project.frame("daily_campaign_summary")["date"]) == {day(1), day(2)}
 
 
+@pytest.mark.with_checks
 def test_an_unknown_country_counts_as_unknown_and_is_named(project: Project) -> None:
     pull(project, "1", [told({"DE": 1, "NA": 2, "ZZ": 3}, at=at) for at in project.window.days()])
     said = settle_anyway(project)
@@ -173,6 +177,7 @@ def test_an_unknown_country_counts_as_unknown_and_is_named(project: Project) -> 
     assert not [sentence for sentence in said if "rows_every_day" in sentence]
 
 
+@pytest.mark.with_checks
 def test_an_unknown_platform_counts_and_is_named_and_a_day_without_rows_is(project: Project) -> None:
     pull(project, "1", [told({"DE": 1}, at=at, platform="Print") for at in project.window.days() if at != day(3)])
     said = settle_anyway(project)

@@ -19,6 +19,8 @@ from analytics_assets.defs.consent.sources import CONSENT_EVENTS
 from analytics_assets.settings import PROJECT_DIR
 from analytics_assets_tests.support.project import ONE_DOMAIN, YESTERDAY, Project
 
+pytestmark = pytest.mark.models_alone
+
 PAGE = (PROJECT_DIR / "docs" / "consent.md").read_text()
 SAMPLES = 1_000
 CELLS = (

@@ -33,6 +33,8 @@ from analytics_assets.simulation.defects import Row
 from analytics_assets.simulation.files import write_rows
 from analytics_assets_tests.support.project import Project, day
 
+pytestmark = pytest.mark.models_alone
+
 GAP = timedelta(minutes=30)
 TICK = timedelta(microseconds=1)
 DAYS = 4

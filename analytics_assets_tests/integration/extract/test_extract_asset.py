@@ -27,6 +27,8 @@ from analytics_assets.spec.pagination import BodyLink
 from analytics_assets_tests.support.pages import Answers, Said
 from analytics_assets_tests.support.project import WITHOUT_REPORTS, YESTERDAY, Project, day
 
+pytestmark = pytest.mark.models_alone
+
 DOMAIN: tuple[Domain, ...] = tuple(domain for domain in WITHOUT_REPORTS if domain.extracts)
 KEY = "a-key-that-nobody-may-see-8a61"
 EXTRACT = CAMPAIGNS_EXTRACT.asset
@@ -271,6 +273,7 @@ def test_another_api_is_pulled_whole(tmp_path: Path, known: list[Record]) -> Non
     assert [row for row in of_staging(project) if row[0].startswith("other-")] == of_api(api)
 
 
+@pytest.mark.with_checks
 def test_a_version_that_says_two_things_holds_its_day_back(tmp_path: Path, known: list[Record]) -> None:
     """The API begins to tell devices apart, which the source does not know; on one day they cost the same."""
     by_device = []

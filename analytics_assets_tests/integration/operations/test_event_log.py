@@ -33,6 +33,8 @@ from analytics_assets.partitions import Window
 from analytics_assets.settings import get_settings
 from analytics_assets_tests.support.project import test_settings
 
+pytestmark = pytest.mark.models_alone
+
 FIRST = date(2025, 1, 1)
 DAYS = Window.of_days(FIRST, FIRST + timedelta(119))
 PARTITIONS = DailyPartitionsDefinition(str(DAYS.start), end_date=str(DAYS.end))

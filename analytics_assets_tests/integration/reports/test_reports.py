@@ -46,6 +46,8 @@ from analytics_assets.warehouse.choice import warehouse_of
 from analytics_assets_tests.support.consent_events import FORMULA, HEADER, HOSTILE, event
 from analytics_assets_tests.support.project import DOMAINS, YESTERDAY, Project, day
 
+pytestmark = pytest.mark.models_alone
+
 REPORTS = [report for domain in DOMAINS for report in domain.reports]
 (CONSENT_REPORT,) = (report for report in REPORTS if report.name == "consent")
 ENDINGS = {"dashboard": "html", "workbook": "xlsx"}

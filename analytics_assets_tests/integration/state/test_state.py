@@ -39,6 +39,8 @@ from analytics_assets_tests.support.inbox import Inbox
 from analytics_assets_tests.support.project import Project, day, test_settings
 from analytics_assets_tests.support.visits import HEADER, JUNE, VISITS, MakeInbox, ids, rows_of, totals
 
+pytestmark = pytest.mark.models_alone
+
 LOST: dict[str, Callable[[Path], object]] = {
     "deleted": lambda file: file.unlink(),
     "of no bytes": lambda file: file.write_bytes(b""),

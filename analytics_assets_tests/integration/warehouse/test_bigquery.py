@@ -35,6 +35,8 @@ from analytics_assets_tests.support.laws import (
 )
 from analytics_assets_tests.support.project import DOMAINS, WITHOUT_REPORTS, Project, day
 
+pytestmark = pytest.mark.models_alone
+
 FIRST, SOME_DAY, LAST = day(2), day(3), day(4)
 
 Tables = dict[tuple[str, date], list[tuple]]

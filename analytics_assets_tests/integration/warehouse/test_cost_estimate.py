@@ -33,6 +33,8 @@ from analytics_assets.warehouse.bigquery.query_reads import Read
 from analytics_assets.warehouse.bigquery.table_sizes import Table, measure
 from analytics_assets_tests.support.project import DOMAINS, Project, day
 
+pytestmark = pytest.mark.models_alone
+
 MIB = 2**20
 
 REPORTS = [report for domain in DOMAINS for report in domain.reports]

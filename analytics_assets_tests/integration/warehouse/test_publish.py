@@ -26,6 +26,8 @@ from analytics_assets.warehouse.published import Published, publish, publish_vie
 from analytics_assets_tests.support.consent_events import HEADER, event
 from analytics_assets_tests.support.project import CONSENT, Project, day
 
+pytestmark = pytest.mark.models_alone
+
 MART = ModelNode(
     {
         "name": "mart",

@@ -16,7 +16,7 @@ from analytics_assets.operations.health import State, check_health
 from analytics_assets.spec.domain import Domain
 from analytics_assets_tests.support.consent_events import HEADER, event
 from analytics_assets_tests.support.live import Live, is_busy, running, runs_since, until
-from analytics_assets_tests.support.project import DOMAINS, IN_FULL, YESTERDAY, Project
+from analytics_assets_tests.support.project import ALL_OF_ONE, DOMAINS, IN_FULL, YESTERDAY, Project
 
 DAYS = 30 if IN_FULL else 10
 FIRST = YESTERDAY - timedelta(days=DAYS - 1)
@@ -25,8 +25,9 @@ ALL_DAYS = [FIRST + timedelta(days=number) for number in range(DAYS)]
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Files of one domain; the others have quiet days, which are made all the same."""
-    project = Project(tmp_path_factory.mktemp("live") / "data", DOMAINS, {"start_date": FIRST})
+    """Files of one domain. In full, the others have quiet days, which are made all the same; else they are off."""
+    domains = DOMAINS if IN_FULL else ALL_OF_ONE
+    project = Project(tmp_path_factory.mktemp("live") / "data", domains, {"start_date": FIRST})
     CONSENT.simulate(project.settings.inbox_dir, project.window, 0.02, Random(1))
     return project
 
