@@ -1,5 +1,6 @@
 """What the tests share: a project of its own in a temporary folder, on real files and a real warehouse."""
 
+import gc
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -37,6 +38,9 @@ settings.register_profile(
     "full", settings.get_profile("suite"), max_examples=200, derandomize=False, phases=list(Phase)
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
+
+# The objects of dbt and Dagster are many and stay: to look through them for garbage takes a tenth of the suite.
+gc.set_threshold(200_000, 50, 100)
 
 # When it begins, dbt looks through the source of each function on the stack for who asked. Below pytest that took more
 # than the rest of a run, and more with every module that had been imported.

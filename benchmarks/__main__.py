@@ -198,8 +198,8 @@ def bench_step(runs: int) -> list[Figure]:
         stock()  # its first run parses the project an additional time
         one, thirty, theirs = in_turn(runs, days(day, day), days(str(first), str(last)), stock)
     return [
-        Figure("one day, whole process / stock dagster-dbt pattern", median(one), median(theirs), "s", 0.4),
-        Figure("thirty days in one run / one day", median(thirty), median(one), "s", 1.5),
+        Figure("one day, whole process / stock dagster-dbt pattern", median(one), median(theirs), "s", 0.33),
+        Figure("thirty days in one run / one day", median(thirty), median(one), "s", 1.2),
     ]
 
 
@@ -266,7 +266,7 @@ def bench_settle(runs: int) -> list[Figure]:
         table.add_row(part, f"{statistics.median(times[part] for times in found):.1f} s")
     Console(width=120).print(table)
     total = statistics.median(sum(times.values()) for times in found)
-    return [Figure("a late file under the daemon, drop to published mart / a minute", total, 60, "s", 1)]
+    return [Figure("a late file under the daemon, drop to published mart / 20 s", total, 20, "s", 1)]
 
 
 # ----------------------------------------------------------------------------------------------------- sessions
@@ -283,7 +283,7 @@ def bench_sessions(runs: int, events: int) -> list[Figure]:
             sys.exit(f"the tables are not the same, so their times say nothing: {differing}")
     peak = max(run.peak_mb for run in ours)
     return [
-        Figure(f"sessions of {events:,} events, SQL / bare DuckDB", median(ours), median(bare), "s", 1.5),
+        Figure(f"sessions of {events:,} events, SQL / bare DuckDB", median(ours), median(bare), "s", 1.3),
         Figure(f"peak memory of that / 4,096 MB (bare DuckDB: {bare[0].peak_mb:,.0f} MB)", peak, 4096, "MB", 1),
     ]
 
@@ -364,7 +364,7 @@ def bench_load(runs: int) -> list[Figure]:
         lambda: child(timed.format("analytics_assets.definitions")),
         lambda: child(timed.format("dagster, dagster_dbt")),
     )
-    return [Figure("loading the definitions / import dagster, dagster_dbt", median(ours), median(theirs), "s", 1.5)]
+    return [Figure("loading the definitions / import dagster, dagster_dbt", median(ours), median(theirs), "s", 1.3)]
 
 
 # ---------------------------------------------------------------------------------------------------------- raw

@@ -57,10 +57,10 @@ def made_days(
         yield window, failed
         rewritten = read.rewritten()
     except INTERRUPTS:
-        fail(settings, upstream, window, INTERRUPTED)
+        fail(settings, upstream, window, context.run_id, INTERRUPTED)
         raise
     except Exception as error:
-        fail(settings, upstream, window, error)
+        fail(settings, upstream, window, context.run_id, error)
         raise dagster_error(context, settings, error) from error
     for name in upstream.keys() - failed.keys():
         if again := rewritten[name]:
@@ -69,7 +69,7 @@ def made_days(
         builds_of(catalog[name], settings).record(name, days)
         attempts.end(name, plan[name])
     for name, why in failed.items():
-        fail(settings, [name], window, why)
+        fail(settings, [name], window, context.run_id, why)
     if failed:
         first = worst(failed.values())
         raise dagster_error(context, settings, first) from first
@@ -80,12 +80,12 @@ def shown(days: Iterable[date]) -> str:
     return ", ".join(map(str, sorted(days)))
 
 
-def fail(settings: Settings, names: Iterable[str], window: Window, error: Exception | str) -> None:
-    """Records why the days of some assets failed, if possible: a full disk takes no record either."""
+def fail(settings: Settings, names: Iterable[str], window: Window, run_id: str, error: Exception | str) -> None:
+    """Records why the days of some assets failed in a run, if possible: a full disk takes no record either."""
     permanent = error != INTERRUPTED and not is_transient(error)
     try:
         for name in names:
-            Attempts(settings.lake_dir).fail(name, window.days(), sentence(error), permanent=permanent)
+            Attempts(settings.lake_dir).fail(name, window.days(), run_id, sentence(error), permanent=permanent)
     except (OSError, sqlite3.Error) as unwritable:
         logger.warning(f"the failure could not be recorded: {unwritable}")
 

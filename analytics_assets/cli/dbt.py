@@ -28,10 +28,10 @@ def dbt(
                 "say what dbt should do, for example: analytics-assets dbt -- compile -s mart_company_daily"
             )
         settings = get_settings()
-        command = next((word for word in context.args if not word.startswith("-")), "")
+        command = next((word for word in context.args if word in WRITING), "")
         if bool(from_) != bool(to):
             raise ValueError("say both --from and --to, or neither")
-        if command in WRITING and settings.dbt_target == "prod":
+        if command and settings.dbt_target == "prod":
             dev = "ANALYTICS_DBT_TARGET=dev"
             raise ValueError(f"{why_not_in_production(command)} or set {dev} to write a schema of your own")
         window = window_of(settings, from_.date(), to.date()) if from_ and to else None

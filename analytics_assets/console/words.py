@@ -2,7 +2,6 @@
 
 import math
 import os
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
@@ -47,9 +46,7 @@ def told_plainly() -> Iterator[None]:
         raise typer.Exit(1) from error
     except Exception as error:
         cause = transient_cause(error) or damage_in(error)  # for example a full disk under Dagster's own files
-        if cause is None or isinstance(cause, sqlite3.OperationalError):
-            cause = _damage_to_home() or cause
-        if cause is None:
+        if cause is None and (cause := _damage_to_home()) is None:
             raise
         say_error(in_brief(sentence(cause)))
         raise typer.Exit(1) from error

@@ -76,16 +76,25 @@ def make_models(
         for name, part, verdict in make_by_halves(names, upstream, window, make):
             # Record at once: a kill, or an error in a later part, then loses no day that was made.
             good = [day for day in part.days() if day not in verdict.failed]
-            rewritten = read.rewritten()[name]
-            builds.record(name, {day: plan[name][day] for day in good if day not in rewritten})
-            if again := rewritten & set(good):
-                context.log.info(f"{name}: made again, since what it reads was written meanwhile: {shown(again)}")
-            attempts.end(name, good)
+            if name in public_views:
+                unpublished.update({name: good} if good else {})
+            else:
+                finish(name, good)
             for day, reason in verdict.failed.items():
-                attempts.fail(name, [day], sentence(reason), permanent=not is_transient(reason))
+                attempts.fail(name, [day], context.run_id, sentence(reason), permanent=not is_transient(reason))
         for name in names:
             attempts.end(name, plan[name].keys() - made.tried(name))  # not reached: another model failed
 
+    def finish(name: str, good: Sequence[date]) -> None:
+        """Records days that were made, but those whose upstream days were written meanwhile."""
+        rewritten = read.rewritten()[name]
+        builds.record(name, {day: plan[name][day] for day in good if day not in rewritten})
+        if again := rewritten & set(good):
+            context.log.info(f"{name}: made again, since what it reads was written meanwhile: {shown(again)}")
+        attempts.end(name, good)
+
+    public_views = _public_views(nodes, project) if window == WHOLE and warehouse.blocks_readers else {}
+    unpublished: dict[str, Sequence[date]] = {}
     errors: list[Exception] = []
     left: Sequence[str] = list(specs)
     group: Sequence[str] = left
@@ -106,21 +115,21 @@ def make_models(
             except INTERRUPTS:
                 raise
             except Exception as error:  # the other groups read nothing of this one
-                fail(settings, group, window, error)
+                fail(settings, group, window, context.run_id, error)
                 errors.append(error)
-        if warehouse.blocks_readers:
-            views = [name for name in nodes if made.days(name) == [WHOLE.start]]
-            try:
-                _publish_views(views, project)
-            except Exception as error:  # they are made again, and with that published
-                for name in views:
-                    builds.forget(name, [WHOLE.start])
-                errors.append(error)
+        try:
+            publish_views(settings, [public_views[name] for name in unpublished])
+        except Exception as error:  # they count as failed: they are made again, and published with that
+            fail(settings, unpublished, window, context.run_id, error)
+            errors.append(error)
+        else:
+            for name, good in unpublished.items():
+                finish(name, good)
     except INTERRUPTS:
-        fail(settings, group, window, INTERRUPTED)
+        fail(settings, [*group, *unpublished], window, context.run_id, INTERRUPTED)
         raise
     except Exception as error:
-        fail(settings, specs, window, error)
+        fail(settings, specs, window, context.run_id, error)
         raise dagster_error(context, settings, error) from error
 
     said = CheckResults(settings.lake_dir).read(partitioned_days(settings, datetime.now(UTC)), nodes)
@@ -161,10 +170,10 @@ def _groups(
     return [list(names)] if names else []
 
 
-def _publish_views(made: Sequence[str], project: Project) -> None:
-    """Copies those views that have just been made and are public."""
+def _public_views(nodes: Mapping[str, ModelNode], project: Project) -> dict[str, ModelNode]:
+    """Those of some models that are views and published, each after those that it reads."""
     public = (node for domain in project.domains for node in public_models(project.manifest, domain.name))
-    publish_views(project.settings, [node for node in public if node.name in made])
+    return {node.name: node for node in public if node.name in nodes and not node.holds_rows}
 
 
 def forget_dropped_tables(assets: Iterable[Asset], project: Project) -> None:

@@ -89,7 +89,7 @@ def build_extract_asset(project: Project, domain: Domain, extract: Extract) -> A
 
             pulled = work.run(begin)
         except Exception as error:
-            fail(settings, [name], window, error)
+            fail(settings, [name], window, context.run_id, error)
             if isinstance(error, RestError):  # the client has retried already; the schedule requests another pull
                 raise for_dagster(
                     f"{sentence(error)}; {_where(extract.source.name, error)}", transient=False

@@ -92,7 +92,7 @@ def build_raw_asset(project: Project, domain: Domain, source: Source) -> AssetsD
         try:
             days, rejected, pieces = planned(window, context.run_id)
         except Exception as error:
-            fail(settings, [name], window, error)
+            fail(settings, [name], window, context.run_id, error)
             raise dagster_error(context, settings, error) from error
         for day in window.days():
             context.add_asset_metadata(

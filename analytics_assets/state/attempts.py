@@ -114,17 +114,18 @@ class Attempts:
             with self._store.writing() as connection:
                 connection.execute(delete(_ATTEMPTS).where(_IS_THE_DAY), rows)
 
-    def fail(self, asset: str, days: Iterable[date], reason: str, *, permanent: bool) -> None:
-        """Records why begun days failed; a long reason is cut, and names a file that holds all of it.
+    def fail(self, asset: str, days: Iterable[date], run_id: str, reason: str, *, permanent: bool) -> None:
+        """Records why begun days failed in a run; a long reason is cut, and names a file that holds all of it.
 
-        A day whose reason is known keeps it.
+        A day for which the run has already recorded a reason keeps it.
         """
         if (brief := in_brief(reason)) != reason:
             file = self._store.file.parent / "reasons" / f"{digest([reason])}.txt"
             with replacing(file) as temporary:
                 temporary.write_text(reason + "\n", encoding="utf-8", errors="backslashreplace")
             reason = f"{brief} (in full: {file})"
-        failed = update(_ATTEMPTS).where(_IS_THE_DAY, _ATTEMPTS.c.reason.is_(None))
+        is_unknown = _ATTEMPTS.c.reason.is_(None) | (_ATTEMPTS.c.run_id != run_id)
+        failed = update(_ATTEMPTS).where(_IS_THE_DAY, is_unknown)
         if rows := _bound(asset, days):
             with self._store.writing() as connection:
                 connection.execute(failed.values(reason=reason, permanent=permanent), rows)

@@ -9,7 +9,7 @@ import sqlite3
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -20,6 +20,7 @@ from sqlalchemy.dialects.sqlite import dialect
 from sqlalchemy.dialects.sqlite import insert as insert  # PostgreSQL's knows the same conflict clauses
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateIndex, CreateTable, DDLElement
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from analytics_assets.foundation.files import Damaged
 
@@ -88,10 +89,8 @@ class Store:
 
     def put_into_one_file(self) -> None:
         """Lets the file hold everything, so that it may be moved; nobody else may have it open."""
-        with self._translated_errors():
-            connection = _connected(self.file, _schema(self.tables))
+        with self._translated_errors(), closing(_connected(self.file, _schema(self.tables))) as connection:
             connection.execute("pragma journal_mode = delete")
-            connection.close()
 
     @contextmanager
     def _translated_errors(self) -> Iterator[None]:
@@ -174,6 +173,16 @@ def _first_bytes(file: Path, length: int) -> tuple[object, ...]:
     return stat.st_ino, stat.st_size, stat.st_mtime_ns, os.pread(descriptor, length, 0)
 
 
+def _until_nobody_is_in_the_way() -> Retrying:
+    """For a change of the journal mode, for which SQLite itself does not wait."""
+    return Retrying(
+        retry=retry_if_exception(lambda error: getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY),
+        stop=stop_after_delay(60),
+        wait=wait_fixed(0.01),
+        reraise=True,
+    )
+
+
 def _version(schema: str) -> int:
     return zlib.crc32(schema.encode()) & 0x7FFFFFFF
 
@@ -183,7 +192,9 @@ def _connected(path: Path, schema: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=60, isolation_level=None)
     try:
         if connection.execute("pragma user_version").fetchone()[0] != _version(schema):
-            connection.execute("pragma journal_mode = wal")
+            for attempt in _until_nobody_is_in_the_way():
+                with attempt:
+                    connection.execute("pragma journal_mode = wal")
             _make_what_is_lacking(connection, schema)
         connection.execute("pragma synchronous = full")
     except BaseException:
@@ -202,11 +213,16 @@ def _connected_to_read(path: Path, schema: str) -> sqlite3.Connection:
     # cannot create them, and needs none as long as nobody writes; then there is no log either.
     has_log = path.with_name(f"{path.name}-wal").exists()
     alone = "mode=ro" if has_log else "mode=ro&immutable=1"
-    mode = "mode=rw" if _may_write(path) and _may_write(path.parent) else alone
+    may_write = _may_write(path) and _may_write(path.parent)
+    mode = "mode=rw" if may_write else alone
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", timeout=60, isolation_level=None, uri=True)
     try:
+        is_current = connection.execute("pragma user_version").fetchone()[0] == _version(schema)
+        if not is_current and may_write:  # brought up to date once, not copied at every read
+            _connected(path, schema).close()
+            is_current = True
         connection.execute("pragma query_only = on")
-        if connection.execute("pragma user_version").fetchone()[0] == _version(schema):
+        if is_current:
             return connection
         copy = sqlite3.connect(":memory:", isolation_level=None)
         connection.backup(copy)

@@ -36,6 +36,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     case,
+    cast,
     delete,
     func,
     literal,
@@ -501,6 +502,7 @@ class Ledger:
             select(_PATHS.c.path, held.accepted, held.rejected, held.unknown_columns, held.swallowed)
             .join(_CONTENTS, held.id == _PATHS.c.content_id)
             .where(_PATHS.c.source == source.name)
+            .where((held.rejected > 0) | (cast(held.unknown_columns, Text) != "[]"))
             .order_by(_PATHS.c.path)
         )
         with self._reading() as connection:
@@ -508,7 +510,6 @@ class Ledger:
         return {
             path: Faults(accepted + rejected, rejected, unknown, {int(row): n for row, n in swallowed.items()})
             for path, accepted, rejected, unknown, swallowed in rows
-            if rejected or unknown
         }
 
     def current_paths(self, source: Source) -> dict[str, int]:

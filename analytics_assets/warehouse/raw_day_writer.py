@@ -85,7 +85,7 @@ class ParquetByDay(ConfigurableIOManager):
             self._replace(context, asset, obj)
         except Exception as error:
             by_day = error.by_day if isinstance(error, NotDelivered) else dict.fromkeys(obj, error)
-            self._note_failures(asset, obj, by_day)
+            self._note_failures(context, obj, by_day)
             raise for_dagster(
                 sentence(error),
                 transient=all(is_transient(one) for one in by_day.values()),
@@ -94,12 +94,14 @@ class ParquetByDay(ConfigurableIOManager):
             ) from error
         context.add_output_metadata({"path": MetadataValue.path(str(Path(self.folder) / asset))})
 
-    def _note_failures(self, asset: str, days: Iterable[str], by_day: Mapping[str, Exception]) -> None:
+    def _note_failures(self, context: OutputContext, days: Iterable[str], by_day: Mapping[str, Exception]) -> None:
         """Records which days failed; the other days of the run were not reached, and are requested again."""
+        asset, run_id = name_of(context.asset_key), context.step_context.run_id
         attempts = Attempts(Path(self.folder).parent)
         attempts.end(asset, [date.fromisoformat(day) for day in days if day not in by_day])
         for day, error in by_day.items():
-            attempts.fail(asset, [date.fromisoformat(day)], sentence(error), permanent=not is_transient(error))
+            failed = [date.fromisoformat(day)]
+            attempts.fail(asset, failed, run_id, sentence(error), permanent=not is_transient(error))
 
     def _replace(self, context: OutputContext, asset: str, days: Mapping[str, LakeDay]) -> None:
         builds = {date.fromisoformat(day): lake_day.build for day, lake_day in days.items()}

@@ -38,7 +38,7 @@ def test_an_attempt_counts_from_its_beginning_and_a_new_input_counts_anew(tmp_pa
     assert attempts.read("a", WINDOW)[DAY].number == 1
     assert attempts.read("a", WINDOW)[DAY].reason == KILLED
     attempts.begin("a", {DAY: Build("one", "code")}, "run 2")
-    attempts.fail("a", [DAY], "why", permanent=False)
+    attempts.fail("a", [DAY], "run 2", "why", permanent=False)
     assert (attempts.read("a", WINDOW)[DAY].number, attempts.read("a", WINDOW)[DAY].reason) == (2, "why")
     attempts.begin("a", {DAY: Build("two", "code")}, "run 3")
     assert attempts.read("a", WINDOW)[DAY].number == 1
@@ -46,11 +46,22 @@ def test_an_attempt_counts_from_its_beginning_and_a_new_input_counts_anew(tmp_pa
     assert attempts.read("a", WINDOW) == {}
 
 
+def test_the_first_reason_of_a_run_is_kept_and_that_of_an_earlier_run_is_not(tmp_path: Path) -> None:
+    attempts = Attempts(tmp_path)
+    attempts.begin("a", {DAY: Build("one", "code")}, "run 1")
+    attempts.fail("a", [DAY], "run 1", "its own", permanent=False)
+    attempts.fail("a", [DAY], "run 1", "of all days", permanent=True)
+    assert attempts.read("a", WINDOW)[DAY].reason == "its own"
+    attempts.fail("a", [DAY], "run 2", "it did not get as far as to begin", permanent=True)
+    found = attempts.read("a", WINDOW)[DAY]
+    assert (found.reason, found.permanent) == ("it did not get as far as to begin", True)
+
+
 def test_a_long_reason_is_kept_in_brief_and_in_full_in_a_file_that_it_names(tmp_path: Path) -> None:
     attempts, whole = Attempts(tmp_path), "Conversion Error: " + "x" * 400_000 + ". Mend the row"
     for run in ("run 1", "run 2"):
         attempts.begin("a", {DAY: Build("one", "code")}, run)
-        attempts.fail("a", [DAY], whole, permanent=True)
+        attempts.fail("a", [DAY], run, whole, permanent=True)
     reason = attempts.read("a", WINDOW)[DAY].reason
     (file,) = (tmp_path / "reasons").iterdir()
     assert reason.startswith("Conversion Error: xxx")
@@ -71,7 +82,7 @@ def test_the_waits_grow_and_come_to_an_end(tmp_path: Path) -> None:
         next_at = attempt.next_at()
         waits.append(next_at and next_at - attempt.tried_at)
     assert waits == [*WAITS, None]
-    attempts.fail("a", [DAY], "why", permanent=True)
+    attempts.fail("a", [DAY], "run 7", "why", permanent=True)
     assert attempts.read("a", WINDOW)[DAY].next_at() is None
 
 

@@ -47,6 +47,7 @@ PROGRAM = [sys.executable, "-m", "analytics_assets.cli"]
         (["dbt", "--from", "2026-01-01", "--", "compile"], "say both --from and --to"),
         (["dbt", "--", "build"], "analytics-assets materialize --select MODEL"),
         (["dbt", "--", "--quiet", "run"], "set ANALYTICS_DBT_TARGET=dev"),
+        (["dbt", "--", "--log-level", "debug", "seed"], "`dbt seed` would write rows"),
         (["sql", "select 1"], "there is no published copy yet"),
     ],
 )

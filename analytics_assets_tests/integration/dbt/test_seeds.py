@@ -185,6 +185,7 @@ def test_one_that_cannot_be_loaded_holds_up_what_reads_it_and_nothing_else(
     assert project.settle().outcome.made.keys() == READS_RATES
 
 
+@pytest.mark.proof  # five processes, of which four parse the project anew
 def test_another_file_really_gives_other_rows(tmp_path: Path) -> None:
     """With a project of its own, whose file a person edits, by the commands that a person gives."""
     copy = tmp_path / "it's [1] ü"  # tools take parts of such a name for SQL, a pattern or an address

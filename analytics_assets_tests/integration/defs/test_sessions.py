@@ -31,7 +31,7 @@ from analytics_assets.partitions import ONE_DAY, Window
 from analytics_assets.settings import PROJECT_DIR
 from analytics_assets.simulation.defects import Row
 from analytics_assets.simulation.files import write_rows
-from analytics_assets_tests.support.project import Project, day
+from analytics_assets_tests.support.project import IN_FULL, Project, day
 
 pytestmark = pytest.mark.models_alone
 
@@ -39,7 +39,7 @@ GAP = timedelta(minutes=30)
 TICK = timedelta(microseconds=1)
 DAYS = 4
 CUSTOMERS = 125  # in one example; they are independent of each other
-HISTORIES = 20_000 if settings.default is settings.get_profile("full") else 500
+HISTORIES = 20_000 if IN_FULL else 250
 
 
 @dataclass(frozen=True, order=True)
@@ -139,11 +139,11 @@ NAMES = ["clickstream-1.csv", "clickstream-2.jsonl", "clickstream-3.parquet", "c
 
 
 TODAYS = [
+    datetime(2025, 10, 28, 12, tzinfo=ZoneInfo("Europe/Berlin")),  # where the third day has 25 hours, on the machine
     datetime(2024, 3, 2, 12, tzinfo=UTC),  # the third day is the 29th of February
     datetime(2025, 3, 2, 12, tzinfo=UTC),  # the third day is the 28th, and the last of the month
     datetime(2026, 1, 2, 12, tzinfo=UTC),  # the third day is the last of the year
-    datetime(2025, 10, 28, 12, tzinfo=ZoneInfo("Europe/Berlin")),  # where the third day has 25 hours, on the machine
-]
+][: None if IN_FULL else 2]
 
 
 def random_events(random: Random, first_day: date) -> list[Event]:

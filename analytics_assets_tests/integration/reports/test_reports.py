@@ -124,7 +124,7 @@ def test_a_report_waits_for_a_run_that_goes_on_far_above_it(tmp_path: Path) -> N
     assert not {"sessions_dashboard", "sessions_workbook"} & project.requested().keys()
 
     for name in names:
-        attempts.fail(name, plan[name], "it was not to be", permanent=True)
+        attempts.fail(name, plan[name], "a run that has ended", "it was not to be", permanent=True)
     assert {"sessions_dashboard", "sessions_workbook"} <= project.requested().keys(), "which say what they lack"
 
 

@@ -170,6 +170,7 @@ def test_law_1_again_a_day_that_is_made_again_has_the_same_rows(big: BigQueryPro
     assert differing(before, tables(big)) == {}
 
 
+@pytest.mark.proof  # what orders the days is the engine, which test_laws.py tests
 def test_law_3_any_order_a_day_at_a_time_and_backwards_has_the_same_rows(
     big: BigQueryProject, emulator: Emulator, tmp_path: Path
 ) -> None:

@@ -171,6 +171,7 @@ def small_disk(folder: Path, megabytes: int) -> bool:
     return os.geteuid() == 0 and subprocess.run(mount, capture_output=True).returncode == 0
 
 
+@pytest.mark.proof  # the suite has a write that fails as it does there
 def test_a_disk_that_is_really_full_loses_nothing(prepared: Path, expected: Tables, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     if not small_disk(disk, 40):
@@ -232,7 +233,9 @@ def test_a_warehouse_that_a_person_has_open_is_said_and_waited_for_and_the_publi
     assert everything_in(project) == expected
 
 
-@pytest.mark.parametrize("name", SIGNALS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name == "SIGTERM" else [pytest.mark.proof]) for name in SIGNALS]
+)
 def test_an_interruption_ends_the_process_is_told_in_one_line_and_may_be_tried_again(
     name: str, project: Project, expected: Tables
 ) -> None:

@@ -294,7 +294,7 @@ def test_a_server_that_asks_for_no_wait_is_asked_no_faster_than_others(said: str
     api = OnePage(status=503, headers={"Retry-After": said})
     with (
         served(api) as url,  # type: ignore[arg-type]
-        client(url, Cursor(), patience_seconds=0.2, sleep=sleeps) as reader,
+        client(url, Cursor(), patience_seconds=0.6, sleep=sleeps) as reader,
         pytest.raises(RestUnavailable),
     ):
         list(reader.pages())

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, Text, delete, func, select, update
 
 from analytics_assets.foundation.files import Damaged
+from analytics_assets.state import database
 from analytics_assets.state.database import Store, insert
 
 TABLES = MetaData()
@@ -105,13 +106,16 @@ def test_a_store_without_a_file_is_empty_and_reading_makes_none(store: Store) ->
     assert not store.file.exists()
 
 
-def test_a_store_of_an_older_schema_is_read_as_it_is_and_gets_what_it_lacks_when_it_is_written(store: Store) -> None:
+def test_a_store_of_an_older_schema_gets_what_it_lacks_and_is_read_where_nobody_may_write(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write(store, 1)
     newer = MetaData()
     table = Table("numbers", newer, Column("n", Integer), Column("unit", Text, nullable=False, server_default="m"))
     other = Table("others", newer, Column("n", Integer, primary_key=True))
     of_newer = Store(store.file, newer, "delete it")
-    for _ in range(2):
+    for may_write in (False, False, True, True):
+        monkeypatch.setattr(database, "_may_write", lambda path, may=may_write: may)
         with of_newer.reading() as connection:
             assert connection.execute(select(table)).tuples().all() == [(1, "m")]
             assert connection.execute(select(other)).all() == []
