@@ -18,7 +18,13 @@ from dagster import (
     evaluate_automation_conditions,
 )
 
-from analytics_assets.automation.graph import of_kind, seeds_by_asset, upstream_by_asset, views_by_asset
+from analytics_assets.automation.graph import (
+    linked_assets,
+    of_kind,
+    seeds_by_asset,
+    upstream_by_asset,
+    views_by_asset,
+)
 from analytics_assets.automation.run_grouping import (
     NO_RETRY,
     PlannedRun,
@@ -249,8 +255,14 @@ class Runner:
     def _tick_until_settled(
         self, names: Set[str], given_up: Set[tuple[str, date]] = frozenset(), only: Set[tuple[str, date]] | None = None
     ) -> None:
-        """Makes what the automation requests for some assets, except days that are given up or fail meanwhile."""
+        """Makes what the automation requests for some assets, except days that are given up or fail meanwhile.
+
+        After the first tick it looks only at what is linked to the assets of the runs: the others have not changed,
+        and a look at them would cost as much as at those that have.
+        """
+        linked = linked_assets(self._graph)
         while plan := self._tick(names, given_up, only):
+            names = names & frozenset().union(*(linked[name] for run in plan for name in run.assets))
             for run in plan:
                 if not self._execute(list(run.assets), run.window):
                     given_up = given_up | self._failed_days(run)
