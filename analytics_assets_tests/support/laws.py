@@ -63,8 +63,10 @@ def drop_a_change(project: Project, source: Source, at: date) -> tuple[Path, set
         The file, and the raw days that change.
     """
     held = project.frame(f"raw_{source.name}").filter(pl.col("the_day") == at).select(*source.columns)
-    rows = held.select(pl.all().cast(pl.String)).rows(named=True)
-    extra = {**random.Random(1).choice(rows), source.primary_key[0]: "a-key-that-is-new"}
+    rows = sorted(held.select(pl.all().cast(pl.String)).rows(named=True), key=repr)  # pieces have no order of their own
+    said = [sum(bool(value and value.strip()) for value in row.values()) for row in rows]
+    fullest = [row for row, count in zip(rows, said, strict=True) if count == max(said)]  # one that tells of a customer
+    extra = {**random.Random(1).choice(fullest), source.primary_key[0]: "a-key-that-is-new"}
     folder = project.settings.inbox_dir / source.name
     if source.kind is Kind.FACTS:
         paths = Ledger(project.settings.lake_dir).current_paths(source)
