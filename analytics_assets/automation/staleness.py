@@ -51,8 +51,8 @@ class Days:
     def __init__(self, settings: Settings, sources: Iterable[Source], catalog: Catalog) -> None:
         self._settings, self._catalog = settings, catalog
         self._sources = {source.raw_asset: source for source in sources}
-        stores = {builds.place: builds for asset in catalog.values() if (builds := builds_of(asset, settings))}
-        self._stores = list(stores.values())  # one store holds the records of many assets
+        records = [builds_of(asset, settings) for asset in catalog.values()]
+        self._stores = list({one.place: one for one in records}.values())  # many assets share a store
         self._attempts = Attempts(settings.lake_dir)
         self._ledger = Ledger(settings.lake_dir)
         self._known_graph: _Graph | None = None

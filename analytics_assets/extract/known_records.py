@@ -38,7 +38,7 @@ class KnownRecords:
 
     def __init__(self, file: Path, source: Source, ledger: Ledger) -> None:
         self._store, self._source = Store(file, TABLES, _IF_DAMAGED), source
-        self._require_whole()
+        self._delete_if_damaged()
         identities = ledger.current_identities(source)
         self._landed = {identity for identity in identities if identity.endswith(f":v{source.version}")}
 
@@ -62,7 +62,7 @@ class KnownRecords:
                 hashes = [_hash(line.partition(before)[2].removesuffix(after)) for line in lines]
                 connection.execute(added, [{"hash": hash_, "content": content} for hash_ in hashes])
 
-    def _require_whole(self) -> None:
+    def _delete_if_damaged(self) -> None:
         try:
             with self._store.writing():
                 pass
