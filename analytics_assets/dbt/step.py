@@ -118,7 +118,7 @@ def make_models(
                 fail(settings, group, window, context.run_id, error)
                 errors.append(error)
         try:
-            publish_views(settings, [public_views[name] for name in unpublished])
+            publish_views(settings, [node for name, node in public_views.items() if name in unpublished])
         except Exception as error:  # they count as failed: they are made again, and published with that
             fail(settings, unpublished, window, context.run_id, error)
             errors.append(error)

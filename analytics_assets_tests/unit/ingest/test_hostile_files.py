@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -186,13 +187,17 @@ def seeds() -> Iterator[int]:
 
 
 def land_or_say_the_seed(folder: Path, seed: int) -> None:
+    said = f"HOSTILE_SEED={seed}"
     faulthandler.dump_traceback_later(HANGS_AFTER, exit=True, file=sys.__stderr__)
+    before_the_end = threading.Timer(HANGS_AFTER - 5, lambda: print(said, file=sys.__stderr__, flush=True))
+    before_the_end.start()
     try:
         land_beside_a_good_file(folder, seed)
     except BaseException:
-        print(f"HOSTILE_SEED={seed}")
+        print(said)
         raise
     finally:
+        before_the_end.cancel()
         faulthandler.cancel_dump_traceback_later()
 
 
