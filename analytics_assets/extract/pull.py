@@ -301,7 +301,7 @@ class Pull:
         source, before = self._extract.source, _read_time(progress.usual).replace(tzinfo=None)
         pieces = sorted((self._settings.landed_dir / self._name).glob("*/*.parquet"))
         landed = [str(piece.relative_to(self._settings.landed_dir)) for piece in pieces]
-        key = ", ".join(f'"{c}"' for c in (*source.primary_key, source.time, self._extract.changed))
+        key = ", ".join(f'"{c}"' for c in (*source.key_columns, source.time, self._extract.changed))
         found = 0
         with duckdb.connect(
             config={

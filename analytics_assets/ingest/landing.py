@@ -26,6 +26,7 @@ from analytics_assets.ingest.formats import read_batches
 from analytics_assets.ingest.inbox import FileChanged, InboxFile, Look, Mark, folder_of, look, opened, unchanged
 from analytics_assets.ingest.parse import empty_landed, parse_batch
 from analytics_assets.ingest.records import UnreadableFile
+from analytics_assets.ingest.repeats import with_repeat
 from analytics_assets.settings import Settings
 from analytics_assets.spec.source import Kind, Source
 from analytics_assets.state.ledger import Content, Ledger, Piece, is_leftover, unfinished_mark
@@ -192,14 +193,14 @@ class Landing:
             if snapshot_day is not None:
                 accepted = accepted.with_columns(_day=pl.lit(snapshot_day))
             if full := rows.add(accepted):
-                content.pieces.extend(self._write_pieces(full))
+                content.pieces.extend(self._write_pieces(full, content.pieces))
             rejected.update(dict(parsed.rejected.group_by("day").agg(pl.col("lines").sum()).iter_rows()))
             long = {broken.row: broken.lines for broken in batch.broken if broken.lines > 1}
             content.swallowed.update(islice(long.items(), _MOST_FINDINGS - len(content.swallowed)))
             if full := rejects.add(parsed.rejected):
                 write_rejects(pl.concat(full))
         if rest := rows.take():
-            content.pieces.extend(self._write_pieces(rest))
+            content.pieces.extend(self._write_pieces(rest, content.pieces))
         if not content.pieces and snapshot_day is not None:  # an empty snapshot is a fact: nothing exists on its day
             empty = empty_landed(source).with_columns(_day=pl.lit(snapshot_day))
             content.pieces.append(self._write_piece(snapshot_day, empty))
@@ -209,14 +210,20 @@ class Landing:
         content.rejected = dict(rejected)  # type: ignore[arg-type]
         return content
 
-    def _write_pieces(self, frames: list[pl.DataFrame]) -> Iterator[Piece]:
+    def _write_pieces(self, frames: list[pl.DataFrame], before: list[Piece]) -> list[Piece]:
+        """Writes rows as one piece a day; `before` are the pieces of the rows that precede them in their file."""
+        source, written = self._source, []
         by_day = pl.concat(frames).partition_by("_day", as_dict=True, maintain_order=True)
         for (day,), frame in by_day.items():
-            yield self._write_piece(day, frame)
+            if source.has_repeats:
+                of_day = [piece_file(self._settings, source, piece) for piece in before if piece.day == day]
+                frame = with_repeat(frame, source.key_columns, of_day)
+            written.append(self._write_piece(day, frame))
+        return written
 
     def _write_piece(self, day: object, frame: pl.DataFrame) -> Piece:
         bytes_ = io.BytesIO()
-        frame.drop("_day").write_parquet(bytes_, compression="zstd", compression_level=1)
+        frame.select(*self._source.schema).write_parquet(bytes_, compression="zstd", compression_level=1)
         piece = Piece(day, hashlib.sha256(bytes_.getbuffer()).hexdigest(), frame.height)  # type: ignore[arg-type]
         target = piece_file(self._settings, self._source, piece)
         with replacing(target) as temporary:

@@ -26,6 +26,12 @@ EpochUnit = Literal["s", "ms", "us", "ns"]
 UNDATED = date.min
 """The day of a snapshot without a date: it holds from the first partition on."""
 
+REPEAT = "_repeat"
+"""The last name of a primary key whose columns do not tell all rows of a file apart.
+
+Landing numbers the rows that are equal in those columns, from 1 in the order of the file.
+"""
+
 LINEAGE_COLUMNS: Mapping[str, PolarsType] = {
     "_extra": pl.String,  # columns that the spec does not know, as a JSON object
     "_source_file": pl.String,  # path below the source's inbox folder
@@ -94,7 +100,10 @@ class Source:
         name: lower_snake_case; names the inbox folder and the assets `landed_<name>` and `raw_<name>`.
         patterns: globs of file names (`events-*.csv`); `.gz` may follow `.csv` and `.jsonl`.
         columns: the columns of a file, with their Polars types. A value that does not parse rejects its row.
-        primary_key: columns that identify a row within its day. A row without them is rejected.
+        primary_key: columns that identify a row within its day. A row without them is rejected. Where rows have no id,
+            its last name is `_repeat`, which numbers the rows of one day of one file that are equal in the columns
+            before it: 1, 2, 3, in the order of the file. So a file that is delivered again adds nothing, and rows
+            that are twice in one file count twice.
         description: one sentence for people who read the asset graph.
         kind: facts (rows with a time of their own) or snapshot (a file that holds until the next).
         time: the column whose UTC day is the row's day. A row without it is rejected. A snapshot may have none:
@@ -138,7 +147,7 @@ class Source:
             raise ValueError(f"source name {self.name!r} must be lower_snake_case")
         if self.kind is Kind.FACTS and self.time is None:
             raise ValueError(f"source {self.name}: facts need the column that holds their time")
-        named = [*self.primary_key, *(w.column for w in self.dedup_steps), *self.whole, *self.optional, *self.epoch]
+        named = [*self.key_columns, *(w.column for w in self.dedup_steps), *self.whole, *self.optional, *self.epoch]
         named += [self.time] if self.time else []
         if unknown := sorted(set(named) - set(self.columns)):
             raise ValueError(f"source {self.name}: {', '.join(unknown)} is not among its columns")
@@ -148,8 +157,10 @@ class Source:
             raise ValueError(f"source {self.name}: an epoch counts in s, ms, us or ns, not in {', '.join(unread)}")
         if len(self.delimiter) != 1 or not self.delimiter.isascii() or self.delimiter in '"\r\n':
             raise ValueError(f"source {self.name}: {self.delimiter!r} cannot delimit the fields of a CSV file")
-        if not self.primary_key:
+        if not self.key_columns:
             raise ValueError(f"source {self.name}: a source needs a primary key")
+        if REPEAT in self.primary_key[:-1]:
+            raise ValueError(f"source {self.name}: {REPEAT} numbers rows of one key, so it is the last name of the key")
         if self.whole and not self.dedup_order:
             raise ValueError(f"source {self.name}: what is delivered as a whole needs a dedup order")
 
@@ -157,6 +168,16 @@ class Source:
     def dedup_steps(self) -> tuple[DedupStep, ...]:
         """The steps of the dedup order, first to last."""
         return tuple(DedupStep.parse(rule) for rule in self.dedup_order)
+
+    @property
+    def has_repeats(self) -> bool:
+        """Whether landing numbers the rows that are equal in the columns of their key."""
+        return REPEAT in self.primary_key
+
+    @property
+    def key_columns(self) -> tuple[str, ...]:
+        """The columns of a file that the primary key names: all of it, but for the number that landing gives."""
+        return tuple(name for name in self.primary_key if name != REPEAT)
 
     @property
     def landed_asset(self) -> str:
@@ -171,12 +192,12 @@ class Source:
     @property
     def schema(self) -> dict[str, PolarsType]:
         """Columns and types of a landed row."""
-        return {**self.columns, **LINEAGE_COLUMNS}
+        return {**self.columns, **({REPEAT: pl.Int64} if self.has_repeats else {}), **LINEAGE_COLUMNS}
 
     @property
     def required(self) -> frozenset[str]:
         """Columns that no row may leave empty."""
-        return frozenset(self.primary_key) | ({self.time} if self.time else set())
+        return frozenset(self.key_columns) | ({self.time} if self.time else set())
 
     def matches(self, path: str) -> bool:
         """Whether a path in the inbox folder is a file of this source."""
