@@ -13,7 +13,7 @@ from analytics_assets.automation.run_grouping import PlannedRun, group_into_runs
 from analytics_assets.dbt.project import load_manifest
 from analytics_assets.dbt.runner import run_dbt
 from analytics_assets.operations.reconciliation import reconcile
-from analytics_assets.partitions import Window
+from analytics_assets.partitions import Window, by_day
 from analytics_assets.spec.source import Kind, Source
 from analytics_assets.warehouse.choice import warehouse_of
 from analytics_assets.warehouse.interface import between
@@ -169,8 +169,8 @@ def reads_beyond_its_mapping(project: Project, at: date, folder: Path) -> list[s
             if node["resource_type"] == "seed":
                 show(node)
         for model in project.models:
-            for parent, offsets in project.upstream[model].items():
-                days, shown = offsets.upstream_of(Window.of_days(at, at)), raw_dir
+            for read in by_day(project.upstream[model]):
+                parent, days, shown = read.asset, read.days.upstream_of(Window.of_days(at, at)), raw_dir
                 if parent.startswith("raw_"):
                     shown = folder / model / parent
                     named = {f"_day={the_day}" for the_day in days.days()}
@@ -221,7 +221,7 @@ PEEKING = {
         left join orders as yesterday on {{ minus_days('today.order_date', 1) }} = yesterday.order_date
         where {{ in_window('today.order_date') }}
         """,
-        "{day: order_date, window: {stg_orders: [-1, 0]}}",
+        "{day: order_date, reads: [{model: stg_orders, days: [-1, 0]}]}",
     ),
     **model(
         "newest_order",

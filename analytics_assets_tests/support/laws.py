@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from analytics_assets.partitions import Window
+from analytics_assets.partitions import Window, assets_of
 from analytics_assets.simulation.files import write_rows
 from analytics_assets.spec.source import Kind, Source
 from analytics_assets.state.ledger import Ledger
@@ -29,7 +29,7 @@ def facts_above(project: Project, asset: str) -> set[str]:
     if asset.startswith("raw_"):
         name = asset.removeprefix("raw_")
         return {source.name for source in project.sources if source.name == name and source.kind is Kind.FACTS}
-    upstream = project.runner().upstream[asset]
+    upstream = assets_of(project.runner().upstream[asset])
     return set().union(*(facts_above(project, parent) for parent in upstream)) if upstream else set()
 
 
@@ -47,12 +47,16 @@ def drop_everything_again_but_one_day(project: Project, source: Source, left_out
 def tied_to(project: Project, raw_asset: str, raw_days: set[date]) -> dict[str, set[date]]:
     """By the partition mappings alone: the days of every asset that hang on some raw days."""
     tied = {raw_asset: raw_days}
-    for asset, upstream in project.runner().upstream.items():
-        for parent, offsets in upstream.items():
-            for at in tied.get(parent, set()):
-                for number in range(offsets.start, offsets.end + 1):
-                    tied.setdefault(asset, set()).add(at - timedelta(days=number))
     partitions = set(project.window.days())
+    for asset, reads in project.runner().upstream.items():
+        for read in reads:
+            for at in tied.get(read.asset, set()):
+                for day in partitions:
+                    since = (at - day).days
+                    if (read.days.start is None or read.days.start <= since) and (
+                        read.days.end is None or since <= read.days.end
+                    ):
+                        tied.setdefault(asset, set()).add(day)
     return {asset: days & partitions for asset, days in tied.items()}
 
 

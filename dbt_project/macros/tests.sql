@@ -7,7 +7,7 @@
       rows_of: as many rows a day as that model, or, with `where`, as many as it has of those;
       measures_of + measures: for each `column: upstream column`, the same sum a day as in that model.
     Where rows count on another day than they stand on, `counted_on` names the upstream column that holds the day on
-    which they count; the upstream days that are read are those of meta.window. -#}
+    which they count; the upstream days that are read are those of meta.reads. -#}
 {% test adds_up(model) %}
     {%- if not execute -%}
         select 1 as placeholder
@@ -36,7 +36,7 @@
             {%- set upstream, upstream_day = node.relation_name, node.config.meta.day -%}
         {%- endif -%}
         {%- set counted_on = rule.get('counted_on', upstream_day) -%}
-        {%- set offsets = meta.get('window', {}).get(rule.get('measures_of') or rule.get('rows_of'), [0, 0]) if rule.get('counted_on') else [0, 0] -%}
+        {%- set offsets = days_read(meta, rule.get('measures_of') or rule.get('rows_of')) if rule.get('counted_on') else [0, 0] -%}
         with here as (
             select
                 {{ meta.day }} as the_day,
@@ -62,8 +62,7 @@
                 {%- endfor %}
             from {{ upstream }}
             where
-                {{ upstream_day }} >= {{ window_edge('window_start', offsets[0]) }}
-                and {{ upstream_day }} < {{ window_edge('window_end', offsets[1]) }}
+                {{ between_edges(upstream_day, offsets) }}
                 and {{ in_window(counted_on) }} and {{ rule.get('where', 'true') }}
             group by {{ counted_on }}
         ),

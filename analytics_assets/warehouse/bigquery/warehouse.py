@@ -105,6 +105,10 @@ class BigQueryWarehouse(Warehouse):
                 found |= {asset for table, asset in wanted.items() if table not in there}
         return found
 
+    def delete_rows(self, table: str, condition: str) -> None:
+        with self.reading() as reader:
+            reader.rows(f"delete from {table} where {condition}")
+
     def pool(self, domain: str) -> str:
         # Tables of one domain are written by one run at a time, so that what is recorded of a day is what it holds.
         return f"warehouse_{domain}"

@@ -20,7 +20,7 @@ from analytics_assets.automation.run_grouping import PlannedRun
 from analytics_assets.dbt.project import DBT_PROJECT_DIR, load_manifest
 from analytics_assets.dbt.runner import _parsed_manifest, run_dbt
 from analytics_assets.operations.reconciliation import reconcile
-from analytics_assets.partitions import Window
+from analytics_assets.partitions import Window, assets_of
 from analytics_assets.reports.datasets import read_datasets
 from analytics_assets.settings import PROJECT_DIR
 from analytics_assets.warehouse.choice import warehouse_of
@@ -180,7 +180,7 @@ def test_law_3_any_order_a_day_at_a_time_and_backwards_has_the_same_rows(
     other = BigQueryProject(tmp_path / "data", WITHOUT_REPORTS, changes, emulator=emulator, dataset="backwards")
     chain = {"mart_company_daily", "mart_sessions", "daily_campaign_summary"}
     for asset in reversed(other.assets):
-        chain |= set(other.upstream[asset]) if asset in chain else set()
+        chain |= assets_of(other.upstream[asset]) if asset in chain else set()
     for at in (LAST, SOME_DAY):  # and what is left, the automation makes
         runner = other.runner()
         runner.make([PlannedRun(tuple(asset for asset in other.assets if asset in chain), Window.of_days(at, at))])
