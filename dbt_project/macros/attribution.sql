@@ -8,6 +8,22 @@
     coalesce(lower({{ trimmed(column) }}), 'none')
 {%- endmacro %}
 
+{#- The newest version, over all days of install, of each user who occurs in the rows of the model's days: one row a day of
+    the model and user. The model reads stg_users by user_id, and joins by `_for_day` and `user_id`. -#}
+{% macro newest_users() -%}
+    (
+        select * from (
+            select
+                *,
+                row_number() over (
+                    partition by _for_day, user_id order by updated_at desc nulls last, install_date desc
+                ) as version_rank
+            from {{ by_key('stg_users') }} as all_versions
+        ) as ranked_versions
+        where version_rank = 1
+    )
+{%- endmacro %}
+
 {#- What a channel or campaign did, as columns that add up, and their ratios. Each ratio is one of two sums, and null where
     the second is zero. A model that sums over days or channels calls this on its own sums: no ratio is averaged.
     from: the alias of what holds the sums. -#}

@@ -4,8 +4,7 @@ with revenue as (
 ),
 
 users as (
-    select * from {{ ref('int_users') }}
-    where is_current
+    select * from {{ newest_users() }} as newest_versions
 ),
 
 final as (
@@ -26,7 +25,7 @@ final as (
         users.install_date,
         revenue.revenue_date
     from revenue
-    left join users on revenue.user_id = users.user_id
+    left join users on revenue.user_id = users.user_id and revenue.revenue_date = users._for_day
 )
 
 select * from final

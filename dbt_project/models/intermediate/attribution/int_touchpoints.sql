@@ -4,8 +4,7 @@ with touchpoints as (
 ),
 
 users as (
-    select * from {{ ref('int_users') }}
-    where is_current
+    select * from {{ newest_users() }} as newest_versions
 ),
 
 final as (
@@ -29,7 +28,7 @@ final as (
         users.install_date,
         touchpoints.touch_date
     from touchpoints
-    left join users on touchpoints.user_id = users.user_id
+    left join users on touchpoints.user_id = users.user_id and touchpoints.touch_date = users._for_day
 )
 
 select * from final

@@ -3,13 +3,8 @@ with users as (
     where {{ in_window('install_date') }}
 ),
 
-versions as (
-    -- All days on which a user was said to have installed.
-    select
-        user_id,
-        install_date,
-        row_number() over (partition by user_id order by updated_at desc, install_date desc) as version_rank
-    from {{ ref('stg_users') }}
+newest as (
+    select * from {{ newest_users() }} as newest_versions
 ),
 
 final as (
@@ -19,14 +14,14 @@ final as (
         users.channel,
         users.campaign,
 
-        versions.version_rank = 1 as is_current,
+        users.install_date = newest.install_date as is_current,
 
         users.installed_at,
         users.created_at,
         users.updated_at,
         users.install_date
     from users
-    inner join versions on users.user_id = versions.user_id and users.install_date = versions.install_date
+    inner join newest on users.user_id = newest.user_id and users.install_date = newest._for_day
 )
 
 select * from final
