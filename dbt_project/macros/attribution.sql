@@ -9,8 +9,9 @@
 {%- endmacro %}
 
 {#- The newest version, over all days of install, of each user who occurs in the rows of the model's days: one row a day of
-    the model and user. The model reads stg_users by user_id, and joins by `_for_day` and `user_id`. -#}
-{% macro newest_users() -%}
+    the model and user, to be joined by `_for_day` and `user_id`.
+    versions: stg_users, by key. -#}
+{% macro newest_users(versions) -%}
     (
         select * from (
             select
@@ -18,34 +19,33 @@
                 row_number() over (
                     partition by _for_day, user_id order by updated_at desc nulls last, install_date desc
                 ) as version_rank
-            from {{ by_key('stg_users') }} as all_versions
+            from {{ versions }} as all_versions
         ) as ranked_versions
         where version_rank = 1
     )
 {%- endmacro %}
 
 {#- What a channel or campaign did, as columns that add up, and their ratios. Each ratio is one of two sums, and null where
-    the second is zero. A model that sums over days or channels calls this on its own sums: no ratio is averaged.
-    from: the alias of what holds the sums. -#}
-{% macro performance(from) -%}
-        cast({{ from }}.spend as {{ type_amount() }}) as spend,
-        cast({{ from }}.impressions as {{ type_count() }}) as impressions,
-        cast({{ from }}.clicks as {{ type_count() }}) as clicks,
-        cast({{ from }}.installs as {{ type_count() }}) as installs,
-        cast({{ from }}.users as {{ type_count() }}) as users,
-        cast({{ from }}.installs - {{ from }}.users as {{ type_count() }}) as installs_less_users,
-        cast({{ from }}.touchpoints as {{ type_count() }}) as touchpoints,
-        cast({{ from }}.orphan_touchpoints as {{ type_count() }}) as orphan_touchpoints,
-        cast({{ from }}.conversions as {{ type_count() }}) as conversions,
-        cast({{ from }}.revenue as {{ type_amount() }}) as revenue,
-        cast({{ from }}.rewards as {{ type_amount() }}) as rewards,
-        cast({{ from }}.revenue - {{ from }}.rewards as {{ type_amount() }}) as margin,
-        {{ ratio('1000 * ' ~ from ~ '.spend', from ~ '.impressions') }} as cpm,
-        {{ ratio(from ~ '.spend', from ~ '.clicks') }} as cpc,
-        {{ ratio(from ~ '.clicks', from ~ '.impressions') }} as ctr,
-        {{ ratio(from ~ '.spend', from ~ '.installs') }} as cpi,
-        {{ ratio(from ~ '.spend', from ~ '.users') }} as cac,
-        {{ ratio(from ~ '.revenue', from ~ '.spend') }} as roas
+    the second is zero. A model that sums over days or channels calls this on its own sums: no ratio is averaged. -#}
+{% macro performance() -%}
+        cast(spend as {{ type_amount() }}) as spend,
+        cast(impressions as {{ type_count() }}) as impressions,
+        cast(clicks as {{ type_count() }}) as clicks,
+        cast(installs as {{ type_count() }}) as installs,
+        cast(users as {{ type_count() }}) as users,
+        cast(installs - users as {{ type_count() }}) as installs_less_users,
+        cast(touchpoints as {{ type_count() }}) as touchpoints,
+        cast(orphan_touchpoints as {{ type_count() }}) as orphan_touchpoints,
+        cast(conversions as {{ type_count() }}) as conversions,
+        cast(revenue as {{ type_amount() }}) as revenue,
+        cast(rewards as {{ type_amount() }}) as rewards,
+        cast(revenue - rewards as {{ type_amount() }}) as margin,
+        {{ ratio('1000 * spend', 'impressions') }} as cpm,
+        {{ ratio('spend', 'clicks') }} as cpc,
+        {{ ratio('clicks', 'impressions') }} as ctr,
+        {{ ratio('spend', 'installs') }} as cpi,
+        {{ ratio('spend', 'users') }} as cac,
+        {{ ratio('revenue', 'spend') }} as roas
 {%- endmacro %}
 
 {#- The sums of those columns that `performance` reads. -#}

@@ -4,7 +4,7 @@ with touchpoints as (
 ),
 
 users as (
-    select * from {{ newest_users() }} as newest_versions
+    select * from {{ newest_users(by_key('stg_users')) }} as newest_versions
 ),
 
 final as (

@@ -51,13 +51,29 @@ revenue as (
 ),
 
 cells as (
-    select channel, campaign, event_date from spend
+    select
+        channel,
+        campaign,
+        event_date
+    from spend
     union distinct
-    select channel, campaign, event_date from users
+    select
+        channel,
+        campaign,
+        event_date
+    from users
     union distinct
-    select channel, campaign, event_date from touchpoints
+    select
+        channel,
+        campaign,
+        event_date
+    from touchpoints
     union distinct
-    select channel, campaign, event_date from revenue
+    select
+        channel,
+        campaign,
+        event_date
+    from revenue
 ),
 
 joined as (
@@ -103,7 +119,7 @@ final as (
         channel,
         campaign,
 
-        {{ performance('joined') }},
+        {{ performance() }},
 
         event_date
     from joined

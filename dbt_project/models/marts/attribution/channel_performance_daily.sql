@@ -16,7 +16,7 @@ final as (
     select
         channel,
 
-        {{ performance('summed') }},
+        {{ performance() }},
 
         event_date
     from summed

@@ -19,7 +19,7 @@ final as (
         channel,
         campaign,
 
-        {{ performance('summed') }}
+        {{ performance() }}
     from summed
 )
 

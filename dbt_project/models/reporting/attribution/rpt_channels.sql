@@ -17,7 +17,7 @@ final as (
     select
         channel,
 
-        {{ performance('summed') }}
+        {{ performance() }}
     from summed
 )
 
