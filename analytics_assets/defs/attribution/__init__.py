@@ -1,5 +1,6 @@
 """Attribution: what an app's marketing costs, whom it brings, and what they bring."""
 
+from analytics_assets.defs.attribution.reports import MARKETING_REPORT
 from analytics_assets.defs.attribution.simulator import simulate
 from analytics_assets.defs.attribution.sources import MARKETING_SPEND, REVENUE_AND_REWARDS, USER_TOUCHPOINTS, USERS
 from analytics_assets.spec.domain import Domain
@@ -8,5 +9,6 @@ DOMAIN = Domain(
     name="attribution",
     owner="team:analytics",
     sources=(MARKETING_SPEND, USERS, USER_TOUCHPOINTS, REVENUE_AND_REWARDS),
+    reports=(MARKETING_REPORT,),
     simulate=simulate,
 )

@@ -42,7 +42,7 @@ BATCHES_AGAIN = 0.2  # of the files: some of their rows arrive again in another 
 SMALLEST_SPOILED_FILE = 100  # rows; below it one malformed row would be a large share
 REFUNDED = 0.03  # of the purchases
 PRICES = ("1.99", "4.99", "9.99", "19.99")
-_PRICE_WEIGHTS = (50, 25, 18, 7)
+_PRICE_WEIGHTS = (40, 30, 20, 10)
 LONGEST_USE = 90  # days
 _ENDINGS = ("csv", "jsonl", "csv.gz", "parquet")
 
@@ -206,7 +206,7 @@ def add_activity(user: User, window: Window, seed: int, touches: Rows, revenue: 
     for age in range(min(LONGEST_USE, (window.end - user.installed_at.date()).days)):
         day = user.installed_at.date() + age * ONE_DAY
         if random.random() < 0.6 / (1 + age / 2) and window.holds(day):
-            shown = random.uniform(0.01, 0.12)  # what advertisers paid for what the user was shown in the app
+            shown = random.uniform(0.05, 0.35)  # what advertisers paid for what the user was shown in the app
             revenue[day].append(_brought(user.user_id, day, f"{shown:.4f}", f"{shown * 0.3:.8f}"))
 
 
