@@ -1,6 +1,7 @@
 """A small domain whose facts need a row of another day: payments of users who may have come at any time."""
 
 from collections.abc import Mapping
+from datetime import date
 
 import polars as pl
 
@@ -27,10 +28,23 @@ PAYMENTS = Source(
 
 APP = Domain(name="app", owner="team:app", sources=(USERS, PAYMENTS))
 
-FACTS = {"users": "came_at", "payments": "paid_at"}
+USERS_HEADER = "user_id,came_at,channel,note\n"
+
+PAYMENTS_HEADER = "payment_id,paid_at,user_id,amount\n"
+
+
+def user(name: str, at: date, channel: str, note: str = "") -> str:
+    """A line of users."""
+    return f"{name},{at} 08:00:00,{channel},{note}\n"
+
+
+def payment(number: int, at: date, name: str) -> str:
+    """A line of payments; the amount is the number."""
+    return f"{number},{at} 12:00:00,{name},{number}\n"
+
 
 _STAGED = """
-select * exclude (duplicate_rank) from {{{{ ref('src_{0}') }}}}
+select {1}, the_date from {{{{ ref('src_{0}') }}}}
 where {{{{ in_window('the_date') }}}} and duplicate_rank = 1
 """
 
@@ -46,7 +60,7 @@ from {{{{ ref('stg_payments') }}}} as payments
 left join {{{{ by_key('stg_users') }}}} as users
     on payments.the_date = users._for_day and payments.user_id = users.user_id
 where {{{{ in_window('payments.the_date') }}}}
-group by all
+group by payments.payment_id, payments.amount, payments.the_date
 """
 
 _BEFORE = """
@@ -55,12 +69,12 @@ from {{ ref('stg_payments') }} as payments
 left join {{ by_key('stg_payments') }} as earlier
     on payments.the_date = earlier._for_day and payments.user_id = earlier.user_id
 where {{ in_window('payments.the_date') }}
-group by all
+group by payments.payment_id, payments.the_date
 """
 
 _DAILY = """
 select the_date, channel, sum(amount) as amount from {{ ref('int_payments') }}
-where {{ in_window('the_date') }} group by all
+where {{ in_window('the_date') }} group by the_date, channel
 """
 
 _SEEN_BEFORE = """
@@ -68,7 +82,7 @@ with recent as (
     select bound.the_day, payments.user_id
     from {{ ref('stg_payments') }} as payments
     inner join {{ days_of_window() }} as bound
-        on payments.the_date >= bound.the_day - 1 and payments.the_date <= bound.the_day
+        on payments.the_date >= {{ minus_days('bound.the_day', 1) }} and payments.the_date <= bound.the_day
     where {{ in_window('payments.the_date', of='stg_payments') }}
 )
 
@@ -76,7 +90,7 @@ select recent.the_day as the_date, recent.user_id, max(sums.paid_so_far) as most
 from recent
 left join {{ by_key('int_paid_by_user') }} as sums
     on recent.the_day = sums._for_day and recent.user_id = sums.user_id
-group by all
+group by recent.the_day, recent.user_id
 """
 
 _PAID_BY_USER = """
@@ -85,7 +99,7 @@ from {{ ref('stg_payments') }} as payments
 inner join {{ ref('int_paid_before') }} as before
     on payments.payment_id = before.payment_id and payments.the_date = before.the_date
 where {{ in_window('payments.the_date') }} and {{ in_window('before.the_date') }}
-group by all
+group by payments.user_id, payments.the_date
 """
 
 MODELS: Mapping[str, str] = {

@@ -169,3 +169,27 @@
     {{ insert_all_keys(changed) }}
     {%- endfor -%}
 {%- endmacro %}
+
+{#- On BigQuery, jobs of their own before the days are replaced, since a statement there is a transaction: a run that
+    dies in between has noted keys that have not changed, and never the reverse.
+    rows: those of the window. old: the table that holds the days now, or none. -#}
+{% macro bigquery_note_changed_keys(rows, old=none, columns=[]) -%}
+    {%- set day = adapter.quote(model.config.meta.day) -%}
+    {%- for changed in tables_of_changed_keys(columns | map(attribute='name') | list if old else none) -%}
+        {%- call statement('make_table_of_changed_keys') -%}
+            {{ create_changed_keys(changed, old or '(' ~ rows ~ ') as new_rows') }}
+            {%- if old %} and {{ in_window(day) }}{% endif %}
+        {%- endcall -%}
+        {%- call statement('note_changed_keys') -%}
+            {%- if old -%}
+                {{ insert_changed_keys(
+                    changed,
+                    '(select * from ' ~ old ~ ' where ' ~ in_window(day) ~ ') as old_rows',
+                    '(' ~ rows ~ ') as new_rows'
+                ) }}
+            {%- else -%}
+                {{ insert_all_keys(changed) }}
+            {%- endif -%}
+        {%- endcall -%}
+    {%- endfor -%}
+{%- endmacro %}

@@ -107,7 +107,11 @@ class BigQueryWarehouse(Warehouse):
 
     def delete_rows(self, table: str, condition: str) -> None:
         with self.reading() as reader:
-            reader.rows(f"delete from {table} where {condition}")
+            # As the models' days are replaced: a MERGE that matches nothing, which emulators know, too.
+            reader.rows(
+                f"merge into {table} as held using (select 1) as nothing on false"
+                f" when not matched by source and {condition} then delete"
+            )
 
     def pool(self, domain: str) -> str:
         # Tables of one domain are written by one run at a time, so that what is recorded of a day is what it holds.

@@ -6,15 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from analytics_assets_tests.support.app import APP, MODELS
+from analytics_assets_tests.support.app import APP, MODELS, PAYMENTS_HEADER, USERS_HEADER, payment, user
 from analytics_assets_tests.support.laws import differing
 from analytics_assets_tests.support.project import Project, day
 from analytics_assets_tests.support.shop import written
 
 pytestmark = pytest.mark.models_alone
-
-USERS = "user_id,came_at,channel,note\n"
-PAYMENTS = "payment_id,paid_at,user_id,amount\n"
 
 
 @pytest.fixture
@@ -23,28 +20,20 @@ def project(tmp_path: Path) -> Iterator[Project]:
         yield Project(tmp_path / "data", [APP])
 
 
-def user(name: str, at: date, channel: str, note: str = "") -> str:
-    return f"{name},{at} 08:00:00,{channel},{note}\n"
-
-
-def payment(number: int, at: date, name: str) -> str:
-    return f"{number},{at} 12:00:00,{name},{number}\n"
-
-
 def made_by(project: Project) -> dict[str, set[date]]:
     return {name: set(days) for name, days in project.settle().outcome.made.items()}
 
 
 def test_a_late_user_changes_exactly_the_days_on_which_they_paid(project: Project) -> None:
-    project.drop("users", "users-1.csv", USERS + user("ann", day(0), "search") + user("bob", day(1), "social"))
+    project.drop("users", "users-1.csv", USERS_HEADER + user("ann", day(0), "search") + user("bob", day(1), "social"))
     rows = [payment(1, day(1), "ann"), payment(2, day(2), "bob"), payment(3, day(4), "eve"), payment(4, day(4), "ann")]
-    project.drop("payments", "payments-1.csv", PAYMENTS + "".join(rows))
+    project.drop("payments", "payments-1.csv", PAYMENTS_HEADER + "".join(rows))
     project.land()
     project.settle()
     assert project.requested() == {}
     before = project.tables()
 
-    project.drop("users", "users-2.csv", USERS + user("eve", day(3), "email"))
+    project.drop("users", "users-2.csv", USERS_HEADER + user("eve", day(3), "email"))
     project.land()
     made = made_by(project)
     assert made["raw_users"] == made["stg_users"] == {day(3)}
@@ -60,12 +49,12 @@ def test_a_late_user_changes_exactly_the_days_on_which_they_paid(project: Projec
 
 def test_a_late_payment_changes_the_later_days_on_which_the_same_user_paid(project: Project) -> None:
     """A model may read another one whole and by key, and by a span of days as driver."""
-    project.drop("users", "users-1.csv", USERS)
+    project.drop("users", "users-1.csv", USERS_HEADER)
     rows = [payment(1, day(1), "ann"), payment(2, day(2), "bob"), payment(3, day(3), "ann")]
-    project.drop("payments", "payments-1.csv", PAYMENTS + "".join(rows))
+    project.drop("payments", "payments-1.csv", PAYMENTS_HEADER + "".join(rows))
     project.land()
     project.settle()
-    project.drop("payments", "payments-2.csv", PAYMENTS + payment(9, day(0), "ann"))
+    project.drop("payments", "payments-2.csv", PAYMENTS_HEADER + payment(9, day(0), "ann"))
     project.land()
     made = made_by(project)
     assert made["int_payments"] == {day(0)}
