@@ -67,7 +67,7 @@ CHANNELS = {
     "twitter": Channel(0.14, 0.26, 0.02, "twitter", "paid_social", "ad_impression", "ad_click"),
     "affiliate": Channel(0.11, 0.47, 0.038, "partner", "referral", "ad_impression", "ad_click"),
     "email": Channel(0.0, 0.0, 0.0, "newsletter", "email", "email_open", "email_click"),
-    "organic": Channel(0.0, 0.0, 0.0, "direct", "none", "visit", "visit"),
+    "organic": Channel(0.0, 0.0, 0.0, "direct", "none", "search_result", "visit"),
 }
 _PAID = tuple(name for name, channel in CHANNELS.items() if channel.share)
 _TOUCH_WEIGHTS = (24, 20, 16, 10, 6, 14, 10)  # of a user who has installed, in the order of CHANNELS
