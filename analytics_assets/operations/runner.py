@@ -48,6 +48,7 @@ from analytics_assets.partitions import (
     Window,
     assets_of,
     by_day,
+    by_key,
     contiguous,
     downstream_days,
     partitioned_days,
@@ -241,6 +242,18 @@ class Runner:
                 tied = downstream_days(reads, lambda parent: changed.get(parent, ()), partitions)
                 changed[name] = changed.get(name, set()) | tied
         return group_into_runs(self.upstream, {name: contiguous(days) for name, days in changed.items()})
+
+    def by_key(self, names: Set[str]) -> set[str]:
+        """Those of some assets that read others of them by key, and what is made from those.
+
+        Which of their days are tied to a change is known only once it is made.
+        """
+        found: set[str] = set()
+        for name in self.upstream:  # upstream first
+            reads = self.upstream[name]
+            if name in names and ((assets_of(by_key(reads)) & names) or (assets_of(reads) & found)):
+                found.add(name)
+        return found
 
     def settle(self, names: Set[str]) -> None:
         """Does what the automation would do for some assets, tick by tick, until it requests nothing more.

@@ -1,12 +1,14 @@
 """What the five laws are shown with: changes of the sample data, and what may differ after them."""
 
 import random
+from collections import Counter
+from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
 import polars as pl
 
-from analytics_assets.partitions import Window, assets_of
+from analytics_assets.partitions import Read, Window, assets_of, by_day, by_key
 from analytics_assets.simulation.files import write_rows
 from analytics_assets.spec.source import Kind, Source
 from analytics_assets.state.ledger import Ledger
@@ -44,20 +46,86 @@ def drop_everything_again_but_one_day(project: Project, source: Source, left_out
         write_rows(project.settings.inbox_dir / source.name / path, text, source.columns)
 
 
-def tied_to(project: Project, raw_asset: str, raw_days: set[date]) -> dict[str, set[date]]:
-    """By the partition mappings alone: the days of every asset that hang on some raw days."""
+Held = dict[Read, dict[date, Counter[tuple]]]
+"""By mapping by key, the rows of the upstream model by day: the key, then the named columns."""
+
+
+def held_by_key(project: Project) -> Held:
+    """The rows that each mapping by key reads, in the columns that it names."""
+    return {
+        read: rows_by_day(project.frame(read.asset), [*read.key, *read.columns])
+        for reads in project.upstream.values()
+        for read in by_key(reads)
+    }
+
+
+def rows_by_day(frame: pl.DataFrame, columns: Sequence[str]) -> dict[date, Counter[tuple]]:
+    found: dict[date, Counter[tuple]] = {}
+    for day, *row in frame.select("the_day", *columns).rows():
+        found.setdefault(day, Counter())[tuple(row)] += 1
+    return found
+
+
+def tied_to(project: Project, raw_asset: str, raw_days: set[date], before: Held) -> dict[str, set[date]]:
+    """The days of every asset that hang on some raw days: by span, and by the keys whose rows have changed since.
+
+    Args:
+        before: what was read by key before the change; the project holds what is read after it.
+    """
     tied = {raw_asset: raw_days}
     partitions = set(project.window.days())
+    after = held_by_key(project)
     for asset, reads in project.runner().upstream.items():
         for read in reads:
             for at in tied.get(read.asset, set()):
-                for day in partitions:
-                    since = (at - day).days
-                    if (read.days.start is None or read.days.start <= since) and (
-                        read.days.end is None or since <= read.days.end
-                    ):
-                        tied.setdefault(asset, set()).add(day)
+                days = {day for day in partitions if _in_span(read, (at - day).days)}
+                if read.is_by_key:
+                    old, new = (rows[read].get(at, Counter()) for rows in (before, after))
+                    keys = {row[: len(read.key)] for row in (old - new) | (new - old)}
+                    days &= _days_with_keys(project, asset, read, keys)
+                if days:
+                    tied.setdefault(asset, set()).update(days)
     return {asset: days & partitions for asset, days in tied.items()}
+
+
+def _in_span(read: Read, since: int) -> bool:
+    start, end = read.days.start, read.days.end
+    return (start is None or start <= since) and (end is None or since <= end)
+
+
+def _days_with_keys(project: Project, asset: str, read: Read, keys: set[tuple]) -> set[date]:
+    """The days of a reader in whose own rows of the driver some keys occur."""
+    (of_driver,) = [one for one in by_day(project.upstream[asset]) if one.asset == read.of]
+    rows = rows_by_day(project.frame(read.of), read.key)
+    found = {at for at, of_day in rows.items() if any(None not in key and key in keys for key in of_day)}
+    return {day for day in project.window.days() for at in found if _in_span(of_driver, (at - day).days)}
+
+
+def drop_a_row_with_a_key(project: Project, asset: str, read: Read) -> tuple[Source, set[date]]:
+    """Drops a file with one row that a reader finds by key: a row that stands on another day once more.
+
+    Of all keys it takes one that occurs on few of the reader's days. The source's columns have the model's names.
+
+    Returns:
+        The source, and the raw days that change.
+    """
+    occurs = project.frame(read.of).drop_nulls(list(read.key)).group_by(read.key).agg(days=pl.col("the_day").n_unique())
+    held = project.frame(read.asset).select(read.key).unique()
+    rarest = occurs.join(held, on=list(read.key), how="semi")
+    for source in (one for one in project.sources if one.name in facts_above(project, read.asset)):
+        if not set(read.key) <= source.columns.keys():
+            continue
+        raw = project.frame(f"raw_{source.name}")
+        row = raw.join(rarest, on=list(read.key)).sort("days", *read.key, "the_day").select(raw.columns).head(1)
+        if row.height:
+            at = row["the_day"][0]
+            at += timedelta(days=1 if at < YESTERDAY else -1)
+            moved = row.with_columns(pl.col(source.time) + pl.lit(at - row["the_day"][0])).select(*source.columns)
+            example = row["_source_file"][0].partition(".")[0]
+            file = project.settings.inbox_dir / source.name / f"{example}-by-key.csv"
+            write_rows(file, moved.select(pl.all().cast(pl.String)).rows(named=True), source.columns)
+            return source, {at}
+    raise AssertionError(f"{asset}: {read}: the sample data has no key that occurs on both sides")
 
 
 def drop_a_change(project: Project, source: Source, at: date) -> tuple[Path, set[date]]:

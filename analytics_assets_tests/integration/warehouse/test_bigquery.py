@@ -31,6 +31,7 @@ from analytics_assets_tests.support.laws import (
     drop_a_change,
     drop_everything_again_but_one_day,
     facts_above,
+    held_by_key,
     tied_to,
 )
 from analytics_assets_tests.support.project import DOMAINS, WITHOUT_REPORTS, Project, day
@@ -195,14 +196,15 @@ def test_law_4_window_true_a_late_row_changes_exactly_the_days_that_hang_on_it(
     duck: Project, big: BigQueryProject
 ) -> None:
     """Of each domain at once: a late row in a file of facts."""
-    before = tables(big)
-    expected: dict[str, set[date]] = {}
-    for name in ("consent_events", "clickstream", "campaigns"):
-        source = next(source for source in big.sources if source.name == name)
-        _, raw_days = drop_a_change(big, source, SOME_DAY)
-        for asset, days in tied_to(big, f"raw_{name}", raw_days).items():
-            expected[asset] = expected.get(asset, set()) | days
+    before, by_key = tables(big), held_by_key(big)
+    names = ("consent_events", "clickstream", "campaigns")
+    sources = [next(source for source in big.sources if source.name == name) for name in names]
+    raw_days = {source.name: drop_a_change(big, source, SOME_DAY)[1] for source in sources}
     made = {asset: set(days) for asset, days in big.settle().outcome.made.items()}
+    expected: dict[str, set[date]] = {}
+    for name, its_days in raw_days.items():
+        for asset, days in tied_to(big, f"raw_{name}", its_days, by_key).items():
+            expected[asset] = expected.get(asset, set()) | days
     assert made == expected
     changed = differing(before, after := tables(big))
     assert {"stg_consent_events", "mart_sessions", "daily_campaign_summary"} <= changed.keys()
