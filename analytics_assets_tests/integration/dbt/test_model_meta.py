@@ -35,6 +35,9 @@ def reads(model: str, days: Any, **said: Any) -> dict[str, Any]:
     return {"reads": [{"model": model, "days": days, **said}]}
 
 
+BY_CAMPAIGN = {"key": "campaign_id", "of": "src_campaigns", "columns": ["platform"]}
+
+
 def keyed(**said: Any) -> dict[str, Any]:
     by_key = {"key": "customer_id", "of": SESSIONIZED, "columns": ["device"], **said}
     return {"reads": [*reads(SESSIONIZED, [0, 1])["reads"], *reads(SESSIONIZED, [None, 0], **by_key)["reads"]]}
@@ -70,6 +73,7 @@ def faults_of(manifest: Any) -> str:
         ("mart_sessions", keyed(of="int_events"), "says of: int_events, .* did you mean int_events_sessionized"),
         ("mart_sessions", keyed(key="customer"), "names customer, .* did you mean customer_id"),
         ("mart_sessions", keyed(columns=["devices"]), "names devices, .* did you mean device"),
+        ("stg_campaigns", reads("src_campaigns", [0, 0], **BY_CAMPAIGN), "src_campaigns with a key, but it is a view"),
         ("mart_sessions", keyed(), "names int_events_sessionized with a key, and its SQL never reads by_key"),
         ("mart_sessions_daily", {"adds_up": "rows_of"}, "it must be like"),
         ("mart_sessions_daily", {"adds_up": {}}, "must name one of .* none"),
@@ -89,7 +93,7 @@ def test_a_name_that_does_not_exist_is_named_by_file_and_model(
     manifest: Any, name: str, meta: dict[str, Any], fault: str
 ) -> None:
     held = manifest["nodes"][f"model.analytics.{name}"]["config"]["meta"]
-    page = "(?m)^models/marts/sessions/_marts_sessions.yml: " + name + ": .*"
+    page = "(?m)^models/[a-z/]+/_[a-z_]+.yml: " + name + ": .*"
     assert re.search(page + fault, faults_of(changed(manifest, name, meta={**held, **meta})))
 
 
