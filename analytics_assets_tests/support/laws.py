@@ -24,13 +24,13 @@ def differing(before: Tables, after: Tables) -> dict[str, set[date]]:
     return found
 
 
-def facts_above(project: Project, asset: str) -> set[str]:
-    """The sources of facts that an asset is made from."""
+def dated_above(project: Project, asset: str) -> set[str]:
+    """The sources that an asset is made from whose days are empty when nothing came for them."""
     if asset.startswith("raw_"):
         name = asset.removeprefix("raw_")
-        return {source.name for source in project.sources if source.name == name and source.kind is Kind.FACTS}
+        return {source.name for source in project.sources if source.name == name and source.kind is not Kind.SNAPSHOT}
     upstream = project.runner().upstream[asset]
-    return set().union(*(facts_above(project, parent) for parent in upstream)) if upstream else set()
+    return set().union(*(dated_above(project, parent) for parent in upstream)) if upstream else set()
 
 
 def drop_everything_again_but_one_day(project: Project, source: Source, left_out: date) -> None:
@@ -68,13 +68,15 @@ def drop_a_change(project: Project, source: Source, at: date) -> tuple[Path, set
     fullest = [row for row, count in zip(rows, said, strict=True) if count == max(said)]  # one that tells of a customer
     extra = {**random.Random(1).choice(fullest), source.primary_key[0]: "a-key-that-is-new"}
     folder = project.settings.inbox_dir / source.name
-    if source.kind is Kind.FACTS:
-        paths = Ledger(project.settings.lake_dir).current_paths(source)
-        example = next(path for path in paths if path.endswith(".csv"))
+    if source.kind is not Kind.SNAPSHOT:
+        paths = [path for path in Ledger(project.settings.lake_dir).current_paths(source) if path.endswith(".csv")]
+        if source.kind is Kind.DELIVERY:
+            paths = [path for path in paths if source.day_in_path(path) == at]
+        example = paths[0]
         file = folder / example.replace(".csv", "-late.csv")
         write_rows(file, [extra], source.columns)
         return file, {at}
-    dates = sorted(source.snapshot_day(path) for path in Ledger(project.settings.lake_dir).current_paths(source))
+    dates = sorted(source.day_in_path(path) for path in Ledger(project.settings.lake_dir).current_paths(source))
     until = min((d for d in dates if d > at), default=YESTERDAY + timedelta(days=1))
     file = folder / f"{source.name}-{at}.csv"
     write_rows(file, [*rows, extra], source.columns)
