@@ -16,6 +16,7 @@ from analytics_assets.partitions import Window
 from analytics_assets.spec.domain import Domain
 from analytics_assets.spec.source import Kind, Source
 from analytics_assets_tests.support.inline import filled_in
+from analytics_assets_tests.support.laws import differing, drop_a_change
 from analytics_assets_tests.support.project import IN_FULL, Project, day
 from analytics_assets_tests.support.project import test_settings as settings_in
 from analytics_assets_tests.support.shop import model, written
@@ -113,6 +114,17 @@ def test_a_table_that_is_delivered_whole_is_known_as_of_each_day(tmp_path: Path)
         assert set(runs.made["raw_lines"]) == {day(1)}
         assert made("open_lines") == open_lines()
         assert project.frame("stg_lines").filter("is_withdrawn").height == 0
+
+        before = project.tables()
+        _, changed = drop_a_change(project, LINES, day(1))
+        assert set(project.settle().outcome.made["raw_lines"]) == changed == {day(1)}
+        assert differing(before, project.tables()) == {
+            "raw_lines": {day(1)},
+            "src_lines": {day(1)},
+            "stg_lines": {day(1), day(3)},  # the next dump lacks the new key
+            "open_lines": {day(1), day(2)},
+            "published_shop": {day(1), day(2)},
+        }
 
         rebuilt = project.copy_to(tmp_path / "rebuilt")
         rebuilt.forget_builds()
