@@ -134,7 +134,7 @@ class Landing:
             with _under_a_plain_name(self._folder, file) as plain:
                 with plain.open("rb") as bytes_:
                     digest = hashlib.file_digest(bytes_, "sha256").hexdigest()
-                identity = self._identity(file.path, digest)
+                identity = source.identity(file.path, digest)
                 is_known = ledger.has_content(source, identity)
                 content = None if is_known else self._read(plain, file.path, digest, identity)
         except (UnreadableFile, ValueError) as error:
@@ -163,16 +163,6 @@ class Landing:
             ledger.add(source, content, seen)
             report.landed[file.path] = content
             logger.info(f"{name}: {content.accepted_rows:,} rows, {content.rejected_rows:,} rejected")
-
-    def _identity(self, path: str, digest: str) -> str:
-        """What makes two files the same: their bytes; also a snapshot's path, and the day in that of a delivery."""
-        source = self._source
-        prefix = ""
-        if source.kind is Kind.SNAPSHOT:
-            prefix = f"{path}:"
-        elif source.kind is Kind.DELIVERY:
-            prefix = f"{source.day_in_path(path)}:"
-        return f"{prefix}{digest}:v{source.version}"
 
     def _day_of_file(self, path: str, digest: str, landed_at: datetime) -> date | None:
         """The day of all rows of a file; None if each has its own."""

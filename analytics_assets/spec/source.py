@@ -237,6 +237,19 @@ class Source:
             raise ValueError(f"its name holds {like[0]!r}, which is no date that is understood; {_HOW_TO_NAME_IT}")
         return UNDATED
 
+    def identity(self, path: str, digest: str) -> str:
+        """What makes two files the same: the hash of their bytes; also a snapshot's path, or the day of a delivery.
+
+        Raises:
+            ValueError: the day in the path of a delivery is not clear.
+        """
+        prefix = ""
+        if self.kind is Kind.SNAPSHOT:
+            prefix = f"{path}:"
+        elif self.kind is Kind.DELIVERY:
+            prefix = f"{self.day_in_path(path)}:"
+        return f"{prefix}{digest}:v{self.version}"
+
     def snapshot_key(self, path: str) -> str:
         """A key that all files of one snapshot share: within a folder that holds their day, they differ by a number.
 
