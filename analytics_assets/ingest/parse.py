@@ -12,7 +12,7 @@ import polars as pl
 
 from analytics_assets.ingest.json_lines import as_text
 from analytics_assets.ingest.records import Batch, blaming_the_file
-from analytics_assets.spec.source import EpochUnit, PolarsType, Source
+from analytics_assets.spec.source import LINEAGE_COLUMNS, EpochUnit, PolarsType, Source
 
 REJECT_SCHEMA = {
     "source": pl.String,
@@ -40,7 +40,10 @@ _EXACT = 2.0**53  # up to here, a float can hold every whole number
 
 @dataclass(frozen=True)
 class Parsed:
-    """A parsed batch: `accepted` has the landed columns and each row's `_day`; `rejected` has the REJECT_SCHEMA."""
+    """A parsed batch: `accepted` has the landed columns and each row's `_day`; `rejected` has the REJECT_SCHEMA.
+
+    `accepted` lacks `_repeat`, since a batch does not know the rows of its file that came before it.
+    """
 
     accepted: pl.DataFrame
     rejected: pl.DataFrame
@@ -82,7 +85,7 @@ def _parse(batch: Batch, source: Source, file: str, landed_at: datetime) -> Pars
     if is_bad.any():
         gathered = batch.extra["shown"].filter(is_bad) if batch.extra is not None else None
         rejected.append(_rejects_of(judged.filter(is_bad), gathered, faults, source, file))
-    return Parsed(accepted.select(*source.schema, "_day"), pl.concat(rejected))
+    return Parsed(accepted.select(*source.columns, *LINEAGE_COLUMNS, "_day"), pl.concat(rejected))
 
 
 def empty_landed(source: Source) -> pl.DataFrame:
