@@ -326,3 +326,54 @@
             > greatest({{ deviations }} * spreads.usual_deviation, {{ share }} * spreads.usual_volume)
     {%- endif -%}
 {% endtest %}
+
+{#- Some sums are, day by day, those of another model on the same day; for a model that is made from several, of which
+    meta.adds_up names one.
+    to: the other model, one that is made before this one. measures: each `column: column of the other model`.
+    of_rows: which rows of the other model count. -#}
+{% test same_sums(model, to, measures, of_rows='true') %}
+    {%- if not execute -%}
+        select 1 as placeholder
+    {%- else -%}
+        {%- set day, day_there = tested_node().config.meta.day, day_column(to) -%}
+        with here as (
+            select
+                {{ day }} as the_day
+                {%- for column in measures %},
+                sum({{ column }}) as sum_{{ loop.index }}
+                {%- endfor %}
+            from {{ model }}
+            group by {{ day }}
+        ),
+
+        there as (
+            select
+                {{ day_there }} as the_day
+                {%- for column in measures.values() %},
+                sum({{ column }}) as sum_{{ loop.index }}
+                {%- endfor %}
+            from {{ to }}
+            where {{ in_window(day_there) }} and {{ of_rows }}
+            group by {{ day_there }}
+        ),
+
+        compared as (
+            select
+                coalesce(here.the_day, there.the_day) as the_day
+                {%- for column in measures %},
+                coalesce(here.sum_{{ loop.index }}, 0) as {{ column }},
+                coalesce(there.sum_{{ loop.index }}, 0) as {{ column }}_there
+                {%- endfor %}
+            from here
+            full outer join there on here.the_day = there.the_day
+        )
+
+        select *
+        from compared
+        where
+            {% for column in measures -%}
+            {{ column }} != {{ column }}_there
+            {{ 'or ' if not loop.last }}
+            {%- endfor %}
+    {%- endif -%}
+{% endtest %}
