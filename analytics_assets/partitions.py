@@ -1,10 +1,11 @@
-"""The daily partitions; Window, a span of days; PartitionOffsets, the upstream days that a day is made from."""
+"""The daily partitions; Window, a span of days; Read, what a day is made from: upstream days, whole or by key."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from dagster import (
+    AllPartitionMapping,
     AssetExecutionContext,
     DailyPartitionsDefinition,
     IdentityPartitionMapping,
@@ -51,6 +52,11 @@ class Window:
         """Whether a day is in the window."""
         return self.start <= day < self.end
 
+    def within(self, other: "Window") -> "Window | None":
+        """The days that are in both; None if there are none."""
+        start, end = max(self.start, other.start), min(self.end, other.end)
+        return Window(start, end) if start < end else None
+
     def days(self) -> Iterator[date]:
         """Each day, oldest first."""
         for number in range(len(self)):
@@ -92,18 +98,119 @@ def contiguous(days: Iterable[date]) -> list[Window]:
 
 @dataclass(frozen=True)
 class PartitionOffsets:
-    """A partition mapping: day D is made from the upstream days D+start to D+end, both included."""
+    """A partition mapping: day D is made from the upstream days D+start to D+end, both included.
 
-    start: int = 0
-    end: int = 0
+    None leaves a side open: all upstream days up to D+end, or from D+start on.
+    """
+
+    start: int | None = 0
+    end: int | None = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it ties a day to days however far away."""
+        return self.start is None or self.end is None
 
     def upstream_of(self, window: Window) -> Window:
         """The upstream days from which the days of a window are made."""
-        return Window(window.start + timedelta(self.start), window.end + timedelta(self.end))
+        return Window(_moved(window.start, self.start, date.min), _moved(window.end, self.end, date.max))
 
     def downstream_of(self, window: Window) -> Window:
         """The days that are made from the upstream days of a window."""
-        return Window(window.start - timedelta(self.end), window.end - timedelta(self.start))
+        start = None if self.end is None else -self.end
+        end = None if self.start is None else -self.start
+        return Window(_moved(window.start, start, date.min), _moved(window.end, end, date.max))
+
+    def __str__(self) -> str:
+        return f"[{'~' if self.start is None else self.start}, {'~' if self.end is None else self.end}]"
+
+
+def _moved(day: date, offset: int | None, if_open: date) -> date:
+    """A day later or earlier; `if_open` for an open side, and beyond what a date can be."""
+    try:
+        return if_open if offset is None else day + timedelta(offset)
+    except OverflowError:
+        return if_open
+
+
+@dataclass(frozen=True)
+class Read:
+    """What a day of an asset is made from: days of an upstream asset; by key, only some of their rows.
+
+    Attributes:
+        asset: the upstream asset.
+        days: the upstream days.
+        key: the columns of the key. Only rows whose key occurs in the day's own rows of the driver are read; without a
+            key, all rows are.
+        of: the driver, which the asset reads without a key.
+        columns: by key, the columns that are read beside it. A change of other columns changes no day.
+    """
+
+    asset: str
+    days: PartitionOffsets = PartitionOffsets()
+    key: tuple[str, ...] = ()
+    of: str = ""
+    columns: tuple[str, ...] = ()
+
+    @property
+    def is_by_key(self) -> bool:
+        """Whether it is a mapping by key."""
+        return bool(self.key)
+
+    def __str__(self) -> str:
+        by = f" by {', '.join(self.key)} of {self.of}: {', '.join(self.columns)}" if self.is_by_key else ""
+        return f"{self.asset} {self.days}{by}"
+
+
+Upstream = Mapping[str, Sequence[Read]]
+"""For each asset, what it reads; upstream assets come first."""
+
+
+def assets_of(reads: Iterable[Read]) -> set[str]:
+    """The names of the upstream assets."""
+    return {read.asset for read in reads}
+
+
+def by_day(reads: Iterable[Read]) -> list[Read]:
+    """Those that read whole days."""
+    return [read for read in reads if not read.is_by_key]
+
+
+def by_key(reads: Iterable[Read]) -> list[Read]:
+    """Those that read by key."""
+    return [read for read in reads if read.is_by_key]
+
+
+def downstream_days(reads: Iterable[Read], days_of: Callable[[str], Iterable[date]], within: Window) -> set[date]:
+    """The days of a window that some reads tie to days of their upstream assets."""
+    return {
+        day
+        for read in reads
+        for span in contiguous(days_of(read.asset))
+        if (days := read.days.downstream_of(span).within(within))
+        for day in days.days()
+    }
+
+
+def widest_mapping(reads: Iterable[Read]) -> PartitionMapping | None:
+    """Dagster's mapping for what an asset reads of one other: at least those days, since Dagster knows no keys.
+
+    None maps a day to the same day.
+    """
+    offsets = [read.days for read in reads]
+    if any(days.is_open for days in offsets):
+        return AllPartitionMapping()
+    start, end = (
+        min((days.start or 0 for days in offsets), default=0),
+        max((days.end or 0 for days in offsets), default=0),
+    )
+    return TimeWindowPartitionMapping(start_offset=start, end_offset=end) if start or end else None
+
+
+def is_exact(mapping: PartitionMapping | None, reads: Iterable[Read], asset: str) -> bool:
+    """Whether Dagster's mapping of an upstream asset names what is read of it, and no more."""
+    read = [one for one in reads if one.asset == asset]
+    return [(one.days, one.key) for one in read] == [(offsets_of(mapping), ())] and not offsets_of(mapping).is_open
 
 
 def offsets_of(mapping: PartitionMapping | None) -> PartitionOffsets:
@@ -117,4 +224,6 @@ def offsets_of(mapping: PartitionMapping | None) -> PartitionOffsets:
             return PartitionOffsets()
         case TimeWindowPartitionMapping():
             return PartitionOffsets(mapping.start_offset, mapping.end_offset)
+        case AllPartitionMapping():
+            return PartitionOffsets(None, None)
     raise TypeError(f"{type(mapping).__name__}: days are mapped to days by offsets only")

@@ -78,7 +78,19 @@ class Pending(_OfDays):
         return "pending"
 
     def _true_days(self, graph: BaseAssetGraph, name: str, window: Window, now: datetime) -> Set[date]:
-        return self._days.stale(graph, name, now) - self._days.failed_upstream(graph, name, now)
+        return self._days.pending(graph, name, now)
+
+
+class Waiting(_OfDays):
+    """True for the days that wait for upstream assets of which Dagster's mapping names more days than they read."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the UI."""
+        return "waits_for_what_it_reads_by_key"
+
+    def _true_days(self, graph: BaseAssetGraph, name: str, window: Window, now: datetime) -> Set[date]:
+        return self._days.waiting(graph, name, now)
 
 
 class Newest(_OfDays):
@@ -160,6 +172,7 @@ class Automation:
         self._days = days = Days(settings, sources, catalog)
         self._out_of_date, self._stale = OutOfDate(days, settings), Stale(days, settings)
         self._backing_off, self._pending = BackingOff(days, settings), Pending(days, settings)
+        self._waiting = Waiting(days, settings)
         self._newest, self._made, self._on = Newest(days, settings), Made(days, settings), On(days, settings)
         self._of_older_code, self._never_made = OfOlderCode(days, settings), NeverMade(days, settings)
 
@@ -193,7 +206,7 @@ class Automation:
         first = AutomationCondition.initial_evaluation()
         return (first & ~first).with_label("with its asset")
 
-    def model(self, elsewhere: Sequence[AssetKey] = ()) -> AutomationCondition:
+    def model(self, elsewhere: Sequence[AssetKey] = (), loose: Sequence[AssetKey] = ()) -> AutomationCondition:
         """Makes each day whose upstream days, by its partition mapping, have changed since it was made.
 
         The day joins the run of upstream days that are requested in the same tick. It waits for upstream days that
@@ -203,8 +216,10 @@ class Automation:
 
         Args:
             elsewhere: the upstream assets that are made in another run.
+            loose: others that are made in another run, of which Dagster's mapping names more than is read: by key, by
+                an open span, or where another model of the step reads other days of them.
         """
-        return self._made_with_upstream(self._stale, elsewhere)
+        return self._made_with_upstream(self._stale, elsewhere, loose)
 
     def published(self) -> AutomationCondition:
         """Copies each day whose tables have changed since they were copied, in the run that makes them.
@@ -220,22 +235,27 @@ class Automation:
         return (self._made_with_upstream(self._pending) & there & ~not_all_asked).with_label("tables differ")
 
     def _made_with_upstream(
-        self, will_change: AutomationCondition, elsewhere: Sequence[AssetKey] = ()
+        self,
+        will_change: AutomationCondition,
+        elsewhere: Sequence[AssetKey] = (),
+        loose: Sequence[AssetKey] = (),
     ) -> AutomationCondition:
-        requested = AutomationCondition.any_deps_match(AutomationCondition.will_be_requested())
-        pending_upstream: AutomationCondition = AutomationCondition.any_deps_match(
-            (will_change & ~AutomationCondition.will_be_requested()) | AutomationCondition.in_progress()
-        )
+        asked, running = AutomationCondition.will_be_requested(), AutomationCondition.in_progress()
+        requested = AutomationCondition.any_deps_match(asked)
+        upstream_changes = AutomationCondition.any_deps_match(will_change & ~asked)
+        pending_upstream: AutomationCondition = AutomationCondition.any_deps_match(running)
+        if apart := [*elsewhere, *loose]:
+            requested = requested.ignore(AssetSelection.assets(*apart))
+            upstream_changes = upstream_changes.ignore(AssetSelection.assets(*apart))
         if elsewhere:
             others = AssetSelection.assets(*elsewhere)
-            requested = requested.ignore(others)
-            pending_upstream = pending_upstream | AutomationCondition.any_deps_match(
-                will_change | AutomationCondition.will_be_requested()
-            ).allow(others)
+            pending_upstream = pending_upstream | AutomationCondition.any_deps_match(will_change | asked).allow(others)
+        if loose:
+            pending_upstream = pending_upstream | self._waiting
         differs = self._out_of_date | AutomationCondition.missing() | requested
-        return (_and_no_run_makes_it(differs) & ~pending_upstream & ~(self._backing_off & ~requested)).with_label(
-            "inputs differ"
-        )
+        return (
+            _and_no_run_makes_it(differs) & ~(upstream_changes | pending_upstream) & ~(self._backing_off & ~requested)
+        ).with_label("inputs differ")
 
     def report(self) -> AutomationCondition:
         """Makes the newest day when its inputs or its code have changed: that takes a second, and needs no rollout.

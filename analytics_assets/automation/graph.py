@@ -1,8 +1,12 @@
-"""How the assets of the graph read each other, as names and partition offsets."""
+"""How the assets of the graph read each other: by day, and by key."""
+
+from collections.abc import Mapping, Sequence
+
+from dagster import PartitionMapping
 
 from analytics_assets.dagster_internals import BaseAssetGraph, BaseAssetNode
-from analytics_assets.partitions import PartitionOffsets, offsets_of
-from analytics_assets.spec.asset import KIND_TAG, AssetKind, name_of
+from analytics_assets.partitions import Read, assets_of, offsets_of
+from analytics_assets.spec.asset import KIND_TAG, AssetKind, name_of, reads_in
 
 
 def of_kind(graph: BaseAssetGraph, kind: AssetKind) -> set[str]:
@@ -15,24 +19,34 @@ def _is_made(node: BaseAssetNode) -> bool:
     return node.automation_condition is not None and KIND_TAG in node.tags
 
 
-def upstream_by_asset(graph: BaseAssetGraph) -> dict[str, dict[str, PartitionOffsets]]:
-    """The partitioned assets that the automation makes, upstream first, each with its upstream assets and offsets."""
-    found = {}
+def upstream_by_asset(graph: BaseAssetGraph) -> dict[str, Sequence[Read]]:
+    """The partitioned assets that the automation makes, upstream first, each with what it reads of such assets."""
+    found: dict[str, Sequence[Read]] = {}
     for key in graph.toposorted_asset_keys:
         node = graph.get(key)
         if node.partitions_def is not None and _is_made(node):
-            found[name_of(key)] = {
-                name_of(parent): offsets_of(node.partition_mappings.get(parent))
+            parents = {
+                name_of(parent): node.partition_mappings.get(parent)
                 for parent in sorted(node.parent_keys)
                 if graph.get(parent).partitions_def is not None and _is_made(graph.get(parent))
             }
+            found[name_of(key)] = reads_of(parents, node.metadata)
     return found
 
 
-def views_by_asset(graph: BaseAssetGraph) -> dict[str, dict[str, PartitionOffsets]]:
+def reads_of(parents: Mapping[str, PartitionMapping | None], metadata: Mapping[str, object]) -> list[Read]:
+    """What an asset reads of some upstream assets, by its metadata, or else by Dagster's partition mappings."""
+    declared = reads_in(metadata)
+    undeclared = [
+        Read(name, offsets_of(mapping)) for name, mapping in parents.items() if name not in assets_of(declared)
+    ]
+    return [*(read for read in declared if read.asset in parents), *undeclared]
+
+
+def views_by_asset(graph: BaseAssetGraph) -> dict[str, Sequence[Read]]:
     """The assets without days that the automation makes, upstream first, each with its upstream assets."""
     return {
-        name_of(key): {name_of(parent): PartitionOffsets() for parent in sorted(graph.get(key).parent_keys)}
+        name_of(key): [Read(name_of(parent)) for parent in sorted(graph.get(key).parent_keys)]
         for key in graph.toposorted_asset_keys
         if graph.get(key).partitions_def is None and _is_made(graph.get(key))
     }

@@ -18,7 +18,7 @@ from analytics_assets.dagster_internals import (
     PARTITION_NAME_TAG,
 )
 from analytics_assets.foundation.hashes import digest
-from analytics_assets.partitions import ONE_DAY, PartitionOffsets, Window, contiguous
+from analytics_assets.partitions import ONE_DAY, Upstream, Window, assets_of, by_day, contiguous
 from analytics_assets.spec.asset import name_of
 from analytics_assets.state.attempts import WAITS
 
@@ -93,9 +93,6 @@ def unless_just_died(instance: DagsterInstance, request: RunRequest, loaded: str
 
 # -------------------------------------------------------------------------------------------------- for one process
 
-Upstream = Mapping[str, Mapping[str, PartitionOffsets]]
-"""For each asset, its upstream assets and partition offsets; upstream assets come first."""
-
 
 @dataclass(frozen=True)
 class PlannedRun:
@@ -108,6 +105,8 @@ class PlannedRun:
 def tied_windows(upstream: Upstream, selected: Set[str], window: Window, partitions: Window) -> dict[str, Window]:
     """The days of each selected asset that belong to a range: the range itself, and its upstream and downstream days.
 
+    What is read by key ties no days: which ones share a key is known only once the rows are there.
+
     Args:
         window: the requested range.
         partitions: all days that have a partition; no others are returned.
@@ -115,13 +114,13 @@ def tied_windows(upstream: Upstream, selected: Set[str], window: Window, partiti
     names = [name for name in upstream if name in selected]
     needed, changed = dict.fromkeys(names, window), dict.fromkeys(names, window)
     for name in reversed(names):
-        for parent, offsets in upstream[name].items():
-            if parent in needed:
-                needed[parent] = _hull(needed[parent], offsets.upstream_of(needed[name]))
+        for read in by_day(upstream[name]):
+            if read.asset in needed:
+                needed[read.asset] = _hull(needed[read.asset], read.days.upstream_of(needed[name]))
     for name in names:
-        for parent, offsets in upstream[name].items():
-            if parent in changed:
-                changed[name] = _hull(changed[name], offsets.downstream_of(changed[parent]))
+        for read in by_day(upstream[name]):
+            if read.asset in changed:
+                changed[name] = _hull(changed[name], read.days.downstream_of(changed[read.asset]))
     found = {}
     for name in names:
         whole = _hull(needed[name], changed[name])
@@ -150,7 +149,7 @@ def group_into_runs(upstream: Upstream, windows: Mapping[str, Sequence[Window]])
         taken: list[str] = []
         blocked: set[str] = set()
         for name, its_window in waiting:
-            if its_window == window and not blocked & set(upstream[name]) and name not in blocked:
+            if its_window == window and not blocked & assets_of(upstream[name]) and name not in blocked:
                 taken.append(name)
             else:
                 blocked.add(name)

@@ -4,7 +4,7 @@ The comparison needs no memory: old days are treated like new ones, a missed tic
 is never requested. Only failed days are remembered (`state/attempts`), so that not every tick requests them.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -17,7 +17,18 @@ from analytics_assets.automation.graph import linked_assets, upstream_by_asset, 
 from analytics_assets.automation.versions import input_versions
 from analytics_assets.dagster_internals import BaseAssetGraph
 from analytics_assets.foundation.hashes import digest
-from analytics_assets.partitions import EVER, WHOLE, PartitionOffsets, Window, partitioned_days
+from analytics_assets.partitions import (
+    EVER,
+    WHOLE,
+    Read,
+    Upstream,
+    Window,
+    by_day,
+    by_key,
+    downstream_days,
+    is_exact,
+    partitioned_days,
+)
 from analytics_assets.settings import Settings
 from analytics_assets.spec.asset import AssetKind, Catalog, name_of
 from analytics_assets.spec.source import Kind, Source
@@ -36,8 +47,8 @@ class _Graph:
     """What is derived from a graph, once: the upstream assets of each asset, and the assets that it is linked to."""
 
     graph: BaseAssetGraph
-    upstream: Mapping[str, Mapping[str, PartitionOffsets]]
-    views: Mapping[str, Mapping[str, PartitionOffsets]]
+    upstream: Upstream
+    views: Upstream
     linked: Mapping[str, frozenset[str]]
 
 
@@ -103,7 +114,7 @@ class Days:
 
     # ---------------------------------------------------------------------------------------------- what is found
 
-    def inputs(self, name: str, upstream: Mapping[str, PartitionOffsets], window: Window) -> Mapping[date, str]:
+    def inputs(self, name: str, reads: Sequence[Read], window: Window) -> Mapping[date, str]:
         """The current inputs of each day of an asset, as a hash.
 
         While the asset holds days without a partition, its first day has another hash, so that its next run removes
@@ -113,7 +124,8 @@ class Days:
         if name in self._sources:
             found = wanted_versions(self._ledger, self._sources[name], window)
         else:
-            found = input_versions(upstream, window, recorded_builds(self._catalog, self._settings))
+            keys = self._builds(name).key_versions(name, window) if by_key(reads) else None
+            found = input_versions(reads, window, recorded_builds(self._catalog, self._settings), keys)
         first = self._settings.start_date
         if first in found and days_without_partition(self._catalog[name], self._settings):
             return {**found, first: digest([found[first], "days without a partition"])}
@@ -124,12 +136,12 @@ class Days:
 
     def _inputs_now(self, graph: BaseAssetGraph, name: str, now: datetime) -> Mapping[date, str]:
         """`inputs` for all days of an asset, as of a tick."""
-        window, upstream = self._days_and_upstream(graph, name, now)
-        return self._keeping("inputs", name, window, find=lambda: self.inputs(name, upstream, window))
+        window, reads = self._days_and_reads(graph, name, now)
+        return self._keeping("inputs", name, window, find=lambda: self.inputs(name, reads, window))
 
     def out_of_date_now(self, graph: BaseAssetGraph, name: str, now: datetime) -> Set[date]:
         """The days that were never made, are gone, or were made from inputs that have changed since, as of a tick."""
-        window, _ = self._days_and_upstream(graph, name, now)
+        window, _ = self._days_and_reads(graph, name, now)
         inputs = self._inputs_now(graph, name, now)
 
         def find() -> set[date]:
@@ -171,16 +183,17 @@ class Days:
     def stale(self, graph: BaseAssetGraph, name: str, now: datetime) -> set[date]:
         """The days that are out of date, or have an upstream day that is, however far up: they will change.
 
-        An asset without days is also stale when older code made it: it is made again by itself.
+        What is read by key counts unless it failed: a reader does not wait for that. An asset without days is also
+        stale when older code made it: it is made again by itself.
         """
 
         def find() -> set[date]:
-            window, _ = self._days_and_upstream(graph, name, now)
+            window, _ = self._days_and_reads(graph, name, now)
             found = set(self.out_of_date_now(graph, name, now))
             if window == WHOLE:
                 found |= self.of_older_code(name, graph.get(AssetKey(name)).code_version or "", window)
             above = self._above(graph, name, now, lambda parent: self.stale(graph, parent, now))
-            return (found | above) & set(window.days())
+            return found | above | self.waiting(graph, name, now)
 
         return self._keeping("stale", name, for_tick=True, find=find)
 
@@ -191,19 +204,17 @@ class Days:
         """
 
         def find() -> set[date]:
-            window, _ = self._days_and_upstream(graph, name, now)
+            window, _ = self._days_and_reads(graph, name, now)
             attempts = self._attempts.read(name, window)
             going_on = {d for d, a in attempts.items() if a.reason == KILLED and now - a.tried_at < MAY_GO_ON}
             found = set(self.backing_off_now(graph, name, now)) - going_on
             above = self._above(graph, name, now, lambda parent: self.failed_upstream(graph, parent, now))
-            return (found | above) & set(window.days())
+            return found | above
 
         return self._keeping("failed upstream", name, for_tick=True, find=find)
 
-    def _days_and_upstream(
-        self, graph: BaseAssetGraph, name: str, now: datetime
-    ) -> tuple[Window, Mapping[str, PartitionOffsets]]:
-        """All days of an asset (WHOLE if it has none), and its upstream assets."""
+    def _days_and_reads(self, graph: BaseAssetGraph, name: str, now: datetime) -> tuple[Window, Sequence[Read]]:
+        """All days of an asset (WHOLE if it has none), and what it reads."""
         known = self._of(graph)
         if name in known.upstream:
             if self._catalog[name].kind is AssetKind.REPORT:  # only the newest is ever requested
@@ -212,14 +223,34 @@ class Days:
             return partitioned_days(self._settings, now), known.upstream[name]
         return WHOLE, known.views[name]
 
+    def waiting(self, graph: BaseAssetGraph, name: str, now: datetime) -> set[date]:
+        """The days that wait for upstream assets of which Dagster's mapping names more than is read.
+
+        They wait for whole days that are stale. By key, they wait for pending ones only: one failed day would hold up
+        every reader of all days for ever.
+        """
+
+        def find() -> set[date]:
+            window, reads = self._days_and_reads(graph, name, now)
+            mappings = graph.get(AssetKey(name)).partition_mappings
+            loose = [read for read in reads if not is_exact(mappings.get(AssetKey(read.asset)), reads, read.asset)]
+            by_stale = downstream_days(by_day(loose), lambda parent: self.stale(graph, parent, now), window)
+            return by_stale | downstream_days(by_key(loose), lambda parent: self.pending(graph, parent, now), window)
+
+        return self._keeping("waiting", name, for_tick=True, find=find)
+
+    def pending(self, graph: BaseAssetGraph, name: str, now: datetime) -> set[date]:
+        """The days that will change by themselves: stale ones, except those that failed upstream."""
+        return self.stale(graph, name, now) - self.failed_upstream(graph, name, now)
+
     def _above(
         self, graph: BaseAssetGraph, name: str, now: datetime, days_of: Callable[[str], Iterable[date]]
     ) -> set[date]:
-        """The days of an asset downstream of some days of its upstream assets; a view holds no rows of any day."""
-        window, upstream = self._days_and_upstream(graph, name, now)
+        """The days of an asset downstream of whole days of its upstream assets; a view holds no rows of any day."""
+        window, reads = self._days_and_reads(graph, name, now)
         if window == WHOLE:
-            upstream = {parent: offsets for parent, offsets in upstream.items() if parent in self._of(graph).views}
-        return _downstream(upstream, days_of)
+            reads = [read for read in reads if read.asset in self._of(graph).views]
+        return downstream_days(by_day(reads), days_of, window)
 
     def newest(self, graph: BaseAssetGraph, name: str, now: datetime) -> date:
         """The newest day with landed facts that an asset is made from; the last partition if there are none."""
@@ -242,7 +273,7 @@ class Days:
 
     def backing_off_now(self, graph: BaseAssetGraph, name: str, now: datetime) -> Set[date]:
         """The days that failed with their current inputs and code, and whose next attempt is not due, as of a tick."""
-        window, _ = self._days_and_upstream(graph, name, now)
+        window, _ = self._days_and_reads(graph, name, now)
         code = graph.get(AssetKey(name)).code_version or ""
 
         def find() -> set[date]:
@@ -256,13 +287,3 @@ class Days:
             }
 
         return self._keeping("backing off", name, for_tick=True, find=find)
-
-
-def _downstream(upstream: Mapping[str, PartitionOffsets], days_of: Callable[[str], Iterable[date]]) -> set[date]:
-    """The days that are downstream of some days of the upstream assets."""
-    return {
-        day
-        for parent, offsets in upstream.items()
-        for above in days_of(parent)
-        for day in offsets.downstream_of(Window.of_days(above, above)).days()
-    }

@@ -7,10 +7,11 @@ from datetime import date
 
 from dagster import AssetExecutionContext, AssetSpec, OpExecutionContext
 
+from analytics_assets.automation.graph import reads_of
 from analytics_assets.automation.versions import Inputs, input_versions
 from analytics_assets.foundation.failures import INTERRUPTED, INTERRUPTS, for_dagster, is_transient, sentence, worst
 from analytics_assets.foundation.plain_text import logger_of
-from analytics_assets.partitions import PartitionOffsets, Window, offsets_of
+from analytics_assets.partitions import Read, Window
 from analytics_assets.settings import Settings
 from analytics_assets.spec.asset import Catalog, name_of
 from analytics_assets.state.attempts import Attempts
@@ -19,9 +20,9 @@ from analytics_assets.state.builds import Build, builds_of, days_without_partiti
 logger = logger_of(__name__)
 
 
-def upstream_of(spec: AssetSpec) -> dict[str, PartitionOffsets]:
-    """The upstream assets of a spec, each with its partition offsets."""
-    return {name_of(dep.asset_key): offsets_of(dep.partition_mapping) for dep in spec.deps}
+def upstream_of(spec: AssetSpec) -> list[Read]:
+    """What an asset reads of others, by its spec."""
+    return reads_of({name_of(dep.asset_key): dep.partition_mapping for dep in spec.deps}, spec.metadata)
 
 
 @contextmanager

@@ -66,7 +66,7 @@ def make_days(settings: Settings, window: "Window | None", select: str | None) -
         if window is None:
             runner.settle(names)
         else:
-            after = set(runner.views) | (runner.reports if names - runner.reports else set())
+            after = set(runner.views) | (runner.reports if names - runner.reports else set()) | runner.by_key(names)
             if not runner.make(runner.plan_of_range(names if select else runner.on(names), window)):
                 after |= runner.published & names  # publish the days that did not fail
             runner.settle(names & after)
@@ -102,7 +102,14 @@ def _show_plan(settings: Settings, window: "Window | None", select: str | None) 
                 if one := found.get(name):
                     row += ["not known"] if one.unknown else [f"{one.bytes_of_days:,}", f"{one.bytes_of_checks:,}"]
                 table.add_row(*row)
+        by_key = runner.by_key({name for run in plan for name in run.assets})
         waiting = sum(runner.not_landed(names).values())
+    if by_key:
+        if window is None:
+            table.title = "Would be made, at most"
+        which = "also those outside the range" if window else "and no others"
+        table.caption = f"{', '.join(sorted(by_key))}: the days in which a changed key occurs, {which}"
+        table.caption_justify = "left"
     if plan:
         console.print(table)
     if waiting:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
-from analytics_assets.partitions import PartitionOffsets, Window, contiguous
+from analytics_assets.partitions import Read, Upstream, Window, assets_of, by_day, contiguous, downstream_days
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def halves(window: Window) -> list[Window]:
 
 
 def make_by_halves(
-    names: Sequence[str], upstream: Mapping[str, Mapping[str, PartitionOffsets]], window: Window, make: Make
+    names: Sequence[str], upstream: Upstream, window: Window, make: Make
 ) -> Iterator[tuple[str, Window, Verdict]]:
     """Makes a window of some assets in as few runs as possible, and yields each part that needs no further run.
 
@@ -45,7 +45,7 @@ def make_by_halves(
 
     Args:
         names: the assets, upstream assets first.
-        upstream: the partition offsets between them; upstream assets that are not in `names` are ignored.
+        upstream: what they read; upstream assets that are not in `names` are ignored.
     """
     pending = {name: [window] for name in names}
     unmade: dict[str, set[date]] = {name: set() for name in names}
@@ -66,14 +66,14 @@ def make_by_halves(
 
 def _next_run(
     pending: dict[str, list[Window]],
-    upstream: Mapping[str, Mapping[str, PartitionOffsets]],
+    upstream: Upstream,
     unmade: dict[str, set[date]],
 ) -> tuple[list[str], Window] | None:
     """The first part of the first asset that waits for no other, and all assets that can be made in the same run."""
     taken: list[str] = []
     part: Window | None = None
     for name in pending:
-        read = [parent for parent in upstream[name] if parent in pending]
+        read = [parent for parent in assets_of(upstream[name]) if parent in pending]
         if not any(pending[parent] for parent in read):
             _leave_out(name, pending, upstream[name], unmade)
         is_ready = all(not pending[parent] or (parent in taken and pending[parent] == [part]) for parent in read)
@@ -84,16 +84,13 @@ def _next_run(
 
 
 def _leave_out(
-    name: str, pending: dict[str, list[Window]], upstream: Mapping[str, PartitionOffsets], unmade: dict[str, set[date]]
+    name: str, pending: dict[str, list[Window]], reads: Sequence[Read], unmade: dict[str, set[date]]
 ) -> None:
-    """Removes from an asset's pending days those whose upstream days were not made."""
-    tied = {
-        day
-        for parent, offsets in upstream.items()
-        for span in contiguous(unmade.get(parent, ()))
-        for day in offsets.downstream_of(span).days()
-    }
-    if tied:
+    """Removes from an asset's pending days those whose whole upstream days were not made."""
+    if not pending[name]:
+        return
+    within = Window(min(part.start for part in pending[name]), max(part.end for part in pending[name]))
+    if tied := downstream_days(by_day(reads), lambda parent: unmade.get(parent, ()), within):
         unmade[name] |= {day for part in pending[name] for day in part.days() if day in tied}
         pending[name] = [
             span for part in pending[name] for span in contiguous(day for day in part.days() if day not in tied)

@@ -1,6 +1,6 @@
 """Validates the `meta` of models and their tests when the project is loaded.
 
-A misspelt name would not fail by itself: a window for an unknown model would mean the same day, and a misspelt check
+A misspelt name would not fail by itself: days of an unknown model would mean the same day, and a misspelt check
 would never run. So each name must be an existing key, model, source or column, as far as the project knows them. A name
 that only the database knows fails when the model is made.
 """
@@ -12,11 +12,14 @@ from typing import Any
 
 from analytics_assets.spec.model_node import Manifest, ModelNode, name_in
 
-_OF_MODEL = ("day", "window", "adds_up", "dagster")
+_OF_MODEL = ("day", "reads", "adds_up", "dagster")
+_OF_READ = ("model", "days", "key", "of", "columns")
 _OF_TEST = ("description", "dagster")
 _UPSTREAM_OF_SUMS = ("rows_of_raw", "keys_of_raw", "rows_of", "measures_of")
 _OF_SUMS = (*_UPSTREAM_OF_SUMS, "measures", "counted_on", "where")
 _IN_WINDOW_OF = re.compile(r"in_window\([^()]*\bof\s*=\s*['\"](\w+)['\"]")
+_BY_KEY = re.compile(r"by_key\(\s*['\"](\w+)['\"]")
+_REF = re.compile(r"\bref\(\s*['\"](\w+)['\"]")
 
 
 def meta_faults(manifest: Manifest, sources: Iterable[str]) -> dict[str, str]:
@@ -42,7 +45,7 @@ def _faults(
     yield from _unknown("meta", meta, _OF_MODEL)
     if "day" in meta:
         yield from _faults_of_day(node)
-    yield from _faults_of_window(node, models)
+    yield from _faults_of_reads(node, models)
     rules = {test.rule for test in tests}
     if "adds_up" in meta:
         yield from _faults_of_sums(node, models, sources)
@@ -68,29 +71,89 @@ def _faults_of_day(node: ModelNode) -> Iterator[str]:
         )
 
 
-def _faults_of_window(node: ModelNode, models: Mapping[str, ModelNode]) -> Iterator[str]:
-    window = node.meta.get("window", {})
-    if not isinstance(window, Mapping):
-        yield f"meta.window is {window!r}; it must be like {{stg_events: [-1, 0]}}"
+def _faults_of_reads(node: ModelNode, models: Mapping[str, ModelNode]) -> Iterator[str]:
+    declared = node.meta.get("reads", [])
+    if not isinstance(declared, list) or not all(isinstance(one, Mapping) and "model" in one for one in declared):
+        yield f"meta.reads is {declared!r}; it must be like [{{model: stg_events, days: [-1, 0]}}]"
         return
-    if window and not node.has_days:
-        yield "meta.window is said of a model without meta.day"
+    if declared and not node.has_days:
+        yield "meta.reads is said of a model without meta.day"
+    faults = [fault for one in declared for fault in _faults_of_read(node, one, models)]
+    yield from faults
+    if not faults:
+        yield from _faults_of_use(node)
+
+
+def _faults_of_read(node: ModelNode, said: Mapping[str, Any], models: Mapping[str, ModelNode]) -> Iterator[str]:
+    name, where = said["model"], f"meta.reads of {said['model']}"
+    yield from _unknown(where, said, _OF_READ)
     read = {name_in(one) for one in node.reads if one.startswith("model.")}
-    for name, offsets in window.items():
-        if name not in read:
-            yield f"meta.window names {name}, {_none_of(name, read, 'models that it reads')}"
-        elif not models[name].has_days:
-            yield f"meta.window names {name}, which has no days"
-        if (
-            not isinstance(offsets, list)
-            or len(offsets) != 2
-            or not all(type(number) is int for number in offsets)
-            or offsets[0] > offsets[1]
-        ):
-            yield f"meta.window says {name}: {offsets!r}; it must be two whole numbers of days, first to last: [-1, 0]"
+    if name not in read:
+        yield f"meta.reads names {name}, {_none_of(name, read, 'models that it reads')}"
+        return
+    if not models[name].has_days:
+        yield f"meta.reads names {name}, which has no days"
+    days = said.get("days", [0, 0])
+    if (
+        not isinstance(days, list)
+        or len(days) != 2
+        or not all(offset is None or type(offset) is int for offset in days)
+        or (None not in days and days[0] > days[1])
+    ):
+        yield f"{where} says days: {days!r}; it must be two whole numbers, first to last, or ~ for no end: [-1, 0]"
+    by_key = [part for part in ("key", "of", "columns") if said.get(part)]
+    if by_key and len(by_key) < 3:
+        yield f"{where} says {' and '.join(by_key)}; by key, it must say key, of and columns"
+    elif by_key:
+        yield from _faults_of_key(node, said, models, read)
+
+
+def _faults_of_key(
+    node: ModelNode, said: Mapping[str, Any], models: Mapping[str, ModelNode], read: set[str]
+) -> Iterator[str]:
+    name, driver, where = said["model"], said["of"], f"meta.reads of {said['model']}"
+    key, columns = ([text] if isinstance(text, str) else text for text in (said["key"], said["columns"]))
+    if not all(isinstance(names, list) and all(isinstance(one, str) for one in names) for names in (key, columns)):
+        yield f"{where} must name the columns of key and columns, as a name or a list of names"
+        return
+    if not models[name].holds_rows:
+        yield f"meta.reads names {name} with a key, but it is a view, so that no run replaces its rows: read a table"
+    if driver not in read:
+        yield f"{where} says of: {driver}, {_none_of(driver, read, 'models that it reads')}"
+        return
+    if not models[driver].has_days:
+        yield f"{where} says of: {driver}, which has no days"
+    if any(one["model"] == driver and one.get("key") for one in node.meta["reads"]) and driver not in _REF.findall(
+        node.sql
+    ):
+        yield f"{where} says of: {driver}, which it must also read by day: from {{{{ ref('{driver}') }}}}"
+    for column in key:
+        yield from _lacks_column(models[name], where, column)
+        yield from _lacks_column(models[driver], where, column)
+    for column in columns:
+        yield from _lacks_column(models[name], where, column)
+
+
+def _faults_of_use(node: ModelNode) -> Iterator[str]:
+    """What the SQL reads in another way than `meta.reads` says."""
+    whole = [read.asset for read in node.mappings if not read.is_by_key]
+    keyed = [read.asset for read in node.mappings if read.is_by_key]
+    for name in sorted({one for names in (whole, keyed) for one in names if names.count(one) > 1}):
+        yield f"meta.reads names {name} twice"
     for name in _IN_WINDOW_OF.findall(node.sql):
-        if name not in window:
-            yield f"its SQL asks for in_window(…, of='{name}'), {_none_of(name, window, 'names in meta.window')}"
+        if name not in whole:
+            yield f"its SQL asks for in_window(…, of='{name}'), {_none_of(name, whole, 'models in meta.reads')}"
+    used = set(_BY_KEY.findall(node.sql))
+    for name in sorted(used - set(keyed)):
+        yield f"its SQL reads by_key('{name}'), {_none_of(name, keyed, 'models that meta.reads names with a key')}"
+    for name in sorted(set(keyed) - used):
+        yield f"meta.reads names {name} with a key, and its SQL never reads by_key('{name}')"
+    drivers = {read.of for read in node.mappings if read.is_by_key}
+    for name in sorted((set(keyed) - set(whole) - drivers) & set(_REF.findall(node.sql))):
+        yield (
+            f"its SQL reads all of {name}, of which meta.reads names rows by key alone: read"
+            f" by_key('{name}'), or name the days that it reads, too"
+        )
 
 
 def _faults_of_sums(node: ModelNode, models: Mapping[str, ModelNode], sources: set[str]) -> Iterator[str]:

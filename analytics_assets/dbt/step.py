@@ -5,8 +5,10 @@ dbt's SQL replaces the rows of a day: see `dbt_project/macros/window.sql`, and `
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from datetime import UTC, date, datetime
+from functools import cache
 from graphlib import TopologicalSorter
 from itertools import chain
+from types import MappingProxyType
 from typing import Any
 
 from dagster import AssetExecutionContext, AssetKey, AssetsDefinition, AssetSpec
@@ -14,17 +16,26 @@ from dagster import AssetExecutionContext, AssetKey, AssetsDefinition, AssetSpec
 from analytics_assets.automation.steps import dagster_error, fail, shown, upstream_of
 from analytics_assets.automation.versions import Inputs, input_versions
 from analytics_assets.dbt.bisection import Verdict, make_by_halves
+from analytics_assets.dbt.changed_keys import ChangedKeys
 from analytics_assets.dbt.invocation import DbtError
 from analytics_assets.dbt.runner import run_dbt
 from analytics_assets.dbt.step_results import StepResults, evaluations, row_counts, verdict_on, was_made
 from analytics_assets.dbt.translator import ModelTranslator
 from analytics_assets.foundation.failures import INTERRUPTED, INTERRUPTS, for_dagster, is_transient, sentence, worst
-from analytics_assets.partitions import WHOLE, PartitionOffsets, Window, partitioned_days
+from analytics_assets.partitions import WHOLE, Read, Upstream, Window, assets_of, by_key, partitioned_days
 from analytics_assets.project import Project
 from analytics_assets.spec.asset import Asset, name_of
 from analytics_assets.spec.model_node import ModelNode
 from analytics_assets.state.attempts import Attempts
-from analytics_assets.state.builds import Build, ReadBuilds, builds_of, days_without_partition, recorded_builds
+from analytics_assets.state.builds import (
+    Build,
+    KeyVersions,
+    ReadBuilds,
+    builds_of,
+    days_without_partition,
+    next_key_version,
+    recorded_builds,
+)
 from analytics_assets.state.check_results import CheckResults
 from analytics_assets.warehouse.interface import Warehouse
 from analytics_assets.warehouse.published import public_models, publish_views
@@ -44,11 +55,15 @@ def make_models(
     nodes = {name: project.manifest.made[name] for name in specs}
     builds, attempts = builds_of(next(iter(nodes.values())).asset, settings), Attempts(settings.lake_dir)
     made = StepResults()
+    plan: dict[str, dict[date, Build]] = {}
+    key_versions: dict[str, KeyVersions] = {}
+    finished: dict[str, dict[date, Build]] = {}
 
     def make(names: Sequence[str], part: Window) -> dict[str, Verdict]:
         """Runs dbt for some models and days, and keeps the results of models that need no further run."""
         context.log.info(f"dbt builds {', '.join(names)} for {part}")
         run = run_dbt(_build_arguments(names), settings, project.sources, None if part == WHOLE else part)
+        renew_key_versions()
         with warehouse.reading() as reader:
             failing = {
                 test: reader.rows(f"select * from (\n{sql}\n) as failing") for test, sql in run.failing_tests.items()
@@ -85,16 +100,37 @@ def make_models(
         for name in names:
             attempts.end(name, plan[name].keys() - made.tried(name))  # not reached: another model failed
 
+    def renew_key_versions() -> None:
+        """Finds the days for the keys that dbt has changed, also if a test failed: the rows are replaced.
+
+        The days of this run that read them were made after that, and are recorded with their new key versions.
+        """
+        nonlocal plan
+        renewed = changed_keys.settle(context.run_id)
+        for one in renewed:
+            if one.reader in key_versions and window.holds(one.day):
+                versions = key_versions[one.reader].setdefault(one.day, {})
+                versions[one.upstream] = next_key_version(versions.get(one.upstream), context.run_id, one.upstream)
+        if renewed:
+            plan = planned()
+
+    def planned() -> dict[str, dict[date, Build]]:
+        codes = [(name, upstream[name], spec.code_version or "") for name, spec in specs.items()]
+        return planned_builds(codes, window, recorded_before, key_versions, finished)
+
     def finish(name: str, good: Sequence[date]) -> None:
         """Records days that were made, but those whose upstream days were written meanwhile."""
         rewritten = read.rewritten()[name]
-        builds.record(name, {day: plan[name][day] for day in good if day not in rewritten})
+        made_of = {day: plan[name][day] for day in good if day not in rewritten}
+        builds.record(name, made_of)
+        finished.setdefault(name, {}).update(made_of)
         if again := rewritten & set(good):
             context.log.info(f"{name}: made again, since what it reads was written meanwhile: {shown(again)}")
         attempts.end(name, good)
 
     public_views = _public_views(nodes, project) if window == WHOLE and warehouse.blocks_readers else {}
     unpublished: dict[str, Sequence[date]] = {}
+    changed_keys = ChangedKeys(project, warehouse.pool(next(iter(nodes.values())).domain))
     errors: list[Exception] = []
     left: Sequence[str] = list(specs)
     group: Sequence[str] = left
@@ -103,9 +139,13 @@ def make_models(
         # Read before the run: a change upstream during the run must show as a difference after it.
         read = Inputs(upstream.items(), window, project.catalog, settings)
         recorded = recorded_builds(project.catalog, settings)
-        plan = planned_builds(
-            [(name, upstream[name], spec.code_version or "") for name, spec in specs.items()], window, recorded
+        recorded_before = cache(recorded)
+        if window != WHOLE:
+            changed_keys.settle(context.run_id)  # what a killed run has left
+        key_versions.update(
+            (name, builds.key_versions(name, window)) for name, reads in upstream.items() if by_key(reads)
         )
+        plan = planned()
         if context.retry_number:  # the first try made, recorded and yielded the others
             left = [name for name in specs if recorded(name, window) != plan[name]]
         for group in _groups(left, upstream, apart=_failed_before(left, window, attempts, context)):
@@ -151,9 +191,7 @@ def _failed_before(names: Sequence[str], window: Window, attempts: Attempts, con
     return bool(context.retry_number) or any(attempts.read(name, window) for name in names)
 
 
-def _groups(
-    names: Sequence[str], upstream: Mapping[str, Mapping[str, PartitionOffsets]], *, apart: bool
-) -> list[list[str]]:
+def _groups(names: Sequence[str], upstream: Upstream, *, apart: bool) -> list[list[str]]:
     """The models of a run as the groups that it makes one after the other: all at once, which costs one call of dbt.
 
     Args:
@@ -163,7 +201,7 @@ def _groups(
     """
     groups: list[list[str]] = []
     for name in names:
-        linked = [group for group in groups if not upstream[name].keys().isdisjoint(group)]
+        linked = [group for group in groups if not assets_of(upstream[name]).isdisjoint(group)]
         groups = [group for group in groups if group not in linked] + [[*chain(*linked), name]]
     if apart:
         return groups
@@ -199,22 +237,28 @@ def _require_loaded_seeds(nodes: Iterable[ModelNode], project: Project, translat
 
 
 def planned_builds(
-    assets: Sequence[tuple[str, Mapping[str, PartitionOffsets], str]], window: Window, recorded: ReadBuilds
+    assets: Sequence[tuple[str, Sequence[Read], str]],
+    window: Window,
+    recorded: ReadBuilds,
+    key_versions: Mapping[str, KeyVersions] = MappingProxyType({}),
+    finished: Mapping[str, Mapping[date, Build]] = MappingProxyType({}),
 ) -> dict[str, dict[date, Build]]:
     """The builds to record for each asset once a run that makes all of them has succeeded.
 
     Args:
-        assets: name, upstream assets and code version of each, upstream assets first.
+        assets: name, what it reads, and code version of each, upstream assets first.
         recorded: the builds recorded before the run.
+        key_versions: of those that read by key.
+        finished: the builds of the days that the run has recorded; these stay as they are.
     """
     plan: dict[str, dict[date, Build]] = {}
 
     def read(asset: str, days: Window) -> Mapping[date, Build]:
         return {**recorded(asset, days), **plan.get(asset, {})}
 
-    for name, upstream, code in assets:
-        inputs = input_versions(upstream, window, read)
-        plan[name] = {day: Build(inputs[day], code) for day in window.days()}
+    for name, reads, code in assets:
+        inputs = input_versions(reads, window, read, key_versions.get(name))
+        plan[name] = {day: Build(inputs[day], code) for day in window.days()} | dict(finished.get(name, {}))
     return plan
 
 

@@ -9,11 +9,12 @@ from dagster import (
     AssetSpec,
     AutomationCondition,
     PartitionMapping,
-    TimeWindowPartitionMapping,
 )
 from dagster_dbt import DagsterDbtTranslator, DbtProject
 
+from analytics_assets.partitions import Read, assets_of, is_exact, widest_mapping
 from analytics_assets.project import Project
+from analytics_assets.spec.asset import reads_as_metadata
 from analytics_assets.spec.model_node import ModelNode
 from analytics_assets.spec.source import raw_asset
 
@@ -24,6 +25,11 @@ class ModelTranslator(DagsterDbtTranslator):
     def __init__(self, project: Project, code_versions: Mapping[str, str]) -> None:
         super().__init__()
         self._automation, self._code_versions = project.automation, code_versions
+        self._shifted: dict[str, list[Read]] = {}  # by upstream model: all reads of it but those of the same day
+        for node in project.manifest.models:
+            for read in node.mappings:
+                if read != Read(read.asset):
+                    self._shifted.setdefault(read.asset, []).append(read)
         self._owners = {domain.name: domain.owner for domain in project.domains}
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> AssetKey:
@@ -50,7 +56,17 @@ class ModelTranslator(DagsterDbtTranslator):
             return None
         if not node.has_days:
             return self._automation.view()
-        return self._automation.model([AssetKey(parent) for parent in (*node.window, *node.seeds_read)])
+        shifted = assets_of(read for read in node.mappings if read != Read(read.asset))
+        loose = {name for name in shifted if not is_exact(self._mapping(name, node), node.mappings, name)}
+        elsewhere = {*shifted - loose, *node.seeds_read}
+        return self._automation.model(
+            [AssetKey(name) for name in sorted(elsewhere)], [AssetKey(name) for name in sorted(loose)]
+        )
+
+    def get_metadata(self, dbt_resource_props: Mapping[str, Any]) -> Mapping[str, Any]:
+        node = ModelNode(dbt_resource_props)
+        declared = reads_as_metadata(node.mappings) if node.is_made else {}
+        return {**super().get_metadata(dbt_resource_props), **declared}
 
     def get_asset_check_spec(
         self, asset_spec: AssetSpec, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
@@ -68,6 +84,13 @@ class ModelTranslator(DagsterDbtTranslator):
     def get_partition_mapping(
         self, dbt_resource_props: Mapping[str, Any], dbt_parent_resource_props: Mapping[str, Any]
     ) -> PartitionMapping | None:
-        """The upstream days that a day of the model is made from, as its `meta.window` declares them."""
-        offsets = ModelNode(dbt_resource_props).window.get(dbt_parent_resource_props["name"])
-        return TimeWindowPartitionMapping(start_offset=offsets.start, end_offset=offsets.end) if offsets else None
+        """The widest that Dagster has a class for of what `meta.reads` declares."""
+        return self._mapping(dbt_parent_resource_props["name"], ModelNode(dbt_resource_props))
+
+    def _mapping(self, parent: str, node: ModelNode) -> PartitionMapping | None:
+        """Dagster's mapping of an upstream model: None maps a day to the same day.
+
+        All models of a step that read other days of it share one: Dagster knows one for a step and upstream asset.
+        """
+        own = [read for read in node.mappings if read.asset == parent and read != Read(parent)]
+        return widest_mapping([*self._shifted.get(parent, ()), *own]) if own else None

@@ -1,7 +1,7 @@
 """Health: the days that failed, are missing, are stale, or were made by older code."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -16,7 +16,15 @@ from analytics_assets.ingest.landed_files import file_checks
 from analytics_assets.ingest.landing import Landing
 from analytics_assets.ingest.rows_without_partition import waiting_rows
 from analytics_assets.operations.launcher import is_abandoned
-from analytics_assets.partitions import EVER, WHOLE, PartitionOffsets, Window, contiguous, partitioned_days
+from analytics_assets.partitions import (
+    EVER,
+    WHOLE,
+    Read,
+    Window,
+    contiguous,
+    downstream_days,
+    partitioned_days,
+)
 from analytics_assets.project import Project
 from analytics_assets.settings import Settings
 from analytics_assets.spec.asset import AssetKind, name_of
@@ -138,17 +146,17 @@ def check_health(graph: BaseAssetGraph, project: Project, instance: DagsterInsta
     unwell: dict[str, Set[date]] = {}
     reports = of_kind(graph, AssetKind.REPORT)
     off = days.off(graph)
-    upstream = {name: parents for name, parents in upstream.items() if name not in off}
-    for name, parents in upstream.items():
+    upstream = {name: reads for name, reads in upstream.items() if name not in off}
+    for name, reads in upstream.items():
         newest = days.newest(graph, name, now)
         window = Window.of_days(newest, newest) if name in reports else partitions  # older reports are made on demand
         judge = _judge(
             codes[name],
-            days.inputs(name, parents, window),
+            days.inputs(name, reads, window),
             builds_of(catalog[name], settings).read_what_is_there(name, window),
             Attempts(settings.lake_dir).read(name, window),
             running,
-            _waits_for(parents, unwell),
+            _waits_for(reads, unwell, lambda parent: days.failed_upstream(graph, parent, now), window),
             now,
         )
         verdicts = {day: verdict for day in window.days() if (verdict := judge(day))}
@@ -157,16 +165,16 @@ def check_health(graph: BaseAssetGraph, project: Project, instance: DagsterInsta
             state, why, next_try = verdict
             for span in contiguous(day for day, its_verdict in verdicts.items() if its_verdict == verdict):
                 findings.append(Finding(name, owners[name], state, span, why, next_try))
-    for name, parents in views_by_asset(graph).items():
+    for name, reads in views_by_asset(graph).items():
         if name in off:
             continue
         judge = _judge(
             codes[name],
-            days.inputs(name, parents, WHOLE),
+            days.inputs(name, reads, WHOLE),
             builds_of(catalog[name], settings).read(name, WHOLE),
             Attempts(settings.lake_dir).read(name, WHOLE),
             running,
-            _waits_for_any(parents, days),
+            _waits_for_any(reads, days),
             now,
         )
         if verdict := judge(WHOLE.start):
@@ -186,22 +194,24 @@ def _running(instance: DagsterInstance) -> set[str]:
 
 
 def _waits_for(
-    parents: Mapping[str, PartitionOffsets], unwell: Mapping[str, Set[date]]
+    reads: Sequence[Read], unwell: Mapping[str, Set[date]], failed: Callable[[str], Set[date]], window: Window
 ) -> Callable[[date], str | None]:
-    """A function from a day to the first upstream asset on whose days something is wrong; None if there is none."""
-    return lambda day: next(
-        (
-            name
-            for name, offsets in parents.items()
-            if not unwell.get(name, set()).isdisjoint(offsets.upstream_of(Window.of_days(day, day)).days())
-        ),
-        None,
-    )
+    """A function from a day to the first upstream asset on whose days something is wrong; None if there is none.
+
+    By key, a day does not wait for those that failed.
+    """
+
+    def waiting(read: Read) -> set[date]:
+        apart = failed(read.asset) if read.is_by_key else set[date]()
+        return downstream_days([read], lambda name: unwell.get(name, set()) - apart, window)
+
+    days_by_read = {read: waiting(read) for read in reads}
+    return lambda day: next((read.asset for read, days in days_by_read.items() if day in days), None)
 
 
-def _waits_for_any(parents: Iterable[str], days: Days) -> Callable[[date], str | None]:
+def _waits_for_any(reads: Sequence[Read], days: Days) -> Callable[[date], str | None]:
     """A function that returns the first upstream asset that was never made; None if there is none."""
-    return lambda _: next((name for name in parents if not days.is_made(name)), None)
+    return lambda _: next((read.asset for read in reads if not days.is_made(read.asset)), None)
 
 
 def _judge(

@@ -43,7 +43,16 @@ from analytics_assets.ingest.inbox import unexpected_files
 from analytics_assets.ingest.landing import Landing
 from analytics_assets.ingest.rows_without_partition import waiting_rows
 from analytics_assets.operations.launcher import PID_TAG
-from analytics_assets.partitions import WHOLE, Window, contiguous, partitioned_days
+from analytics_assets.partitions import (
+    WHOLE,
+    Window,
+    assets_of,
+    by_day,
+    by_key,
+    contiguous,
+    downstream_days,
+    partitioned_days,
+)
 from analytics_assets.project import Project
 from analytics_assets.spec.asset import AssetKind, name_of
 from analytics_assets.spec.source import Source
@@ -180,7 +189,7 @@ class Runner:
         for run in runs:
             assets = []
             for name in run.assets:  # upstream assets first
-                if failed & {*self.upstream[name], *self.seeds.get(name, ())}:
+                if failed & {*assets_of(by_day(self.upstream[name])), *self.seeds.get(name, ())}:
                     failed.add(name)
                 else:
                     assets.append(name)
@@ -228,16 +237,23 @@ class Runner:
             name: {day for window in windows if window != WHOLE for day in window.days()}
             for name, windows in self._requested(names, set()).items()
         }
-        for name, parents in self.upstream.items():
+        for name, reads in self.upstream.items():
             if name in names:
-                tied = {
-                    day
-                    for parent, offsets in parents.items()
-                    for window in contiguous(changed.get(parent, ()))
-                    for day in offsets.downstream_of(window).days()
-                }
-                changed[name] = changed.get(name, set()) | (tied & set(partitions.days()))
+                tied = downstream_days(reads, lambda parent: changed.get(parent, ()), partitions)
+                changed[name] = changed.get(name, set()) | tied
         return group_into_runs(self.upstream, {name: contiguous(days) for name, days in changed.items()})
+
+    def by_key(self, names: Set[str]) -> set[str]:
+        """Those of some assets that read others of them by key, and what is made from those.
+
+        Which of their days are tied to a change is known only once it is made.
+        """
+        found: set[str] = set()
+        for name in self.upstream:  # upstream first
+            reads = self.upstream[name]
+            if name in names and ((assets_of(by_key(reads)) & names) or (assets_of(reads) & found)):
+                found.add(name)
+        return found
 
     def settle(self, names: Set[str]) -> None:
         """Does what the automation would do for some assets, tick by tick, until it requests nothing more.
@@ -306,8 +322,8 @@ class Runner:
             window = Window.of_days(max(last - timedelta(days_per_run - 1), partitions.start), last)
             self._announce(f"{len(days):,} days were made by older code; the newest is {last}")
             chosen = {name for name, its_days in old.items() if not its_days.isdisjoint(window.days())}
-            for name, parents in self.upstream.items():
-                if chosen & set(parents) and name not in self.reports:
+            for name, reads in self.upstream.items():
+                if chosen & assets_of(by_day(reads)) and name not in self.reports:
                     chosen.add(name)
             windows = tied_windows(self.upstream, chosen, window, partitions)
             plan = group_into_runs(self.upstream, {name: [window] for name, window in windows.items()})

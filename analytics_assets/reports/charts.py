@@ -93,7 +93,10 @@ def chart_spec(report: Report, chart: Chart) -> dict[str, Any]:
         autosize=alt.AutoSizeParams(type="fit-x", contains="padding", resize=True),
         background="transparent",
     ).configure(**config)
-    return spec.to_dict() | {"params": [{"name": name, "value": []} for name in (NAMES, SPLITS)]}
+    # Vega lays a legend out once: the names of known values must be there from the start, or they overlap.
+    known = report.dimension(chart.split).values if chart.split else None
+    splits = [*known, OTHER] if known is not None else []
+    return spec.to_dict() | {"params": [{"name": NAMES, "value": []}, {"name": SPLITS, "value": splits}]}
 
 
 def _lines(alt: Any, base: Any, day: Any, axis: Any, measure: Measure, texts: dict[str, Any]) -> Any:

@@ -1,10 +1,13 @@
-"""The kinds of assets. An asset carries its kind as a tag; its name never tells it."""
+"""The kinds of assets, and what they declare to read. An asset carries both; its name never tells them."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from enum import StrEnum
+from typing import Any, cast
 
-from dagster import AssetKey
+from dagster import AssetKey, JsonMetadataValue
+
+from analytics_assets.partitions import PartitionOffsets, Read
 
 KIND_TAG = "analytics/kind"
 """The tag that holds the kind of an asset."""
@@ -43,6 +46,24 @@ class Asset:
     def tags(self) -> dict[str, str]:
         """The Dagster tags, which hold the kind."""
         return {KIND_TAG: self.kind.value}
+
+
+_READS = "analytics/reads"
+
+
+def reads_as_metadata(reads: Sequence[Read]) -> dict[str, object]:
+    """What an asset declares to read, as metadata: Dagster's partition mappings know neither keys nor open spans."""
+    return {_READS: [asdict(read) for read in reads]} if reads else {}
+
+
+def reads_in(metadata: Mapping[str, object]) -> list[Read]:
+    """What an asset declares to read, from its metadata."""
+    value = metadata.get(_READS, ())
+    declared = value.value if isinstance(value, JsonMetadataValue) else value
+    return [
+        Read(one["asset"], PartitionOffsets(**one["days"]), tuple(one["key"]), one["of"], tuple(one["columns"]))
+        for one in cast(Sequence[Mapping[str, Any]], declared)
+    ]
 
 
 Catalog = Mapping[str, Asset]

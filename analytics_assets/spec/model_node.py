@@ -1,12 +1,13 @@
 """A typed view of dbt's manifest: each model, seed and test as a value, and all of them by name."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from analytics_assets.partitions import PartitionOffsets
+from analytics_assets.partitions import PartitionOffsets, Read, assets_of, by_day, by_key
 from analytics_assets.spec.asset import Asset, AssetKind
+from analytics_assets.spec.source import raw_asset
 
 HOLDS_NO_ROWS = ("view", "table_function")
 """Materializations that are only SQL over the rows of other models."""
@@ -137,9 +138,26 @@ class ModelNode:
         return self.meta["day"]
 
     @property
-    def window(self) -> Mapping[str, PartitionOffsets]:
-        """The partition offsets that its `meta` declares, by the name of the upstream model."""
-        return {name: PartitionOffsets(*offsets) for name, offsets in self.meta.get("window", {}).items()}
+    def mappings(self) -> list[Read]:
+        """What its `meta.reads` declares; a model that is not named there is read on the same day.
+
+        So are the rows of a driver, unless other days of it are declared.
+        """
+        declared = [
+            Read(
+                read["model"],
+                PartitionOffsets(*read.get("days", (0, 0))),
+                _names(read.get("key", ())),
+                read.get("of", ""),
+                _names(read.get("columns", ())),
+            )
+            for read in self.meta.get("reads", ())
+        ]
+        whole = assets_of(by_day(declared))
+        return [
+            *declared,
+            *(Read(name) for name in dict.fromkeys(read.of for read in by_key(declared)) if name not in whole),
+        ]
 
     @property
     def columns(self) -> Mapping[str, Mapping[str, Any]]:
@@ -187,6 +205,10 @@ class ModelNode:
         return (self.raw.get("test_metadata") or {}).get("kwargs", {})
 
 
+def _names(said: str | Sequence[str]) -> tuple[str, ...]:
+    return (said,) if isinstance(said, str) else tuple(said)
+
+
 def name_in(unique_id: str) -> str:
     """The name that a unique id ends with."""
     return unique_id.rpartition(".")[2]
@@ -217,6 +239,25 @@ class Manifest:
     def tests(self) -> Iterator[ModelNode]:
         """All data tests."""
         return (node for node in self.nodes.values() if node.is_test)
+
+    def reads_of(self, node: ModelNode) -> list[Read]:
+        """All that a model with days reads of assets with days: what it declares, and the others on the same day."""
+        declared = node.mappings
+        others = [
+            raw_asset(self.source_of(one)) if one.startswith("source.") else name_in(one)
+            for one in node.reads
+            if one.startswith(("source.", "model."))
+        ]
+        return [*declared, *(Read(name) for name in others if name not in assets_of(declared))]
+
+    @cached_property
+    def read_by_key(self) -> Mapping[str, Sequence[tuple[ModelNode, Read]]]:
+        """The models that are read by key, each with its readers."""
+        found: dict[str, list[tuple[ModelNode, Read]]] = {}
+        for node in self.models:
+            for read in by_key(node.mappings):
+                found.setdefault(read.asset, []).append((node, read))
+        return found
 
     def source_of(self, unique_id: str) -> str:
         """The name of a source that models read."""

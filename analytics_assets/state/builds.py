@@ -6,6 +6,8 @@ A view or table function has no days and holds no rows. It is recorded as one da
 versions of the tables that it reads, since a table's columns may change with its code.
 A seed has no days either. It is made from its file alone, which counts as its code. The file's content is part of the
 code of each model that reads the seed, so a changed seed changes no inputs of any day.
+What a day reads by key is not in the versions of upstream days: a changed upstream row must not renew all days of its
+readers. The days in which its key occurs get a new *key version* instead, which is part of their inputs.
 Records are kept beside what they describe, so that deleting a folder deletes both.
 """
 
@@ -36,6 +38,16 @@ _BUILDS = Table(
     sqlite_with_rowid=False,
 )
 
+_KEY_VERSIONS = Table(
+    "key_versions",
+    TABLES,
+    Column("asset", Text, primary_key=True),
+    Column("upstream", Text, primary_key=True, comment="the model that is read by key"),
+    Column("day", Date, primary_key=True),
+    Column("version", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 _IF_DAMAGED = "delete it; the days that it knew are then made once more"
 
 EMPTY_DATABASE_BYTES = 12_288
@@ -44,15 +56,36 @@ EMPTY_DATABASE_BYTES = 12_288
 
 @dataclass(frozen=True)
 class Build:
-    """What one day of an asset was last built from."""
+    """What one day of an asset was last built from.
+
+    Attributes:
+        inputs: the versions of its upstream days and, after a blank, its key versions, if it has any.
+    """
 
     inputs: str
     code: str
 
     @property
+    def inputs_by_day(self) -> str:
+        """The part of the inputs that upstream days decide."""
+        return self.inputs.partition(" ")[0]
+
+    @property
     def version(self) -> str:
         """Changes when the inputs or the code do."""
         return digest([self.inputs, self.code])
+
+
+KeyVersions = dict[date, dict[str, str]]
+"""The key versions of some days of an asset, by the model that is read by key."""
+
+
+def next_key_version(version: str | None, run_id: str, upstream: str) -> str:
+    """The key version after a run has changed rows of an upstream model.
+
+    It is a digest of the one before, never a counter: a version that returned would hide that rows have changed.
+    """
+    return digest([version or "", run_id, upstream])
 
 
 FilesOf = Callable[[str, date], Sequence[Path]]
@@ -155,6 +188,44 @@ class Builds:
         beyond = (_BUILDS.c.asset == asset) & ((day < first) | (day > last)) & (day != WHOLE.start)
         with self._store.reading() as connection:
             return list(connection.execute(select(day).where(beyond).order_by(day)).scalars())
+
+    def key_versions(self, asset: str, window: Window) -> KeyVersions:
+        """The key versions of the days of a window; they outlive the records of what was built, and dropped tables."""
+        table = _KEY_VERSIONS.c
+        here = (table.asset == asset) & (table.day >= window.start) & (table.day < window.end)
+        found: KeyVersions = {}
+        with self._store.reading() as connection:
+            rows = connection.execute(select(table.day, table.upstream, table.version).where(here)).tuples().all()
+        for day, upstream, version in rows:
+            found.setdefault(day, {})[upstream] = version
+        return found
+
+    def renew_key_versions(self, days: Mapping[tuple[str, str], Iterable[date]], run_id: str) -> None:
+        """Gives days new key versions, since a run has changed rows with keys that occur in them.
+
+        Args:
+            days: by the asset and the model that it reads by key.
+        """
+        table = _KEY_VERSIONS.c
+        added = insert(_KEY_VERSIONS)
+        renewed = added.on_conflict_do_update(
+            index_elements=[*_KEY_VERSIONS.primary_key], set_={"version": added.excluded.version}
+        )
+        with self._store.writing() as connection:
+            for (asset, upstream), its_days in days.items():
+                held = select(table.day, table.version).where((table.asset == asset) & (table.upstream == upstream))
+                versions: dict[date, str] = dict(connection.execute(held).tuples().all())
+                rows = [
+                    {
+                        "asset": asset,
+                        "upstream": upstream,
+                        "day": day,
+                        "version": next_key_version(versions.get(day), run_id, upstream),
+                    }
+                    for day in its_days
+                ]
+                if rows:
+                    connection.execute(renewed, rows)
 
     def _bytes(self, asset: str, day: date) -> int | None:
         """The total size of a day's files; None if it has none, or one of them is missing."""

@@ -121,6 +121,10 @@ class Warehouse(ABC):
         """The names of the assets whose table is gone; their records no longer hold."""
 
     @abstractmethod
+    def delete_rows(self, table: str, condition: str) -> None:
+        """Deletes rows of a table of the project's own; only a step in the pool of the table's domain may."""
+
+    @abstractmethod
     def pool(self, domain: str) -> str:
         """The pool of the steps that write a domain's tables, or must not read during the writes."""
 

@@ -22,7 +22,7 @@ from duckdb import DuckDBPyConnection
 from analytics_assets.foundation.failures import is_transient
 from analytics_assets.foundation.files import only_one, replacing, sweep
 from analytics_assets.foundation.plain_text import logger_of
-from analytics_assets.partitions import EVER, WHOLE, PartitionOffsets, Window, partitioned_days
+from analytics_assets.partitions import EVER, WHOLE, Read, Window, assets_of, by_day, downstream_days, partitioned_days
 from analytics_assets.settings import Settings
 from analytics_assets.spec.model_node import Manifest, ModelNode, name_in
 from analytics_assets.spec.source import raw_asset
@@ -41,10 +41,12 @@ def days_behind(manifest: Manifest, names: Iterable[str], settings: Settings, wi
     """By model, the days of a window on which its published copy is out of date or empty; only models with such days.
 
     Such a day, or one of its upstream days, however far up, was not made yet, or has an attempt that did not succeed.
+    Days that are read by key do not count.
     """
     nodes = {node.name: node for node in manifest.models}
     attempts = Attempts(settings.lake_dir)
-    partitions = set(partitioned_days(settings, datetime.now(UTC)).days())
+    within = partitioned_days(settings, datetime.now(UTC))
+    partitions = set(within.days())
 
     @cache
     def behind(unique_id: str) -> frozenset[date]:
@@ -59,11 +61,9 @@ def days_behind(manifest: Manifest, names: Iterable[str], settings: Settings, wi
         found = set(attempts.read(name, EVER)) & partitions
         if node.has_days:
             found |= partitions - set(builds_of_model(name, settings).read(name, EVER))
-        for parent in node.reads:
-            offsets = node.window.get(name_in(parent), PartitionOffsets())
-            for day in behind(parent):
-                found.update(offsets.downstream_of(Window.of_days(day, day)).days())
-        return frozenset(found & partitions)
+        parents = {name_in(parent): parent for parent in node.reads}
+        reads = [*node.mappings, *(Read(parent) for parent in parents.keys() - assets_of(node.mappings))]
+        return frozenset(found | downstream_days(by_day(reads), lambda parent: behind(parents[parent]), within))
 
     unique_ids = {name: nodes[name].unique_id if name in nodes else f"model.{name}" for name in names}
     found = {

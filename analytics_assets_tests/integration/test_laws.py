@@ -1,6 +1,7 @@
 """The five laws, held by every partitioned asset of the graph, whatever domain it belongs to."""
 
 import shutil
+from collections.abc import Iterator
 from datetime import date
 from itertools import zip_longest
 from pathlib import Path
@@ -13,7 +14,7 @@ from analytics_assets.automation.run_grouping import PlannedRun, group_into_runs
 from analytics_assets.dbt.project import load_manifest
 from analytics_assets.dbt.runner import run_dbt
 from analytics_assets.operations.reconciliation import reconcile
-from analytics_assets.partitions import Window
+from analytics_assets.partitions import Read, Window, by_day, by_key
 from analytics_assets.spec.source import Kind, Source
 from analytics_assets.warehouse.choice import warehouse_of
 from analytics_assets.warehouse.interface import between
@@ -22,7 +23,9 @@ from analytics_assets_tests.support.laws import (
     dated_above,
     differing,
     drop_a_change,
+    drop_a_row_with_a_key,
     drop_everything_again_but_one_day,
+    held_by_key,
     tied_to,
 )
 from analytics_assets_tests.support.project import Project, day
@@ -115,22 +118,43 @@ def test_law_4_one_changed_upstream_day_changes_exactly_the_days_that_its_mappin
     project = settled.copy_to(tmp_path / "data", with_state=True)
     assert project.requested() == {}
 
+    before = held_by_key(project)
+    changed_days = {source: drop_a_change(project, source, SOME_DAY)[1] for source in filter(None, sources)}
+    runner = project.settle()
     expected: dict[str, set[date]] = {}
-    for source in filter(None, sources):
-        _, raw_days = drop_a_change(project, source, SOME_DAY)
-        tied = tied_to(project, f"raw_{source.name}", raw_days)
+    for source, raw_days in changed_days.items():
+        tied = tied_to(project, f"raw_{source.name}", raw_days, before)
         assert not expected.keys() & tied.keys(), "these are not of different domains: it would not show which did what"
         expected |= tied
-    project.land()
 
-    runner = project.settle()
     made = {asset: set(days) for asset, days in runner.outcome.made.items()}
     assert made == expected
     changed = differing(tables, project.tables())
     assert all(days <= expected[asset] for asset, days in changed.items())
-    for source in filter(None, sources):
+    for source in changed_days:
         assert changed[f"raw_{source.name}"] == expected[f"raw_{source.name}"]
     assert project.requested() == {}
+
+
+def keyed_reads(project: Project) -> Iterator[tuple[str, Read]]:
+    """The mappings by key of some assets."""
+    return ((asset, read) for asset, reads in project.upstream.items() for read in by_key(reads))
+
+
+def test_law_4_one_changed_key_changes_exactly_the_days_in_which_it_occurs(
+    settled: Project, tables: Tables, tmp_path: Path
+) -> None:
+    for number, (asset, read) in enumerate(keyed_reads(settled)):
+        project = settled.copy_to(tmp_path / f"data-{number}", with_state=True)
+        before = held_by_key(project)
+        source, raw_days = drop_a_row_with_a_key(project, asset, read)
+        made = {name: set(days) for name, days in project.settle().outcome.made.items()}
+        expected = tied_to(project, f"raw_{source.name}", raw_days, before)
+        assert made == expected, read
+        assert expected[asset] < set(project.window.days()), f"{asset}: {read}: the key stands on all days"
+        changed = differing(tables, project.tables())
+        assert changed[asset] <= expected[asset], read
+        assert project.requested() == {}
 
 
 def reads_beyond_its_mapping(project: Project, at: date, folder: Path) -> list[str]:
@@ -169,8 +193,8 @@ def reads_beyond_its_mapping(project: Project, at: date, folder: Path) -> list[s
             if node["resource_type"] == "seed":
                 show(node)
         for model in project.models:
-            for parent, offsets in project.upstream[model].items():
-                days, shown = offsets.upstream_of(Window.of_days(at, at)), raw_dir
+            for read in by_day(project.upstream[model]):
+                parent, days, shown = read.asset, read.days.upstream_of(Window.of_days(at, at)), raw_dir
                 if parent.startswith("raw_"):
                     shown = folder / model / parent
                     named = {f"_day={the_day}" for the_day in days.days()}
@@ -221,7 +245,7 @@ PEEKING = {
         left join orders as yesterday on {{ minus_days('today.order_date', 1) }} = yesterday.order_date
         where {{ in_window('today.order_date') }}
         """,
-        "{day: order_date, window: {stg_orders: [-1, 0]}}",
+        "{day: order_date, reads: [{model: stg_orders, days: [-1, 0]}]}",
     ),
     **model(
         "newest_order",

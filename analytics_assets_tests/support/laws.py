@@ -1,12 +1,14 @@
 """What the five laws are shown with: changes of the sample data, and what may differ after them."""
 
 import random
+from collections import Counter
+from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
 import polars as pl
 
-from analytics_assets.partitions import Window
+from analytics_assets.partitions import Read, Window, assets_of, by_day, by_key
 from analytics_assets.simulation.files import write_rows
 from analytics_assets.spec.source import Kind, Source
 from analytics_assets.state.ledger import Ledger
@@ -29,7 +31,7 @@ def dated_above(project: Project, asset: str) -> set[str]:
     if asset.startswith("raw_"):
         name = asset.removeprefix("raw_")
         return {source.name for source in project.sources if source.name == name and source.kind is not Kind.SNAPSHOT}
-    upstream = project.runner().upstream[asset]
+    upstream = assets_of(project.runner().upstream[asset])
     return set().union(*(dated_above(project, parent) for parent in upstream)) if upstream else set()
 
 
@@ -44,16 +46,88 @@ def drop_everything_again_but_one_day(project: Project, source: Source, left_out
         write_rows(project.settings.inbox_dir / source.name / path, text, source.columns)
 
 
-def tied_to(project: Project, raw_asset: str, raw_days: set[date]) -> dict[str, set[date]]:
-    """By the partition mappings alone: the days of every asset that hang on some raw days."""
+Held = dict[Read, dict[date, Counter[tuple]]]
+"""By mapping by key, the rows of the upstream model by day: the key, then the named columns."""
+
+
+def held_by_key(project: Project) -> Held:
+    """The rows that each mapping by key reads, in the columns that it names."""
+    return {
+        read: rows_by_day(project.frame(read.asset), [*read.key, *read.columns])
+        for reads in project.upstream.values()
+        for read in by_key(reads)
+    }
+
+
+def rows_by_day(frame: pl.DataFrame, columns: Sequence[str]) -> dict[date, Counter[tuple]]:
+    found: dict[date, Counter[tuple]] = {}
+    for day, *row in frame.select("the_day", *columns).rows():
+        found.setdefault(day, Counter())[tuple(row)] += 1
+    return found
+
+
+def tied_to(project: Project, raw_asset: str, raw_days: set[date], before: Held) -> dict[str, set[date]]:
+    """The days of every asset that hang on some raw days: by span, and by the keys whose rows have changed since.
+
+    Args:
+        before: what was read by key before the change; the project holds what is read after it.
+    """
     tied = {raw_asset: raw_days}
-    for asset, upstream in project.runner().upstream.items():
-        for parent, offsets in upstream.items():
-            for at in tied.get(parent, set()):
-                for number in range(offsets.start, offsets.end + 1):
-                    tied.setdefault(asset, set()).add(at - timedelta(days=number))
     partitions = set(project.window.days())
+    after = held_by_key(project)
+    for asset, reads in project.runner().upstream.items():
+        for read in reads:
+            for at in tied.get(read.asset, set()):
+                days = {day for day in partitions if _in_span(read, (at - day).days)}
+                if read.is_by_key:
+                    old, new = (rows[read].get(at, Counter()) for rows in (before, after))
+                    keys = {row[: len(read.key)] for row in (old - new) | (new - old)}
+                    days &= _days_with_keys(project, asset, read, keys)
+                if days:
+                    tied.setdefault(asset, set()).update(days)
     return {asset: days & partitions for asset, days in tied.items()}
+
+
+def _in_span(read: Read, since: int) -> bool:
+    start, end = read.days.start, read.days.end
+    return (start is None or start <= since) and (end is None or since <= end)
+
+
+def _days_with_keys(project: Project, asset: str, read: Read, keys: set[tuple]) -> set[date]:
+    """The days of a reader in whose own rows of the driver some keys occur."""
+    (of_driver,) = [one for one in by_day(project.upstream[asset]) if one.asset == read.of]
+    rows = rows_by_day(project.frame(read.of), read.key)
+    found = {at for at, of_day in rows.items() if any(None not in key and key in keys for key in of_day)}
+    return {day for day in project.window.days() for at in found if _in_span(of_driver, (at - day).days)}
+
+
+def drop_a_row_with_a_key(project: Project, asset: str, read: Read) -> tuple[Source, set[date]]:
+    """Drops a file with one row that a reader finds by key: a row that stands on another day once more.
+
+    Of all keys it takes one that occurs on few of the reader's days. The source's columns have the model's names.
+
+    Returns:
+        The source, and the raw days that change.
+    """
+    occurs = project.frame(read.of).drop_nulls(list(read.key)).group_by(read.key).agg(days=pl.col("the_day").n_unique())
+    held = project.frame(read.asset).select(read.key).unique()
+    rarest = occurs.join(held, on=list(read.key), how="semi")
+    for source in (one for one in project.sources if one.name in dated_above(project, read.asset)):
+        if not set(read.key) <= source.columns.keys():
+            continue
+        raw = project.frame(f"raw_{source.name}")
+        row = raw.join(rarest, on=list(read.key)).sort("days", *read.key, "the_day").select(raw.columns).head(1)
+        if row.height:
+            at = row["the_day"][0]
+            at += timedelta(days=1 if at < YESTERDAY else -1)
+            moved, name = row, f"{source.name}-{at}-by-key.csv"
+            if source.time:
+                moved = row.with_columns(pl.col(source.time) + pl.lit(at - row["the_day"][0]))
+                name = f"{row['_source_file'][0].partition('.')[0]}-by-key.csv"
+            file, moved = project.settings.inbox_dir / source.name / name, moved.select(*source.columns)
+            write_rows(file, moved.select(pl.all().cast(pl.String)).rows(named=True), source.columns)
+            return source, {at}
+    raise AssertionError(f"{asset}: {read}: the sample data has no key that occurs on both sides")
 
 
 def drop_a_change(project: Project, source: Source, at: date) -> tuple[Path, set[date]]:

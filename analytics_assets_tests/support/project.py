@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -15,7 +15,7 @@ from dagster import DagsterInstance, evaluate_automation_conditions
 from analytics_assets.build import build_definitions, open_project
 from analytics_assets.defs import find_domains
 from analytics_assets.operations.runner import Runner
-from analytics_assets.partitions import PartitionOffsets, Window, partitioned_days
+from analytics_assets.partitions import Read, Upstream, Window, assets_of, downstream_days, partitioned_days
 from analytics_assets.settings import PROJECT_DIR, Settings
 from analytics_assets.spec.asset import AssetKind
 from analytics_assets.spec.domain import Domain
@@ -106,10 +106,10 @@ class Project:
         return list(self.upstream)
 
     @property
-    def upstream(self) -> dict[str, Mapping[str, PartitionOffsets]]:
+    def upstream(self) -> Upstream:
         """Those assets, and how they read each other."""
         runner = self.runner()
-        return {name: parents for name, parents in runner.upstream.items() if name not in runner.reports}
+        return {name: reads for name, reads in runner.upstream.items() if name not in runner.reports}
 
     @property
     def models(self) -> list[str]:
@@ -133,21 +133,19 @@ class Project:
     def tied_to(self, *days: date, source: str = "consent_events") -> dict[str, set[date]]:
         """The days of each asset that hang on some raw days of a source, by the partition mappings."""
         found = {raw_asset(source): set(days)}
-        for name, parents in self.upstream.items():
-            for parent, offsets in parents.items():
-                for day in found.get(parent, set()):
-                    tied = offsets.downstream_of(Window.of_days(day, day)).days()
-                    found.setdefault(name, set()).update(set(tied) & set(self.window.days()))
+        for name, reads in self.upstream.items():
+            if tied := downstream_days(reads, lambda parent: found.get(parent, set()), self.window):
+                found[name] = found.get(name, set()) | tied
         return found
 
     def first_layer(self, source: str = "consent_events") -> set[str]:
         """What is made in one run with the raw days of a source: all that reads no other days than its own."""
         found = {raw_asset(source)}
         reached = set(self.tied_to(self.settings.start_date, source=source))
-        for name, parents in self.upstream.items():
+        for name, reads in self.upstream.items():
             if name in reached and name not in found:
-                read = {parent: offsets for parent, offsets in parents.items() if parent in reached}
-                if set(read) <= found and set(read.values()) == {PartitionOffsets()}:
+                read = {one for one in reads if one.asset in reached}
+                if assets_of(read) <= found and read == {Read(one.asset) for one in read}:
                     found.add(name)
         return found
 

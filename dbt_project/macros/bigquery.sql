@@ -11,13 +11,16 @@
     {%- set rows = held_to_window(compiled_code) -%}
     {{ run_hooks(pre_hooks) }}
     {%- if load_cached_relation(this) is none -%}
+        {%- do bigquery_note_changed_keys(rows) -%}
         {%- call statement('main') -%}
             {{ create_partitioned(target_relation, rows) }}
         {%- endcall -%}
     {%- else -%}
         {%- do keep_expiration(target_relation) -%}
+        {%- set columns = with_new_columns(target_relation, compiled_code) -%}
+        {%- do bigquery_note_changed_keys(rows, target_relation, columns) -%}
         {%- call statement('main') -%}
-            {{ insert_overwrite(target_relation, rows, with_new_columns(target_relation, compiled_code)) }}
+            {{ insert_overwrite(target_relation, rows, columns) }}
         {%- endcall -%}
     {%- endif -%}
     {{ run_hooks(post_hooks) }}

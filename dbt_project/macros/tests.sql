@@ -7,7 +7,7 @@
       rows_of: as many rows a day as that model, or, with `where`, as many as it has of those;
       measures_of + measures: for each `column: upstream column`, the same sum a day as in that model.
     Where rows count on another day than they stand on, `counted_on` names the upstream column that holds the day on
-    which they count; the upstream days that are read are those of meta.window. -#}
+    which they count; the upstream days that are read are those of meta.reads. -#}
 {% test adds_up(model) %}
     {%- if not execute -%}
         select 1 as placeholder
@@ -36,7 +36,7 @@
             {%- set upstream, upstream_day = node.relation_name, node.config.meta.day -%}
         {%- endif -%}
         {%- set counted_on = rule.get('counted_on', upstream_day) -%}
-        {%- set offsets = meta.get('window', {}).get(rule.get('measures_of') or rule.get('rows_of'), [0, 0]) if rule.get('counted_on') else [0, 0] -%}
+        {%- set offsets = days_read(meta, rule.get('measures_of') or rule.get('rows_of')) if rule.get('counted_on') else [0, 0] -%}
         with here as (
             select
                 {{ meta.day }} as the_day,
@@ -63,8 +63,7 @@
                 {%- endfor %}
             from {{ upstream }}
             where
-                {{ upstream_day }} >= {{ window_edge('window_start', offsets[0]) }}
-                and {{ upstream_day }} < {{ window_edge('window_end', offsets[1]) }}
+                {{ between_edges(upstream_day, offsets) }}
                 and {{ in_window(counted_on) }} and {{ rule.get('where', 'true') }}
             group by {{ counted_on }}
         ),
@@ -325,5 +324,56 @@
         where
             abs(coalesce(volumes.volume, 0) - spreads.usual_volume)
             > greatest({{ deviations }} * spreads.usual_deviation, {{ share }} * spreads.usual_volume)
+    {%- endif -%}
+{% endtest %}
+
+{#- Some sums are, day by day, those of another model on the same day; for a model that is made from several, of which
+    meta.adds_up names one.
+    to: the other model, one that is made before this one. measures: each `column: column of the other model`.
+    of_rows: which rows of the other model count. -#}
+{% test same_sums(model, to, measures, of_rows='true') %}
+    {%- if not execute -%}
+        select 1 as placeholder
+    {%- else -%}
+        {%- set day, day_there = tested_node().config.meta.day, day_column(to) -%}
+        with here as (
+            select
+                {{ day }} as the_day
+                {%- for column in measures %},
+                sum({{ column }}) as sum_{{ loop.index }}
+                {%- endfor %}
+            from {{ model }}
+            group by {{ day }}
+        ),
+
+        there as (
+            select
+                {{ day_there }} as the_day
+                {%- for column in measures.values() %},
+                sum({{ column }}) as sum_{{ loop.index }}
+                {%- endfor %}
+            from {{ to }}
+            where {{ in_window(day_there) }} and {{ of_rows }}
+            group by {{ day_there }}
+        ),
+
+        compared as (
+            select
+                coalesce(here.the_day, there.the_day) as the_day
+                {%- for column in measures %},
+                coalesce(here.sum_{{ loop.index }}, 0) as {{ column }},
+                coalesce(there.sum_{{ loop.index }}, 0) as {{ column }}_there
+                {%- endfor %}
+            from here
+            full outer join there on here.the_day = there.the_day
+        )
+
+        select *
+        from compared
+        where
+            {% for column in measures -%}
+            {{ column }} != {{ column }}_there
+            {{ 'or ' if not loop.last }}
+            {%- endfor %}
     {%- endif -%}
 {% endtest %}

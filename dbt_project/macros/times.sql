@@ -56,3 +56,17 @@
 {% macro bigquery__value_at_last(column, by) -%}
     array_agg(if({{ by }} is null, null, {{ column }}) order by {{ by }} desc limit 1)[safe_offset(0)]
 {%- endmacro %}
+
+{#- Whole days from one date to another.
+    first, second: the dates; null where one of them is. -#}
+{% macro days_between(first, second) -%}
+    {{ return(adapter.dispatch('days_between')(first, second)) }}
+{%- endmacro %}
+
+{% macro default__days_between(first, second) -%}
+    ({{ second }} - {{ first }})
+{%- endmacro %}
+
+{% macro bigquery__days_between(first, second) -%}
+    date_diff({{ second }}, {{ first }}, day)
+{%- endmacro %}

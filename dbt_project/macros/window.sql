@@ -21,10 +21,25 @@
 
 {#- Days of the window as a filter.
     column: the column that holds the day (a date).
-    of: the upstream model that is filtered, when the model's meta names a wider window for it. -#}
+    of: the upstream model that is filtered, when the model's meta names other days of it. -#}
 {% macro in_window(column, of=none) -%}
-    {%- set offsets = model.config.get('meta', {}).get('window', {}).get(of, [0, 0]) if of else [0, 0] -%}
-    {{ column }} >= {{ window_edge('window_start', offsets[0]) }} and {{ column }} < {{ window_edge('window_end', offsets[1]) }}
+    {{ between_edges(column, days_read(model.config.get('meta', {}), of) if of else [0, 0]) }}
+{%- endmacro %}
+
+{#- The upstream days that a day is made from, as offsets: what `meta.reads` says of a model that is not read by key.
+    An offset of null is an open side.
+    meta: of the reader. name: of the upstream model. -#}
+{% macro days_read(meta, name) -%}
+    {%- for read in meta.get('reads', []) if read.model == name and not read.get('key') -%}
+        {{ return(read.get('days', [0, 0])) }}
+    {%- endfor -%}
+    {{ return([0, 0]) }}
+{%- endmacro %}
+
+{#- The days of a column that some offsets tie to the window. BigQuery wants to see some edge where it asks for a filter. -#}
+{% macro between_edges(column, offsets) -%}
+    {{ column }} >= {% if offsets[0] is none %}date '0001-01-01'{% else %}{{ window_edge('window_start', offsets[0]) }}{% endif %}
+    {%- if offsets[1] is not none %} and {{ column }} < {{ window_edge('window_end', offsets[1]) }}{% endif %}
 {%- endmacro %}
 
 {#- One edge of the window, moved by a number of days, as a date literal. -#}
@@ -86,6 +101,7 @@
     days that have no partition any more. -#}
 {% macro duckdb__get_delete_insert_merge_sql(target, source, unique_key, dest_columns, incremental_predicates) -%}
     {%- set columns = get_quoted_csv(dest_columns | map(attribute='name')) -%}
+    {{ duckdb_changed_keys(target, source, dest_columns) }}
     delete from {{ target }} where ({{ in_window(model.config.meta.day) }}) or {{ without_partition(model.config.meta.day) }};
     insert into {{ target }} ({{ columns }}) (select {{ columns }} from {{ source }})
 {%- endmacro %}
@@ -116,6 +132,9 @@
         where not coalesce({{ in_window(day) }}, false) or typeof({{ day }}) != 'DATE'
     ) as outside
     where row_count > 0
+    {%- if not temporary -%}
+    {{ duckdb_all_keys_changed(relation) }}
+    {%- endif -%}
     {%- endif -%}
 {%- endmacro %}
 

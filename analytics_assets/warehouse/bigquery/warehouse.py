@@ -105,6 +105,14 @@ class BigQueryWarehouse(Warehouse):
                 found |= {asset for table, asset in wanted.items() if table not in there}
         return found
 
+    def delete_rows(self, table: str, condition: str) -> None:
+        with self.reading() as reader:
+            # As the models' days are replaced: a MERGE that matches nothing, which emulators know, too.
+            reader.rows(
+                f"merge into {table} as held using (select 1) as nothing on false"
+                f" when not matched by source and {condition} then delete"
+            )
+
     def pool(self, domain: str) -> str:
         # Tables of one domain are written by one run at a time, so that what is recorded of a day is what it holds.
         return f"warehouse_{domain}"

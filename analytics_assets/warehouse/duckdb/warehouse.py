@@ -148,6 +148,10 @@ class DuckDBWarehouse(Warehouse):
             return set()
         return {name for table, name in wanted.items() if table not in held}
 
+    def delete_rows(self, table: str, condition: str) -> None:
+        with opened(self.settings.warehouse_file, IF_DAMAGED) as connection:
+            connection.execute(f"delete from {table} where {condition}")
+
     def pool(self, domain: str) -> str:
         return ONE_WRITER
 

@@ -16,18 +16,18 @@ from analytics_assets.automation.run_grouping import NO_RETRY, span_tags
 from analytics_assets.dbt import step
 from analytics_assets.dbt.bisection import Verdict, make_by_halves
 from analytics_assets.foundation.failures import blames_no_row
-from analytics_assets.partitions import PartitionOffsets, Window
+from analytics_assets.partitions import PartitionOffsets, Read, Upstream, Window
 from analytics_assets.state.attempts import Attempts
 from analytics_assets_tests.support.consent_events import HEADER, event
 from analytics_assets_tests.support.project import ONE_DOMAIN, Project, day
 
 JANUARY = Window.of_days(date(2025, 1, 1), date(2025, 1, 31))
 
-UPSTREAM: dict[str, dict[str, PartitionOffsets]] = {
-    "stg": {"raw": PartitionOffsets()},
-    "int": {"stg": PartitionOffsets(-1, 0)},
-    "other": {"raw": PartitionOffsets()},
-    "mart": {"int": PartitionOffsets(), "other": PartitionOffsets()},
+UPSTREAM: Upstream = {
+    "stg": [Read("raw")],
+    "int": [Read("stg", PartitionOffsets(-1, 0))],
+    "other": [Read("raw")],
+    "mart": [Read("int"), Read("other")],
 }
 
 
@@ -43,7 +43,7 @@ class Warehouse:
         self.runs.append((tuple(names), part))
         found: dict[str, Verdict] = {}
         for name in names:
-            read = [parent for parent in UPSTREAM[name] if parent in names]
+            read = [read.asset for read in UPSTREAM[name] if read.asset in names]
             if any(parent not in found or found[parent].failed for parent in read):
                 continue
             if days := self.bad.get(name, set()) & set(part.days()):
@@ -76,12 +76,12 @@ def test_every_day_is_made_but_the_bad_ones_and_those_made_from_them(
 ) -> None:
     made, failed = Warehouse(bad, told).results()
     unmade: dict[str, set[date]] = {"raw": set()}
-    for name, parents in UPSTREAM.items():
+    for name, reads in UPSTREAM.items():
         tied = {
             one
-            for parent, offsets in parents.items()
-            for above in unmade[parent]
-            for one in offsets.downstream_of(Window.of_days(above, above)).days()
+            for read in reads
+            for above in unmade[read.asset]
+            for one in read.days.downstream_of(Window.of_days(above, above)).days()
         } & set(JANUARY.days())
         assert failed[name] == bad[name] - tied
         assert made[name] == set(JANUARY.days()) - bad[name] - tied

@@ -19,7 +19,9 @@ from analytics_assets_tests.support.inline import filled_in
 from analytics_assets_tests.support.laws import differing, drop_a_change
 from analytics_assets_tests.support.project import IN_FULL, Project, day
 from analytics_assets_tests.support.project import test_settings as settings_in
-from analytics_assets_tests.support.shop import model, written
+from analytics_assets_tests.support.shop import HEADER as ORDERS_HEADER
+from analytics_assets_tests.support.shop import MODELS as OF_ORDERS
+from analytics_assets_tests.support.shop import ORDERS, model, written
 
 LINES = Source(
     name="lines",
@@ -49,14 +51,14 @@ of_window as (
 select order_id, line, amount, delivered_on, is_withdrawn
 from {{ with_withdrawn('of_window', 'deliveries', ['order_id'], ['line', 'amount'], 'delivered_on') }} as with_withdrawn
 """,
-    "models/staging/shop/_staging_shop.yml": """version: 2
+    "models/staging/shop/_lines.yml": """version: 2
 sources: [{name: raw, tables: [{name: lines}]}]
 models:
   - name: src_lines
     config: {meta: {day: delivered_on, adds_up: {rows_of_raw: lines}}}
     data_tests: [adds_up]
   - name: stg_lines
-    config: {meta: {day: delivered_on, window: {src_lines: [-4, 0]}, adds_up: {keys_of_raw: lines}}}
+    config: {meta: {day: delivered_on, reads: [{model: src_lines, days: [~, 0]}], adds_up: {keys_of_raw: lines}}}
     data_tests: [adds_up]
 """,
     **model(
@@ -72,7 +74,7 @@ select _for_day as open_on, order_id, line, amount
 from {{ newest_delivery('read_by_day', ['_for_day', 'order_id'], 'delivered_on') }} as newest
 where not is_withdrawn
 """,
-        "{day: open_on, window: {stg_lines: [-4, 0]}}",
+        "{day: open_on, reads: [{model: stg_lines, days: [~, 0]}]}",
     ),
 }
 
@@ -130,6 +132,42 @@ def test_a_table_that_is_delivered_whole_is_known_as_of_each_day(tmp_path: Path)
         rebuilt.forget_builds()
         rebuilt.settle()
         assert rebuilt.tables() == project.tables()
+
+
+OF_LINES = model(
+    "order_amounts",
+    """
+select orders.order_id, orders.order_date, sum(lines.amount) as amount
+from {{ ref('stg_orders') }} as orders
+left join {{ newest_delivery(by_key('stg_lines'), ['_for_day', 'order_id'], 'delivered_on') }} as lines
+    on orders.order_date = lines._for_day and orders.order_id = lines.order_id and not lines.is_withdrawn
+where {{ in_window('orders.order_date') }}
+group by orders.order_id, orders.order_date
+""",
+    """{day: order_date, reads: [{model: stg_lines, days: [~, ~], key: order_id, of: stg_orders,
+      columns: [line, amount, delivered_on, is_withdrawn]}]}""",
+)
+
+
+def test_a_delivery_changes_the_days_of_just_the_orders_that_it_tells_of(tmp_path: Path) -> None:
+    with written(tmp_path / "dbt", {**OF_ORDERS, **MODELS, **OF_LINES}):
+        project = Project(tmp_path / "data", [Domain("shop", "team:shop", sources=[LINES, ORDERS])])
+        orders = "".join(f"{name},{day(number)} 12:00:00,1\n" for number, name in enumerate("abc"))
+        project.drop("orders", "orders-1.csv", ORDERS_HEADER + orders)
+        project.drop("lines", f"lines-{day(0)}.csv", HEADER + "a,1,5\na,2,6\nb,1,7\n")
+        project.settle()
+
+        def amounts() -> dict[str, int | None]:
+            return dict(project.frame("order_amounts").select("order_id", "amount").rows())
+
+        assert amounts() == {"a": 11, "b": 7, "c": None}
+        project.drop("lines", f"lines-{day(3)}.csv", HEADER + "a,1,5\na,2,6\nc,1,9\n")
+        made = project.settle().outcome.made
+        assert set(made["order_amounts"]) == {day(0), day(1), day(2)}, "a was delivered anew, b withdrawn, c came"
+        assert amounts() == {"a": 11, "b": None, "c": 9}
+        project.drop("lines", f"lines-{day(4)}.csv", HEADER + "a,1,5\na,2,6\nc,1,8\n")
+        assert set(project.settle().outcome.made["order_amounts"]) == {day(0), day(2)}
+        assert amounts() == {"a": 11, "b": None, "c": 8}
 
 
 # ------------------------------------------------------------------------------------------- whatever is delivered

@@ -28,7 +28,22 @@ def changed(manifest: Any, name: str, **config: Any) -> Any:
     return found
 
 
-WINDOW = {"int_events_sessionized": [0, 1]}
+SESSIONIZED = "int_events_sessionized"
+
+
+def reads(model: str, days: Any, **said: Any) -> dict[str, Any]:
+    return {"reads": [{"model": model, "days": days, **said}]}
+
+
+BY_CAMPAIGN = {"key": "campaign_id", "of": "src_campaigns", "columns": ["platform"]}
+
+
+def keyed(**said: Any) -> dict[str, Any]:
+    by_key = {"key": "customer_id", "of": SESSIONIZED, "columns": ["device"], **said}
+    return {"reads": [*reads(SESSIONIZED, [0, 1])["reads"], *reads(SESSIONIZED, [None, 0], **by_key)["reads"]]}
+
+
+WINDOW = reads(SESSIONIZED, [0, 1])
 SUMS = {"measures_of": "mart_sessions", "measures": {"sessions": 1, "events": "events"}}
 
 
@@ -43,15 +58,23 @@ def faults_of(manifest: Any) -> str:
         ("mart_sessions", {"dya": "session_date"}, "meta says dya, .*: did you mean day\\?"),
         ("mart_sessions", {"day": "sesion_date"}, "meta.day names sesion_date, .*: did you mean session_date\\?"),
         ("mart_sessions", {"day": ["session_date"]}, "must be the name of a column"),
-        ("mart_sessions", {"window": {"int_events_sessionised": [0, 1]}}, "did you mean int_events_sessionized\\?"),
-        ("mart_sessions", {"window": {"stg_clickstream": [0, 1]}}, "names stg_clickstream, .* models that it reads"),
-        ("mart_sessions", {"window": {"int_events_sessionized": [1, 0]}}, "two whole numbers of days"),
-        ("mart_sessions", {"window": {"int_events_sessionized": [1]}}, "two whole numbers of days"),
-        ("mart_sessions", {"window": {"int_events_sessionized": 1}}, "two whole numbers of days"),
-        ("mart_sessions", {"window": {"int_events_sessionized": ["0", "1"]}}, "two whole numbers of days"),
-        ("mart_sessions", {"window": {"int_events_sessionized": [-0.5, 1]}}, "two whole numbers of days"),
-        ("mart_sessions", {"window": ["int_events_sessionized"]}, "it must be like"),
-        ("mart_sessions", {"window": {}}, "asks for in_window\\(…, of='int_events_sessionized'\\)"),
+        ("mart_sessions", reads("int_events_sessionised", [0, 1]), "did you mean int_events_sessionized\\?"),
+        ("mart_sessions", reads("stg_clickstream", [0, 1]), "names stg_clickstream, .* models that it reads"),
+        ("mart_sessions", reads(SESSIONIZED, [1, 0]), "two whole numbers, first to last"),
+        ("mart_sessions", reads(SESSIONIZED, [1]), "two whole numbers, first to last"),
+        ("mart_sessions", reads(SESSIONIZED, 1), "two whole numbers, first to last"),
+        ("mart_sessions", reads(SESSIONIZED, ["0", "1"]), "two whole numbers, first to last"),
+        ("mart_sessions", reads(SESSIONIZED, [-0.5, 1]), "two whole numbers, first to last"),
+        ("mart_sessions", {"reads": {SESSIONIZED: [0, 1]}}, "it must be like"),
+        ("mart_sessions", {"reads": []}, "asks for in_window\\(…, of='int_events_sessionized'\\)"),
+        ("mart_sessions", {"reads": WINDOW["reads"] * 2}, "meta.reads names int_events_sessionized twice"),
+        ("mart_sessions", reads(SESSIONIZED, [0, 1], kye="customer_id"), "did you mean key\\?"),
+        ("mart_sessions", reads(SESSIONIZED, [0, 1], key="customer_id"), "by key, it must say key, of and columns"),
+        ("mart_sessions", keyed(of="int_events"), "says of: int_events, .* did you mean int_events_sessionized"),
+        ("mart_sessions", keyed(key="customer"), "names customer, .* did you mean customer_id"),
+        ("mart_sessions", keyed(columns=["devices"]), "names devices, .* did you mean device"),
+        ("stg_campaigns", reads("src_campaigns", [0, 0], **BY_CAMPAIGN), "src_campaigns with a key, but it is a view"),
+        ("mart_sessions", keyed(), "names int_events_sessionized with a key, and its SQL never reads by_key"),
         ("mart_sessions_daily", {"adds_up": "rows_of"}, "it must be like"),
         ("mart_sessions_daily", {"adds_up": {}}, "must name one of .* none"),
         ("mart_sessions_daily", {"adds_up": {"row_of": "mart_sessions"}}, "did you mean rows_of\\?"),
@@ -70,7 +93,7 @@ def test_a_name_that_does_not_exist_is_named_by_file_and_model(
     manifest: Any, name: str, meta: dict[str, Any], fault: str
 ) -> None:
     held = manifest["nodes"][f"model.analytics.{name}"]["config"]["meta"]
-    page = "(?m)^models/marts/sessions/_marts_sessions.yml: " + name + ": .*"
+    page = "(?m)^models/[a-z/]+/_[a-z_]+.yml: " + name + ": .*"
     assert re.search(page + fault, faults_of(changed(manifest, name, meta={**held, **meta})))
 
 
@@ -80,8 +103,8 @@ def test_a_name_that_does_not_exist_is_named_by_file_and_model(
         ({"materialized": "table"}, "is materialized as table"),
         ({"incremental_strategy": "append"}, "does not replace the days of a run"),
         ({"incremental_strategy": "merge"}, "does not replace the days of a run"),
-        ({"meta": {"day": "session_date", "window": WINDOW}}, "its test adds_up needs meta.adds_up"),
-        ({"meta": {"window": WINDOW}}, "without meta.day"),
+        ({"meta": {"day": "session_date", **WINDOW}}, "its test adds_up needs meta.adds_up"),
+        ({"meta": WINDOW}, "without meta.day"),
     ],
 )
 def test_a_model_whose_runs_would_not_replace_their_days_is_named(

@@ -17,7 +17,7 @@ from analytics_assets.dbt.variables import window_vars
 from analytics_assets.defs.campaigns.sources import CAMPAIGNS
 from analytics_assets.defs.consent.sources import CONSENT_EVENTS
 from analytics_assets.foundation.hashes import digest
-from analytics_assets.partitions import PartitionOffsets, Window, offsets_of
+from analytics_assets.partitions import PartitionOffsets, Read, Window, offsets_of
 from analytics_assets.simulation.defects import Row
 from analytics_assets.simulation.files import write_rows
 from analytics_assets.spec.source import PolarsType, Source
@@ -39,7 +39,7 @@ def test_a_window_has_at_least_one_day() -> None:
 
 def test_a_models_meta_names_the_days_that_it_reads(project: Project) -> None:
     translator = ModelTranslator(project.declared, {})
-    model = {"name": "mart", "config": {"meta": {"window": {"stg": [-1, 2]}}}}
+    model = {"name": "mart", "config": {"meta": {"reads": [{"model": "stg", "days": [-1, 2]}]}}}
     assert offsets_of(translator.get_partition_mapping(model, {"name": "stg"})) == PartitionOffsets(-1, 2)
     assert offsets_of(translator.get_partition_mapping(model, {"name": "other"})) == PartitionOffsets()
     assert PartitionOffsets(-1, 2).upstream_of(Window.of_days(day(2), day(2))) == Window.of_days(day(1), day(4))
@@ -50,7 +50,7 @@ def test_what_a_run_will_have_built_follows_from_what_was_built_before_it() -> N
     window = Window.of_days(day(1), day(1))
     raw = Build("pieces", "1")
     plan = planned_builds(
-        [("stg", {"raw": PartitionOffsets()}, "sql"), ("mart", {"stg": PartitionOffsets(0, 1)}, "sql")],
+        [("stg", [Read("raw")], "sql"), ("mart", [Read("stg", PartitionOffsets(0, 1))], "sql")],
         window,
         lambda asset, days: {at: raw for at in days.days() if asset == "raw"},
     )

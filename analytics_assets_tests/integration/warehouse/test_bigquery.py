@@ -20,7 +20,7 @@ from analytics_assets.automation.run_grouping import PlannedRun
 from analytics_assets.dbt.project import DBT_PROJECT_DIR, load_manifest
 from analytics_assets.dbt.runner import _parsed_manifest, run_dbt
 from analytics_assets.operations.reconciliation import reconcile
-from analytics_assets.partitions import Window
+from analytics_assets.partitions import Window, assets_of
 from analytics_assets.reports.datasets import read_datasets
 from analytics_assets.settings import PROJECT_DIR
 from analytics_assets.warehouse.choice import warehouse_of
@@ -31,6 +31,7 @@ from analytics_assets_tests.support.laws import (
     differing,
     drop_a_change,
     drop_everything_again_but_one_day,
+    held_by_key,
     tied_to,
 )
 from analytics_assets_tests.support.project import DOMAINS, WITHOUT_REPORTS, Project, day
@@ -180,7 +181,7 @@ def test_law_3_any_order_a_day_at_a_time_and_backwards_has_the_same_rows(
     other = BigQueryProject(tmp_path / "data", WITHOUT_REPORTS, changes, emulator=emulator, dataset="backwards")
     chain = {"mart_company_daily", "mart_sessions", "daily_campaign_summary"}
     for asset in reversed(other.assets):
-        chain |= set(other.upstream[asset]) if asset in chain else set()
+        chain |= assets_of(other.upstream[asset]) if asset in chain else set()
     for at in (LAST, SOME_DAY):  # and what is left, the automation makes
         runner = other.runner()
         runner.make([PlannedRun(tuple(asset for asset in other.assets if asset in chain), Window.of_days(at, at))])
@@ -195,14 +196,15 @@ def test_law_4_window_true_a_late_row_changes_exactly_the_days_that_hang_on_it(
     duck: Project, big: BigQueryProject
 ) -> None:
     """Of each domain at once: a late row in a file of facts."""
-    before = tables(big)
-    expected: dict[str, set[date]] = {}
-    for name in ("consent_events", "clickstream", "campaigns"):
-        source = next(source for source in big.sources if source.name == name)
-        _, raw_days = drop_a_change(big, source, SOME_DAY)
-        for asset, days in tied_to(big, f"raw_{name}", raw_days).items():
-            expected[asset] = expected.get(asset, set()) | days
+    before, by_key = tables(big), held_by_key(big)
+    names = ("consent_events", "clickstream", "campaigns")
+    sources = [next(source for source in big.sources if source.name == name) for name in names]
+    raw_days = {source.name: drop_a_change(big, source, SOME_DAY)[1] for source in sources}
     made = {asset: set(days) for asset, days in big.settle().outcome.made.items()}
+    expected: dict[str, set[date]] = {}
+    for name, its_days in raw_days.items():
+        for asset, days in tied_to(big, f"raw_{name}", its_days, by_key).items():
+            expected[asset] = expected.get(asset, set()) | days
     assert made == expected
     changed = differing(before, after := tables(big))
     assert {"stg_consent_events", "mart_sessions", "daily_campaign_summary"} <= changed.keys()

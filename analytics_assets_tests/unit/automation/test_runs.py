@@ -2,16 +2,15 @@ from datetime import date
 
 from analytics_assets.automation.run_grouping import PlannedRun, group_into_runs, same_window, tied_windows
 from analytics_assets.operations.runner import contiguous
-from analytics_assets.partitions import PartitionOffsets, Window
+from analytics_assets.partitions import PartitionOffsets, Read, Window
 
-SAME = PartitionOffsets()
 # int of D reads stg of D-1 and D; mart of D reads int of D and D+1.
 CHAIN = {
-    "raw": {},
-    "stg": {"raw": SAME},
-    "int": {"stg": PartitionOffsets(-1, 0)},
-    "mart": {"int": PartitionOffsets(0, 1)},
-    "other": {"raw": SAME},
+    "raw": [],
+    "stg": [Read("raw")],
+    "int": [Read("stg", PartitionOffsets(-1, 0))],
+    "mart": [Read("int", PartitionOffsets(0, 1))],
+    "other": [Read("raw")],
 }
 ALL = Window.of_days(date(2025, 1, 1), date(2025, 1, 31))
 

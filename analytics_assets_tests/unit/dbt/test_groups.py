@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from analytics_assets.dbt.step import _groups
-from analytics_assets.partitions import PartitionOffsets
+from analytics_assets.partitions import Read
 
 READS: Mapping[str, list[str]] = {
     "stg_a": ["raw_a"],
@@ -13,7 +13,7 @@ READS: Mapping[str, list[str]] = {
     "mart_of_both": ["stg_a", "stg_c"],
     "stg_d": ["raw_a"],
 }
-UPSTREAM = {name: dict.fromkeys(reads, PartitionOffsets()) for name, reads in READS.items()}
+UPSTREAM = {name: [Read(one) for one in reads] for name, reads in READS.items()}
 
 
 def test_all_models_are_one_group_until_a_run_of_them_has_failed() -> None:
@@ -25,6 +25,6 @@ def test_then_models_that_do_not_read_each_other_are_made_one_after_the_other() 
     groups = _groups(list(READS), UPSTREAM, apart=True)
     assert groups == [["stg_b", "mart_b"], ["stg_a", "mart_a", "mart_of_both"], ["stg_d"]]
     joined = _groups(
-        ["stg_a", "stg_b", "both"], {**UPSTREAM, "both": {**UPSTREAM["mart_a"], **UPSTREAM["mart_b"]}}, apart=True
+        ["stg_a", "stg_b", "both"], {**UPSTREAM, "both": [*UPSTREAM["mart_a"], *UPSTREAM["mart_b"]]}, apart=True
     )
     assert joined == [["stg_a", "stg_b", "both"]]

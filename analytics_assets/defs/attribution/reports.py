@@ -1,0 +1,217 @@
+"""The report of marketing: what the dashboard and the workbook show."""
+
+from analytics_assets.spec.report import Chart, Dataset, Dimension, Format, Measure, Ratio, Report, Sum, Table
+
+_PERFORMANCE, _COHORTS = "campaign_performance_daily", "mart_cohort_daily"
+_AGES = ("0 to 6", "7 to 29", "30 to 89", "90 and more", "before the install", "unknown")
+_NUMBERS = (
+    "spend",
+    "impressions",
+    "clicks",
+    "installs",
+    "users",
+    "installs_less_users",
+    "touchpoints",
+    "orphan_touchpoints",
+    "conversions",
+    "revenue",
+    "rewards",
+    "margin",
+)
+
+
+def _sum(column: str) -> Sum:
+    return Sum(_PERFORMANCE, column)
+
+
+def _ratio(over: str, under: str) -> Ratio:
+    return Ratio(_sum(over), _sum(under))
+
+
+_OF_A_GROUP = (
+    "spend", "revenue", "margin", "roas", "impressions", "clicks", "ctr", "cpc", "installs", "cpi", "users", "cac",
+    "touchpoints", "conversions",
+)  # fmt: skip
+
+MARKETING_REPORT = Report(
+    name="marketing",
+    title="Marketing and attribution",
+    days=90,
+    datasets=(
+        Dataset(_PERFORMANCE, ("channel", "campaign"), _NUMBERS),
+        Dataset(
+            _COHORTS, ("channel", "campaign", "install_month", "age_group"), ("payers", "revenue", "rewards", "margin")
+        ),
+    ),
+    dimensions=(
+        Dimension("channel", "Channel", is_filter=True),
+        Dimension("campaign", "Campaign", is_filter=True),
+        Dimension("install_month", "Month of install"),
+        Dimension("age_group", "Age in days", values=_AGES),
+    ),
+    measures=(
+        Measure("spend", "Spend", _sum("spend"), Format.MONEY, "What was spent, by the channels' bills, in euros."),
+        Measure(
+            "revenue",
+            "Revenue",
+            _sum("revenue"),
+            Format.MONEY,
+            "What users brought, less refunds, in euros; by the channel that acquired them, whenever that was.",
+        ),
+        Measure("rewards", "Rewards", _sum("rewards"), Format.MONEY, "The rewards that users were given, in euros."),
+        Measure("margin", "Margin", _sum("margin"), Format.MONEY, "Revenue less rewards, in euros, before spend."),
+        Measure(
+            "roas",
+            "Return on ad spend",
+            _ratio("revenue", "spend"),
+            Format.MEAN,
+            "Euros of revenue for each euro of spend (ROAS), on the same days.",
+        ),
+        Measure("impressions", "Impressions", _sum("impressions"), Format.COUNT, "How often campaigns were shown."),
+        Measure("clicks", "Clicks", _sum("clicks"), Format.COUNT, "How often they were clicked."),
+        Measure(
+            "ctr",
+            "Click-through rate",
+            _ratio("clicks", "impressions"),
+            Format.SHARE,
+            "Clicks as a share of the impressions (CTR).",
+        ),
+        Measure("cpc", "Cost per click", _ratio("spend", "clicks"), Format.MONEY, "Euros for each click (CPC)."),
+        Measure("installs", "Installs", _sum("installs"), Format.COUNT, "Installs, as the channels count them."),
+        Measure("cpi", "Cost per install", _ratio("spend", "installs"), Format.MONEY, "Euros for an install (CPI)."),
+        Measure("users", "New users", _sum("users"), Format.COUNT, "Users of the users file, by their install."),
+        Measure(
+            "cac",
+            "Cost per new user",
+            _ratio("spend", "users"),
+            Format.MONEY,
+            "Euros for each new user (CAC), organic users included unless they are filtered out.",
+        ),
+        Measure(
+            "installs_less_users",
+            "Installs without user",
+            _sum("installs_less_users"),
+            Format.COUNT,
+            "Installs that channels bill, less the users that are known; negative where nobody bills an install.",
+        ),
+        Measure("touchpoints", "Touches", _sum("touchpoints"), Format.COUNT, "What users saw or clicked, by channel."),
+        Measure(
+            "conversions",
+            "Conversions",
+            _sum("conversions"),
+            Format.COUNT,
+            "Touches at which a user converted, by the channel of the touch.",
+        ),
+        Measure(
+            "conversion_rate",
+            "Conversion rate",
+            _ratio("conversions", "touchpoints"),
+            Format.SHARE,
+            "Conversions as a share of the touches.",
+        ),
+        Measure(
+            "orphan_touchpoints",
+            "Touches of unknown users",
+            _sum("orphan_touchpoints"),
+            Format.COUNT,
+            "Touches of users whom the users file does not hold (yet).",
+        ),
+        Measure(
+            "unknown_revenue",
+            "Revenue of unknown users",
+            Sum(_PERFORMANCE, "revenue", where={"channel": ("unknown",)}),
+            Format.MONEY,
+            "Revenue of users without a known channel, in euros.",
+        ),
+        Measure(
+            "cohort_revenue",
+            "Revenue by age",
+            Sum(_COHORTS, "revenue"),
+            Format.MONEY,
+            "Revenue as above, in euros, by the month of the users' install and their age in days.",
+        ),
+        Measure(
+            "cohort_rewards",
+            "Rewards by age",
+            Sum(_COHORTS, "rewards"),
+            Format.MONEY,
+            "Rewards as above, in euros, by the month of the users' install and their age in days.",
+        ),
+        Measure(
+            "cohort_margin",
+            "Margin by age",
+            Sum(_COHORTS, "margin"),
+            Format.MONEY,
+            "Margin as above, in euros, by the month of the users' install and their age in days.",
+        ),
+        Measure(
+            "paying_days",
+            "Paying days",
+            Sum(_COHORTS, "payers"),
+            Format.COUNT,
+            "Users who paid, summed over the days: one who pays on two days counts twice.",
+        ),
+    ),
+    key_figures=("spend", "revenue", "margin", "roas", "users", "cac", "conversions", "ctr"),
+    charts=(
+        Chart("Spend over time", "spend", split="channel", note="Euros a day, by channel."),
+        Chart("Revenue over time", "revenue", split="channel", note="Euros a day, by the channel of acquisition."),
+        Chart("New users over time", "users", split="channel", note="By the day of their install."),
+        Chart("Return on ad spend over time", "roas", note="Euros of revenue for each euro of spend of the day."),
+        Chart("Conversions over time", "conversions", split="channel", note="By the channel of the touch."),
+        Chart("Margin over time", "cohort_margin", split="age_group", note="Euros a day, by age of the users in days."),
+        Chart("Spend by channel", "spend", by="channel", note="Euros; email and organic are not paid for."),
+        Chart("Margin by channel", "margin", by="channel", note="Euros, by the channel of acquisition, before spend."),
+        Chart("Cost per new user by channel", "cac", by="channel", note="Euros."),
+        Chart("Return on ad spend by channel", "roas", by="channel", note="Euros of revenue for each euro of spend."),
+        Chart("Conversions by channel", "conversions", by="channel", note="By the channel of the touch."),
+        Chart("Return on ad spend by campaign", "roas", by="campaign", note="Euros of revenue for each euro of spend."),
+        Chart(
+            "Margin by month of install",
+            "cohort_margin",
+            by="install_month",
+            split="age_group",
+            note="Euros within the selected days, by age of the users in days.",
+        ),
+        Chart(
+            "Installs without user over time",
+            "installs_less_users",
+            note="Installs that channels bill, less known users; organic users, whom nobody bills, are below zero.",
+        ),
+    ),
+    tables=(
+        Table("days", "Days", ("day",), _OF_A_GROUP),
+        Table("channels", "Channels", ("channel",), (*_OF_A_GROUP, "conversion_rate"), shares=True),
+        Table("campaigns", "Campaigns", ("campaign", "channel"), _OF_A_GROUP, shares=True),
+        Table(
+            "cohorts",
+            "Cohorts",
+            ("install_month", "age_group"),
+            ("cohort_margin", "cohort_revenue", "cohort_rewards", "paying_days"),
+            shares=True,
+        ),
+        Table(
+            "quality",
+            "Quality",
+            ("day",),
+            (
+                "installs",
+                "users",
+                "installs_less_users",
+                "touchpoints",
+                "orphan_touchpoints",
+                "revenue",
+                "unknown_revenue",
+            ),
+        ),
+    ),
+    notes=(
+        "Spend, clicks and installs are as the channels bill them. Users are those of the users file, on the day of "
+        "their install. The two are not the same, and are never added.",
+        "Revenue and rewards count for the channel that acquired the user, conversions for the channel of the touch.",
+        "Revenue of a day is mostly of users who installed before it: the return on ad spend of a day is not that of "
+        "its spend. What a cohort brings by an age (LTV) is in reporting.ltv_cohorts.",
+        "Users whom the users file does not hold (yet) count as unknown; they move to their channel when it does.",
+        "Ratios are ratios of sums over what is selected, never averages of ratios.",
+    ),
+)

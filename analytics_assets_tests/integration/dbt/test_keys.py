@@ -1,0 +1,163 @@
+"""What is read by key: a changed row changes exactly the days in whose own rows its key occurs."""
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from analytics_assets.dbt import step as dbt_step
+from analytics_assets.dbt.invocation import DbtError
+from analytics_assets.partitions import by_key
+from analytics_assets_tests.support.app import APP, MODELS, PAYMENTS_HEADER, USERS_HEADER, payment, user
+from analytics_assets_tests.support.laws import differing, drop_a_row_with_a_key, held_by_key, tied_to
+from analytics_assets_tests.support.project import Project, day
+from analytics_assets_tests.support.shop import written
+
+pytestmark = pytest.mark.models_alone
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    with written(tmp_path / "dbt", MODELS):
+        yield Project(tmp_path / "data", [APP])
+
+
+def made_by(project: Project) -> dict[str, set[date]]:
+    return {name: set(days) for name, days in project.settle().outcome.made.items()}
+
+
+def test_a_late_user_changes_exactly_the_days_on_which_they_paid(project: Project) -> None:
+    project.drop("users", "users-1.csv", USERS_HEADER + user("ann", day(0), "search") + user("bob", day(1), "social"))
+    rows = [payment(1, day(1), "ann"), payment(2, day(2), "bob"), payment(3, day(4), "eve"), payment(4, day(4), "ann")]
+    project.drop("payments", "payments-1.csv", PAYMENTS_HEADER + "".join(rows))
+    project.land()
+    project.settle()
+    assert project.requested() == {}
+    before = project.tables()
+
+    project.drop("users", "users-2.csv", USERS_HEADER + user("eve", day(3), "email"))
+    project.land()
+    made = made_by(project)
+    assert made["raw_users"] == made["stg_users"] == {day(3)}
+    assert made["int_payments"] == made["mart_payments_daily"] == {day(4)}
+    assert made["int_recent_users"] == {day(4)}
+    assert made.keys().isdisjoint({"int_paid_before", "int_seen_before", "stg_payments"})
+    changed = differing(before, project.tables())
+    assert {name: changed[name] for name in ("int_payments", "int_recent_users")} == {
+        "int_payments": {day(4)},
+        "int_recent_users": {day(4)},
+    }
+
+
+def test_a_late_payment_changes_the_later_days_on_which_the_same_user_paid(project: Project) -> None:
+    """A model may read another one whole and by key, and by a span of days as driver."""
+    project.drop("users", "users-1.csv", USERS_HEADER)
+    rows = [payment(1, day(1), "ann"), payment(2, day(2), "bob"), payment(3, day(3), "ann")]
+    project.drop("payments", "payments-1.csv", PAYMENTS_HEADER + "".join(rows))
+    project.land()
+    project.settle()
+    project.drop("payments", "payments-2.csv", PAYMENTS_HEADER + payment(9, day(0), "ann"))
+    project.land()
+    made = made_by(project)
+    assert made["int_payments"] == {day(0)}
+    assert made["int_paid_before"] == made["int_paid_by_user"] == {day(0), day(1), day(3)}
+    sums = project.frame("int_paid_before").sort("the_date", "payment_id")
+    assert sums.select("payment_id", "paid_so_far").rows() == [("9", 9), ("1", 10), ("2", 2), ("3", 13)]
+    # Each day looks at who paid on it or the day before, and at what they had paid until the day before.
+    seen = project.frame("int_seen_before").sort("the_date", "user_id")
+    assert seen.select("the_date", "user_id", "most").rows() == [
+        (day(0), "ann", None),
+        (day(1), "ann", 9),
+        (day(2), "ann", 10),
+        (day(2), "bob", None),
+        (day(3), "ann", 10),
+        (day(3), "bob", 2),
+        (day(4), "ann", 13),
+    ]
+
+
+def test_the_laws_hold_for_each_mapping_by_key(project: Project, tmp_path: Path) -> None:
+    """What test_laws.py shows for the domains, here for a key of the driver itself, a chain and a span on one side."""
+    project.drop("users", "users-1.csv", USERS_HEADER + "".join(user(f"u{n}", day(n % 4), "ads") for n in range(6)))
+    rows = [payment(n, day(n % 5), f"u{n % 7}") for n in range(20)] + [payment(99, day(2), "")]
+    project.drop("payments", "payments-1.csv", PAYMENTS_HEADER + "".join(rows))
+    project.settle()
+    seen = 0
+    for asset, reads in project.upstream.items():
+        for read in by_key(reads):
+            copy = project.copy_to(tmp_path / f"copy-{asset}", with_state=True)
+            before = held_by_key(copy)
+            source, raw_days = drop_a_row_with_a_key(copy, asset, read)
+            made = made_by(copy)
+            assert made == tied_to(copy, f"raw_{source.name}", raw_days, before), read
+            seen += len(made[asset])
+    assert seen > 4
+
+
+def test_a_column_that_no_reader_names_asks_for_nothing(project: Project) -> None:
+    project.drop("users", "users-1.csv", USERS_HEADER + user("ann", day(0), "search", "a note"))
+    project.drop("payments", "payments-1.csv", PAYMENTS_HEADER + payment(1, day(3), "ann"))
+    project.settle()
+    project.drop("users", "users-1.csv", USERS_HEADER + user("ann", day(0), "search", "another note"))
+    assert made_by(project) == {name: {day(0)} for name in ("raw_users", "src_users", "stg_users")}
+
+
+def test_changed_code_that_changes_no_value_makes_nothing_anew_downstream(project: Project, tmp_path: Path) -> None:
+    project.drop("users", "users-1.csv", USERS_HEADER + user("ann", day(0), "search"))
+    project.drop("payments", "payments-1.csv", PAYMENTS_HEADER + payment(1, day(3), "ann"))
+    project.settle()
+    sql = "models/staging/app/stg_users.sql"
+    with written(tmp_path / "changed", {**MODELS, sql: MODELS[sql] + "-- no other rows\n"}):
+        project.changes = {"retry_wait_seconds": 9}  # other settings: parsed anew
+        changed = project.copy_to(tmp_path / "of changed code", with_state=True)
+        runner = changed.runner()
+        runner.roll_out(set(changed.assets), 30)
+        assert set(runner.outcome.made["stg_users"]) == set(changed.window.days())
+        assert "int_payments" not in runner.outcome.made
+        assert made_by(changed) == {}
+
+
+def test_a_user_table_that_is_gone_is_made_again_and_so_are_its_readers(project: Project) -> None:
+    project.drop("users", "users-1.csv", USERS_HEADER + user("ann", day(0), "search"))
+    project.drop("payments", "payments-1.csv", PAYMENTS_HEADER + payment(1, day(3), "ann"))
+    project.settle()
+    before = project.tables()
+    with duckdb.connect(str(project.settings.warehouse_file)) as connection:
+        connection.execute("drop table staging.stg_users")
+    made = made_by(project)
+    assert made["stg_users"] == made["int_payments"] == set(project.window.days())
+    assert differing(before, project.tables()) == {}
+
+
+def test_a_failed_day_of_users_holds_up_no_payment(project: Project, tmp_path: Path) -> None:
+    project.drop("users", "users-1.csv", USERS_HEADER + user("ann", day(0), "search"))
+    project.drop("payments", "payments-1.csv", PAYMENTS_HEADER + payment(1, day(3), "ann"))
+    project.settle()
+    bad = "stg_users of the 2nd: {{ 'error()' }}"
+    real = dbt_step.run_dbt
+
+    def fails_for_users(arguments: list[str], *of: object, **named: object) -> object:
+        if "stg_users" in arguments:
+            raise DbtError(bad)
+        return real(arguments, *of, **named)  # type: ignore[arg-type]
+
+    project.drop("users", "users-2.csv", USERS_HEADER + user("eve", day(1), "email"))
+    project.land()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(dbt_step, "run_dbt", fails_for_users)
+        runner = project.runner()
+        runner.settle(set(project.assets))
+        assert "stg_users" not in runner.outcome.made
+    project.drop("payments", "payments-2.csv", PAYMENTS_HEADER + payment(2, day(4), "eve"))
+    project.land()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(dbt_step, "run_dbt", fails_for_users)
+        runner = project.runner()
+        runner._tick_until_settled(set(project.assets))
+        assert set(runner.outcome.made["int_payments"]) == {day(4)}
+    made = made_by(project)
+    assert made["stg_users"] == {day(1)}
+    assert made["int_payments"] == {day(4)}
+    assert project.frame("int_payments").filter(payment_id="2")["channel"].to_list() == ["email"]

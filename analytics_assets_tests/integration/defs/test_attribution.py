@@ -1,0 +1,311 @@
+"""Marketing by real runs: every figure equals an oracle over the files, whenever the users are told."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from random import Random
+
+import duckdb
+import polars as pl
+import pytest
+
+from analytics_assets.dbt.runner import run_dbt
+from analytics_assets.defs.attribution import DOMAIN as ATTRIBUTION
+from analytics_assets.warehouse.choice import warehouse_of
+from analytics_assets_tests.support.project import IN_FULL, WHEN_LANDED, Project, day
+
+pytestmark = pytest.mark.models_alone
+
+DAYS = 10
+DOMAIN = replace(ATTRIBUTION, reports=())
+SPEND = ("spend", "impressions", "clicks", "installs")
+SUMS = (*SPEND, "users", "touchpoints", "orphan_touchpoints", "conversions", "revenue", "rewards")
+RATIOS = {
+    "cpm": (1000, "spend", "impressions"),
+    "cpc": (1, "spend", "clicks"),
+    "ctr": (1, "clicks", "impressions"),
+    "cpi": (1, "spend", "installs"),
+    "cac": (1, "spend", "users"),
+    "roas": (1, "revenue", "spend"),
+}
+
+Cell = tuple[str, str, date]
+"""A channel, a campaign and a day."""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path / "data", [DOMAIN])
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Ten days of simulated marketing; no test changes them."""
+    folder = tmp_path_factory.mktemp("marketing") / "data"
+    project = Project(folder, [DOMAIN], {"start_date": day(0, days=DAYS)})
+    project.simulate(scale=0.5)
+    project.settled()
+    return project
+
+
+def query(project: Project, sql: str) -> pl.DataFrame:
+    """The rows of a query on the published copy."""
+    with duckdb.connect(str(project.settings.published_file), read_only=True) as connection:
+        return connection.execute(sql).pl()
+
+
+# ------------------------------------------------------------------------------------------------------ the oracle
+
+
+def newest_users(project: Project) -> dict[str, dict]:
+    """Each user in the version that was updated last, by the raw rows."""
+    rows = project.frame("raw_users").sort("updated_at").rows(named=True)
+    return {row["user_id"]: row for row in rows}
+
+
+def acquired_by(user: dict) -> tuple[str, str]:
+    """The channel and campaign that a user is credited to."""
+    return user["channel"] or "unknown", user["campaign"] or "none"
+
+
+def cohort_of(user: dict) -> Cell:
+    return (*acquired_by(user), user["installed_at"].date())
+
+
+def once(project: Project, source: str, key: Sequence[str]) -> list[dict]:
+    """The raw rows of a source, those that were delivered again left out."""
+    return project.frame(f"raw_{source}").unique(["the_day", *key, "_repeat"]).rows(named=True)
+
+
+def expected_of(project: Project) -> dict[Cell, dict[str, Decimal]]:
+    """The sums of each channel, campaign and day, from the raw rows with plain Python."""
+    found: dict[Cell, dict[str, Decimal]] = defaultdict(lambda: dict.fromkeys(SUMS, Decimal(0)))
+    users = newest_users(project)
+    for row in project.frame("raw_marketing_spend").unique(["the_day", "channel", "campaign"]).rows(named=True):
+        for name in SPEND:
+            found[row["channel"], row["campaign"], row["the_day"]][name] += row[name]
+    for user in users.values():
+        found[cohort_of(user)]["users"] += 1
+    for row in once(project, "user_touchpoints", ["user_id", "touchpoint_date", "channel", "touchpoint_type"]):
+        cell = found[row["channel"], row["campaign"] or "none", row["the_day"]]
+        cell["touchpoints"] += 1
+        cell["orphan_touchpoints"] += row["user_id"] not in users
+        cell["conversions"] += bool(row["conversion"])
+    for row in once(project, "revenue_and_rewards", ["user_id", "date", "revenue", "reward_to_user"]):
+        user = users.get(row["user_id"])
+        channel, campaign = acquired_by(user) if user else ("unknown", "unknown")
+        found[channel, campaign, row["the_day"]]["revenue"] += row["revenue"]
+        found[channel, campaign, row["the_day"]]["rewards"] += row["reward_to_user"]
+    return found
+
+
+def is_ratio(row: dict, name: str) -> bool:
+    times, over, under = RATIOS[name]
+    if row[under] == 0:
+        return row[name] is None
+    return row[name] == pytest.approx(float(times * row[over] / row[under]), abs=1e-6)
+
+
+def figures_agree(project: Project) -> None:
+    """All stored figures are those of the oracle, to the last digit."""
+    expected = expected_of(project)
+    campaigns = project.frame("campaign_performance_daily").rows(named=True)
+    found = {(row["channel"], row["campaign"], row["event_date"]): row for row in campaigns}
+    assert len(found) == len(campaigns)
+    assert {cell: {name: row[name] for name in SUMS} for cell, row in found.items()} == expected
+    for row in campaigns:
+        assert row["installs_less_users"] == row["installs"] - row["users"]
+        assert row["margin"] == row["revenue"] - row["rewards"]
+        assert all(is_ratio(row, name) for name in RATIOS)
+    total = {name: sum(cell[name] for cell in expected.values()) for name in SUMS}
+    channels, users = project.frame("channel_performance_daily"), project.frame("int_user_daily")
+    cohorts = project.frame("mart_cohort_daily")
+    assert {name: channels[name].sum() for name in SUMS} == total
+    for name in ("touchpoints", "conversions", "revenue", "rewards"):
+        assert users[name].sum() == total[name]
+    for name in ("revenue", "rewards"):
+        assert cohorts[name].sum() == total[name]
+    assert project.frame("int_users")["is_current"].sum() == total["users"]
+
+
+def test_every_figure_of_a_simulated_week_is_that_of_its_files(made: Project) -> None:
+    figures_agree(made)
+    total = query(made, "select * from marts.channel_performance_daily").select(pl.col(SUMS).sum()).row(0, named=True)
+    assert all(total[name] > 0 for name in SUMS if name != "orphan_touchpoints"), total
+    channels = set(made.frame("channel_performance_daily")["channel"])
+    assert {"email", "organic"} <= channels, "nobody pays for them, and they are there"
+
+
+@pytest.mark.parametrize("view", ["rpt_channels", "rpt_campaigns"])
+def test_over_a_span_ratios_are_those_of_the_sums(made: Project, view: str) -> None:
+    first, last = day(2, days=DAYS), day(7, days=DAYS)
+    rows = query(made, f"from reporting.{view}(date '{first}', date '{last}')").rows(named=True)
+    by = ("channel",) if view == "rpt_channels" else ("channel", "campaign")
+    expected: dict[tuple, dict] = defaultdict(lambda: dict.fromkeys(SUMS, Decimal(0)))
+    for (channel, campaign, at), cell in expected_of(made).items():
+        if first <= at <= last:
+            for name in SUMS:
+                expected[(channel, campaign)[: len(by)]][name] += cell[name]
+    assert {tuple(row[name] for name in by): {name: row[name] for name in SUMS} for row in rows} == expected
+    assert all(is_ratio(row, name) for row in rows for name in RATIOS)
+
+
+def test_the_ltv_of_a_cohort_is_the_margin_of_its_first_days(made: Project) -> None:
+    users = newest_users(made)
+    margins: dict[Cell, dict[int, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
+    sizes = Counter(map(cohort_of, users.values()))
+    for row in once(made, "revenue_and_rewards", ["user_id", "date", "revenue", "reward_to_user"]):
+        user = users[row["user_id"]]
+        age = (row["the_day"] - user["installed_at"].date()).days
+        margins[cohort_of(user)][age] += row["revenue"] - row["reward_to_user"]
+    spend = {cell: sums["spend"] for cell, sums in expected_of(made).items()}
+    rows = query(made, "from reporting.ltv_cohorts").rows(named=True)
+    found = {(row["channel"], row["campaign"], row["install_date"]): row for row in rows}
+    assert {cell: row["users"] for cell, row in found.items()} == dict(sizes)
+    paid_back = 0
+    for cell, row in found.items():
+        observed = (day(DAYS - 1, days=DAYS) - cell[2]).days + 1
+        by_age = margins[cell]
+        assert row["days_observed"] == observed
+        assert row["margin"] == sum(by_age.values())
+        first_week = sum(margin for age, margin in by_age.items() if 0 <= age < 7)
+        assert row["margin_7d"] == (first_week if observed >= 7 else None)
+        assert row["ltv_7d"] == (pytest.approx(float(first_week / sizes[cell]), abs=1e-6) if observed >= 7 else None)
+        assert row["ltv_30d"] is row["margin_30d"] is row["users_30d"] is None
+        so_far = {age: sum(by_age[other] for other in by_age if other <= age) for age in by_age}
+        ages = [age for age, margin in so_far.items() if margin >= spend[cell] > 0]
+        assert row["payback_age"] == min(ages, default=None)
+        paid_back += bool(ages)
+    assert paid_back > 0
+
+
+def test_a_user_of_the_report_is_the_sum_of_their_rows(made: Project) -> None:
+    users = newest_users(made)
+    rows = {row["user_id"]: row for row in query(made, "from reporting.rpt_users").rows(named=True)}
+    assert {user: (row["channel"], row["campaign"]) for user, row in rows.items()} == {
+        user: acquired_by(row) for user, row in users.items()
+    }
+    touches = Counter(
+        row["user_id"]
+        for row in once(made, "user_touchpoints", ["user_id", "touchpoint_date", "channel", "touchpoint_type"])
+    )
+    assert {user: row["touchpoints"] for user, row in rows.items() if row["touchpoints"]} == touches
+    revenue: dict[str, Decimal] = defaultdict(Decimal)
+    for row in once(made, "revenue_and_rewards", ["user_id", "date", "revenue", "reward_to_user"]):
+        revenue[row["user_id"]] += row["revenue"]
+    assert {user: row["revenue"] for user, row in rows.items() if user in revenue} == revenue
+    assert query(made, "from reporting.rpt_orphans").is_empty()
+
+
+# -------------------------------------------------------------------------------------------- when users are told
+
+USERS = "user_id,installed_at,created_at,updated_at,channel,campaign\n"
+TOUCHES = "user_id,touchpoint_date,channel,campaign,touchpoint_type,source,medium,conversion\n"
+REVENUE = "user_id,date,revenue,reward_to_user\n"
+
+
+def user(name: str, at: date, channel: str = "twitter", updated: int = 0) -> str:
+    updated_at = datetime.combine(at, datetime.min.time()) + timedelta(hours=updated)
+    return f"{name},{at} 10:00:00,{at} 10:00:00,{updated_at},{channel},sale\n"
+
+
+def touch(name: str, at: date, channel: str = "email", conversion: str = "false") -> str:
+    return f"{name},{at} 12:00:00,{channel},,email_open,,email,{conversion}\n"
+
+
+def paid(name: str, at: date, revenue: str = "5", reward: str = "1") -> str:
+    return f"{name},{at},{revenue},{reward}\n"
+
+
+def drop(project: Project, source: str, name: str, header: str, rows: Iterable[str]) -> None:
+    project.drop(source, f"{source}-{name}.csv", header + "".join(rows))
+
+
+@pytest.mark.with_checks
+@pytest.mark.parametrize("seed", range(10 if IN_FULL else 1))
+def test_users_who_are_told_after_their_revenue_end_in_the_tables_of_those_told_before_it(
+    tmp_path: Path, seed: int
+) -> None:
+    random = Random(seed)
+    some_day = partial(random.randrange, 5)
+    names = [f"u{number}" for number in range(8)]
+    users = [user(name, day(some_day()), random.choice(["twitter", "email", ""])) for name in names]
+    users += [user(name, day(some_day()), "moved", updated=200) for name in names[:3]]
+    touched = [(random.choice([*names, "nobody"]), day(some_day())) for _ in range(6)] + [("nobody", day(1))]
+    payers = [(random.choice([*names, "nobody"]), day(some_day())) for _ in range(6)] + [("nobody", day(2))]
+    payments = [paid(name, at, random.choice(["5", "-5", "0.01"])) for name, at in payers]
+
+    def drop_users(project: Project) -> None:
+        for number, some in enumerate((users[:4], users[4:])):
+            drop(project, "users", str(number), USERS, some)
+
+    def drop_the_others(project: Project) -> None:
+        drop(project, "user_touchpoints", "1", TOUCHES, [touch(*one) for one in touched])
+        drop(project, "revenue_and_rewards", "1", REVENUE, payments)
+
+    def orphans(project: Project) -> set[str]:
+        rows = query(project, "select user_id, touchpoints, payments from reporting.rpt_orphans")
+        assert rows.filter(pl.sum_horizontal("touchpoints", "payments") == 0).is_empty()
+        return set(rows["user_id"])
+
+    before, after = (Project(tmp_path / name, [DOMAIN]) for name in ("before", "after"))
+    drop_users(before)
+    drop_the_others(before)
+    before.settle()
+    figures_agree(before)
+
+    drop_the_others(after)
+    said = after.settle().outcome.warnings
+    for check, rows in (("touchpoints_have_a_user", touched), ("revenue_has_a_user", payers)):
+        assert any(check in one and f"the_day {min(at for _, at in rows)}" in one for one in said), said
+    figures_agree(after)
+    assert set(after.frame("int_revenue")["channel"]) == {"unknown"}
+    assert orphans(after) == {name for name, _ in touched + payers}
+
+    drop_users(after)
+    made = {asset: set(days) for asset, days in after.settle().outcome.made.items()}
+    assert after.tables(WHEN_LANDED) == before.tables(WHEN_LANDED)
+    assert orphans(after) == orphans(before) == {"nobody"}
+    assert made["int_revenue"] == {at for name, at in payers if name != "nobody"}, "the days on which they occur"
+    assert made["int_touchpoints"] == {at for name, at in touched if name != "nobody"}
+    assert after.requested() == {}
+
+
+def test_a_corrected_user_counts_once_equal_payments_count_each_and_a_refund_is_negative(project: Project) -> None:
+    drop(project, "users", "1", USERS, [user("ann", day(1)), user("bob", day(1))])
+    drop(project, "users", "2", USERS, [user("ann", day(2), "email", updated=99)])
+    twice = [paid("ann", day(3)), paid("ann", day(3)), paid("bob", day(2), "-5", "0")]
+    drop(project, "revenue_and_rewards", "1", REVENUE, twice)
+    drop(project, "revenue_and_rewards", "again", REVENUE, [*twice, paid("bob", day(4), "7", "0")])
+    project.settle()
+    figures_agree(project)
+    cells = project.frame("channel_performance_daily")
+    users = cells.filter(pl.col("users") > 0).select("event_date", "channel", "users").rows()
+    assert sorted(users) == [(day(1), "twitter", 1), (day(2), "email", 1)]
+    revenue = cells.filter(pl.col("revenue") != 0).select("event_date", "channel", "revenue").rows()
+    assert sorted(revenue) == [(day(2), "twitter", -5), (day(3), "email", 10), (day(4), "twitter", 7)]
+    cohorts = project.frame("mart_cohort_daily").select("channel", "install_date", "age_days", "payers").rows()
+    assert sorted(cohorts) == [("email", day(2), 1, 1), ("twitter", day(1), 1, 0), ("twitter", day(1), 3, 1)]
+
+
+def test_what_is_lost_or_counted_twice_is_named_with_its_day(made: Project, tmp_path: Path) -> None:
+    project, at = made.copy_to(tmp_path / "data"), day(4, days=DAYS)
+    faults = {
+        "users_of_campaigns_add_up": "update marts.campaign_performance_daily set users = users + 1",
+        "touchpoints_of_campaigns_add_up": "update marts.campaign_performance_daily set conversions = conversions + 1",
+        "revenue_of_campaigns_adds_up": "update marts.campaign_performance_daily set rewards = rewards + 0.01",
+        "touchpoints_of_users_add_up": "delete from intermediate.int_user_daily",
+    }
+    with duckdb.connect(str(project.settings.warehouse_file)) as connection:
+        for statement in faults.values():
+            column = "activity_date" if "int_user_daily" in statement else "event_date"
+            connection.execute(f"{statement} where {column} = date '{at}'")
+    run = run_dbt(["test", "--select", *faults], project.settings, project.sources, project.window)
+    assert set(run.failures) == set(faults)
+    with warehouse_of(project.settings).reading() as reader:
+        for check in faults:
+            assert [row[0] for row in reader.rows(run.failing_tests[check]).rows] == [at]

@@ -1,0 +1,56 @@
+{#- Channels and campaigns as all files write them: in small letters, without blanks around them. What the user or the
+    touch of a row does not name is told in a word, so that sums by channel and campaign lose nothing. -#}
+{% macro channel_name(column) -%}
+    coalesce(lower({{ trimmed(column) }}), 'unknown')
+{%- endmacro %}
+
+{% macro campaign_name(column) -%}
+    coalesce(lower({{ trimmed(column) }}), 'none')
+{%- endmacro %}
+
+{#- The newest version, over all days of install, of each user who occurs in the rows of the model's days: one row a day of
+    the model and user, to be joined by `_for_day` and `user_id`.
+    versions: stg_users, by key. -#}
+{% macro newest_users(versions) -%}
+    (
+        select * from (
+            select
+                *,
+                row_number() over (
+                    partition by _for_day, user_id order by updated_at desc nulls last, install_date desc
+                ) as version_rank
+            from {{ versions }} as all_versions
+        ) as ranked_versions
+        where version_rank = 1
+    )
+{%- endmacro %}
+
+{#- What a channel or campaign did, as columns that add up, and their ratios. Each ratio is one of two sums, and null where
+    the second is zero. A model that sums over days or channels calls this on its own sums: no ratio is averaged. -#}
+{% macro performance() -%}
+        cast(spend as {{ type_amount() }}) as spend,
+        cast(impressions as {{ type_count() }}) as impressions,
+        cast(clicks as {{ type_count() }}) as clicks,
+        cast(installs as {{ type_count() }}) as installs,
+        cast(users as {{ type_count() }}) as users,
+        cast(installs - users as {{ type_count() }}) as installs_less_users,
+        cast(touchpoints as {{ type_count() }}) as touchpoints,
+        cast(orphan_touchpoints as {{ type_count() }}) as orphan_touchpoints,
+        cast(conversions as {{ type_count() }}) as conversions,
+        cast(revenue as {{ type_amount() }}) as revenue,
+        cast(rewards as {{ type_amount() }}) as rewards,
+        cast(revenue - rewards as {{ type_amount() }}) as margin,
+        {{ ratio('1000 * spend', 'impressions') }} as cpm,
+        {{ ratio('spend', 'clicks') }} as cpc,
+        {{ ratio('clicks', 'impressions') }} as ctr,
+        {{ ratio('spend', 'installs') }} as cpi,
+        {{ ratio('spend', 'users') }} as cac,
+        {{ ratio('revenue', 'spend') }} as roas
+{%- endmacro %}
+
+{#- The sums of those columns that `performance` reads. -#}
+{% macro summed_performance() -%}
+    {%- for name in ('spend', 'impressions', 'clicks', 'installs', 'users', 'touchpoints', 'orphan_touchpoints', 'conversions', 'revenue', 'rewards') %}
+        sum({{ name }}) as {{ name }}{{ ',' if not loop.last }}
+    {%- endfor -%}
+{%- endmacro %}

@@ -1,0 +1,82 @@
+with touchpoints as (
+    select * from {{ ref('int_touchpoints') }}
+    where {{ in_window('touch_date') }}
+),
+
+revenue as (
+    select * from {{ ref('int_revenue') }}
+    where {{ in_window('revenue_date') }}
+),
+
+-- Each source by itself: joined first, a payment would count once for each touch of its day.
+parts as (
+    select
+        user_id,
+        touch_date as activity_date,
+        acquisition_channel as channel,
+        acquisition_campaign as campaign,
+        install_date,
+        is_known_user,
+        1 as touchpoints,
+        case when is_conversion then 1 else 0 end as conversions,
+        0 as payments,
+        cast(0 as {{ type_amount() }}) as revenue,
+        cast(0 as {{ type_amount() }}) as rewards
+    from touchpoints
+
+    union all
+
+    select
+        user_id,
+        revenue_date as activity_date,
+        channel,
+        campaign,
+        install_date,
+        is_known_user,
+        0 as touchpoints,
+        0 as conversions,
+        1 as payments,
+        revenue,
+        reward as rewards
+    from revenue
+),
+
+summed as (
+    select
+        user_id,
+        activity_date,
+        channel,
+        campaign,
+        install_date,
+        is_known_user,
+        sum(touchpoints) as touchpoints,
+        sum(conversions) as conversions,
+        sum(payments) as payments,
+        sum(revenue) as revenue,
+        sum(rewards) as rewards
+    from parts
+    group by user_id, activity_date, channel, campaign, install_date, is_known_user
+),
+
+final as (
+    select
+        user_id,
+
+        channel,
+        campaign,
+
+        cast({{ days_between('install_date', 'activity_date') }} as {{ type_count() }}) as age_days,
+        cast(touchpoints as {{ type_count() }}) as touchpoints,
+        cast(conversions as {{ type_count() }}) as conversions,
+        cast(payments as {{ type_count() }}) as payments,
+        cast(revenue as {{ type_amount() }}) as revenue,
+        cast(rewards as {{ type_amount() }}) as rewards,
+
+        is_known_user,
+
+        install_date,
+        activity_date
+    from summed
+)
+
+select * from final

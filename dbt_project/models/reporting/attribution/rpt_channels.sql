@@ -1,0 +1,24 @@
+{{ config(materialized='table_function', parameters={'first_day': 'date', 'last_day': 'date'}) }}
+
+with days as (
+    select * from {{ ref('channel_performance_daily') }}
+    where event_date >= {{ argument('first_day') }} and event_date <= {{ argument('last_day') }}
+),
+
+summed as (
+    select
+        channel,
+        {{ summed_performance() }}
+    from days
+    group by channel
+),
+
+final as (
+    select
+        channel,
+
+        {{ performance() }}
+    from summed
+)
+
+select * from final
