@@ -93,7 +93,7 @@ def test_the_other_models_are_made_and_each_file_is_named_with_what_to_do(folder
     assert "line " in said["models/marts/consent/mart_consent_answers_daily.sql"]
     assert "it reads mart_consent_answers_daily, which is" in said["models/marts/consent/_exposures.yml"]
     assert "add `unknown_to_a_yml`" in said["models/marts/consent/unknown_to_a_yml.sql"]
-    assert "there is no domain 'shop'; there is campaigns" in said["models/marts/shop/orders.sql"]
+    assert "there is no domain 'shop'; there is attribution, campaigns" in said["models/marts/shop/orders.sql"]
     assert [f"dbt_project: {fault}" for fault in faults] == runner.outcome.failures[: len(faults)]
     graph = project.definitions.resolve_asset_graph()
     found = check_health(graph, project.declared, project.instance, datetime.now(UTC))
