@@ -15,32 +15,40 @@
     )
 {%- endmacro %}
 
-{#- The rows of a complete source, as a subquery, with the column `is_withdrawn`: its own rows, where it is false, and on
-    the day of each delivery one more row for each key of the delivery before it that it lacks. Of such a row, only key
-    and day are not null. A day without rows is a day without a delivery: it withdraws nothing.
+{#- The rows of a complete source, as a subquery: key, columns, day and `is_withdrawn`. That is false for its own rows. On
+    the day of each delivery, there is one more row for each key of the delivery before it that it lacks, in which it is
+    true and the columns are null. A day without rows is a day without a delivery: it withdraws nothing.
     rows: a CTE with the rows of the window. deliveries: a CTE with the keys of those days and of all days before that
-    are read. key: the columns whose rows hold together, as an order's lines do. day: the column that holds the day. -#}
-{% macro with_withdrawn(rows, deliveries, key, day) -%}
-    {%- set columns = key | join(', ') -%}
+    are read. key: the columns whose rows hold together, as an order's lines do. columns: all others but the day. day: the
+    column that holds the day. -#}
+{% macro with_withdrawn(rows, deliveries, key, columns, day) -%}
     (
-        select *
-        from (select *, false as is_withdrawn from {{ rows }}) as delivered
-        {#- No two rows meet, since is_withdrawn differs: the join puts the two below each other by the names of columns. #}
-        full outer join (
-            select *, true as is_withdrawn
-            from (
-                select {{ columns }}, next_day as {{ day }}
-                from {{ deliveries }}
-                inner join (
-                    select {{ day }}, lead({{ day }}) over (order by {{ day }}) as next_day
-                    from (select distinct {{ day }} from {{ deliveries }}) as days
-                ) as next_days using ({{ day }})
-                where {{ in_window('next_day') }}
-                {{ except() }}
-                select {{ columns }}, {{ day }}
-                from {{ deliveries }}
-                where {{ in_window(day) }}
-            ) as lacking
-        ) as withdrawn using ({{ columns }}, {{ day }}, is_withdrawn)
+        select {{ (key + columns) | join(', ') }}, {{ day }}, false as is_withdrawn
+        from {{ rows }}
+        union all
+        select
+            {{ key | join(', ') }},
+            {% for column in columns -%}
+            null as {{ column }},
+            {% endfor -%}
+            {{ day }},
+            true as is_withdrawn
+        from (
+            select
+                {% for column in key -%}
+                earlier.{{ column }},
+                {% endfor -%}
+                next_days.next_day as {{ day }}
+            from {{ deliveries }} as earlier
+            inner join (
+                select {{ day }}, lead({{ day }}) over (order by {{ day }}) as next_day
+                from (select distinct {{ day }} from {{ deliveries }}) as days
+            ) as next_days on earlier.{{ day }} = next_days.{{ day }}
+            where {{ in_window('next_days.next_day') }}
+            {{ except() }}
+            select {{ key | join(', ') }}, {{ day }}
+            from {{ deliveries }}
+            where {{ in_window(day) }}
+        ) as lacking
     )
 {%- endmacro %}

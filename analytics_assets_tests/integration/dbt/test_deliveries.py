@@ -49,7 +49,7 @@ of_window as (
     where {{ in_window('delivered_on') }} and duplicate_rank = 1
 )
 select order_id, line, amount, delivered_on, is_withdrawn
-from {{ with_withdrawn('of_window', 'deliveries', key=['order_id'], day='delivered_on') }} as lines_and_withdrawn
+from {{ with_withdrawn('of_window', 'deliveries', ['order_id'], ['line', 'amount'], 'delivered_on') }} as with_withdrawn
 """,
     "models/staging/shop/_lines.yml": """version: 2
 sources: [{name: raw, tables: [{name: lines}]}]
@@ -175,7 +175,7 @@ def test_a_delivery_changes_the_days_of_just_the_orders_that_it_tells_of(tmp_pat
 DAYS = [date(2026, 1, number) for number in range(1, 6)]
 ALL = Window(DAYS[0], date(2026, 1, 6))
 
-WITHDRAWN = "select * from {{ with_withdrawn('of_window', 'lines', ['order_id'], 'delivered_on') }} as found"
+WITHDRAWN = "select * from {{ with_withdrawn('of_window', 'lines', ['order_id'], ['line'], 'delivered_on') }} as found"
 
 OPEN = """
 with read_by_day as (
