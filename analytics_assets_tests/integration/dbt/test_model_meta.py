@@ -10,10 +10,10 @@ import pytest
 from analytics_assets.dbt.model_meta import meta_faults
 from analytics_assets.dbt.project import load_manifest, project_faults
 from analytics_assets.spec.model_node import Manifest
-from analytics_assets_tests.support.project import Project, test_settings
+from analytics_assets_tests.support.project import DOMAINS, Project, test_settings
 from analytics_assets_tests.support.shop import MODELS, SHOP, model, written
 
-SOURCES = ["consent_events", "companies", "clickstream", "campaigns"]
+SOURCES = [source.name for domain in DOMAINS for source in domain.sources]
 
 
 @pytest.fixture(scope="module")
