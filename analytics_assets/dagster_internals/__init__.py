@@ -1,18 +1,13 @@
 """Every private name of Dagster and dbt that the project uses, each with the reason; no other module imports one.
 
-A test imports them one by one: after an upgrade it says which of them broke. Slow imports are inside functions, since
-most processes that load the definitions never need them.
+A test imports them one by one: after an upgrade it says which of them broke. Slow imports are inside functions or in
+`storage.py`, since what loads the definitions does not need them.
 """
 
 # ruff: noqa: I001 (each reason stands above its imports)
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
-
-# The event log keeps its connections open and writes whole batches; otherwise it is Dagster's own.
-from dagster._core.storage.event_log import SqlEventLogStorageTable as SqlEventLogStorageTable
-from dagster._core.storage.event_log import SqliteEventLogStorage as SqliteEventLogStorage
-from dagster._serdes import ConfigurableClassData as ConfigurableClassData
 
 # The project asks a code server to reload its definitions, as the button in the UI does.
 from dagster._core.remote_origin import CodeLocationOrigin as CodeLocationOrigin
