@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import httpx
 from dagster import (
     AssetCheckSeverity,
     AssetKey,
@@ -204,6 +203,8 @@ def post(url: str, message: dict[str, object], wait_seconds: float = 1) -> None:
         Refused: the webhook accepts messages, but not this one.
         RuntimeError: the message could not be sent. Neither error names the address, which is a secret.
     """
+    import httpx  # the definitions are loaded without it
+
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it would write the address into the log
     why = ""
     for number in range(POSTS):
