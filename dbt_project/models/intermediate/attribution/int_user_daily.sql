@@ -3,7 +3,7 @@ with touchpoints as (
     where {{ in_window('touch_date') }}
 ),
 
-revenue as (
+paid as (
     select * from {{ ref('int_revenue') }}
     where {{ in_window('revenue_date') }}
 ),
@@ -38,7 +38,7 @@ parts as (
         1 as payments,
         revenue,
         reward as rewards
-    from revenue
+    from paid
 ),
 
 summed as (
