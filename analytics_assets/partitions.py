@@ -126,7 +126,11 @@ class PartitionOffsets:
 
 
 def _moved(day: date, offset: int | None, if_open: date) -> date:
-    return if_open if offset is None else day + timedelta(offset)
+    """A day later or earlier; `if_open` for an open side, and beyond what a date can be."""
+    try:
+        return if_open if offset is None else day + timedelta(offset)
+    except OverflowError:
+        return if_open
 
 
 @dataclass(frozen=True)

@@ -256,7 +256,7 @@ class Days:
         """The newest day with landed facts that an asset is made from; the last partition if there are none."""
 
         def find() -> date:
-            sources = (source for source in self.sources_of(graph, name) if source.kind is Kind.FACTS)
+            sources = (source for source in self.sources_of(graph, name) if source.kind is not Kind.SNAPSHOT)
             days = [self._ledger.newest_day(source, window) for source in sources]
             return max((day for day in days if day), default=max(window.days()))
 

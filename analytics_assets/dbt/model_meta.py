@@ -116,6 +116,8 @@ def _faults_of_key(
     if not all(isinstance(names, list) and all(isinstance(one, str) for one in names) for names in (key, columns)):
         yield f"{where} must name the columns of key and columns, as a name or a list of names"
         return
+    if not models[name].holds_rows:
+        yield f"meta.reads names {name} with a key, but it is a view, so that no run replaces its rows: read a table"
     if driver not in read:
         yield f"{where} says of: {driver}, {_none_of(driver, read, 'models that it reads')}"
         return

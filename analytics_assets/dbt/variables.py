@@ -23,6 +23,7 @@ def source_vars(sources: Iterable[Source]) -> dict[str, Any]:
             "columns": list(source.columns),
             "kinds": {name: kind for name, dtype in source.columns.items() if (kind := _kind(dtype))},
             **({"whole": list(source.whole)} if source.whole else {}),
+            **({"complete": True} if source.complete else {}),
         }
         for source in sources
     }

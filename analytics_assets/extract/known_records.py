@@ -52,11 +52,15 @@ class KnownRecords:
                 known.update(hash_ for hash_, content in found if content in self._landed)
         return [record for record, hash_ in zip(records, hashes, strict=True) if hash_ not in known]
 
-    def remember(self, dropped: Path, before: bytes, after: bytes) -> None:
-        """Stores the records of a file that is being dropped: in each line, the bytes between two texts."""
+    def remember(self, dropped: Path, path: str, before: bytes, after: bytes) -> None:
+        """Stores the records of a file that is being dropped: in each line, the bytes between two texts.
+
+        Args:
+            path: where the file will be, below the source's inbox folder.
+        """
         added = insert(_RECORDS).on_conflict_do_nothing()
         with dropped.open("rb") as file, self._store.writing() as connection:
-            content = f"{hashlib.file_digest(file, 'sha256').hexdigest()}:v{self._source.version}"
+            content = self._source.identity(path, hashlib.file_digest(file, "sha256").hexdigest())
             file.seek(0)
             for lines in batched(file, AT_ONCE):
                 hashes = [_hash(line.partition(before)[2].removesuffix(after)) for line in lines]

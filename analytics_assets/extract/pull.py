@@ -288,7 +288,7 @@ class Pull:
         target = self._settings.inbox_dir / self._name / f"{self._name}-{name}.jsonl"
         with replacing(target) as temporary:
             shutil.copyfile(self._fetched, temporary)
-        known.remember(self._fetched, BEFORE_RECORD, AFTER_RECORD)
+        known.remember(self._fetched, target.name, BEFORE_RECORD, AFTER_RECORD)
         self._fetched.unlink()
         return target
 
@@ -301,7 +301,8 @@ class Pull:
         source, before = self._extract.source, _read_time(progress.usual).replace(tzinfo=None)
         pieces = sorted((self._settings.landed_dir / self._name).glob("*/*.parquet"))
         landed = [str(piece.relative_to(self._settings.landed_dir)) for piece in pieces]
-        key = ", ".join(f'"{c}"' for c in (*source.key_columns, source.time, self._extract.changed))
+        columns = [*source.key_columns, *([source.time] if source.time else []), self._extract.changed]
+        key = ", ".join(f'"{c}"' for c in columns)
         found = 0
         with duckdb.connect(
             config={

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
@@ -28,7 +28,7 @@ from analytics_assets.ingest.parse import empty_landed, parse_batch
 from analytics_assets.ingest.records import UnreadableFile
 from analytics_assets.ingest.repeats import with_repeat
 from analytics_assets.settings import Settings
-from analytics_assets.spec.source import Kind, Source
+from analytics_assets.spec.source import UNDATED, Kind, Source
 from analytics_assets.state.ledger import Content, Ledger, Piece, is_leftover, unfinished_mark
 
 logger = logger_of(__name__)
@@ -134,7 +134,7 @@ class Landing:
             with _under_a_plain_name(self._folder, file) as plain:
                 with plain.open("rb") as bytes_:
                     digest = hashlib.file_digest(bytes_, "sha256").hexdigest()
-                identity = self._identity(file.path, digest)
+                identity = source.identity(file.path, digest)
                 is_known = ledger.has_content(source, identity)
                 content = None if is_known else self._read(plain, file.path, digest, identity)
         except (UnreadableFile, ValueError) as error:
@@ -164,16 +164,21 @@ class Landing:
             report.landed[file.path] = content
             logger.info(f"{name}: {content.accepted_rows:,} rows, {content.rejected_rows:,} rejected")
 
-    def _identity(self, path: str, digest: str) -> str:
-        """What makes two files the same: their bytes; for a snapshot also the path, since that holds its day."""
-        prefix = f"{path}:" if self._source.kind is Kind.SNAPSHOT else ""
-        return f"{prefix}{digest}:v{self._source.version}"
+    def _day_of_file(self, path: str, digest: str, landed_at: datetime) -> date | None:
+        """The day of all rows of a file; None if each has its own."""
+        source = self._source
+        if source.time is not None:
+            return None
+        day = source.day_in_path(path)
+        if source.kind is Kind.DELIVERY and day == UNDATED:
+            return (self._ledger.first_landed(source, digest) or landed_at).date()
+        return day
 
     def _read(self, plain: Path, path: str, digest: str, identity: str) -> Content:
         source = self._source
         landed_at = datetime.now(UTC).replace(tzinfo=None)
         content = Content(identity, path, digest, landed_at)
-        snapshot_day = source.snapshot_day(path) if source.time is None else None
+        day = self._day_of_file(path, digest, landed_at)
         limit = self._settings.landing_buffer_mb * 1_000_000
         rows, rejects = _Buffer(limit), _Buffer(limit)
         rejects_name, parts = _rejects_name(identity), 0
@@ -190,8 +195,8 @@ class Landing:
             unknown |= batch.unknown | (set(batch.frame.columns) - set(source.columns))
             parsed = parse_batch(batch, source, path, landed_at)
             accepted = parsed.accepted
-            if snapshot_day is not None:
-                accepted = accepted.with_columns(_day=pl.lit(snapshot_day))
+            if day is not None:
+                accepted = accepted.with_columns(_day=pl.lit(day))
             if full := rows.add(accepted):
                 content.pieces.extend(self._write_pieces(full, content.pieces))
             rejected.update(dict(parsed.rejected.group_by("day").agg(pl.col("lines").sum()).iter_rows()))
@@ -201,9 +206,8 @@ class Landing:
                 write_rejects(pl.concat(full))
         if rest := rows.take():
             content.pieces.extend(self._write_pieces(rest, content.pieces))
-        if not content.pieces and snapshot_day is not None:  # an empty snapshot is a fact: nothing exists on its day
-            empty = empty_landed(source).with_columns(_day=pl.lit(snapshot_day))
-            content.pieces.append(self._write_piece(snapshot_day, empty))
+        if not content.pieces and source.kind is Kind.SNAPSHOT and day is not None:
+            content.pieces.append(self._write_piece(day, empty_landed(source)))  # a fact: nothing exists on its day
         if rest := rejects.take():
             write_rejects(pl.concat(rest))
         content.unknown_columns = sorted(unknown)[:_MOST_FINDINGS]

@@ -27,7 +27,7 @@ class Reconciliation:
         waiting: rows on days that have no partition.
         superseded: rows of contents that were replaced under their path.
         raw: rows in the raw days, counted in their files.
-        src, stg: rows in the staging models.
+        src, stg: rows in the staging models, without those that say that a key is withdrawn: they are in no file.
         duplicates: rows of src that stg leaves out.
         unmade: one sentence per stage with days that are not made, so that it cannot be judged.
         faults: one sentence per equation that does not hold.
@@ -62,7 +62,7 @@ def reconcile(source: Source, project: Project, now: datetime) -> Reconciliation
         with project.warehouse.reading() as reader:
             found.src = _count(reader, project, src)
             found.duplicates = _count(reader, project, src, "duplicate_rank > 1")
-            found.stg = _count(reader, project, stg)
+            found.stg = _count(reader, project, stg, "not is_withdrawn" if source.complete else "true")
     except NotMade:
         pass  # reported below, with the days
 

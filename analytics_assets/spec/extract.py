@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from analytics_assets.spec.pagination import Pagination
-from analytics_assets.spec.source import Source
+from analytics_assets.spec.source import Kind, Source
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ class Extract:
     """A kind of pull, which drops files of a source.
 
     Attributes:
-        source: the source whose files it drops; the asset is `<source>_extract`.
+        source: the source whose files it drops, of facts or of deliveries that are not complete; the asset is
+            `<source>_extract`.
         endpoint: what to request.
         since: the parameter that selects records that changed at a time or later; empty if the API has none and
             returns everything with each pull.
@@ -77,6 +78,10 @@ class Extract:
     pulled: str = "pulled_at"
     page: str = "page"
     since_is_unix: bool = False
+
+    def __post_init__(self) -> None:
+        if self.source.kind is Kind.SNAPSHOT or self.source.complete:
+            raise ValueError(f"extract of {self.source.name}: a pull drops only new records, and never the whole list")
 
     def asks_since(self, since: str) -> dict[str, str]:
         """The request parameter for a time that is given as 2026-01-05T00:00:00Z; none if the API has none."""

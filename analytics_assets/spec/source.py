@@ -24,7 +24,10 @@ PolarsType = DataType | DataTypeClass
 EpochUnit = Literal["s", "ms", "us", "ns"]
 
 UNDATED = date.min
-"""The day of a snapshot without a date: it holds from the first partition on."""
+"""The day in a path without a date.
+
+A snapshot then holds from the first partition on; a delivery is of the day on which it landed.
+"""
 
 REPEAT = "_repeat"
 """The last name of a primary key whose columns do not tell all rows of a file apart.
@@ -74,6 +77,8 @@ class Kind(StrEnum):
     """Rows stand on the UTC day of their own time."""
     SNAPSHOT = "snapshot"
     """A file holds everything that is true from its day on, until the next file."""
+    DELIVERY = "delivery"
+    """Rows have no time of their own and stand on the day of their delivery; a day without one is empty."""
 
 
 @dataclass(frozen=True)
@@ -105,9 +110,11 @@ class Source:
             before it: 1, 2, 3, in the order of the file. So a file that is delivered again adds nothing, and rows
             that are twice in one file count twice.
         description: one sentence for people who read the asset graph.
-        kind: facts (rows with a time of their own) or snapshot (a file that holds until the next).
+        kind: facts (rows with a time of their own), snapshot (a file that holds until the next) or delivery (rows that
+            stand on the day on which they were delivered).
         time: the column whose UTC day is the row's day. A row without it is rejected. A snapshot may have none:
-            then its path holds its date (`companies-2025-09-10.csv`), or it holds from the first partition on.
+            then its path holds its date (`companies-2025-09-10.csv`), or it holds from the first partition on. A
+            delivery has none: its day is the date in its path, or else the UTC day on which its bytes landed first.
         timezone: the zone of times that carry none.
         epoch: the time columns that may hold a number since 1970, and its unit: `{"at": "ms"}`. A number in any other
             time column is no time.
@@ -116,6 +123,8 @@ class Source:
             are broken by a hash of the row.
         whole: columns that identify what is delivered as a whole: within a day, only the rows of its newest version
             (by the dedup order) are kept, so a row that this version lacks disappears.
+        complete: whether the files of one day of delivery are together the whole table, so that a key that they lack
+            is withdrawn. Its staging model says so with the macro `with_withdrawn`.
         optional: columns that a file may lack; they are then null.
         rules: what else a row must satisfy, as a sentence and an expression that is true for good rows.
         explode: turns one JSON record into rows; it must depend only on the record.
@@ -135,6 +144,7 @@ class Source:
     plausible: tuple[date, date] = (date.min, date.max)
     dedup_order: tuple[str, ...] = ()
     whole: tuple[str, ...] = ()
+    complete: bool = False
     optional: frozenset[str] = frozenset()
     rules: Mapping[str, pl.Expr] = field(default_factory=dict)
     explode: Callable[[dict[str, Any]], Iterable[dict[str, Any]]] | None = None
@@ -147,6 +157,10 @@ class Source:
             raise ValueError(f"source name {self.name!r} must be lower_snake_case")
         if self.kind is Kind.FACTS and self.time is None:
             raise ValueError(f"source {self.name}: facts need the column that holds their time")
+        if self.kind is Kind.DELIVERY and self.time is not None:
+            raise ValueError(f"source {self.name}: a delivery's rows stand on its day; they have no time of their own")
+        if self.complete and self.kind is not Kind.DELIVERY:
+            raise ValueError(f"source {self.name}: only a delivery may be complete")
         named = [*self.key_columns, *(w.column for w in self.dedup_steps), *self.whole, *self.optional, *self.epoch]
         named += [self.time] if self.time else []
         if unknown := sorted(set(named) - set(self.columns)):
@@ -204,8 +218,8 @@ class Source:
         name = PurePosixPath(path).name
         return any(fnmatch.fnmatchcase(name, pattern) for pattern in self.patterns)
 
-    def snapshot_day(self, path: str) -> date:
-        """The day from which a snapshot file holds: from its name, or else from its innermost folder with a date.
+    def day_in_path(self, path: str) -> date:
+        """The day of a snapshot or delivery: from the file's name, or else from its innermost folder with a date.
 
         Without anything like a date, it is UNDATED.
 
@@ -223,7 +237,20 @@ class Source:
             raise ValueError(f"its name holds {like[0]!r}, which is no date that is understood; {_HOW_TO_NAME_IT}")
         return UNDATED
 
-    def delivery(self, path: str) -> str:
+    def identity(self, path: str, digest: str) -> str:
+        """What makes two files the same: the hash of their bytes; also a snapshot's path, or the day of a delivery.
+
+        Raises:
+            ValueError: the day in the path of a delivery is not clear.
+        """
+        prefix = ""
+        if self.kind is Kind.SNAPSHOT:
+            prefix = f"{path}:"
+        elif self.kind is Kind.DELIVERY:
+            prefix = f"{self.day_in_path(path)}:"
+        return f"{prefix}{digest}:v{self.version}"
+
+    def snapshot_key(self, path: str) -> str:
         """A key that all files of one snapshot share: within a folder that holds their day, they differ by a number.
 
         (`date=2026-01-05/part-0.csv` and `date=2026-01-05/part-1.csv`.) Any other file is a snapshot by itself.
@@ -235,7 +262,7 @@ class Source:
         return f"{whole.parent}/{_PART_NUMBER.sub(lambda found: found[0] if '-' in found[0] else '#', whole.name)}"
 
 
-_HOW_TO_NAME_IT = "write the day from which it holds into its name, as 2026-01-05"
+_HOW_TO_NAME_IT = "write its day into its name, as 2026-01-05"
 
 
 def _without_uuids(path: str) -> tuple[str, str]:

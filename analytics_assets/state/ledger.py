@@ -62,7 +62,7 @@ _CONTENTS = Table(
         "identity",
         Text,
         nullable=False,
-        comment="the bytes' hash; for snapshots with the path, since its name holds the day",
+        comment="the bytes' hash; for snapshots with the path, and for deliveries with the day that it holds",
     ),
     Column("path", Text, nullable=False, comment="under which it was landed first"),
     Column("hash", Text, nullable=False),
@@ -377,6 +377,15 @@ class Ledger:
         with self._reading() as connection:
             return bool(connection.scalar(_any_of(_CONTENTS, _CONTENTS.c.source == source.name)))
 
+    def first_landed(self, source: Source, digest: str) -> datetime | None:
+        """When bytes landed first, in UTC; a spec with a new version reads them again."""
+        wanted = select(func.min(_CONTENTS.c.landed_at)).where(
+            _CONTENTS.c.source == source.name, _CONTENTS.c.hash == digest
+        )
+        with self._reading() as connection:
+            found = connection.scalar(wanted)
+        return datetime.fromisoformat(found) if found else None
+
     def add(self, source: Source, content: Content, seen: Seen) -> None:
         """Records a landed content, and makes it current under its path."""
         row = {
@@ -428,7 +437,7 @@ class Ledger:
 
     def pieces(self, source: Source, window: Window) -> dict[date, list[Piece]]:
         """The pieces that each day of the window should hold; snapshots are carried forward, the first also back."""
-        if source.kind is Kind.FACTS:
+        if source.kind is not Kind.SNAPSHOT:
             found = self._pieces_between(source, window)
             return {day: found.get(day, []) for day in window.days()}
         snapshots, _ = self._snapshots(source)
@@ -445,9 +454,9 @@ class Ledger:
         return found
 
     def _snapshots(self, source: Source) -> tuple[dict[date, list[Piece]], dict[date, tuple[str, list[str]]]]:
-        """By day, the pieces of the newest delivery; where there are older deliveries, also its last file and theirs.
+        """By day, the pieces of the newest snapshot; where there are older ones, also its last file and theirs.
 
-        The delivery that was dropped last is the newest.
+        The snapshot that was dropped last is the newest.
         """
         wanted = (
             select(_PIECES.c.day, _PIECES.c.name, _PIECES.c.rows, _PATHS.c.path)
@@ -463,9 +472,9 @@ class Ledger:
         snapshots, replaced = {}, {}
         for day, held in by_day.items():
             newest = held[-1][1]
-            delivery = source.delivery(newest)
-            snapshots[day] = [piece for piece, path in held if source.delivery(path) == delivery]
-            if others := sorted({path for _, path in held if source.delivery(path) != delivery}):
+            key = source.snapshot_key(newest)
+            snapshots[day] = [piece for piece, path in held if source.snapshot_key(path) == key]
+            if others := sorted({path for _, path in held if source.snapshot_key(path) != key}):
                 replaced[day] = newest, others
         return snapshots, replaced
 
@@ -541,7 +550,7 @@ class Ledger:
 
     def _used_and_waiting(self, source: Source, partitions: Window) -> tuple[dict[date, int], dict[date, int]]:
         """The current rows of the days or snapshots that partitions hold, and of those that wait."""
-        if source.kind is Kind.FACTS:
+        if source.kind is not Kind.SNAPSHOT:
             current = self._rows_by_day(_PIECES, source)
             used = {day for day in current if partitions.holds(day)}
             waiting = current.keys() - used

@@ -26,13 +26,13 @@ def differing(before: Tables, after: Tables) -> dict[str, set[date]]:
     return found
 
 
-def facts_above(project: Project, asset: str) -> set[str]:
-    """The sources of facts that an asset is made from."""
+def dated_above(project: Project, asset: str) -> set[str]:
+    """The sources that an asset is made from whose days are empty when nothing came for them."""
     if asset.startswith("raw_"):
         name = asset.removeprefix("raw_")
-        return {source.name for source in project.sources if source.name == name and source.kind is Kind.FACTS}
+        return {source.name for source in project.sources if source.name == name and source.kind is not Kind.SNAPSHOT}
     upstream = assets_of(project.runner().upstream[asset])
-    return set().union(*(facts_above(project, parent) for parent in upstream)) if upstream else set()
+    return set().union(*(dated_above(project, parent) for parent in upstream)) if upstream else set()
 
 
 def drop_everything_again_but_one_day(project: Project, source: Source, left_out: date) -> None:
@@ -112,7 +112,7 @@ def drop_a_row_with_a_key(project: Project, asset: str, read: Read) -> tuple[Sou
     occurs = project.frame(read.of).drop_nulls(list(read.key)).group_by(read.key).agg(days=pl.col("the_day").n_unique())
     held = project.frame(read.asset).select(read.key).unique()
     rarest = occurs.join(held, on=list(read.key), how="semi")
-    for source in (one for one in project.sources if one.name in facts_above(project, read.asset)):
+    for source in (one for one in project.sources if one.name in dated_above(project, read.asset)):
         if not set(read.key) <= source.columns.keys():
             continue
         raw = project.frame(f"raw_{source.name}")
@@ -120,9 +120,11 @@ def drop_a_row_with_a_key(project: Project, asset: str, read: Read) -> tuple[Sou
         if row.height:
             at = row["the_day"][0]
             at += timedelta(days=1 if at < YESTERDAY else -1)
-            moved = row.with_columns(pl.col(source.time) + pl.lit(at - row["the_day"][0])).select(*source.columns)
-            example = row["_source_file"][0].partition(".")[0]
-            file = project.settings.inbox_dir / source.name / f"{example}-by-key.csv"
+            moved, name = row, f"{source.name}-{at}-by-key.csv"
+            if source.time:
+                moved = row.with_columns(pl.col(source.time) + pl.lit(at - row["the_day"][0]))
+                name = f"{row['_source_file'][0].partition('.')[0]}-by-key.csv"
+            file, moved = project.settings.inbox_dir / source.name / name, moved.select(*source.columns)
             write_rows(file, moved.select(pl.all().cast(pl.String)).rows(named=True), source.columns)
             return source, {at}
     raise AssertionError(f"{asset}: {read}: the sample data has no key that occurs on both sides")
@@ -140,13 +142,15 @@ def drop_a_change(project: Project, source: Source, at: date) -> tuple[Path, set
     fullest = [row for row, count in zip(rows, said, strict=True) if count == max(said)]  # one that tells of a customer
     extra = {**random.Random(1).choice(fullest), source.primary_key[0]: "a-key-that-is-new"}
     folder = project.settings.inbox_dir / source.name
-    if source.kind is Kind.FACTS:
-        paths = Ledger(project.settings.lake_dir).current_paths(source)
-        example = next(path for path in paths if path.endswith(".csv"))
+    if source.kind is not Kind.SNAPSHOT:
+        paths = [path for path in Ledger(project.settings.lake_dir).current_paths(source) if path.endswith(".csv")]
+        if source.kind is Kind.DELIVERY:
+            paths = [path for path in paths if source.day_in_path(path) == at]
+        example = paths[0]
         file = folder / example.replace(".csv", "-late.csv")
         write_rows(file, [extra], source.columns)
         return file, {at}
-    dates = sorted(source.snapshot_day(path) for path in Ledger(project.settings.lake_dir).current_paths(source))
+    dates = sorted(source.day_in_path(path) for path in Ledger(project.settings.lake_dir).current_paths(source))
     until = min((d for d in dates if d > at), default=YESTERDAY + timedelta(days=1))
     file = folder / f"{source.name}-{at}.csv"
     write_rows(file, [*rows, extra], source.columns)

@@ -29,6 +29,7 @@ from analytics_assets.dbt import assets as models
 from analytics_assets.dbt import published as publish
 from analytics_assets.dbt import step
 from analytics_assets.dbt.invocation import DbtError
+from analytics_assets.defs.attribution.sources import MARKETING_SPEND, REVENUE_AND_REWARDS, USER_TOUCHPOINTS, USERS
 from analytics_assets.defs.consent.sources import COMPANIES, CONSENT_EVENTS
 from analytics_assets.defs.sessions.sources import CLICKSTREAM
 from analytics_assets.foundation.files import Damaged
@@ -124,11 +125,57 @@ def companies_file(random: Random) -> File:
     return File(table(list(COMPANIES.columns), rows))
 
 
+def spend_file(random: Random) -> File:
+    rows, good = [], []
+    for _ in range(random.randrange(6)):
+        at, key, is_good = some_day(random), random.choice(["email", "twitter"]), random.random() < 0.8
+        row = {"date": str(at), "channel": key, "campaign": random.choice("xy"), "spend": str(random.randrange(9))}
+        rows.append(row | dict.fromkeys(("impressions", "clicks", "installs"), "3" if is_good else "many"))
+        good += [(key, at)] * is_good
+    return File(table(list(MARKETING_SPEND.columns), rows), tuple(good))
+
+
+def users_file(random: Random) -> File:
+    rows, good = [], []
+    for _ in range(random.randrange(6)):
+        at, key, is_good = some_day(random), random.choice("uvwx"), random.random() < 0.8
+        row = {"user_id": key, "installed_at": f"{at} 10:00:00" if is_good else "noon", "created_at": f"{at} 11:00:00"}
+        row |= {"updated_at": f"{some_day(random)} 12:00:00", "channel": random.choice(["email", "twitter", ""])}
+        rows.append(row | {"campaign": random.choice("xy")})
+        good += [(key, at)] * is_good
+    return File(table(list(USERS.columns), rows), tuple(good))
+
+
+def touchpoints_file(random: Random) -> File:
+    rows, good = [], []
+    for _ in range(random.randrange(8)):
+        at, key, is_good = some_day(random), random.choice("uvwxz"), random.random() < 0.8
+        row = {"user_id": key, "touchpoint_date": f"{at} 0{random.randrange(3)}:00:00", "channel": "email"}
+        row |= {"touchpoint_type": "email_open", "conversion": random.choice(["true", "false"]) if is_good else "maybe"}
+        rows.append(row)
+        good += [(key, at)] * is_good
+    return File(table(list(USER_TOUCHPOINTS.columns), rows), tuple(good))
+
+
+def revenue_file(random: Random) -> File:
+    rows, good = [], []
+    for _ in range(random.randrange(8)):
+        at, key, is_good = some_day(random), random.choice("uvwxz"), random.random() < 0.8
+        amounts = {"revenue": random.choice(["1", "-1"]) if is_good else "", "reward_to_user": "0.5"}
+        rows.append({"user_id": key, "date": str(at), **amounts})
+        good += [(key, at)] * is_good
+    return File(table(list(REVENUE_AND_REWARDS.columns), rows), tuple(good))
+
+
 MADE: dict[str, Callable[[Random], File]] = {
     "consent_events": consent_file,
     "clickstream": clickstream_file,
     "campaigns": campaigns_file,
     "companies": companies_file,
+    "marketing_spend": spend_file,
+    "users": users_file,
+    "user_touchpoints": touchpoints_file,
+    "revenue_and_rewards": revenue_file,
 }
 
 
@@ -140,9 +187,9 @@ def path_of(source: str, random: Random) -> str:
             return f"companies-{some_day(random)}.csv"
         case "consent_events":
             return random.choice([f"events-{name}.csv", f"sub/events-{name}.csv"])
-        case "clickstream":
-            return f"clickstream-{name}.csv"
-    return f"campaigns-{name}.jsonl"
+        case "campaigns":
+            return f"campaigns-{name}.jsonl"
+    return f"{source}-{name}.csv"
 
 
 @dataclass

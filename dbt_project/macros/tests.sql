@@ -3,7 +3,7 @@
 {#- Nothing lost: the days that do not add up, by what the model's meta says under `adds_up`:
       rows_of_raw: as many rows a day as the raw days of that source;
       keys_of_raw: as many rows a day as the raw days of that source have keys, in the newest versions of what is
-        delivered as a whole;
+        delivered as a whole; rows of a complete source that say that a key is withdrawn are not counted;
       rows_of: as many rows a day as that model, or, with `where`, as many as it has of those;
       measures_of + measures: for each `column: upstream column`, the same sum a day as in that model.
     Where rows count on another day than they stand on, `counted_on` names the upstream column that holds the day on
@@ -45,6 +45,7 @@
                 sum({{ column }}) as sum_{{ loop.index }}
                 {%- endfor %}
             from {{ model }}
+            {{ 'where not is_withdrawn' if rule.get('keys_of_raw') and spec.complete }}
             group by {{ meta.day }}
         ),
 

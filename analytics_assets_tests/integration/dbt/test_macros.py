@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -34,7 +34,7 @@ class Case:
     """What some macros make of some rows.
 
     Attributes:
-        macros: those that it is about.
+        macros: those with variants that it is about.
         sql: a query of the table `given`, in which macros may be called.
         columns: of `given`, with their types; its column n numbers the rows.
         given: the rows.
@@ -71,6 +71,7 @@ def of_each(macro: str, call: str, kind: str, *pairs: tuple[Any, Any]) -> Case:
 
 AMOUNT = "decimal(38, 9)"
 T = "2024-02-29 12:00:00"
+BEFORE, FIRST, LAST = date(2024, 2, 27), WINDOW.start, date(2024, 3, 1)
 
 CASES = {
     "json_text": of_each(
@@ -365,6 +366,50 @@ CASES = {
         "select '{{ generate_schema_name('marts') }}' as found",
         expected=["marts"],
         on_bigquery=["analytics_marts"],  # datasets are named in their whole project
+    ),
+    "newest_delivery": Case(
+        [],
+        "select for_day, k, v from {{ newest_delivery('given', ['for_day', 'k'], 'delivered_on') }} as found "
+        "order by n",
+        {"for_day": "date", "k": "varchar", "v": "bigint", "delivered_on": "date"},
+        [
+            (FIRST, "order", 1, BEFORE),
+            (FIRST, "order", 2, BEFORE),
+            (LAST, "order", 1, BEFORE),
+            (LAST, "order", 2, BEFORE),
+            (LAST, "order", 3, FIRST),  # the whole order, as it is now: its two lines are one
+            (LAST, "other", 4, BEFORE),
+        ],
+        [(FIRST, "order", 1), (FIRST, "order", 2), (LAST, "order", 3), (LAST, "other", 4)],
+    ),
+    "with_withdrawn": Case(
+        [],
+        ", of_window as (select * from given where {{ in_window('delivered_on') }}) "
+        "select delivered_on, k, v, is_withdrawn "
+        "from {{ with_withdrawn('of_window', 'given', ['k'], ['v'], 'delivered_on') }} as found "
+        "order by delivered_on, k, v",
+        {"k": "varchar", "v": "bigint", "delivered_on": "date"},
+        [
+            ("long gone", 1, BEFORE - timedelta(days=1)),
+            ("gone", 2, BEFORE),
+            ("gone", 3, BEFORE),  # an order of two lines is one key
+            ("stays", 4, BEFORE),
+            ("stays", 5, FIRST),
+            ("goes", 6, FIRST),
+            ("gone", 7, LAST),
+            ("stays", 8, LAST),
+            ("stays", 9, LAST),
+            ("not yet", 10, LAST + timedelta(days=1)),
+        ],
+        [
+            (FIRST, "goes", 6, False),
+            (FIRST, "gone", None, True),
+            (FIRST, "stays", 5, False),
+            (LAST, "goes", None, True),
+            (LAST, "gone", 7, False),
+            (LAST, "stays", 8, False),
+            (LAST, "stays", 9, False),
+        ],
     ),
 }
 

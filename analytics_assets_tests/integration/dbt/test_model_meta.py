@@ -10,10 +10,10 @@ import pytest
 from analytics_assets.dbt.model_meta import meta_faults
 from analytics_assets.dbt.project import load_manifest, project_faults
 from analytics_assets.spec.model_node import Manifest
-from analytics_assets_tests.support.project import Project, test_settings
+from analytics_assets_tests.support.project import DOMAINS, Project, test_settings
 from analytics_assets_tests.support.shop import MODELS, SHOP, model, written
 
-SOURCES = ["consent_events", "companies", "clickstream", "campaigns"]
+SOURCES = [source.name for domain in DOMAINS for source in domain.sources]
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +33,9 @@ SESSIONIZED = "int_events_sessionized"
 
 def reads(model: str, days: Any, **said: Any) -> dict[str, Any]:
     return {"reads": [{"model": model, "days": days, **said}]}
+
+
+BY_CAMPAIGN = {"key": "campaign_id", "of": "src_campaigns", "columns": ["platform"]}
 
 
 def keyed(**said: Any) -> dict[str, Any]:
@@ -70,6 +73,7 @@ def faults_of(manifest: Any) -> str:
         ("mart_sessions", keyed(of="int_events"), "says of: int_events, .* did you mean int_events_sessionized"),
         ("mart_sessions", keyed(key="customer"), "names customer, .* did you mean customer_id"),
         ("mart_sessions", keyed(columns=["devices"]), "names devices, .* did you mean device"),
+        ("stg_campaigns", reads("src_campaigns", [0, 0], **BY_CAMPAIGN), "src_campaigns with a key, but it is a view"),
         ("mart_sessions", keyed(), "names int_events_sessionized with a key, and its SQL never reads by_key"),
         ("mart_sessions_daily", {"adds_up": "rows_of"}, "it must be like"),
         ("mart_sessions_daily", {"adds_up": {}}, "must name one of .* none"),
@@ -89,7 +93,7 @@ def test_a_name_that_does_not_exist_is_named_by_file_and_model(
     manifest: Any, name: str, meta: dict[str, Any], fault: str
 ) -> None:
     held = manifest["nodes"][f"model.analytics.{name}"]["config"]["meta"]
-    page = "(?m)^models/marts/sessions/_marts_sessions.yml: " + name + ": .*"
+    page = "(?m)^models/[a-z/]+/_[a-z_]+.yml: " + name + ": .*"
     assert re.search(page + fault, faults_of(changed(manifest, name, meta={**held, **meta})))
 
 

@@ -14,6 +14,7 @@ from analytics_assets.dbt.runner import run_dbt
 from analytics_assets.dbt.step import planned_builds
 from analytics_assets.dbt.translator import ModelTranslator
 from analytics_assets.dbt.variables import window_vars
+from analytics_assets.defs.attribution.sources import MARKETING_SPEND, REVENUE_AND_REWARDS
 from analytics_assets.defs.campaigns.sources import CAMPAIGNS
 from analytics_assets.defs.consent.sources import CONSENT_EVENTS
 from analytics_assets.foundation.hashes import digest
@@ -169,6 +170,19 @@ PLAIN = (
             **dict.fromkeys(("cost", "revenue"), "999999999999.999999"),
         },
     ),
+    (
+        MARKETING_SPEND,
+        {
+            "date": str(day(1)),
+            "campaign": "sale",
+            "spend": "999999999999.999999999",
+            **dict.fromkeys(("impressions", "clicks", "installs"), "1000000000000"),
+        },
+    ),
+    (
+        REVENUE_AND_REWARDS,
+        {"date": str(day(1)), **dict.fromkeys(("revenue", "reward_to_user"), "999999999999.999999999")},
+    ),
 )
 """Rows of the sources that hold numbers, each as large as it may be."""
 
@@ -198,6 +212,7 @@ def test_the_largest_number_of_any_column_fails_no_day(tmp_path: Path) -> None:
     project.settle()
     assert project.frame("mart_consent_daily").filter(pl.col("the_day") == day(1)).height == 1
     assert project.frame("daily_campaign_summary").filter(pl.col("the_day") == day(1)).height == 1
+    assert project.frame("channel_performance_daily").filter(pl.col("the_day") == day(1))["revenue"].max() > 10**11
     assert project.frame("raw_consent_events")["COUNT"].max() == 10**9
     assert project.frame("raw_campaigns")["clicks"].max() == 10**12
 

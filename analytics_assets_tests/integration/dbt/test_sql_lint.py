@@ -16,6 +16,7 @@ from analytics_assets.defs import find_domains
 from analytics_assets.partitions import Window
 from analytics_assets.settings import PROJECT_DIR
 from analytics_assets.spec.model_node import Manifest
+from analytics_assets_tests.support.inline import filled_in
 from analytics_assets_tests.support.project import YESTERDAY
 from analytics_assets_tests.support.project import test_settings as settings_in
 
@@ -32,6 +33,12 @@ WHILE_WRITING = {
     "without_partition",
 }
 """Macros that dbt calls while it writes a table, and not in what it compiles: each test that settles runs them."""
+
+INLINE = {
+    "newest_delivery": "select k from {{ newest_delivery('given', ['k'], 'delivered_on') }} as found",
+    "with_withdrawn": "select k from {{ with_withdrawn('of_window', 'given', ['k'], ['v'], 'delivered_on') }} as found",
+}
+"""Macros for models of sources that deliver, whether or not a domain has one."""
 
 ALLOWED = {"rows_agree": ("AL04", "RF02")}
 """It reads the days that it is about twice, under one name: a CTE of them would hold all columns of all rows."""
@@ -78,6 +85,12 @@ def test_every_kind_of_test_is_sql_without_a_fault(compiled: Mapping[str, str]) 
     assert {kind: found for kind, found in faults.items() if found} == {}
 
 
+def test_every_macro_for_deliveries_is_sql_without_a_fault(tmp_path: Path) -> None:
+    texts = filled_in(list(INLINE.values()), settings_in(tmp_path), Window.of_days(YESTERDAY, YESTERDAY))
+    faults = {macro: lint(f"{sql.strip()}\n") for macro, sql in zip(INLINE, texts, strict=True)}
+    assert {macro: found for macro, found in faults.items() if found} == {}
+
+
 def test_a_fault_in_compiled_sql_would_be_found() -> None:
     assert [said[:4] for said in lint("SELECT 1 as one\n")] == ["CP01"]
     assert "PRS" in lint("select from where\n")[0]
@@ -102,4 +115,4 @@ def test_every_macro_stands_in_something_that_is_linted(compiled: Mapping[str, s
     manifest = load_manifest(settings_in(tmp_path))
     names = {macro["name"] for macro in manifest.raw["macros"].values() if macro["package_name"] == "analytics"}
     for_bigquery = {name for name in names if name.startswith("bigquery_") or name.endswith("_bigquery")} | OF_BIGQUERY
-    assert names - called(manifest, compiled) - for_bigquery == WHILE_WRITING
+    assert names - called(manifest, compiled) - for_bigquery - INLINE.keys() == WHILE_WRITING

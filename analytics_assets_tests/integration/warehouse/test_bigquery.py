@@ -27,10 +27,10 @@ from analytics_assets.warehouse.choice import warehouse_of
 from analytics_assets_tests.support.emulator import BigQueryProject, Emulator, emulating
 from analytics_assets_tests.support.emulator_server import REFUSED
 from analytics_assets_tests.support.laws import (
+    dated_above,
     differing,
     drop_a_change,
     drop_everything_again_but_one_day,
-    facts_above,
     held_by_key,
     tied_to,
 )
@@ -243,7 +243,7 @@ def test_law_2_replaced_a_day_whose_input_has_become_empty_ends_up_empty(duck: P
             drop_everything_again_but_one_day(duck, source, SOME_DAY)
     big.settle()
     after = tables(big)
-    emptied = [model for model in big.models if facts_above(big, model)]
+    emptied = [model for model in big.models if dated_above(big, model)]
     assert [model for model in emptied if (model, SOME_DAY) in after] == []
     assert all((model, FIRST) in after for model in emptied)
     duck.settle()

@@ -15,14 +15,18 @@ import pytest
 from analytics_assets.defs.campaigns.api import CampaignsApi, Record, parse_faults, served
 from analytics_assets.defs.campaigns.extracts import CAMPAIGNS_EXTRACT
 from analytics_assets.defs.campaigns.sources import CAMPAIGNS
-from analytics_assets.extract.pull import Pull, Span
+from analytics_assets.extract.pull import Pull, Pulled, Span
 from analytics_assets.extract.rest import RestError, RestRefused, RestUnavailable
 from analytics_assets.ingest.landing import Landing
 from analytics_assets.settings import Settings
 from analytics_assets.spec.pagination import PageNumbers, Pagination
+from analytics_assets.spec.source import Kind, Source
 from analytics_assets_tests.support.project import test_settings
 from analytics_assets_tests.support.pulls import CURSOR, EVER, api_at, dropped, extract_with, pull
 from analytics_assets_tests.support.rest import ALL_PAGINATIONS, records
+
+DELIVERED = replace(CAMPAIGNS, kind=Kind.DELIVERY, time=None)
+"""The same source if its rows stood on the day of their pull."""
 
 
 def ids(lines: Sequence[Record]) -> list[str]:
@@ -133,20 +137,36 @@ def an_older_spec_lacked(column: str, settings: Settings) -> None:
     pl.read_parquet(piece).drop(column).write_parquet(piece)
 
 
-def test_a_sweep_says_how_many_rows_were_committed_too_late_for_the_pulls_before_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("changes", [{"kind": Kind.SNAPSHOT}, {"kind": Kind.DELIVERY, "complete": True}])
+def test_a_pull_which_drops_only_new_records_fills_no_source_whose_files_are_whole_lists(
+    changes: dict[str, object],
+) -> None:
+    with pytest.raises(ValueError, match="never the whole list"):
+        replace(extract_with(CURSOR), source=replace(CAMPAIGNS, time=None, **changes))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("source", [CAMPAIGNS, DELIVERED], ids=["facts", "a delivery"])
+def test_a_sweep_says_how_many_rows_were_committed_too_late_for_the_pulls_before_it(
+    tmp_path: Path, source: Source
+) -> None:
     api = CampaignsApi(records(37), faults=parse_faults(["late@2"]))
     usual = datetime(2026, 1, 6, 0, 0, 5, tzinfo=UTC)
+    settings, extract = test_settings(tmp_path), replace(extract_with(CURSOR), source=source)
     with served(api) as url:
-        settings, first = pull(tmp_path, url, Span(EVER.since, is_sweep=True))
+
+        def pulled(span: Span) -> Pulled:
+            return Pull(extract, api_at(url), settings).run(lambda: span)
+
+        first = pulled(Span(EVER.since, is_sweep=True))
         assert first.committed_late is None, "before the first pull nothing can be late"
-        Landing(settings, CAMPAIGNS).run()
+        Landing(settings, source).run()
         an_older_spec_lacked("budget_amount", settings)
-        _, second = pull(tmp_path, url, Span(usual))
+        second = pulled(Span(usual))
         assert (second.committed_late, second.progress.new) == (None, 0)
-        _, third = pull(tmp_path, url, Span(EVER.since, is_sweep=True, usual=usual))
+        third = pulled(Span(EVER.since, is_sweep=True, usual=usual))
         assert third.committed_late == 1
-        Landing(settings, CAMPAIGNS).run()
-        _, fourth = pull(tmp_path, url, Span(EVER.since, is_sweep=True, usual=usual))
+        Landing(settings, source).run()
+        fourth = pulled(Span(EVER.since, is_sweep=True, usual=usual))
         assert fourth.committed_late == 0
 
 

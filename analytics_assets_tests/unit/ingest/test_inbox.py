@@ -357,7 +357,7 @@ def test_a_cursor_that_says_nothing_hides_no_file(inbox: MakeInbox, cursor: str)
     ],
 )
 def test_the_day_of_a_snapshot_is_read_as_programs_write_it(path: str, day: str) -> None:
-    assert str(SHOPS.snapshot_day(path)) == day
+    assert str(SHOPS.day_in_path(path)) == day
 
 
 @pytest.mark.parametrize(

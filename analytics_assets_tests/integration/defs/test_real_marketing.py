@@ -1,0 +1,90 @@
+"""The real files of an app's marketing, with simulated touches and revenue. Skipped where they are not at hand."""
+
+import shutil
+from dataclasses import replace
+from datetime import UTC, date, datetime
+
+import polars as pl
+import pytest
+
+from analytics_assets.defs.attribution import DOMAIN as ATTRIBUTION
+from analytics_assets.defs.attribution.given_users import write_activity
+from analytics_assets.defs.attribution.sources import MARKETING_SPEND, USERS
+from analytics_assets.operations.reconciliation import reconcile
+from analytics_assets.partitions import Window
+from analytics_assets.state.ledger import Ledger
+from analytics_assets_tests.support.project import IN_FULL, REAL_DATA, Project
+
+FILES = REAL_DATA / "attribution"
+
+pytestmark = [
+    pytest.mark.skipif(not FILES.exists(), reason="the real files are not at hand"),
+    pytest.mark.models_alone,
+]
+YEAR = Window.of_days(date(2023, 1, 1), date(2023, 12, 31))
+DAYS = YEAR if IN_FULL else Window.of_days(date(2023, 1, 1), date(2023, 1, 7))
+CELL = ["channel", "campaign", "event_date"]
+
+
+def file_of(source: str) -> pl.DataFrame:
+    """A real file as text, for oracles of their own."""
+    return pl.read_csv(FILES / f"{source}.csv", infer_schema=False)
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The files of the whole year; the days of a week are made, or in full all of them."""
+    folder = tmp_path_factory.mktemp("real") / "data"
+    changes = {"start_date": DAYS.start, "end_date": max(DAYS.days())}
+    project = Project(folder, [replace(ATTRIBUTION, reports=())], changes)
+    for source in (MARKETING_SPEND, USERS):
+        target = project.settings.inbox_dir / source.name / f"{source.name}.csv"
+        target.parent.mkdir(parents=True)
+        shutil.copy(FILES / target.name, target)
+    some = file_of("users").filter(pl.col("installed_at").str.slice(0, 10) <= str(max(DAYS.days())))
+    some.write_csv(users := folder / "some_users.csv")
+    write_activity(users, project.settings.inbox_dir, max(DAYS.days()), seed=1)
+    project.settle()
+    return project
+
+
+def test_every_row_lands_on_its_day_and_none_is_rejected(real: Project) -> None:
+    for source, column, rows in ((MARKETING_SPEND, "date", 9_125), (USERS, "installed_at", 34_697)):
+        found = {
+            day: sum(piece.rows for piece in pieces)
+            for day, pieces in Ledger(real.settings.lake_dir).pieces(source, YEAR).items()
+        }
+        day = pl.col(column).str.slice(0, 10).str.to_date()
+        assert found == dict(file_of(source.name).group_by(day).len().rows())
+        assert (len(found), sum(found.values())) == (365, rows)
+    for source in real.sources:
+        told = reconcile(source, real.declared, datetime.now(UTC))
+        assert (told.faults, told.rejected) == ([], 0)
+
+
+def test_spend_and_users_are_those_of_the_real_files(real: Project) -> None:
+    named = {"date": "event_date"}
+    numbers = [pl.col("spend").cast(pl.Float64), pl.col("impressions", "clicks", "installs").cast(pl.Int64)]
+    spend = file_of("marketing_spend").with_columns(pl.col("date").str.to_date(), *numbers).rename(named)
+    day = pl.col("installed_at").str.slice(0, 10).str.to_date()
+    users = file_of("users").group_by("channel", "campaign", day.alias("event_date")).len("users")
+    expected = spend.join(users, on=CELL, how="full", coalesce=True).filter(pl.col("event_date") <= max(DAYS.days()))
+    found = real.frame("campaign_performance_daily").filter(~pl.col("channel").is_in(["email", "organic"]))
+    joined = found.join(expected, on=CELL, how="full", suffix="_expected")
+    assert joined.height == found.height == expected.height == 25 * len(DAYS)
+    for name in ("impressions", "clicks", "installs", "users"):
+        assert joined[name].to_list() == joined[f"{name}_expected"].to_list(), name
+    assert (joined["installs_less_users"] == 0).all(), "in these files, each billed install is a user"
+    by_channel = found.group_by("channel").agg(pl.col("spend").sum().cast(pl.Float64).round(2))
+    in_file = expected.group_by("channel").agg(pl.col("spend").sum().round(2))
+    assert dict(by_channel.rows()) == dict(in_file.rows())
+
+
+def test_channels_that_nobody_pays_for_keep_their_touches_and_all_revenue_has_a_user(real: Project) -> None:
+    channels = real.frame("channel_performance_daily").group_by("channel").agg(pl.col("spend", "touchpoints").sum())
+    unpaid = {channel for channel, spend, touches in channels.rows() if spend == 0 and touches > 0}
+    assert unpaid == {"email", "organic"}
+    assert real.frame("int_revenue")["is_known_user"].all()
+    raw = pl.read_csv(real.settings.inbox_dir / "revenue_and_rewards" / "revenue_and_rewards-simulated.csv")
+    revenue = real.frame("channel_performance_daily")["revenue"].sum()
+    assert float(revenue) == pytest.approx(raw["revenue"].sum(), abs=1e-6)
