@@ -19,6 +19,7 @@ install: .venv/.installed ## install everything into .venv
 	@$(BIN)/pip install --quiet --disable-pip-version-check uv
 	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q analytics_assets
 	@touch $@
 
 demo: install ## simulate 30 days, make every day of every asset, say where to look

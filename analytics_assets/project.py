@@ -13,7 +13,7 @@ from analytics_assets.spec.asset import Asset, AssetKind, Catalog
 from analytics_assets.spec.domain import Domain
 from analytics_assets.spec.extract import Extract
 from analytics_assets.spec.model_node import Manifest
-from analytics_assets.spec.report import Report, ReportFile
+from analytics_assets.spec.report import Report
 from analytics_assets.spec.source import Source
 from analytics_assets.warehouse.interface import Warehouse
 from analytics_assets.warehouse.published import public_models
@@ -73,9 +73,9 @@ class Project:
             if self.has_published(domain):
                 found.append(Asset(published_asset(domain.name), AssetKind.PUBLISHED))
             found += [
-                Asset(file.asset(report.name), AssetKind.REPORT, file.value)
+                Asset(file.asset(report.name), AssetKind.REPORT, file.ending)
                 for report in domain.reports
-                for file in ReportFile
+                for file in report.files
             ]
         return {asset.name: asset for asset in found}
 

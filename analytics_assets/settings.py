@@ -4,6 +4,7 @@ Nothing else in the project reads settings from the environment. The variables m
 beside `pyproject.toml`; a variable that the shell exports wins over the file.
 """
 
+import re
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -75,6 +76,13 @@ def _address(url: str) -> str:
     return url.rstrip("/")
 
 
+def _mail_addresses(text: str) -> str:
+    for one in filter(None, map(str.strip, text.split(","))):
+        if not re.fullmatch(r"[^@\s]+@[^@\s]+", one):
+            raise ValueError("it should be mail addresses with commas between them")
+    return text
+
+
 class Api(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True):
     """How to reach an API, and how many requests it allows."""
 
@@ -133,6 +141,28 @@ class BigQuery(BaseModel, frozen=True, extra="forbid"):
     api_endpoint: Annotated[str, AfterValidator(_address)] | None = Field(
         None, description="The address of an emulator; then there is no authentication."
     )
+
+
+class Sheets(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True):
+    """The account that writes reports into Google Sheets, and who may read them."""
+
+    key_file: ProjectPath = Field(description="The key of a service account; required.")
+    folder: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9_-]+$",
+        description="The folder of Google Drive for the sheets: the end of its address; empty: the account's own.",
+    )
+    share_with: Annotated[str, AfterValidator(_mail_addresses)] = Field(
+        "", description="The mail addresses of those who may read the sheets, with commas between them."
+    )
+    api_endpoint: Annotated[str, AfterValidator(_address)] | None = Field(
+        None, description="The address of a stand-in for Google's APIs."
+    )
+
+    @property
+    def readers(self) -> list[str]:
+        """The addresses of `share_with`."""
+        return [one.strip() for one in self.share_with.split(",") if one.strip()]
 
 
 class Settings(BaseSettings):
@@ -219,6 +249,10 @@ class Settings(BaseSettings):
         6, ge=0, le=23, description="The hour (UTC) after which each API is pulled for the day."
     )
 
+    sheets: Sheets | None = Field(
+        None, description="Google Sheets, if reports are written there: ANALYTICS_SHEETS__KEY_FILE, …"
+    )
+
     @model_validator(mode="after")
     def _ends_after_it_starts(self) -> Self:
         if self.end_date is not None and self.end_date < self.start_date:
@@ -261,7 +295,7 @@ class Settings(BaseSettings):
         return self.lake_dir / "raw"
 
     @property
-    def _of_developer(self) -> str:
+    def of_developer(self) -> str:
         """The name of what belongs to a developer alone; empty in production."""
         return "" if self.dbt_target == "prod" else f"{DEVELOPER_PREFIX}{self.user}"
 
@@ -270,8 +304,8 @@ class Settings(BaseSettings):
         """The DuckDB warehouse, if that is used; for either warehouse, its build records and what dbt compiled."""
         folder = self.data_dir / "warehouse"
         if self.bigquery is None or self.warehouse == "duckdb":
-            return folder / self._of_developer
-        place, dataset = self.bigquery, self._of_developer or self.bigquery.dataset
+            return folder / self.of_developer
+        place, dataset = self.bigquery, self.of_developer or self.bigquery.dataset
         parts = [
             place.project.replace(":", "."),
             dataset,
@@ -293,12 +327,12 @@ class Settings(BaseSettings):
     @property
     def published_records_dir(self) -> Path:
         """Where it is recorded which days the published copy holds: of a developer's schema apart from the others."""
-        return self.published_file.parent / self._of_developer
+        return self.published_file.parent / self.of_developer
 
     @property
     def exports_dir(self) -> Path:
         """Where reports are written: a developer's apart from the others."""
-        return self.data_dir / "exports" / self._of_developer
+        return self.data_dir / "exports" / self.of_developer
 
 
 def is_secret(variable: str) -> bool:

@@ -328,6 +328,63 @@ def bench_session_late(runs: int, events_a_day: int = 100_000) -> list[Figure]:
     return [Figure("SQL of the days that a late event touches / of the same days at first", late, first, "s", 1)]
 
 
+# --------------------------------------------------------------------------------------------------------- keys
+
+
+def bench_keys(runs: int, payments_a_day: int, users: int, long: int, short: int) -> list[Figure]:
+    """A late user from drop to mart, with a long and a short history; the SQL of what is read by key against a join."""
+    from datetime import UTC, datetime, timedelta
+
+    from benchmarks import keys
+
+    last = datetime.now(UTC).date() - timedelta(days=1)
+    program = [sys.executable, "-m", "benchmarks.keys"]
+
+    def prepared(folder: str, days: int) -> Callable[[], Run]:
+        first = last - timedelta(days=days - 1)
+        env = env_of(folder, first)
+        keys.write_project(Path(folder), first, keys.Scale(days, payments_a_day, users // long))
+        whole_process([*program, folder], env)
+        number = iter(range(1000))
+
+        def late() -> Run:
+            keys.write_late_user(Path(folder), first, days, next(number))
+            paid = [str(day) for day in keys.days_of_late_users(first, days)]
+            return whole_process([*program, folder, *paid], env)
+
+        return late
+
+    with tempfile.TemporaryDirectory() as few, tempfile.TemporaryDirectory() as many:
+        many_runs, few_runs = in_turn(runs, prepared(many, long), prepared(few, short))
+
+        def built(first: date, days: int) -> list[list[Run]]:
+            env = env_of(many, last - timedelta(days=long - 1))
+            window = [str(first), str(first + timedelta(days=days))]
+            return in_turn(
+                min(runs, 3) if days == long else runs,
+                lambda: child(keys.BUILD, many, *window, env=env),
+                lambda: child(keys.BUILD_BARE, many, *window, env=env),
+            )
+
+        all_days, all_bare = built(last - timedelta(days=long - 1), long)
+        one_day, one_bare = built(last - timedelta(days=short // 2), 1)
+        if differing := keys.differing(Path(many)):
+            sys.exit(f"the tables are not the same, so their times say nothing: {differing}")
+    return [
+        Figure(f"a late user with {long} days of facts / with {short}", median(many_runs), median(few_runs), "s", 1.3),
+        Figure(
+            f"a day of {payments_a_day:,} facts by key, SQL / bare DuckDB", median(one_day), median(one_bare), "s", 1.3
+        ),
+        Figure(
+            f"all {long} days by key in one run, SQL / one join in bare DuckDB",
+            median(all_days),
+            median(all_bare),
+            "s",
+            2,
+        ),
+    ]
+
+
 # ------------------------------------------------------------------------------------------------------ extract
 
 
@@ -492,6 +549,7 @@ BENCHES: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {
     "sessions": lambda chosen: bench_sessions(min(chosen.runs, 3), chosen.events),
     "session_day": lambda chosen: bench_session_day(chosen.runs),
     "session_late": lambda chosen: bench_session_late(chosen.runs),
+    "keys": lambda chosen: bench_keys(chosen.runs, chosen.facts, chosen.users, *chosen.days),
     "extract": lambda chosen: bench_extract(min(chosen.runs, 3), chosen.pages),
     "domains": lambda chosen: bench_domains(min(chosen.runs, 3)),
     "history": lambda chosen: bench_history(min(chosen.runs, 3)),
@@ -504,6 +562,11 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--gigabytes", type=float, default=2.0, help="of the CSV that is landed")
     parser.add_argument("--events", type=int, default=20_000_000, help="of which all sessions are made at once")
+    parser.add_argument("--facts", type=int, default=100_000, help="a day, which look up their users")
+    parser.add_argument("--users", type=int, default=2_000_000, help="who came over the longer history")
+    parser.add_argument(
+        "--days", type=int, nargs=2, default=[365, 30], metavar=("LONG", "SHORT"), help="of those two histories"
+    )
     parser.add_argument("--pages", type=int, default=1_000, help="that are pulled")
     chosen = parser.parse_args()
     if unknown := [name for name in chosen.which if name not in BENCHES]:

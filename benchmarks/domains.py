@@ -50,14 +50,19 @@ def copied_domains(number: int) -> list[Domain]:
     ]
 
 
+def copy_dbt_settings(folder: Path) -> None:
+    """Copies the dbt project without any model: its macros, tests and settings."""
+    for name in ("macros", "tests"):
+        if (dbt.DBT_PROJECT_DIR / name).exists():
+            shutil.copytree(dbt.DBT_PROJECT_DIR / name, folder / name)
+    for name in ("dbt_project.yml", "profiles.yml"):
+        shutil.copy(dbt.DBT_PROJECT_DIR / name, folder / name)
+
+
 def write_dbt_project(folder: Path, number: int) -> None:
     """The dbt project with only the models of that domain, copied `number` times under different names."""
     source = dbt.DBT_PROJECT_DIR
-    for name in ("macros", "tests"):
-        if (source / name).exists():
-            shutil.copytree(source / name, folder / name)
-    for name in ("dbt_project.yml", "profiles.yml"):
-        shutil.copy(source / name, folder / name)
+    copy_dbt_settings(folder)
     files = [
         file
         for file in (source / "models").glob(f"*/{ORIGINAL.name}/*")

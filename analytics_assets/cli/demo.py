@@ -12,7 +12,7 @@ from analytics_assets.cli.materialize import make_days, show_outcome
 from analytics_assets.cli.simulate import DEMO_DAYS, simulate_files
 from analytics_assets.console.terminal import console, line
 from analytics_assets.console.words import shown, told_plainly, window_of, yesterday
-from analytics_assets.settings import PROJECT_DIR, Api, BigQuery, Settings, get_settings
+from analytics_assets.settings import PROJECT_DIR, Api, BigQuery, Settings, Sheets, get_settings
 
 commands = typer.Typer()
 
@@ -58,11 +58,11 @@ def _write_env_once(first_day: date) -> None:
         return
     lines = ["# Settings of this clone; see analytics_assets/settings.py.", f"ANALYTICS_START_DATE={first_day}"]
     for name, field in Settings.model_fields.items():
-        if name not in ("start_date", "dagster_home", "api", "bigquery"):
+        if name not in ("start_date", "dagster_home", "api", "bigquery", "sheets"):
             default = "" if field.default is None else field.default
             lines += ["", f"# {field.description}", f"#ANALYTICS_{name.upper()}={default}"]
     apis = [(f"API__{extract.source.name.upper()}", Api) for domain in find_domains() for extract in domain.extracts]
-    nested: list[tuple[str, type[BaseModel]]] = [*apis, ("BIGQUERY", BigQuery)]
+    nested: list[tuple[str, type[BaseModel]]] = [*apis, ("BIGQUERY", BigQuery), ("SHEETS", Sheets)]
     for begin, of in nested:
         lines += ["", f"# {Settings.model_fields[begin.partition('__')[0].lower()].description}"]
         for name, field in of.model_fields.items():

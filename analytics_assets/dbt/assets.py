@@ -8,14 +8,14 @@ costs seconds, however few models it makes.
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from dagster import AssetExecutionContext, AssetsDefinition, BackfillPolicy, ResourceParam
-from dagster_dbt import dbt_assets
+from dagster import AssetExecutionContext, AssetsDefinition, BackfillPolicy, ResourceParam, multi_asset
 
 from analytics_assets.dbt.code_versions import code_versions
 from analytics_assets.dbt.step import make_models
 from analytics_assets.dbt.translator import ModelTranslator
 from analytics_assets.project import Project
 from analytics_assets.spec.asset import AssetKind
+from analytics_assets.spec.model_node import ModelNode
 from analytics_assets.warehouse.interface import Warehouse
 
 _STEPS = {AssetKind.MODEL: "models", AssetKind.VIEW: "views", AssetKind.SEED: "seeds"}
@@ -27,29 +27,42 @@ def build_model_assets(project: Project) -> list[AssetsDefinition]:
     translator = ModelTranslator(project, code_versions(project.manifest, project.sources))
     pools = dict.fromkeys(project.warehouse.pool(domain.name) for domain in project.domains)
     return [
-        _step(project, translator, pool, kind, names)
+        _step(project, translator, pool, kind, nodes)
         for pool in pools
         for kind in _STEPS
-        if (names := _names(project, pool, kind))
+        if (nodes := _nodes(project, pool, kind))
     ]
 
 
-def _names(project: Project, pool: str, kind: AssetKind) -> list[str]:
+def _nodes(project: Project, pool: str, kind: AssetKind) -> list[ModelNode]:
     """The models or seeds of one kind in one pool."""
     domains = {domain.name for domain in project.domains if project.warehouse.pool(domain.name) == pool}
-    return [node.name for node in project.manifest.made.values() if node.kind is kind and node.domain in domains]
+    return [node for node in project.manifest.made.values() if node.kind is kind and node.domain in domains]
 
 
 def _step(
-    project: Project, translator: ModelTranslator, pool: str, kind: AssetKind, names: Sequence[str]
+    project: Project, translator: ModelTranslator, pool: str, kind: AssetKind, nodes: Sequence[ModelNode]
 ) -> AssetsDefinition:
-    has_days = kind is AssetKind.MODEL
+    """One step of some models or seeds, with the tests that are attached to them as checks.
 
-    @dbt_assets(
-        manifest=project.manifest.raw,
-        select=" ".join(names),
+    It is what `@dbt_assets` returns for a selection of these nodes by name. That would ask dbt's graph for the nodes
+    that are known here, in a time that grows with the square of their number.
+    """
+    has_days, manifest = kind is AssetKind.MODEL, project.manifest.raw
+    specs = {node.unique_id: translator.get_asset_spec(manifest, node.unique_id, None) for node in nodes}
+    checks = [
+        check
+        for unique_id, spec in specs.items()
+        for test in manifest["child_map"][unique_id]
+        if test.startswith("test.")
+        if (check := translator.get_asset_check_spec(spec, manifest, test, None))
+    ]
+
+    @multi_asset(
         name=f"dbt_{_STEPS[kind]}{pool.removeprefix('warehouse')}",
-        dagster_dbt_translator=translator,
+        specs=list(specs.values()),
+        check_specs=checks,
+        can_subset=True,
         partitions_def=project.partitions if has_days else None,
         backfill_policy=BackfillPolicy.single_run() if has_days else None,
         pool=pool,

@@ -17,6 +17,7 @@ from dagster import (
 )
 
 from analytics_assets.automation.steps import made_days
+from analytics_assets.dagster_internals import add_partition_metadata
 from analytics_assets.partitions import Window, partitioned_days
 from analytics_assets.project import Project, published_asset
 from analytics_assets.spec.asset import name_of
@@ -90,12 +91,11 @@ def _results(
     said = check_results.read(partitioned_days(settings, datetime.now(UTC)), checks)
     results: list[MaterializeResult] = []
     for name, one in done.items():
-        for day in window.days():
-            context.add_asset_metadata(
-                asset_key=specs[name].key,
-                partition_key=day.isoformat(),
-                metadata={"dagster/partition_row_count": one.rows[day]},
-            )
+        add_partition_metadata(
+            context,
+            specs[name].key,
+            {day.isoformat(): {"dagster/partition_row_count": one.rows[day]} for day in window.days()},
+        )
         check = AssetCheckResult(
             check_name=_CHECK,
             asset_key=specs[name].key,

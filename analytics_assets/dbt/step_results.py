@@ -16,7 +16,7 @@ from dagster import (
     TableRecord,
 )
 
-from analytics_assets.dagster_internals import dbt_event_message
+from analytics_assets.dagster_internals import add_partition_metadata, dbt_event_message
 from analytics_assets.dbt.bisection import Verdict
 from analytics_assets.dbt.invocation import DbtResult, DbtRun
 from analytics_assets.dbt.translator import ModelTranslator
@@ -115,8 +115,9 @@ class StepResults:
         key = AssetKey(name)
         if len(self._metadata[name]) == len(window):
             if window != WHOLE:
-                for day, metadata in self._metadata[name].items():
-                    context.add_asset_metadata(asset_key=key, partition_key=day.isoformat(), metadata=metadata)
+                add_partition_metadata(
+                    context, key, {day.isoformat(): metadata for day, metadata in self._metadata[name].items()}
+                )
             yield output
             return
         for day in self.days(name):

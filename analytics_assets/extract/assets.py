@@ -6,7 +6,7 @@ overlap. An earlier day, pulled again, requests at least what has changed since 
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dagster import (
     AssetKey,
@@ -32,8 +32,6 @@ from dagster import (
 from analytics_assets.automation.run_grouping import NO_RETRY, span_tags
 from analytics_assets.automation.steps import dagster_error, fail
 from analytics_assets.dagster_internals import NOT_FINISHED_STATUSES
-from analytics_assets.extract.pull import Pull, Pulled, Span, since_when
-from analytics_assets.extract.rest import RestError
 from analytics_assets.extract.watermark import newest_change
 from analytics_assets.foundation.failures import for_dagster, sentence
 from analytics_assets.partitions import Window
@@ -43,6 +41,10 @@ from analytics_assets.spec.domain import Domain
 from analytics_assets.spec.extract import Extract
 from analytics_assets.state.attempts import Attempts
 from analytics_assets.state.builds import Build
+
+if TYPE_CHECKING:
+    from analytics_assets.extract.pull import Pulled, Span
+    from analytics_assets.extract.rest import RestError
 
 
 def pull_days(start: date) -> DailyPartitionsDefinition:
@@ -74,6 +76,9 @@ def build_extract_asset(project: Project, domain: Domain, extract: Extract) -> A
         pool=name,
     )
     def pull(context: OpExecutionContext, newest: str) -> Iterator[Output[None]]:
+        from analytics_assets.extract.pull import Pull, Span  # with the HTTP client, which no other step needs
+        from analytics_assets.extract.rest import RestError
+
         if extract.source.name not in settings.api:  # succeeds, so that a run of all assets goes on
             context.log.warning(no_address(extract.source.name))
             yield Output(None, metadata={"pulled_nothing": no_address(extract.source.name)})
@@ -124,7 +129,7 @@ def variable(source: str) -> str:
     return f"ANALYTICS_API__{source.upper()}__"
 
 
-def _where(source: str, error: RestError) -> str:
+def _where(source: str, error: "RestError") -> str:
     """Which environment variables to check for an error."""
     if error.setting:
         return f"the limit is {variable(source)}{error.setting.upper()}"
@@ -138,13 +143,15 @@ def no_address(source: str) -> str:
 
 def span_of(
     window: Window, today: date, newest: datetime | None, swept_at: datetime | None, api: Api, settings: Settings
-) -> Span:
+) -> "Span":
     """What a pull for some days requests: never less than today's pull, since its rows move staging's newest change.
 
     Args:
         newest: the newest change in staging; None if there is none.
         swept_at: when the last sweep began; None if there was none.
     """
+    from analytics_assets.extract.pull import Span, since_when
+
     first = _midnight(settings.start_date)
     usual = since_when(newest, first, timedelta(minutes=api.overlap_minutes))
     if window.start < today:
@@ -158,7 +165,7 @@ def _midnight(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
-def _metadata(pulled: Pulled) -> Mapping[str, Any]:
+def _metadata(pulled: "Pulled") -> Mapping[str, Any]:
     progress = pulled.progress
     return {
         "since": progress.since,

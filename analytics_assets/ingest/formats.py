@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import polars as pl
 
-from analytics_assets.ingest import csv_files, json_lines
+from analytics_assets.ingest import json_lines
 from analytics_assets.ingest.records import (
     ROWS_PER_BATCH,
     Batch,
@@ -39,7 +39,7 @@ def read_batches(path: Path, source: Source) -> Iterator[Batch]:
         UnreadableFile: the file is not of its format, lacks a required column, or makes its reader fail.
     """
     readers: dict[str, tuple[str, Callable[[Path, Source], Iterator[Batch]]]] = {
-        "csv": ("CSV", csv_files.read),
+        "csv": ("CSV", _read_csv),
         "parquet": ("Parquet", _read_parquet),
         "json lines": ("JSON Lines", json_lines.read),
     }
@@ -59,6 +59,12 @@ def _read_ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
         while (batch := coming.result()) is not None:
             coming = reader.submit(next, batches, None)
             yield batch
+
+
+def _read_csv(path: Path, source: Source) -> Iterator[Batch]:
+    from analytics_assets.ingest import csv_files  # Arrow and NumPy, which nothing else needs
+
+    return csv_files.read(path, source)
 
 
 def _read_parquet(path: Path, source: Source) -> Iterator[Batch]:

@@ -23,6 +23,7 @@ from dagster import (
 )
 
 from analytics_assets.automation.steps import dagster_error, fail
+from analytics_assets.dagster_internals import add_partition_metadata
 from analytics_assets.foundation.files import Damaged
 from analytics_assets.ingest.landing import piece_file
 from analytics_assets.partitions import Window, partitioned_days
@@ -94,16 +95,18 @@ def build_raw_asset(project: Project, domain: Domain, source: Source) -> AssetsD
         except Exception as error:
             fail(settings, [name], window, context.run_id, error)
             raise dagster_error(context, settings, error) from error
-        for day in window.days():
-            context.add_asset_metadata(
-                asset_key=context.asset_key,
-                partition_key=day.isoformat(),
-                metadata={
+        add_partition_metadata(
+            context,
+            context.asset_key,
+            {
+                day.isoformat(): {
                     "dagster/partition_row_count": days[day.isoformat()].expected_rows,
                     "rows_rejected": rejected.get(day, 0),
                     "pieces": len(pieces[day]),
-                },
-            )
+                }
+                for day in window.days()
+            },
+        )
         yield Output(days)  # the IO manager writes them here
         Attempts(settings.lake_dir).end(name, window.days())
         too_many = {

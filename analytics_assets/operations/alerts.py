@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import httpx
 from dagster import (
     AssetCheckSeverity,
     AssetKey,
@@ -149,13 +148,19 @@ def _days_of(run: DagsterRun) -> str:
 # ------------------------------------------------------------------------------------------------------- telling
 
 
-def messages(problems: Iterable[Problem], graph: BaseAssetGraph, link: str) -> list[dict[str, object]]:
-    """One message per owner: `text` for people, and the same content as fields for programs."""
+def messages(
+    problems: Iterable[Problem], graph: BaseAssetGraph, link: str, owner_of_job: str = ""
+) -> list[dict[str, object]]:
+    """One message per owner: `text` for people, and the same content as fields for programs.
+
+    Args:
+        owner_of_job: who is told of what is no asset, such as a run that died before its first step.
+    """
     of_owner: dict[str, list[Problem]] = defaultdict(list)
     for problem in problems:
         key = AssetKey(problem.asset)
         owners = graph.get(key).owners if graph.has(key) else []
-        of_owner[problem.owner or ", ".join(owners) or "nobody"].append(problem)
+        of_owner[problem.owner or ", ".join(owners) or owner_of_job or "nobody"].append(problem)
     return [_message(owner, theirs, link) for owner, theirs in of_owner.items()]
 
 
@@ -204,6 +209,8 @@ def post(url: str, message: dict[str, object], wait_seconds: float = 1) -> None:
         Refused: the webhook accepts messages, but not this one.
         RuntimeError: the message could not be sent. Neither error names the address, which is a secret.
     """
+    import httpx  # the definitions are loaded without it
+
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it would write the address into the log
     why = ""
     for number in range(POSTS):
@@ -311,11 +318,13 @@ def build_notifiers(settings: Settings) -> list[SensorDefinition]:
 
 
 def tell(context: RunStatusSensorContext, settings: Settings) -> None:
-    """Sends the problems of a run to the owners of the assets."""
+    """Sends the problems of a run to the owners of the assets, or else of the job."""
     if settings.webhook_url is None or context.repository_def is None:
         return
     problems = problems_of(context.instance, context.dagster_run, settings)
-    _send(problems, context.repository_def.asset_graph, f"runs/{context.dagster_run.run_id}", settings)
+    repository, name = context.repository_def, context.dagster_run.job_name
+    owner = ", ".join(repository.get_job(name).owners or ()) if repository.has_job(name) else ""
+    _send(problems, repository.asset_graph, f"runs/{context.dagster_run.run_id}", settings, owner)
 
 
 def tell_owner(problems: Iterable[Problem], graph: BaseAssetGraph, settings: Settings) -> None:
@@ -326,8 +335,10 @@ def tell_owner(problems: Iterable[Problem], graph: BaseAssetGraph, settings: Set
         logger.warning(str(error))
 
 
-def _send(problems: Iterable[Problem], graph: BaseAssetGraph, page: str, settings: Settings) -> None:
+def _send(
+    problems: Iterable[Problem], graph: BaseAssetGraph, page: str, settings: Settings, owner_of_job: str = ""
+) -> None:
     if settings.webhook_url is not None:
         outbox, link = Outbox(settings.lake_dir), f"{settings.ui_url.rstrip('/')}/{page}"
-        outbox.put(problems, datetime.now(UTC), lambda untold: messages(untold, graph, link))
+        outbox.put(problems, datetime.now(UTC), lambda untold: messages(untold, graph, link, owner_of_job))
         outbox.send(settings.webhook_url.get_secret_value())

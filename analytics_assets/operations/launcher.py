@@ -1,15 +1,22 @@
-"""Runs whose process is gone: a launcher that detects them, and a cleanup for when no daemon is running.
+"""The processes of runs: started before they are needed, and missed when they are gone, with or without a daemon.
+
+A process needs seconds to load Dagster, dbt and the definitions. So the launcher keeps one that has loaded them.
 
 Dagster assumes that a run goes on until it is told otherwise. A run whose process was killed would keep its days "in
 progress" and its slot in the pool for ever, and everything that waits for them would wait for ever, too.
 """
 
+import os
+import signal
 from datetime import UTC, datetime
+from threading import Lock
 
 import psutil
 from dagster import DagsterEventType, DagsterInstance, DagsterRun, DagsterRunStatus, DefaultRunLauncher, RunsFilter
 
-from analytics_assets.dagster_internals import CheckRunHealthResult, EngineEventData, WorkerStatus
+from analytics_assets.dagster_internals import CheckRunHealthResult, EngineEventData, LaunchRunContext, WorkerStatus
+from analytics_assets.dagster_internals.storage import ConfigurableClassData
+from analytics_assets.operations.run_worker import Worker
 
 LAUNCH_SECONDS = 300
 """How long a run may take to name its process; after that it has none."""
@@ -24,7 +31,51 @@ _BEGUN = (DagsterRunStatus.NOT_STARTED, DagsterRunStatus.STARTING, DagsterRunSta
 
 
 class LocalRunLauncher(DefaultRunLauncher):
-    """Starts one process per run on this machine, as Dagster's own launcher, and knows whether it is still alive."""
+    """Gives each run a process of its own on this machine, and knows whether it is still alive.
+
+    With the first run, it starts the process of the next one, and so on. A process that waits ends with its launcher.
+    """
+
+    def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
+        super().__init__(inst_data)
+        self._waiting: Worker | None = None
+        self._begun: list[Worker] = []
+        self._lock = Lock()
+
+    def launch_run(self, context: LaunchRunContext) -> None:
+        """Hands the run to the process that waits, and starts another one."""
+        with self._lock:
+            self._begun = [worker for worker in self._begun if worker.is_alive()]
+            worker, self._waiting = self._waiting or Worker(), None
+            try:
+                self._hand_over(context.dagster_run, worker)
+            except OSError:  # it was killed while it waited
+                self._hand_over(context.dagster_run, Worker())
+            self._waiting = Worker()
+
+    def _hand_over(self, run: DagsterRun, worker: Worker) -> None:
+        self._instance.add_run_tags(run.run_id, {PID_TAG: str(worker.pid)})
+        worker.execute(run.run_id, self._instance)
+        self._begun.append(worker)
+
+    def terminate(self, run_id: str) -> bool:
+        """Interrupts a run, as Ctrl-C does; returns whether it was going on."""
+        run = self._instance.get_run_by_id(run_id)
+        if run is None or run.is_finished:
+            return False
+        self._instance.report_run_canceling(run)
+        pid = _process_id(self._instance, run)
+        if pid is None or is_abandoned(self._instance, run):
+            return False
+        os.kill(pid, signal.SIGINT)
+        return True
+
+    def dispose(self) -> None:
+        """Ends the process that waits."""
+        with self._lock:
+            if self._waiting:
+                self._waiting.dismiss()
+            self._waiting = None
 
     @property
     def supports_check_run_worker_health(self) -> bool:

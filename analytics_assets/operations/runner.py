@@ -76,7 +76,7 @@ class Outcome:
 
     Attributes:
         made: days and rows made, by asset.
-        files: the newest file that was written, by report.
+        files: the newest file that was written, or the link of the sheet, by report.
         views: the models without days, and the seeds, that were made.
         failures: one sentence per failure.
         warnings: one sentence per warning, of checks and of files in the inbox.
@@ -362,7 +362,7 @@ class Runner:
                 rows = materialization.metadata.get("dagster/partition_row_count")
                 made = self.outcome.made.setdefault(name_of(materialization.asset_key), {})
                 made[date.fromisoformat(event.partition)] = int(str(rows.value)) if rows else 0
-                if file := materialization.metadata.get("file"):
+                if file := materialization.metadata.get("file") or materialization.metadata.get("sheet"):
                     self.outcome.files[name_of(materialization.asset_key)] = str(file.value)
             elif event.event_type is DagsterEventType.ASSET_MATERIALIZATION and window == WHOLE:
                 self.outcome.views.append(name_of(event.step_materialization_data.materialization.asset_key))

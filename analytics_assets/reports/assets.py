@@ -1,10 +1,11 @@
-"""The dashboard and the workbook of a report as assets: one file per as-of day."""
+"""The dashboard, the workbook and the Google Sheet of a report as assets: one file per as-of day, one sheet for all."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from dagster import (
     AssetCheckResult,
@@ -32,6 +33,7 @@ from analytics_assets.project import Project, published_asset
 from analytics_assets.reports import dashboard, workbook
 from analytics_assets.reports.dashboard import Concern
 from analytics_assets.reports.datasets import Frames, days_with_rows, read_datasets
+from analytics_assets.reports.tabs import ABOUT, Tab, about, tabs_of
 from analytics_assets.settings import Settings
 from analytics_assets.spec.asset import name_of
 from analytics_assets.spec.domain import Domain
@@ -40,31 +42,47 @@ from analytics_assets.state.builds import export_of, newest_export
 from analytics_assets.state.check_results import CheckResults
 from analytics_assets.warehouse.published import days_behind
 
-Render = Callable[[Report, Frames, Window, Sequence[Concern]], bytes]
 
-_RENDER: Mapping[ReportFile, tuple[str, Render]] = {
-    ReportFile.DASHBOARD: ("One HTML file that needs no network", lambda *of: dashboard.render(*of).encode()),
-    ReportFile.WORKBOOK: ("The tables of the dashboard as a workbook", workbook.render),
-}
-"""The description of each kind of file, and the function that renders it."""
+@dataclass(frozen=True)
+class AsOf:
+    """What a report shows as of the last day of a window."""
+
+    report: Report
+    frames: Frames
+    window: Window
+    concerns: Sequence[Concern]
+    is_newest: bool
+
+    @property
+    def day(self) -> date:
+        """The day that it is as of."""
+        return max(self.window.days())
+
+
+Metadata = Mapping[str, Any]
+Write = Callable[[AsOf, Settings], Metadata]
+"""Writes a report, and returns the metadata of what it wrote."""
 
 
 def build_report_assets(
     project: Project, domain: Domain, report: Report, graph: Callable[[], BaseAssetGraph]
 ) -> list[AssetsDefinition]:
-    """Builds `<name>_dashboard` and `<name>_workbook`.
+    """Builds `<name>_dashboard`, `<name>_workbook` and `<name>_sheet`, as far as the report declares them.
 
     Args:
         graph: returns the asset graph, once all assets are built.
     """
-    return [_build(project, domain, report, file, graph) for file in ReportFile]
+    return [_build(project, domain, report, file, graph) for file in report.files]
 
 
 def _build(
     project: Project, domain: Domain, report: Report, file: ReportFile, graph: Callable[[], BaseAssetGraph]
 ) -> AssetsDefinition:
-    settings, automation, (what, render) = project.settings, project.automation, _RENDER[file]
-    name, code = file.asset(report.name), digest([file.name, json.dumps(asdict(report)), *_own_code()])
+    settings, automation, (what, write) = project.settings, project.automation, _WRITE[file]
+    name, is_sheet = file.asset(report.name), file is ReportFile.SHEET
+    # Another account, folder or reader is a reason to write the sheet again.
+    place = [settings.sheets.model_dump_json()] if is_sheet and settings.sheets else []
+    code = digest([file.name, json.dumps(asdict(report)), *_own_code(), *place])
     back = TimeWindowPartitionMapping(start_offset=1 - report.days, allow_nonexistent_upstream_partitions=True)
     models = [dataset.model for dataset in report.datasets]
     deps = [AssetDep(read, partition_mapping=back) for read in (*models, *_published_with(report, project))]
@@ -81,7 +99,7 @@ def _build(
         backfill_policy=BackfillPolicy.single_run(),
         code_version=code,
         automation_condition=automation.report(),
-        pool=project.warehouse.pool(domain.name),
+        pool=name if is_sheet else project.warehouse.pool(domain.name),  # no model should wait for Google
         check_specs=[
             AssetCheckSpec(
                 "has_data",
@@ -106,23 +124,22 @@ def _build(
                     for source in automation.sources_of(graph(), name)
                     for sentence in waiting_rows(source, settings, datetime.now(UTC))
                 ]
-                content = render(report, frames, span, concerns)
-                is_newest = day >= newest_day
-                written = write_export(settings, name, day, file.value, content, is_newest=is_newest)
+                written = write(AsOf(report, frames, span, concerns, day >= newest_day), settings)
                 if not days_with_rows(frames):
                     empty.append(day)
                 context.add_asset_metadata(
                     asset_key=context.asset_key,
                     partition_key=day.isoformat(),
                     metadata={
-                        "file": MetadataValue.path(str(written)),
-                        "bytes": len(content),
+                        **written,
                         "dagster/partition_row_count": sum(frame.height for frame in frames.values()),
                     },
                 )
-        newest = newest_export(settings, name, file.value)
+                if SENT_NOTHING in written:
+                    context.log.info(f"{name} for {day}: {written[SENT_NOTHING]}")
+        newest = None if is_sheet else MetadataValue.path(str(newest_export(settings, name, file.ending)))
         return MaterializeResult(
-            metadata={"newest": MetadataValue.path(str(newest))},
+            metadata={"newest": newest} if newest else {},
             check_results=[
                 AssetCheckResult(
                     check_name="has_data",
@@ -164,6 +181,22 @@ def _own_code() -> list[str]:
 # ------------------------------------------------------------------------------------------------------- the files
 
 
+def _write_dashboard(shown: AsOf, settings: Settings) -> Metadata:
+    page = dashboard.render(shown.report, shown.frames, shown.window, shown.concerns)
+    return _write_file(shown, settings, ReportFile.DASHBOARD, page.encode())
+
+
+def _write_workbook(shown: AsOf, settings: Settings) -> Metadata:
+    content = workbook.render(shown.report, shown.frames, shown.window, shown.concerns)
+    return _write_file(shown, settings, ReportFile.WORKBOOK, content)
+
+
+def _write_file(shown: AsOf, settings: Settings, file: ReportFile, content: bytes) -> Metadata:
+    name = file.asset(shown.report.name)
+    path = write_export(settings, name, shown.day, file.ending, content, is_newest=shown.is_newest)
+    return {"file": MetadataValue.path(str(path)), "bytes": len(content)}
+
+
 def write_export(settings: Settings, name: str, day: date, ending: str, content: bytes, *, is_newest: bool) -> Path:
     """Writes the file of a day and, for the newest day, its copy; each write is atomic."""
     file = export_of(settings, name, day, ending)
@@ -175,6 +208,42 @@ def write_export(settings: Settings, name: str, day: date, ending: str, content:
             with replacing(target) as temporary:
                 temporary.write_bytes(content)
     return file
+
+
+# ------------------------------------------------------------------------------------------------------- the sheet
+
+SENT_NOTHING = "sent_nothing"
+"""The metadata that says why a sheet was not written."""
+
+NO_KEY = (
+    "no account for Google Sheets is known, so nothing was sent; set ANALYTICS_SHEETS__KEY_FILE to the file of a "
+    "service account's key (docs/reports.md says how)"
+)
+
+
+def _write_sheet(shown: AsOf, settings: Settings) -> Metadata:
+    """Replaces the tabs of the sheet. It shows one day, so older ones are not sent; nor is any without an account."""
+    if settings.sheets is None:
+        return {SENT_NOTHING: NO_KEY}
+    if not shown.is_newest:
+        return {SENT_NOTHING: f"the sheet shows the newest day alone; {shown.day} is an older one"}
+    from analytics_assets.reports import google_sheet  # not needed to load the definitions
+
+    report = shown.report
+    tabs = tabs_of(report, shown.frames, google_sheet.ROOM)
+    lines = about(report, shown.frames, shown.window, shown.concerns, tabs)
+    first = Tab(ABOUT, (report.title, ""), lines, (None, None), named_by=1, widest=100)
+    title = f"{report.title} ({settings.of_developer})" if settings.of_developer else report.title
+    link = google_sheet.send(settings.sheets, title, [first, *tabs], settings.retry_wait_seconds)
+    return {"sheet": MetadataValue.url(link), "tabs": len(tabs) + 1}
+
+
+_WRITE: Mapping[ReportFile, tuple[str, Write]] = {
+    ReportFile.DASHBOARD: ("One HTML file that needs no network", _write_dashboard),
+    ReportFile.WORKBOOK: ("The tables of the dashboard as a workbook", _write_workbook),
+    ReportFile.SHEET: ("The tables of the dashboard as a Google Sheet", _write_sheet),
+}
+"""The description of each kind of file, and the function that writes it."""
 
 
 # ------------------------------------------------------------------------------------------------------- concerns

@@ -31,12 +31,12 @@ class AssetKind(StrEnum):
     PUBLISHED = "published"
     """A domain's part of the published copy."""
     REPORT = "report"
-    """A file as of a day: the newest is kept fresh, older ones are made on demand."""
+    """A file or a sheet as of a day: the newest is kept fresh, older ones are made on demand."""
 
 
 @dataclass(frozen=True)
 class Asset:
-    """An asset's name and kind; for a report, also its file ending (`html`)."""
+    """An asset's name and kind; for a report that is a file, also its ending (`html`)."""
 
     name: str
     kind: AssetKind

@@ -29,7 +29,7 @@ class Domain:
         owner: who is responsible for its assets, as `team:<name>` or a mail address.
         sources: the files that land for it.
         extracts: the APIs that are pulled for it; each drops files of one of the sources.
-        reports: its dashboards and workbooks.
+        reports: its dashboards, workbooks and sheets.
         simulate: writes sample files of its sources into the inbox; optional.
         demo: serves the API that the demo pulls, as long as its block lasts; yields environment variables that name it.
         definitions: its own assets, checks, resources, schedules and other Dagster definitions.

@@ -8,12 +8,14 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import httpx
 import msgspec
 
 from analytics_assets.foundation.plain_text import plain, shortened
+
+if TYPE_CHECKING:
+    import httpx
 
 Place = Mapping[str, str]
 """Where a page is: the parameters that its request adds, or `{"url": …}`. It can be saved, and resumed from."""
@@ -91,7 +93,7 @@ class Answer:
         is_nothing: whether the status is 204, which has no body.
     """
 
-    url: httpx.URL
+    url: "httpx.URL"
     members: Members
     records: list[msgspec.Raw]
     following: str | None = None
@@ -318,10 +320,12 @@ def _followed(answer: Answer, link: str) -> Place:
     Raises:
         PaginationError: it leads to another server, or is not an address.
     """
+    from httpx import InvalidURL  # the definitions are loaded without it
+
     try:
         url = answer.url.join(link).copy_with(username="", password="", fragment=None)
         server = (url.scheme, url.host, url.port)
-    except (httpx.InvalidURL, ValueError) as error:
+    except (InvalidURL, ValueError) as error:
         raise PaginationError("leads to what is no address") from error
     if server != (answer.url.scheme, answer.url.host, answer.url.port):
         raise PaginationError(f"leads to another server, {shown(url.host, 80)}, which must not see the key")

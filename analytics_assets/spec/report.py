@@ -192,25 +192,32 @@ class Table:
 
 
 class ReportFile(StrEnum):
-    """The files of a report; the value is the file ending."""
+    """What a report is written as; the value is the kind of the asset."""
 
     DASHBOARD = "html"
     WORKBOOK = "xlsx"
+    SHEET = "googlesheets"
+
+    @property
+    def ending(self) -> str:
+        """The file ending; empty for a sheet, which is no file on this machine."""
+        return "" if self is ReportFile.SHEET else self.value
 
     def asset(self, report: str) -> str:
-        """The name of the asset: `<report>_dashboard`, `<report>_workbook`."""
+        """The name of the asset: `<report>_dashboard`, `<report>_workbook`, `<report>_sheet`."""
         return f"{report}_{self.name.lower()}"
 
 
 @dataclass(frozen=True)
 class Report:
-    """The declaration of a dashboard and a workbook.
+    """The declaration of a dashboard, a workbook and a sheet.
 
     Attributes:
-        name: the assets are `<name>_dashboard` and `<name>_workbook`.
+        name: the assets are `<name>_dashboard`, `<name>_workbook` and `<name>_sheet`.
         days: how many days it looks back, including its own.
         key_figures: names of measures, shown against the period before.
         notes: what a reader must know to trust the figures, one sentence each.
+        files: what it is written as; a Google Sheet only where it is declared.
 
     Raises:
         ValueError: a name is unknown, or a filter does not act on every dataset.
@@ -226,6 +233,7 @@ class Report:
     charts: tuple[Chart, ...]
     tables: tuple[Table, ...]
     notes: tuple[str, ...] = ()
+    files: tuple[ReportFile, ...] = (ReportFile.DASHBOARD, ReportFile.WORKBOOK)
 
     def __post_init__(self) -> None:
         for what, name, known in self._names():

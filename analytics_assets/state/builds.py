@@ -308,6 +308,8 @@ def builds_of(asset: Asset, settings: Settings) -> Builds:
     if asset.kind is AssetKind.RAW and settings.warehouse == "duckdb":
         return builds_of_raw(settings.raw_dir)
     if asset.kind is AssetKind.REPORT:
+        if not asset.ending:
+            return Builds(settings.exports_dir)
         return Builds(
             settings.exports_dir,
             files_of=lambda name, day: [export_of(settings, name, day, asset.ending)],

@@ -15,7 +15,7 @@ from analytics_assets.dbt.project import load_manifest
 from analytics_assets.partitions import Window
 from analytics_assets.reports import dashboard, workbook
 from analytics_assets.reports.figures import figures
-from analytics_assets.settings import PROJECT_DIR, Api, BigQuery, Settings
+from analytics_assets.settings import PROJECT_DIR, Api, BigQuery, Settings, Sheets
 from analytics_assets_tests.support.project import test_settings as settings_in
 
 PAGE = PROJECT_DIR / "docs" / "add-a-source.md"
@@ -71,9 +71,10 @@ def test_the_page_on_settings_names_every_variable_with_its_default() -> None:
     }
     settings |= {f"ANALYTICS_API__CAMPAIGNS__{name.upper()}": setting for name, setting in Api.model_fields.items()}
     settings |= {f"ANALYTICS_BIGQUERY__{name.upper()}": setting for name, setting in BigQuery.model_fields.items()}
+    settings |= {f"ANALYTICS_SHEETS__{name.upper()}": setting for name, setting in Sheets.model_fields.items()}
     for variable, setting in settings.items():
         row = next((line for line in page.splitlines() if line.startswith(f"| `{variable}`")), "")
-        default = "none" if setting.default is None or setting.is_required() else f"`{setting.default}`"
+        default = "none" if setting.default in (None, "") or setting.is_required() else f"`{setting.default}`"
         assert f"| {default} |" in row, f"docs/settings.md lacks {variable} with its default {default}"
         assert str(setting.description) in row
 

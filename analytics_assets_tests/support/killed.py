@@ -15,6 +15,8 @@ from typing import Any
 from dbt.adapters.duckdb.environments.local import DuckDBCursorWrapper
 
 from analytics_assets.cli.app import app
+from analytics_assets.dbt.changed_keys import ChangedKeys
+from analytics_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 
 
 def die() -> None:
@@ -122,6 +124,26 @@ WRITES: dict[str, Callable[[], None]] = {
     "export, renamed": at_the_renaming("/exports/", after=True),
 }
 
+
+def in_a_call(owner: type, name: str) -> Callable[[], None]:
+    """The kill when a method is called."""
+
+    def arm() -> None:
+        setattr(owner, name, lambda *_, **__: die())
+
+    return arm
+
+
+WRITES_BY_KEY = {
+    "note of changed keys": in_a_dbt_transaction("stg_users__changed_"),
+    "search for changed keys": in_a_call(ChangedKeys, "_search"),
+    "key versions": at_the_commit_to("/warehouse/builds.sqlite", of="key_versions"),
+    "forgetting the note": in_a_call(DuckDBWarehouse, "delete_rows"),
+}
+"""What a run writes, beside the above, where users are read by key."""
+
+BY_KEY = ["materialize", "--new", "--select", "group:attribution"]
+
 if __name__ == "__main__":
-    (WRITES | SIGNALS)[sys.argv[1]]()
-    app(MATERIALIZE)
+    (WRITES | SIGNALS | WRITES_BY_KEY)[sys.argv[1]]()
+    app(BY_KEY if sys.argv[1] in WRITES_BY_KEY else MATERIALIZE)

@@ -3,12 +3,14 @@
 from analytics_assets.defs.attribution.reports import MARKETING_REPORT
 from analytics_assets.defs.attribution.simulator import simulate
 from analytics_assets.defs.attribution.sources import MARKETING_SPEND, REVENUE_AND_REWARDS, USER_TOUCHPOINTS, USERS
+from analytics_assets.defs.attribution.workflow import workflow
 from analytics_assets.spec.domain import Domain
 
-DOMAIN = Domain(
+DOMAIN: Domain = Domain(
     name="attribution",
     owner="team:analytics",
     sources=(MARKETING_SPEND, USERS, USER_TOUCHPOINTS, REVENUE_AND_REWARDS),
     reports=(MARKETING_REPORT,),
     simulate=simulate,
+    definitions=lambda project: workflow(project, DOMAIN),
 )

@@ -1,6 +1,17 @@
 """The report of marketing: what the dashboard and the workbook show."""
 
-from analytics_assets.spec.report import Chart, Dataset, Dimension, Format, Measure, Ratio, Report, Sum, Table
+from analytics_assets.spec.report import (
+    Chart,
+    Dataset,
+    Dimension,
+    Format,
+    Measure,
+    Ratio,
+    Report,
+    ReportFile,
+    Sum,
+    Table,
+)
 
 _PERFORMANCE, _COHORTS = "campaign_performance_daily", "mart_cohort_daily"
 _AGES = ("0 to 6", "7 to 29", "30 to 89", "90 and more", "before the install", "unknown")
@@ -37,6 +48,7 @@ MARKETING_REPORT = Report(
     name="marketing",
     title="Marketing and attribution",
     days=90,
+    files=(ReportFile.DASHBOARD, ReportFile.WORKBOOK, ReportFile.SHEET),
     datasets=(
         Dataset(_PERFORMANCE, ("channel", "campaign"), _NUMBERS),
         Dataset(

@@ -85,12 +85,12 @@ def queries_of(
         add(node.name, "count of rows", _of_days(node.relation_name, [node.day], node.day, Window.of_days(day, day)))
     for report in reports:
         window = Window.of_days(day - timedelta(report.days - 1), day)
-        for ending in ("dashboard", "workbook"):
+        for file in report.files:
             for dataset in report.datasets:
                 if model := manifest.made.get(dataset.model):
                     columns = [model.day, *dataset.dimensions, *dataset.numbers]
                     text = _of_days(model.relation_name, columns, model.day, window)
-                    add(f"{report.name}_{ending}", dataset.model, text)
+                    add(file.asset(report.name), dataset.model, text)
     return found
 
 

@@ -118,7 +118,9 @@ class Lineage:
         window = days.get(self._day_columns.get(name, DAY_OF_RAW))
         if window is None:
             return Read(name, columns, 1 - held)
-        return Read(name, columns, (window.start - self._day).days, (window.end - self._day).days - 1)
+        is_open = window.start == date.min  # such a span begins with the first day that there is
+        start = 1 - held if is_open else (window.start - self._day).days
+        return Read(name, columns, start, (window.end - self._day).days - 1)
 
 
 def _filters(scope: Scope) -> dict[tuple[str, str], Window]:

@@ -13,7 +13,6 @@ from analytics_assets.dbt.code_versions import code_versions
 from analytics_assets.dbt.manifest import usable_manifest
 from analytics_assets.defs import find_domains
 from analytics_assets.spec.model_node import Manifest
-from analytics_assets.spec.report import ReportFile
 from analytics_assets_tests.support.project import test_settings as settings_in
 
 
@@ -29,7 +28,7 @@ def test_every_report_is_an_exposure_of_its_domain_and_reads_what_that_says(mani
             "owner": domain.owner,
             "title": report.title,
             "reads": {dataset.model for dataset in report.datasets},
-            "assets": [file.asset(report.name) for file in ReportFile],
+            "assets": [file.asset(report.name) for file in report.files],
         }
         for domain in find_domains()
         for report in domain.reports

@@ -1,12 +1,14 @@
 """What is read by key: a changed row changes exactly the days in whose own rows its key occurs."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from analytics_assets.automation.run_grouping import PlannedRun
 from analytics_assets.dbt import step as dbt_step
 from analytics_assets.dbt.invocation import DbtError
 from analytics_assets.partitions import by_key
@@ -131,29 +133,55 @@ def test_a_user_table_that_is_gone_is_made_again_and_so_are_its_readers(project:
     assert differing(before, project.tables()) == {}
 
 
-def test_a_failed_day_of_users_holds_up_no_payment(project: Project, tmp_path: Path) -> None:
+def test_a_payment_that_comes_back_after_its_user_has_changed_is_made_again(project: Project) -> None:
+    """The driver goes from one content to another and back around the search, and looks as it did before."""
+    payments = PAYMENTS_HEADER + payment(1, day(3), "eve")
+    project.drop("users", "users-1.csv", USERS_HEADER + user("eve", day(0), "search"))
+    project.drop("payments", "payments-1.csv", payments)
+    project.settle()
+
+    def stage(source: str, content: str) -> None:
+        """Somebody asks for the days of the staging models alone."""
+        project.drop(source, f"{source}-1.csv", content)
+        project.land()
+        names = (f"raw_{source}", f"src_{source}", f"stg_{source}")
+        assert project.runner().make([PlannedRun(names, project.window)])
+
+    stage("payments", PAYMENTS_HEADER + payment(1, day(3), "ann"))
+    stage("users", USERS_HEADER + user("eve", day(0), "social"))
+    stage("payments", payments)
+    project.settle()
+    assert project.frame("int_payments")["channel"].to_list() == ["social"]
+
+
+@contextmanager
+def failing(model: str) -> Iterator[None]:
+    """Every call of dbt that makes a model fails before it begins."""
+    real = dbt_step.run_dbt
+
+    def run_dbt(arguments: list[str], *of: object, **named: object) -> object:
+        if model in arguments:
+            raise DbtError(f"{model} was not to be")
+        return real(arguments, *of, **named)  # type: ignore[arg-type]
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(dbt_step, "run_dbt", run_dbt)
+        yield
+
+
+def test_a_failed_day_of_users_holds_up_no_payment(project: Project) -> None:
     project.drop("users", "users-1.csv", USERS_HEADER + user("ann", day(0), "search"))
     project.drop("payments", "payments-1.csv", PAYMENTS_HEADER + payment(1, day(3), "ann"))
     project.settle()
-    bad = "stg_users of the 2nd: {{ 'error()' }}"
-    real = dbt_step.run_dbt
-
-    def fails_for_users(arguments: list[str], *of: object, **named: object) -> object:
-        if "stg_users" in arguments:
-            raise DbtError(bad)
-        return real(arguments, *of, **named)  # type: ignore[arg-type]
-
     project.drop("users", "users-2.csv", USERS_HEADER + user("eve", day(1), "email"))
     project.land()
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(dbt_step, "run_dbt", fails_for_users)
+    with failing("stg_users"):
         runner = project.runner()
         runner.settle(set(project.assets))
         assert "stg_users" not in runner.outcome.made
     project.drop("payments", "payments-2.csv", PAYMENTS_HEADER + payment(2, day(4), "eve"))
     project.land()
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(dbt_step, "run_dbt", fails_for_users)
+    with failing("stg_users"):
         runner = project.runner()
         runner._tick_until_settled(set(project.assets))
         assert set(runner.outcome.made["int_payments"]) == {day(4)}

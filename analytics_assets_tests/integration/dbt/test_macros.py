@@ -258,6 +258,18 @@ CASES = {
             (None, None, None),
         ],
     ),
+    "days_between": Case(
+        ["days_between"],
+        "select {{ days_between('x', 'y') }} as found from given order by n",
+        {"x": "date", "y": "date"},
+        [
+            ["2024-02-28", "2024-03-01"],
+            ["2024-01-01", "2024-01-01"],
+            ["2024-01-02", "2023-01-01"],
+            [None, "2024-01-01"],
+        ],
+        [(2,), (0,), (-366,), (None,)],
+    ),
     "minus_days": Case(
         ["minus_days"],
         "select {{ minus_days('x', 'd') }} as found, {{ minus_days('x', 1) }} as day_before from given order by n",

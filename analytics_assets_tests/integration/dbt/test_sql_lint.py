@@ -31,6 +31,12 @@ WHILE_WRITING = {
     "said_of_rows_outside",
     "window_days",
     "without_partition",
+    "tables_of_changed_keys",
+    "create_changed_keys",
+    "insert_changed_keys",
+    "insert_all_keys",
+    "duckdb_changed_keys",
+    "duckdb_all_keys_changed",
 }
 """Macros that dbt calls while it writes a table, and not in what it compiles: each test that settles runs them."""
 

@@ -7,13 +7,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -29,7 +27,6 @@ from dagster import (
     DagsterRunStatus,
     RunsFilter,
     build_schedule_context,
-    build_sensor_context,
 )
 from dagster._core.events import EngineEventData
 from dagster._daemon.auto_run_reexecution.auto_run_reexecution import filter_runs_to_should_retry
@@ -55,6 +52,7 @@ from analytics_assets.state.builds import Build, builds_of_model
 from analytics_assets_tests.support.consent_events import HEADER, event
 from analytics_assets_tests.support.health import findings, with_changed_code
 from analytics_assets_tests.support.project import ONE_DOMAIN, Project, day
+from analytics_assets_tests.support.webhook import Webhook, taking_messages, tick
 
 pytestmark = pytest.mark.models_alone
 
@@ -312,47 +310,10 @@ def test_a_rollout_gives_way_to_other_runs_and_stops_at_the_first_range_that_fai
 # ----------------------------------------------------------------------------------------------------- messages
 
 
-@dataclass
-class Webhook:
-    """A server on loopback that takes messages."""
-
-    url: str = ""
-    statuses: list[int] = field(default_factory=list)
-    bodies: list[dict] = field(default_factory=list)
-
-
 @pytest.fixture
 def webhook() -> Iterator[Webhook]:
-    hook = Webhook()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            hook.bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(hook.statuses.pop(0) if hook.statuses else 200)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    hook.url = f"http://127.0.0.1:{server.server_port}/secret-token"
-    yield hook
-    server.shutdown()
-
-
-def tick(project: Project, cursors: dict[str, str | None]) -> None:
-    """One tick of each of the two sensors that tell."""
-    repository = project.definitions.get_repository_def()
-    for name in ("tell_failed_runs", "tell_failed_checks"):
-        sensor = project.definitions.resolve_sensor_def(name)
-        context = build_sensor_context(
-            instance=project.instance, repository_def=repository, cursor=cursors.get(name), sensor_name=name
-        )
-        with context:
-            data = sensor.evaluate_tick(context)
-        assert not [reaction.error for reaction in data.dagster_run_reactions if reaction.error], data
-        cursors[name] = data.cursor
+    with taking_messages() as hook:
+        yield hook
 
 
 def test_the_owner_is_told_of_a_failure_once_with_asset_day_reason_and_link(

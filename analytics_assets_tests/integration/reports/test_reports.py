@@ -27,6 +27,7 @@ from analytics_assets.reports.assets import write_export
 from analytics_assets.reports.dashboard import Concern, pack, unpack
 from analytics_assets.reports.datasets import Frames, read_datasets
 from analytics_assets.reports.figures import figures, interval_of_ratio, interval_of_share, interval_of_sum
+from analytics_assets.reports.tabs import table_rows
 from analytics_assets.spec.asset import AssetKind
 from analytics_assets.spec.report import (
     Chart,
@@ -367,7 +368,7 @@ def test_a_ratio_is_the_ratio_of_sums_and_there_is_none_of_nothing() -> None:
 
 
 def test_a_table_shows_the_largest_first_with_shares() -> None:
-    headings, rows = workbook.table_rows(SMALL, SMALL.tables[0], {"mart": ROWS})
+    headings, rows = table_rows(SMALL, SMALL.tables[0], {"mart": ROWS})
     assert headings == ["Place", "All", "Share", "Share of a"]
     assert rows == [["x", 5.0, 0.625, 0.2], ["y", 3.0, 0.375, 0.0], ["unknown", 0.0, 0.0, None]]
 

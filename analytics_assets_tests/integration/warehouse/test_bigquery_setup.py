@@ -268,13 +268,14 @@ def test_each_domain_has_a_pool_of_its_own(tmp_path: Path) -> None:
     place = {"warehouse": "bigquery", "bigquery": {"project": "a-project"}}
     found = {kind: pools(Project(tmp_path / kind, DOMAINS, changes)) for kind, changes in (("d", {}), ("b", place))}
     domains = {domain.name for domain in DOMAINS}
-    named_in_steps = {one.name: domain.name for domain in DOMAINS for one in (domain, *domain.reports)}
+    graph = Project(tmp_path / "g", DOMAINS).definitions.resolve_asset_graph()
+    groups = {key.path[-1]: graph.get(key).group_name for key in graph.get_all_asset_keys()}
     together, apart = (
         {step: pool for step, pool in found[kind].items() if not step.startswith("dbt_")} for kind in "db"
     )
     assert apart.keys() == together.keys() - {"published"}
     for step, pool in apart.items():
-        group = next((domain for name, domain in named_in_steps.items() if name in step), "")
+        group = next((group for asset, group in groups.items() if step.startswith(asset)), "")
         assert pool == (f"warehouse_{group}" if together[step] == "warehouse" else together[step])
     kinds = {step.removeprefix("dbt_"): pool for step, pool in found["d"].items() if step.startswith("dbt_")}
     assert kinds == dict.fromkeys(("models", "views", "seeds"), "warehouse")

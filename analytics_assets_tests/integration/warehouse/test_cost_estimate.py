@@ -15,7 +15,7 @@ from analytics_assets.cli.app import app
 from analytics_assets.console.words import as_bytes
 from analytics_assets.dbt.dry_run import compiled
 from analytics_assets.dbt.project import load_manifest
-from analytics_assets.partitions import PartitionOffsets, Window
+from analytics_assets.partitions import PartitionOffsets, Window, assets_of, by_day, by_key
 from analytics_assets.settings import get_settings
 from analytics_assets.spec.model_node import Manifest
 from analytics_assets.warehouse.bigquery.cost_estimate import (
@@ -215,12 +215,12 @@ def test_days_of_a_merge_are_those_of_the_partition_mapping(made: Project, queri
     for query in queries:
         node = manifest.made.get(query.asset)
         if node and query.what == "merge":
-            days_of = {one.asset: one.days for one in node.mappings if not one.is_by_key}
-            of_any_day = {one.asset for one in node.mappings if one.is_by_key}
+            days_of = {one.asset: one.days for one in by_day(node.mappings)}
+            keyed = assets_of(by_key(node.mappings))
             for read in query.reads:
                 upstream = manifest.made.get(read.table)
-                if read.table in of_any_day:
-                    assert (read.start, read.end) == (-len(made.window) + 1, 0), (query, read)
+                if read.table in keyed:  # of any day: all that there are are read
+                    assert (read.start, read.end) == (1 - len(made.window), 0)
                 elif upstream and upstream.has_days and upstream.unique_id in node.reads:
                     seen += 1
                     assert PartitionOffsets(read.start, read.end) == days_of.get(read.table, PartitionOffsets()), (

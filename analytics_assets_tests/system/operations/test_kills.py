@@ -7,17 +7,19 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from dagster import DagsterInstance, DagsterRunStatus
 
+from analytics_assets.defs.attribution import DOMAIN as ATTRIBUTION
 from analytics_assets.foundation.failures import INTERRUPTED
 from analytics_assets.operations.launcher import end_abandoned_runs
 from analytics_assets.state.attempts import Attempts
 from analytics_assets.state.ledger import Ledger
 from analytics_assets_tests.support.consent_events import HEADER, event
-from analytics_assets_tests.support.killed import MATERIALIZE, SIGNALS, WRITES
+from analytics_assets_tests.support.killed import BY_KEY, MATERIALIZE, SIGNALS, WRITES, WRITES_BY_KEY
 from analytics_assets_tests.support.project import ALL_OF_ONE, WHEN_LANDED, YESTERDAY, Project, Tables, day
 
 PROGRAM = [sys.executable, "-m", "analytics_assets.cli"]
@@ -251,3 +253,51 @@ def test_an_interruption_ends_the_process_is_told_in_one_line_and_may_be_tried_a
     assert {(attempt.reason, attempt.permanent) for attempt in attempts} == {(INTERRUPTED, False)}
     project.settle()
     assert everything_in(project) == expected
+
+
+# ----------------------------------------------------------------------------------------------------- read by key
+
+BY_USER = (replace(ATTRIBUTION, reports=()),)
+
+USERS = "user_id,installed_at,created_at,updated_at,channel,campaign\n"
+
+
+@pytest.fixture(scope="module")
+def of_users(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A settled project with payments of two users, of whom one comes late: their file is in the inbox."""
+    project = Project(tmp_path_factory.mktemp("users") / "data", BY_USER)
+    first = f"ann,{day(0)} 08:00:00,{day(0)} 08:00:00,{day(0)} 08:00:00,email,none\n"
+    project.drop("users", "users-1.csv", USERS + first)
+    payments = "".join(f"{name},{day(at)} 12:00:00,5,1\n" for name, at in (("ann", 1), ("eve", 1), ("eve", 3)))
+    project.drop("revenue_and_rewards", "revenue_and_rewards-1.csv", "user_id,date,revenue,reward_to_user\n" + payments)
+    done = run(project, *BY_KEY)
+    assert done.returncode == 0, done.stdout
+    project.drop("users", "users-2.csv", USERS + first.replace("ann", "eve").replace("email", "organic"))
+    return project.folder
+
+
+@pytest.mark.parametrize(
+    "write",
+    [pytest.param(one, marks=[] if one == "search for changed keys" else [pytest.mark.proof]) for one in WRITES_BY_KEY],
+)
+def test_a_run_killed_while_it_finds_the_days_of_changed_keys_leaves_none_out(
+    write: str, of_users: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(of_users, tmp_path / "data")
+    project = Project(tmp_path / "data", BY_USER)
+    monkeypatch.setenv("DAGSTER_HOME", str(project.settings.dagster_home))
+    killed = subprocess.run(
+        [sys.executable, "-m", "analytics_assets_tests.support.killed", write], env=env_of(project), capture_output=True
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stdout
+    with DagsterInstance.get() as instance:
+        project.instance = instance
+        assert len(end_abandoned_runs(instance)) == 1
+        project.settle()
+        assert project.requested() == {}
+    revenue = project.frame("int_revenue").select("the_day", "user_id", "channel").sort("the_day", "user_id")
+    assert revenue.rows() == [(day(1), "ann", "email"), (day(1), "eve", "organic"), (day(3), "eve", "organic")]
+    rebuilt = project.copy_to(tmp_path / "rebuilt")
+    rebuilt.forget_builds()
+    rebuilt.settle()
+    assert project.tables() == rebuilt.tables()

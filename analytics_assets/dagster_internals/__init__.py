@@ -1,7 +1,7 @@
 """Every private name of Dagster and dbt that the project uses, each with the reason; no other module imports one.
 
-A test imports them one by one: after an upgrade it says which of them broke. Slow imports are inside functions, since
-most processes that load the definitions never need them.
+A test imports them one by one: after an upgrade it says which of them broke. Slow imports are inside functions or in
+`storage.py`, since what loads the definitions does not need them.
 """
 
 # ruff: noqa: I001 (each reason stands above its imports)
@@ -9,10 +9,7 @@ most processes that load the definitions never need them.
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-# The event log keeps its connections open and writes whole batches; otherwise it is Dagster's own.
-from dagster._core.storage.event_log import SqlEventLogStorageTable as SqlEventLogStorageTable
-from dagster._core.storage.event_log import SqliteEventLogStorage as SqliteEventLogStorage
-from dagster._serdes import ConfigurableClassData as ConfigurableClassData
+from dagster import AssetExecutionContext, AssetKey, DagsterInstance, deserialize_value
 
 # The project asks a code server to reload its definitions, as the button in the UI does.
 from dagster._core.remote_origin import CodeLocationOrigin as CodeLocationOrigin
@@ -47,9 +44,10 @@ from dagster._core.storage.tags import SENSOR_NAME_TAG as SENSOR_NAME_TAG
 # What looks for runs that are queued or going on names their statuses.
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES as NOT_FINISHED_STATUSES
 
-# The launcher tells whether the process of a run is gone.
+# The launcher starts runs, and tells whether the process of a run is gone.
 from dagster._core.events import EngineEventData as EngineEventData
 from dagster._core.launcher.base import CheckRunHealthResult as CheckRunHealthResult
+from dagster._core.launcher.base import LaunchRunContext as LaunchRunContext
 from dagster._core.launcher.base import WorkerStatus as WorkerStatus
 
 # dbt ends its queries and threads only on KeyboardInterrupt; Dagster raises interruptions of its own.
@@ -67,6 +65,51 @@ def parse_asset_selection(text: str) -> Any:
     from dagster._core.definitions.antlr_asset_selection.antlr_asset_selection import AntlrAssetSelectionParser
 
     return AntlrAssetSelectionParser(text, include_sources=False).asset_selection
+
+
+def add_partition_metadata(
+    context: AssetExecutionContext, asset_key: AssetKey, metadata: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Adds metadata to many partitions of an asset, by partition key, in one step.
+
+    The public `context.add_asset_metadata` takes one partition, and copies and checks what all others have got: its
+    time grows with the square of the number of days.
+    """
+    from dagster._core.execution.context.metadata_logging import AssetMetadataHandle, OutputMetadataAccumulator
+
+    step = context.op_execution_context.get_step_execution_context()
+    added: dict[Any, Mapping[str, Any]] = {
+        AssetMetadataHandle(asset_key=asset_key, partition_key=partition): values
+        for partition, values in metadata.items()
+    }
+    known = step._metadata_accumulator.per_output_metadata
+    step._metadata_accumulator = OutputMetadataAccumulator(per_output_metadata={**known, **added})
+
+
+SLOW_MODULES_OF_RUNS = (
+    "analytics_assets.dagster_internals.storage",
+    "dagster._cli.api",
+    "dagster._core.execution.api",
+    "dbt.cli.main",
+    "dbt.adapters.duckdb",
+)
+"""What a run imports while it works, beyond the definitions; together some seconds."""
+
+
+def instance_of(reference: str) -> DagsterInstance:
+    """The instance that a serialized `InstanceRef` refers to; one process hands it to another in this form."""
+    from dagster._core.instance.ref import InstanceRef
+
+    return DagsterInstance.from_ref(deserialize_value(reference, InstanceRef))
+
+
+def execute_run(run_id: str, instance: DagsterInstance) -> None:
+    """Executes a run in this process, as `dagster api execute_run` does, which also keeps all events in memory."""
+    from dagster._cli.api import _execute_run_command_body
+    from dagster._utils.interrupts import capture_interrupts
+
+    with capture_interrupts():
+        _execute_run_command_body(run_id, instance, lambda _: None, set_exit_code_on_failure=False)
 
 
 def module_of_dagster_dev() -> Any:
