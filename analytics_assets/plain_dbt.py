@@ -95,7 +95,8 @@ def why_not(command: str, settings: Settings, *, is_production: bool) -> str | N
 @cache
 def values() -> Mapping[str, Any]:
     """The variables that one of the project's own runs would pass, with the newest raw day as the window."""
-    from analytics_assets.dbt.variables import project_vars, window_vars
+    from analytics_assets.dbt.project import last_manifest
+    from analytics_assets.dbt.variables import meta_vars, project_vars, window_vars
     from analytics_assets.defs import find_domains
     from analytics_assets.partitions import Window
 
@@ -103,7 +104,7 @@ def values() -> Mapping[str, Any]:
     newest = newest_raw_day(settings)
     window = Window(newest, newest + timedelta(days=1))
     sources = [source for domain in find_domains() for source in domain.sources]
-    return {**project_vars(settings, sources), **window_vars(window)}
+    return {**project_vars(settings, sources), **meta_vars(last_manifest(settings)), **window_vars(window)}
 
 
 def newest_raw_day(settings: Settings) -> date:

@@ -7,7 +7,7 @@ from typing import Any
 from analytics_assets.dagster_internals import dbt_manifest
 from analytics_assets.dbt.invocation import DbtRun, invoke
 from analytics_assets.dbt.project import load_manifest, parsed
-from analytics_assets.dbt.variables import project_vars, window_vars
+from analytics_assets.dbt.variables import meta_vars, project_vars, window_vars
 from analytics_assets.partitions import Window
 from analytics_assets.settings import Settings
 from analytics_assets.spec.source import Source
@@ -38,7 +38,8 @@ def run_dbt(
     Raises:
         DbtError: dbt could not even start, for example because another process locks the warehouse.
     """
-    variables = project_vars(settings, sources) | (window_vars(window) if window else {})
+    variables = project_vars(settings, sources) | meta_vars(load_manifest(settings))
+    variables |= window_vars(window) if window else {}
     settings.warehouse_dir.mkdir(parents=True, exist_ok=True)
     return invoke(
         [*arguments, "--target-path", str(settings.warehouse_dir / "dbt_target")],

@@ -7,6 +7,7 @@ import polars as pl
 
 from analytics_assets.partitions import Window
 from analytics_assets.settings import Settings
+from analytics_assets.spec.model_node import Manifest
 from analytics_assets.spec.source import PolarsType, Source
 from analytics_assets.warehouse.choice import warehouse_of
 
@@ -34,6 +35,18 @@ def _kind(dtype: PolarsType) -> str | None:
     if isinstance(dtype, pl.Decimal) and dtype.scale:
         return "decimal"
     return "fraction" if dtype.is_float() else "time" if dtype == pl.Datetime else None
+
+
+def meta_vars(manifest: Manifest) -> dict[str, Any]:
+    """What `by_key` needs of the readers, of what they read, and of their drivers, where dbt fills in no graph."""
+    names = {
+        name
+        for upstream, readers in manifest.read_by_key.items()
+        for node, read in readers
+        for name in (upstream, node.name, read.of)
+    }
+    said = {name: manifest.made[name].meta for name in sorted(names)}
+    return {"meta_by_key": {name: {"day": meta["day"], "reads": meta.get("reads", [])} for name, meta in said.items()}}
 
 
 def window_vars(window: Window) -> dict[str, str]:

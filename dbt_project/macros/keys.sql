@@ -15,10 +15,10 @@
     {%- if not execute -%}
         {{ return('(select * from ' ~ upstream ~ ')') }}
     {%- endif -%}
-    {%- set meta = meta_of_reader() -%}
+    {%- set meta = meta_of(model.tested_node_unique_id.split('.')[-1] if model.resource_type == 'unit_test' else model.name) -%}
     {%- set read = read_by_key(meta, name) -%}
-    {%- set key, driver, day = as_list(read.key), ref(read.of), model_node(name).config.meta.day -%}
-    {%- set driver_day = model_node(read.of).config.meta.day -%}
+    {%- set key, driver = as_list(read.key), ref(read.of) -%}
+    {%- set day, driver_day = meta_of(name).day, meta_of(read.of).day -%}
     {%- set driver_days, days = days_read(meta, read.of), read.get('days', [0, 0]) -%}
     {%- set same_day = driver_days == [0, 0] -%}
     {%- set for_day = 'driver.' ~ adapter.quote(driver_day) if same_day else 'bound.the_day' -%}
@@ -55,12 +55,12 @@
     )
 {%- endmacro %}
 
-{#- The meta of the model that is compiled; in a unit test, that of the tested model, which dbt does not copy. -#}
-{% macro meta_of_reader() -%}
-    {%- if model.resource_type == 'unit_test' -%}
-        {{ return(graph.nodes[model.tested_node_unique_id].config.meta) }}
+{#- The meta of a model, by its name. In unit tests dbt fills in no graph: the values of the run hold it, too. -#}
+{% macro meta_of(name) -%}
+    {%- if graph.nodes is defined -%}
+        {{ return(model_node(name).config.meta) }}
     {%- endif -%}
-    {{ return(model.config.meta) }}
+    {{ return(given('meta_by_key')[name]) }}
 {%- endmacro %}
 
 {#- What `meta.reads` says of a model that is read by key. -#}
