@@ -87,7 +87,7 @@ class Waiting(_OfDays):
     @property
     def name(self) -> str:
         """Its name in the UI."""
-        return "waits_for_what_it_reads_by_key"
+        return "waits_for_upstream"
 
     def _true_days(self, graph: BaseAssetGraph, name: str, window: Window, now: datetime) -> Set[date]:
         return self._days.waiting(graph, name, now)

@@ -234,6 +234,8 @@ class Days:
             window, reads = self._days_and_reads(graph, name, now)
             mappings = graph.get(AssetKey(name)).partition_mappings
             loose = [read for read in reads if not is_exact(mappings.get(AssetKey(read.asset)), reads, read.asset)]
+            if any(not self.is_made(read.asset) for read in by_key(loose)):  # there is no table to look into
+                return set(window.days())
             by_stale = downstream_days(by_day(loose), lambda parent: self.stale(graph, parent, now), window)
             return by_stale | downstream_days(by_key(loose), lambda parent: self.pending(graph, parent, now), window)
 

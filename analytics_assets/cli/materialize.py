@@ -66,9 +66,11 @@ def make_days(settings: Settings, window: "Window | None", select: str | None) -
         if window is None:
             runner.settle(names)
         else:
-            after = set(runner.views) | (runner.reports if names - runner.reports else set()) | runner.by_key(names)
+            after = set(runner.views) | (runner.reports if names - runner.reports else set())
+            stale = runner.stale(runner.readers_by_key(names))
             if not runner.make(runner.plan_of_range(names if select else runner.on(names), window)):
                 after |= runner.published & names  # publish the days that did not fail
+            runner.settle_by_key(names, stale)
             runner.settle(names & after)
         return runner.outcome
 
@@ -102,7 +104,7 @@ def _show_plan(settings: Settings, window: "Window | None", select: str | None) 
                 if one := found.get(name):
                     row += ["not known"] if one.unknown else [f"{one.bytes_of_days:,}", f"{one.bytes_of_checks:,}"]
                 table.add_row(*row)
-        by_key = runner.by_key({name for run in plan for name in run.assets})
+        by_key = runner.readers_by_key({name for run in plan for name in run.assets})
         waiting = sum(runner.not_landed(names).values())
     if by_key:
         if window is None:

@@ -123,10 +123,17 @@ def _faults_of_key(
         return
     if not models[driver].has_days:
         yield f"{where} says of: {driver}, which has no days"
+    elif not models[driver].holds_rows:
+        yield f"{where} says of: {driver}, which is a view: its rows change before its days are recorded; name a table"
+    if not node.holds_rows:
+        yield f"{where} says a key, but {node.name} is a view, and keys are those of a run's days: make it a table"
     if any(one["model"] == driver and one.get("key") for one in node.meta["reads"]) and driver not in _REF.findall(
         node.sql
     ):
         yield f"{where} says of: {driver}, which it must also read by day: from {{{{ ref('{driver}') }}}}"
+    if reserved := {"_for_day", "_day", "_invocation", "_copies"} & {column.lower() for column in (*key, *columns)}:
+        yield f"{where} names {', '.join(sorted(reserved))}, which the project keeps for itself: rename it upstream"
+        return
     for column in key:
         yield from _lacks_column(models[name], where, column)
         yield from _lacks_column(models[driver], where, column)

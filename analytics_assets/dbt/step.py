@@ -58,6 +58,7 @@ def make_models(
     plan: dict[str, dict[date, Build]] = {}
     key_versions: dict[str, KeyVersions] = {}
     finished: dict[str, dict[date, Build]] = {}
+    begun: set[str] = set()
 
     def make(names: Sequence[str], part: Window) -> dict[str, Verdict]:
         """Runs dbt for some models and days, and keeps the results of models that need no further run."""
@@ -84,6 +85,7 @@ def make_models(
     def make_group(names: Sequence[str]) -> None:
         """Makes a group of models that no other group reads, and records their days."""
         for name in names:
+            begun.add(name)
             attempts.begin(name, plan[name], context.run_id)
             builds.forget(name, [*plan[name], *days_without_partition(nodes[name].asset, settings)])
         warehouse.require_writable()
@@ -113,6 +115,9 @@ def make_models(
                 versions[one.upstream] = next_key_version(versions.get(one.upstream), context.run_id, one.upstream)
         if renewed:
             plan = planned()
+            for name in {one.reader for one in renewed} & begun:
+                open_days = plan[name].keys() - finished.get(name, {}).keys()
+                attempts.begin(name, {day: plan[name][day] for day in open_days}, context.run_id)
 
     def planned() -> dict[str, dict[date, Build]]:
         codes = [(name, upstream[name], spec.code_version or "") for name, spec in specs.items()]
@@ -141,7 +146,7 @@ def make_models(
         recorded = recorded_builds(project.catalog, settings)
         recorded_before = cache(recorded)
         if window != WHOLE:
-            changed_keys.settle(context.run_id)  # what a killed run has left
+            changed_keys.begin(context.run_id)
         key_versions.update(
             (name, builds.key_versions(name, window)) for name, reads in upstream.items() if by_key(reads)
         )

@@ -243,7 +243,7 @@ class Runner:
                 changed[name] = changed.get(name, set()) | tied
         return group_into_runs(self.upstream, {name: contiguous(days) for name, days in changed.items()})
 
-    def by_key(self, names: Set[str]) -> set[str]:
+    def readers_by_key(self, names: Set[str]) -> set[str]:
         """Those of some assets that read others of them by key, and what is made from those.
 
         Which of their days are tied to a change is known only once it is made.
@@ -254,6 +254,22 @@ class Runner:
             if name in names and ((assets_of(by_key(reads)) & names) or (assets_of(reads) & found)):
                 found.add(name)
         return found
+
+    def stale(self, names: Set[str]) -> set[tuple[str, date]]:
+        """The days of some assets that are out of date, or will be once their upstream days are made."""
+        days, now = Days(self._settings, self._sources, self._project.catalog), datetime.now(UTC)
+        with days.looking(now):
+            return {(name, day) for name in names for day in days.stale(self._graph, name, now)}
+
+    def settle_by_key(self, names: Set[str], before: Set[tuple[str, date]]) -> None:
+        """Makes the days that read by key what the runs before have changed.
+
+        Args:
+            before: the days that were stale before those runs; these are left.
+        """
+        readers = self.readers_by_key(names)
+        if only := self.stale(readers) - before:
+            self._tick_until_settled(readers, only=only)
 
     def settle(self, names: Set[str]) -> None:
         """Does what the automation would do for some assets, tick by tick, until it requests nothing more.
@@ -316,6 +332,8 @@ class Runner:
         newest reports come last; older reports are made on demand.
         """
         partitions = partitioned_days(self._settings, datetime.now(UTC))
+        all_but_reports = set(self.upstream) - self.reports
+        stale = self.stale(self.readers_by_key(all_but_reports))
         while old := self._made_by_older_code(names - self.reports, partitions):
             days = set.union(*old.values())
             last = max(days)
@@ -329,6 +347,7 @@ class Runner:
             plan = group_into_runs(self.upstream, {name: [window] for name, window in windows.items()})
             if not self.make(plan, {PRIORITY_TAG: ROLL_OUT_PRIORITY}):
                 return
+        self.settle_by_key(all_but_reports, stale)
         self.settle(names & (set(self.views) | self.reports))
 
     def _made_by_older_code(self, names: Set[str], partitions: Window) -> dict[str, set[date]]:

@@ -48,6 +48,15 @@ _KEY_VERSIONS = Table(
     sqlite_with_rowid=False,
 )
 
+_KEY_MAPPINGS = Table(
+    "key_mappings",
+    TABLES,
+    Column("asset", Text, primary_key=True),
+    Column("upstream", Text, primary_key=True),
+    Column("mapping", Text, nullable=False, comment="as it was when changed keys were last looked for"),
+    sqlite_with_rowid=False,
+)
+
 _IF_DAMAGED = "delete it; the days that it knew are then made once more"
 
 EMPTY_DATABASE_BYTES = 12_288
@@ -226,6 +235,27 @@ class Builds:
                 ]
                 if rows:
                     connection.execute(renewed, rows)
+
+    def key_mappings(self) -> dict[tuple[str, str], str]:
+        """The mappings by key for which changed keys were last looked for, by the asset and the model that it reads."""
+        table = _KEY_MAPPINGS.c
+        with self._store.reading() as connection:
+            rows = connection.execute(select(table.asset, table.upstream, table.mapping)).tuples().all()
+        return {(asset, upstream): mapping for asset, upstream, mapping in rows}
+
+    def record_key_mappings(self, mappings: Mapping[tuple[str, str], str | None]) -> None:
+        """Records mappings by key; None forgets one."""
+        table, added = _KEY_MAPPINGS.c, insert(_KEY_MAPPINGS)
+        recorded = added.on_conflict_do_update(
+            index_elements=[*_KEY_MAPPINGS.primary_key], set_={"mapping": added.excluded.mapping}
+        )
+        with self._store.writing() as connection:
+            for (asset, upstream), mapping in mappings.items():
+                if mapping is None:
+                    of_pair = (table.asset == asset) & (table.upstream == upstream)
+                    connection.execute(delete(_KEY_MAPPINGS).where(of_pair))
+                else:
+                    connection.execute(recorded, [{"asset": asset, "upstream": upstream, "mapping": mapping}])
 
     def _bytes(self, asset: str, day: date) -> int | None:
         """The total size of a day's files; None if it has none, or one of them is missing."""

@@ -10,17 +10,34 @@
     {%- set target_relation = this.incorporate(type='table') -%}
     {%- set rows = held_to_window(compiled_code) -%}
     {{ run_hooks(pre_hooks) }}
-    {%- if load_cached_relation(this) is none -%}
-        {%- do bigquery_note_changed_keys(rows) -%}
+    {%- set is_new, is_read = load_cached_relation(this) is none, is_read_by_key() -%}
+    {%- set new_rows = this.incorporate(path={'identifier': model.alias ~ '__new_rows'}) -%}
+    {%- if is_read -%}
+        {%- call statement('new_rows') -%}
+            create or replace table {{ new_rows }} as {{ rows }}
+        {%- endcall -%}
+        {%- set rows = 'select * from ' ~ new_rows -%}
+    {%- endif -%}
+    {%- if is_new -%}
+        {%- if is_read -%}
+            {%- do bigquery_note_changed_keys(new_rows, none, get_column_schema_from_query(rows) | map(attribute='name') | list) -%}
+        {%- endif -%}
         {%- call statement('main') -%}
             {{ create_partitioned(target_relation, rows) }}
         {%- endcall -%}
     {%- else -%}
         {%- do keep_expiration(target_relation) -%}
         {%- set columns = with_new_columns(target_relation, compiled_code) -%}
-        {%- do bigquery_note_changed_keys(rows, target_relation, columns) -%}
+        {%- if is_read -%}
+            {%- do bigquery_note_changed_keys(new_rows, target_relation, columns | map(attribute='name') | list) -%}
+        {%- endif -%}
         {%- call statement('main') -%}
             {{ insert_overwrite(target_relation, rows, columns) }}
+        {%- endcall -%}
+    {%- endif -%}
+    {%- if is_read -%}
+        {%- call statement('drop_new_rows') -%}
+            drop table if exists {{ new_rows }}
         {%- endcall -%}
     {%- endif -%}
     {{ run_hooks(post_hooks) }}

@@ -78,19 +78,31 @@
     {{ return([names] if names is string else names) }}
 {%- endmacro %}
 
+{#- Whether some model reads the current one by key. -#}
+{% macro is_read_by_key() -%}
+    {%- set reads = (given('meta_by_key') or {}).values() | map(attribute='reads') | sum(start=[]) -%}
+    {{ return(reads | selectattr('key', 'defined') | selectattr('model', 'eq', model.name) | list | length > 0) }}
+{%- endmacro %}
+
 {#- Where the changed keys of the current model are noted, one table for each key and columns that a reader names.
-    columns: those of the model; what a reader names and the model does not have changes nothing. -#}
-{% macro tables_of_changed_keys(columns=none) -%}
-    {%- set found = {} -%}
-    {%- for node in graph.nodes.values() if node.resource_type == 'model' -%}
-        {%- for read in node.config.meta.get('reads', []) if read.model == model.name and read.get('key') -%}
+    columns: the names of the model's columns. What a reader names and the model does not have is not compared: the
+    reader fails by itself, and must not make this one fail. -#}
+{% macro tables_of_changed_keys(columns) -%}
+    {%- set found, held = {}, {} -%}
+    {%- for column in columns -%}
+        {%- do held.update({column | lower: column}) -%}
+    {%- endfor -%}
+    {%- for meta in (given('meta_by_key') or {}).values() -%}
+        {%- for read in meta.reads if read.model == model.name and read.get('key') -%}
             {%- set key, named = as_list(read.key), as_list(read.get('columns', [])) -%}
             {%- set relation = this.incorporate(path={'identifier': model.alias ~ '__changed_' ~ local_md5(key | join(',') ~ '|' ~ named | join(','))[:8]}) -%}
-            {%- set compared = [] -%}
-            {%- for column in named if columns is none or column in columns -%}
-                {%- do compared.append(column) -%}
+            {%- set names = [] -%}
+            {%- for column in key + named if column | lower in held and held[column | lower] not in names -%}
+                {%- do names.append(held[column | lower]) -%}
             {%- endfor -%}
-            {%- do found.update({relation.identifier: {'relation': relation, 'key': key, 'compared': compared}}) -%}
+            {%- if key | map('lower') | reject('in', held) | list == [] -%}
+                {%- do found.update({relation.identifier: {'relation': relation, 'key': key, 'compared': names}}) -%}
+            {%- endif -%}
         {%- endfor -%}
     {%- endfor -%}
     {{ return(found.values() | list) }}
@@ -117,7 +129,7 @@
 {% macro insert_changed_keys(changed, old, new) -%}
     {%- set day = adapter.quote(model.config.meta.day) -%}
     {%- set names = [day] -%}
-    {%- for column in changed.key + changed.compared if adapter.quote(column) not in names -%}
+    {%- for column in changed.compared if adapter.quote(column) not in names -%}
         {%- do names.append(adapter.quote(column)) -%}
     {%- endfor -%}
     {%- set columns = names | join(', ') -%}
@@ -131,12 +143,12 @@
     from (
         select {{ columns }}
         from (
-            select {{ columns }}, 1 as copies from {{ new }}
+            select {{ columns }}, 1 as _copies from {{ new }}
             union all
-            select {{ columns }}, -1 as copies from {{ old }}
+            select {{ columns }}, -1 as _copies from {{ old }}
         ) as rows_of_both
         group by {{ columns }}
-        having sum(copies) != 0
+        having sum(_copies) != 0
     ) as differences
     where
         {% for column in changed.key -%}
@@ -162,9 +174,11 @@
     {% endfor -%}
 {%- endmacro %}
 
-{#- On DuckDB, after a table was made newly, in the same transaction. -#}
-{% macro duckdb_all_keys_changed(relation) -%}
-    {%- for changed in tables_of_changed_keys() %};
+{#- On DuckDB, after a table was made newly, in the same transaction.
+    compiled_code: the query that it was made of. -#}
+{% macro duckdb_all_keys_changed(relation, compiled_code) -%}
+    {%- set columns = get_column_schema_from_query(compiled_code) | map(attribute='name') | list if is_read_by_key() else [] -%}
+    {%- for changed in tables_of_changed_keys(columns) %};
     {{ create_changed_keys(changed, relation) }};
     {{ insert_all_keys(changed) }}
     {%- endfor -%}
@@ -172,20 +186,18 @@
 
 {#- On BigQuery, jobs of their own before the days are replaced, since a statement there is a transaction: a run that
     dies in between has noted keys that have not changed, and never the reverse.
-    rows: those of the window. old: the table that holds the days now, or none. -#}
-{% macro bigquery_note_changed_keys(rows, old=none, columns=[]) -%}
+    new: the rows of the window, as a table: what is noted and what is written must be the same rows.
+    old: the table that holds the days now, or none. columns: the names of the model's columns. -#}
+{% macro bigquery_note_changed_keys(new, old, columns) -%}
     {%- set day = adapter.quote(model.config.meta.day) -%}
-    {%- for changed in tables_of_changed_keys(columns | map(attribute='name') | list if old else none) -%}
+    {%- for changed in tables_of_changed_keys(columns) -%}
         {%- call statement('make_table_of_changed_keys') -%}
-            {{ create_changed_keys(changed, old or '(' ~ rows ~ ') as new_rows') }}
-            {%- if old %} and {{ in_window(day) }}{% endif %}
+            {{ create_changed_keys(changed, new) }}
         {%- endcall -%}
         {%- call statement('note_changed_keys') -%}
             {%- if old -%}
                 {{ insert_changed_keys(
-                    changed,
-                    '(select * from ' ~ old ~ ' where ' ~ in_window(day) ~ ') as old_rows',
-                    '(' ~ rows ~ ') as new_rows'
+                    changed, '(select * from ' ~ old ~ ' where ' ~ in_window(day) ~ ') as old_rows', new
                 ) }}
             {%- else -%}
                 {{ insert_all_keys(changed) }}

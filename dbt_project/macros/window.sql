@@ -133,7 +133,7 @@
     ) as outside
     where row_count > 0
     {%- if not temporary -%}
-    {{ duckdb_all_keys_changed(relation) }}
+    {{ duckdb_all_keys_changed(relation, compiled_code) }}
     {%- endif -%}
     {%- endif -%}
 {%- endmacro %}

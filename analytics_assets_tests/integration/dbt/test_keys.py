@@ -189,3 +189,82 @@ def test_a_failed_day_of_users_holds_up_no_payment(project: Project) -> None:
     assert made["stg_users"] == {day(1)}
     assert made["int_payments"] == {day(4)}
     assert project.frame("int_payments").filter(payment_id="2")["channel"].to_list() == ["email"]
+
+
+def test_two_equal_payments_of_which_one_goes_are_not_as_many(project: Project) -> None:
+    """What is compared are multisets: the later payments of the user have paid less before them."""
+    twice = "1,{0} 12:00:00,ann,5\n2,{0} 13:00:00,ann,5\n".format(day(1))
+    project.drop("users", "users-1.csv", USERS_HEADER)
+    project.drop("payments", "payments-1.csv", PAYMENTS_HEADER + twice)
+    project.drop("payments", "payments-2.csv", PAYMENTS_HEADER + payment(3, day(3), "ann"))
+    project.settle()
+    project.drop("payments", "payments-1.csv", PAYMENTS_HEADER + twice.splitlines(keepends=True)[0])
+    assert made_by(project)["int_paid_before"] == {day(1), day(3)}
+    assert dict(project.frame("int_paid_before").select("payment_id", "paid_so_far").rows()) == {"1": 5, "3": 8}
+
+
+def test_a_user_who_changes_while_the_payments_are_gone_changes_them_all_the_same(project: Project) -> None:
+    project.drop("users", "users-1.csv", USERS_HEADER + user("eve", day(0), "search"))
+    project.drop("payments", "payments-1.csv", PAYMENTS_HEADER + payment(1, day(3), "eve"))
+    project.settle()
+    with duckdb.connect(str(project.settings.warehouse_file)) as connection:
+        connection.execute("drop table staging.stg_payments")
+    project.drop("users", "users-1.csv", USERS_HEADER + user("eve", day(0), "social"))
+    project.land()
+    assert project.runner().make([PlannedRun(("raw_users", "src_users", "stg_users"), project.window)])
+    project.settle()
+    assert project.frame("int_payments")["channel"].to_list() == ["social"]
+
+
+def test_a_range_that_makes_users_and_payments_in_one_call_of_dbt_makes_neither_twice(project: Project) -> None:
+    project.drop("users", "users-1.csv", USERS_HEADER + user("ann", day(0), "search"))
+    project.drop("payments", "payments-1.csv", PAYMENTS_HEADER + payment(1, day(3), "ann"))
+    project.land()
+    runner = project.runner()
+    assert runner.make(runner.plan_of_range(set(project.assets), project.window))
+    assert project.requested().keys() & set(project.models) == set()
+    assert project.frame("int_payments")["channel"].to_list() == ["search"]
+
+
+def test_a_reader_that_was_away_while_its_users_changed_is_made_again(project: Project, tmp_path: Path) -> None:
+    """Left out for a typo, which is then mended: its code is the old one, and nobody looked for its keys meanwhile."""
+    project.drop("users", "users-1.csv", USERS_HEADER + user("ann", day(2), "search"))
+    project.drop("payments", "payments-1.csv", PAYMENTS_HEADER + payment(1, day(3), "ann"))
+    project.settle()
+    page = "models/staging/app/_app.yml"
+    typo = MODELS[page].replace("name: int_recent_users", "name: int_recent_usres")
+    with written(tmp_path / "with a typo", {**MODELS, page: typo}):
+        project.changes = {"retry_wait_seconds": 9}  # other settings: parsed anew
+        away = project.copy_to(tmp_path / "away", with_state=True)
+        assert "int_recent_users" not in away.assets
+        away.drop("users", "users-1.csv", USERS_HEADER + user("ann", day(2), "social"))
+        away.settle()
+    with written(tmp_path / "mended", MODELS):
+        away.changes = {"retry_wait_seconds": 8}
+        mended = away.copy_to(tmp_path / "back", with_state=True)
+        mended.drop("payments", "payments-9.csv", PAYMENTS_HEADER + payment(9, day(0), "bob"))  # some step runs dbt
+        mended.settle()
+        assert mended.requested() == {}
+        assert mended.frame("int_recent_users").filter(payment_id="1")["channel"].to_list() == ["social"]
+
+
+def test_a_key_that_the_driver_lacks_fails_its_reader_and_nothing_else(project: Project, tmp_path: Path) -> None:
+    page = "models/staging/app/_app.yml"
+    key = "days: [-2, 1], key: user_id, of: stg_payments, columns: [channel]"
+    wrong = MODELS[page].replace(key, key.replace("user_id", "note"))
+    with written(tmp_path / "wrong", {**MODELS, page: wrong}):
+        other = Project(tmp_path / "other", [APP])
+        other.drop("users", "users-1.csv", USERS_HEADER + user("ann", day(2), "search"))
+        other.drop("payments", "payments-1.csv", PAYMENTS_HEADER + payment(1, day(3), "ann"))
+
+        def settled() -> set[str]:
+            runner = other.runner()
+            runner.land({"landed_users", "landed_payments"})
+            runner.settle(set(other.assets))
+            assert all("int_recent_users" in failure for failure in runner.outcome.failures)
+            return set(runner.outcome.made)
+
+        assert {"int_payments", "mart_payments_daily"} <= settled()
+        other.drop("users", "users-1.csv", USERS_HEADER + user("ann", day(2), "social", "a note"))
+        assert "int_payments" in settled()
+        assert other.frame("int_payments")["channel"].to_list() == ["social"]

@@ -6,7 +6,8 @@ users, whose histories share nothing but the days and the runs.
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from analytics_assets.dbt.changed_keys import ChangedKeys
 from analytics_assets.dbt.invocation import DbtError
 from analytics_assets.state.builds import Builds
 from analytics_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from analytics_assets.warehouse.interface import CannotRead
 from analytics_assets_tests.support.app import APP, MODELS, PAYMENTS_HEADER, USERS_HEADER
 from analytics_assets_tests.support.project import IN_FULL, Project, day
 from analytics_assets_tests.support.shop import written
@@ -25,9 +27,10 @@ pytestmark = pytest.mark.models_alone
 
 DAYS = [day(number) for number in range(5)]
 HISTORIES = 300
+FILES = 3
 HEADERS = {"users": USERS_HEADER, "payments": PAYMENTS_HEADER}
-Rows = Mapping[str, Sequence[tuple[str, date, str, int]]]
-"""By source: the user (empty if the row names none), the day, the channel, and a number."""
+Row = tuple[str, date, str, int]
+"""The user (empty if the row names none), the day, the channel, and a number."""
 
 
 @pytest.fixture(scope="module")
@@ -37,49 +40,63 @@ def dbt_project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 class World:
-    """What the inbox holds: few files a source, so that they replace each other; each user is in one of them."""
+    """What the inbox holds: a file of payments a day, and a few files of users; each user is in one of them."""
 
     def __init__(self, chance: random.Random) -> None:
         self.chance = chance
-        self.files: dict[str, Rows] = {f"{part}": {"users": [], "payments": []} for part in range(3)}
+        self.users: dict[int, list[Row]] = {}
+        self.payments: dict[date, list[Row]] = {}
+
+    def drop_all(self, project: Project) -> None:
+        for file in range(FILES):
+            self.drop_users(project, file, share=1)
+        for at in DAYS:
+            self.drop_payments(project, at)
 
     def drop_some(self, project: Project) -> None:
-        """Gives the users of one file, or of two, other rows."""
-        for part in self.chance.sample(sorted(self.files), self.chance.choice([1, 1, 2])):
-            held = self.files[part]
-            rows: dict[str, list[tuple[str, date, str, int]]] = {"users": [], "payments": []}
-            for number in range(int(part), HISTORIES, len(self.files)):
-                for source in rows:
-                    mine = [row for row in held[source] if row[0].endswith(f"-{number}")]
-                    rows[source] += mine if self.chance.random() < 0.7 else self.some_rows(number)
-            rows["payments"] += [("", self.chance.choice(DAYS), "", self.chance.randint(1, 9))]
-            for source, of_source in rows.items():
-                if of_source != held[source]:
-                    project.drop(source, f"{source}-{part}.csv", HEADERS[source] + lines(source, part, of_source))
-            self.files[part] = rows
+        """Tells some users of a file anew, as users are told often; sometimes also the payments of a day."""
+        self.drop_users(project, self.chance.randrange(FILES), share=0.03)
+        if self.chance.random() < 0.4:
+            self.drop_payments(project, self.chance.choice(DAYS))
 
-    def some_rows(self, number: int) -> list[tuple[str, date, str, int]]:
-        count = self.chance.choice([0, 1, 1, 2])
-        return [
-            (f"user-{number}", at, self.chance.choice(["search", "social"]), self.chance.randint(1, 9))
-            for at in self.chance.sample(DAYS, count)
+    def drop_users(self, project: Project, file: int, share: float) -> None:
+        rows = []
+        for number in range(file, HISTORIES, FILES):
+            mine = [row for row in self.users.get(file, ()) if row[0] == f"user-{number}"]
+            if self.chance.random() < share:
+                days = self.chance.sample(DAYS, self.chance.choice([0, 1, 1, 2]))
+                mine = [(f"user-{number}", at, self.chance.choice(["search", "social"]), 0) for at in days]
+            rows += mine
+        self.users[file] = rows
+        lines = "".join(f"{user},{at} 08:00:00,{channel},\n" for user, at, channel, _ in rows)
+        project.drop("users", f"users-{file}.csv", USERS_HEADER + lines)
+
+    def drop_payments(self, project: Project, at: date) -> None:
+        """Each user pays on few days, some pay twice the same, and some payments name no user."""
+        paying = self.chance.sample(range(HISTORIES), HISTORIES // 5)
+        rows = [
+            (f"user-{number}", at, "", self.chance.randint(1, 2)) for number in paying for _ in range(1 + number % 2)
         ]
+        self.payments[at] = [*rows, ("", at, "", 5)]
+        lines = "".join(
+            f"{at}-{n},{at} 12:00:00,{user},{amount}\n" for n, (user, _, _, amount) in enumerate(self.payments[at])
+        )
+        project.drop("payments", f"payments-{at}.csv", PAYMENTS_HEADER + lines)
 
-    def rows(self, source: str) -> list[tuple[str, date, str, int]]:
-        return [row for of_file in self.files.values() for row in of_file[source]]
-
-
-def lines(source: str, part: str, rows: Sequence[tuple[str, date, str, int]]) -> str:
-    if source == "users":
-        return "".join(f"{user},{at} 08:00:00,{channel},{number}\n" for user, at, channel, number in rows)
-    return "".join(f"{part}-{n},{at} 12:00:00,{user},{amount}\n" for n, (user, at, _, amount) in enumerate(rows))
-
-
-FAILURES = ("none", "none", "before dbt", "after dbt", "search", "renewed", "records")
+    def rows(self, source: str) -> list[Row]:
+        files: Mapping[object, list[Row]] = self.users if source == "users" else self.payments
+        return [row for rows in files.values() for row in rows]
 
 
-def break_at(failure: str, chance: random.Random, patched: pytest.MonkeyPatch) -> None:
-    """Lets a step end like a killed one at some point: once, after some calls that succeed."""
+FAILURES = ("before dbt", "after dbt", "search", "renewed", "records")
+
+
+@contextmanager
+def broken_at(failure: str, chance: random.Random) -> Iterator[list[str]]:
+    """Lets a step end like a killed one at some point: once, after some calls that succeed; names it if it did."""
+    if failure == "none":
+        yield []
+        return
     owner, name = {
         "before dbt": (dbt_step, "run_dbt"),
         "after dbt": (dbt_step, "run_dbt"),
@@ -87,17 +104,20 @@ def break_at(failure: str, chance: random.Random, patched: pytest.MonkeyPatch) -
         "renewed": (DuckDBWarehouse, "delete_rows"),
         "records": (Builds, "record"),
     }[failure]
-    real, left = getattr(owner, name), [chance.randint(0, 2)]
+    real, left, fired = getattr(owner, name), [chance.randint(0, 1)], list[str]()
 
     def called(*arguments: object, **named: object) -> object:
         left[0] -= 1
         if left[0] == -1:
+            fired.append(failure)
             if failure == "after dbt":
                 real(*arguments, **named)
-            raise DbtError("it was not to be")
+            raise DbtError("it was not to be") if failure != "search" else CannotRead("it was not to be")
         return real(*arguments, **named)
 
-    patched.setattr(owner, name, called)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(owner, name, called)
+        yield fired
 
 
 def channels_by_day(world: World) -> Counter[tuple[str, date, str]]:
@@ -110,28 +130,29 @@ def test_after_settling_every_table_equals_the_rebuild_and_the_oracle(
 ) -> None:
     chance = random.Random(seed)
     project, world = Project(tmp_path / "data", [APP]), World(chance)
-    failed_before = False
-    for _ in range(5):
+    world.drop_all(project)
+    project.settle()
+    by_key_alone, fired = set[date](), list[str]()
+    for failure in ("none", *chance.sample(FAILURES, 3), "none"):
         before = channels_by_day(world)
         world.drop_some(project)
         project.land()
-        failure = chance.choice(FAILURES)
-        with pytest.MonkeyPatch.context() as patched:
-            if failure != "none":
-                break_at(failure, chance, patched)
+        with broken_at(failure, chance) as broken:
             runner = project.runner()
             runner.settle(set(project.assets))
-        if failure == "none" and not failed_before:
+        if failure == "none" and not fired:
             made = {name: set(days) for name, days in runner.outcome.made.items()}
+            of_payments = made.get("raw_payments", set())
             after = channels_by_day(world)
             users = {user for user, _, _ in (before - after) | (after - before)}
             tied = {at for user, at, _, _ in world.rows("payments") if user in users}
-            assert made.get("int_payments", set()) - made.get("raw_payments", set()) == tied - made.get(
-                "raw_payments", set()
-            )
-        failed_before = failure != "none"
+            assert made.get("int_payments", set()) == tied | of_payments
+            by_key_alone |= tied - of_payments
+        fired += broken
     project.settle()
     assert project.requested() == {}
+    assert by_key_alone, "no day was made for a key alone, so that nothing is shown"
+    assert fired or IN_FULL, "no failure came to pass"
 
     channels: dict[str, list[tuple[date, str]]] = {}
     for user, at, channel, _ in world.rows("users"):

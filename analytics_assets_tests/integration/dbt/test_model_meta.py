@@ -74,6 +74,7 @@ def faults_of(manifest: Any) -> str:
         ("mart_sessions", keyed(key="customer"), "names customer, .* did you mean customer_id"),
         ("mart_sessions", keyed(columns=["devices"]), "names devices, .* did you mean device"),
         ("stg_campaigns", reads("src_campaigns", [0, 0], **BY_CAMPAIGN), "src_campaigns with a key, but it is a view"),
+        ("mart_sessions", keyed(columns=["_Day"]), "names _day, which the project keeps for itself"),
         ("mart_sessions", keyed(), "names int_events_sessionized with a key, and its SQL never reads by_key"),
         ("mart_sessions_daily", {"adds_up": "rows_of"}, "it must be like"),
         ("mart_sessions_daily", {"adds_up": {}}, "must name one of .* none"),
