@@ -268,3 +268,43 @@ def test_a_key_that_the_driver_lacks_fails_its_reader_and_nothing_else(project: 
         other.drop("users", "users-1.csv", USERS_HEADER + user("ann", day(2), "social", "a note"))
         assert "int_payments" in settled()
         assert other.frame("int_payments")["channel"].to_list() == ["social"]
+
+
+SAME_BEFORE = {
+    "models/intermediate/app/int_same_before.sql": """
+select payments.payment_id, payments.the_date, count(earlier.payment_id) as same_before
+from {{ ref('stg_payments') }} as payments
+left join {{ by_key('stg_payments') }} as earlier
+    on
+        payments.the_date = earlier._for_day
+        and payments.user_id = earlier.user_id
+        and payments.amount = earlier.amount
+where {{ in_window('payments.the_date') }}
+group by payments.payment_id, payments.the_date
+""",
+    "models/intermediate/app/_same.yml": """version: 2
+models:
+  - name: int_same_before
+    config:
+      meta:
+        day: the_date
+        reads:
+          - {model: stg_payments, days: [~, -1], key: [user_id, amount], of: stg_payments, columns: [payment_id]}
+""",
+}
+
+
+def test_a_key_of_two_columns_ties_the_days_in_which_both_occur(tmp_path: Path) -> None:
+    with written(tmp_path / "dbt", {**MODELS, **SAME_BEFORE}):
+        project = Project(tmp_path / "data", [APP])
+        rows = [("1", 1, "ann", 5), ("2", 2, "ann", 7), ("3", 3, "ann", 5), ("4", 3, "bob", 5), ("5", 4, "", 5)]
+        lines = "".join(f"{number},{day(at)} 12:00:00,{name},{amount}\n" for number, at, name, amount in rows)
+        project.drop("users", "users-1.csv", USERS_HEADER)
+        project.drop("payments", "payments-1.csv", PAYMENTS_HEADER + lines)
+        project.settle()
+        project.drop(
+            "payments", "payments-2.csv", PAYMENTS_HEADER + f"9,{day(0)} 12:00:00,ann,5\n10,{day(0)} 12:00:00,,5\n"
+        )
+        assert made_by(project)["int_same_before"] == {day(0), day(1), day(3)}, "neither 7 nor nobody's 5"
+        found = dict(project.frame("int_same_before").select("payment_id", "same_before").rows())
+        assert found == {"1": 1, "2": 0, "3": 2, "4": 0, "5": 0, "9": 0, "10": 0}
