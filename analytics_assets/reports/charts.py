@@ -23,7 +23,6 @@ COLOURS = ("#0b6e99", "#c2571a", "#3f7d3a", "#8a4fa3", "#a3245e", "#6b6b2b", "#2
 """Contrast of at least 3:1 against white, and distinguishable by colour-blind people; the last one is for `other`."""
 
 _TICKS = {Format.COUNT: "~s", Format.SHARE: ".1~%", Format.SECONDS: ",~r", Format.MEAN: ",~r", Format.MONEY: ",~r"}
-_AXES = {Format.COUNT: "", Format.SHARE: "", Format.SECONDS: " (s)", Format.MEAN: "", Format.MONEY: " (€)"}
 
 
 def chart_spec(report: Report, chart: Chart) -> dict[str, Any]:
@@ -37,7 +36,9 @@ def chart_spec(report: Report, chart: Chart) -> dict[str, Any]:
     measure = report.measure(chart.measure)
     base = alt.Chart(alt.NamedData(ROWS))
     value = alt.Axis(
-        format=".0%" if chart.as_shares else _TICKS[measure.format], title=_value_title(chart, measure), tickCount=6
+        format=".0%" if chart.as_shares else _TICKS[measure.format],
+        title=_value_title(report, chart, measure),
+        tickCount=6,
     )
     texts = {
         "tooltip": [alt.Tooltip(f"{field}:N", title=title) for field, title in _tooltip(report, chart, measure)],
@@ -128,10 +129,11 @@ def _colour(alt: Any, report: Report, chart: Chart) -> Any:
     return alt.Color("place:N", title=dimension.title, scale=scale, legend=legend)
 
 
-def _value_title(chart: Chart, measure: Measure) -> str:
+def _value_title(report: Report, chart: Chart, measure: Measure) -> str:
     if chart.as_shares:
         return f"share of {measure.title.lower()}"
-    return measure.title.lower() + _AXES[measure.format]
+    unit = "" if measure.format is Format.SHARE else report.unit(measure)  # the ticks of shares have it themselves
+    return f"{measure.title.lower()} ({unit})" if unit else measure.title.lower()
 
 
 def _tooltip(report: Report, chart: Chart, measure: Measure) -> list[tuple[str, str]]:

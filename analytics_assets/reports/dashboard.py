@@ -19,7 +19,7 @@ from analytics_assets.foundation.plain_text import plain, shortened
 from analytics_assets.partitions import Window
 from analytics_assets.reports.charts import chart_spec
 from analytics_assets.reports.datasets import Frames, days_with_rows
-from analytics_assets.spec.report import DAY, OTHER, UNITS, Distinct, Measure, Ratio, Report, Sum
+from analytics_assets.spec.report import DAY, OTHER, Distinct, Measure, Ratio, Report, Sum
 
 MAX_BYTES = 3_000_000
 """Maximum size that mail servers and chats accept. A report with more rows leaves out its oldest days."""
@@ -128,7 +128,7 @@ def page_spec(report: Report, window: Window) -> dict[str, Any]:
             }
             for one in report.dimensions
         },
-        "measures": {measure.name: _measure(measure) for measure in report.measures},
+        "measures": {measure.name: _measure(report, measure) for measure in report.measures},
         "key_figures": report.key_figures,
         "charts": [
             {
@@ -153,11 +153,11 @@ def page_spec(report: Report, window: Window) -> dict[str, Any]:
     }
 
 
-def _measure(measure: Measure) -> dict[str, Any]:
+def _measure(report: Report, measure: Measure) -> dict[str, Any]:
     return {
         "title": measure.title,
         "format": measure.format,
-        "unit": UNITS[measure.format],
+        "unit": report.unit(measure),
         "above_one": measure.above_one,
         "has_interval": measure.has_interval,
         "value": _value(measure.value),

@@ -17,18 +17,22 @@ from analytics_assets.spec.report import DAY, Format, Measure, Ratio, Report, Ta
 ABOUT = "About"
 """The title of the first tab."""
 
-NUMBER_FORMATS = {
+_NUMBER_FORMATS = {
     Format.COUNT: "#,##0",
     Format.SHARE: "0.0%",
     Format.SECONDS: "#,##0.0",
     Format.MEAN: "#,##0.0",
-    Format.MONEY: '#,##0.00 "€"',
 }
-"""How spreadsheets show a number."""
 
 _NARROWEST = 13  # characters
 
 Cell = str | float | date | None
+
+
+def number_formats(currency: str) -> dict[Format, str]:
+    """How spreadsheets show a number."""
+    symbol = currency.replace('"', "")
+    return {**_NUMBER_FORMATS, Format.MONEY: f'#,##0.00 "{symbol}"'}
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ class Tab:
         missing: one sentence for each kind of thing that did not fit.
         below: a sentence below the last row; empty if all rows fit.
         widest: the most characters of a column's width.
+        currency: the symbol of amounts of money.
     """
 
     title: str
@@ -59,6 +64,7 @@ class Tab:
     missing: Sequence[str] = ()
     below: str = ""
     widest: int = 42
+    currency: str = "€"
 
     @property
     def widths(self) -> list[int]:
@@ -146,7 +152,7 @@ def _tab(report: Report, table: Table, frames: Frames, room: Room) -> Tab:
         missing.append(
             f"{table.title}: {cut:,} texts are longer than a cell, and end after {room.characters:,} characters."
         )
-    return Tab(table.title, headings, rows, forms, len(table.by), missing, below)
+    return Tab(table.title, headings, rows, forms, len(table.by), missing, below, currency=report.currency)
 
 
 def _that_fit(table: Table, rows: list[list[Cell]], room: int) -> tuple[list[list[Cell]], list[str]]:

@@ -8,7 +8,7 @@ from typing import Any
 from analytics_assets.partitions import Window
 from analytics_assets.reports.dashboard import Concern
 from analytics_assets.reports.datasets import Frames
-from analytics_assets.reports.tabs import ABOUT, NUMBER_FORMATS, Cell, Room, Tab, about, tabs_of
+from analytics_assets.reports.tabs import ABOUT, Cell, Room, Tab, about, number_formats, tabs_of
 from analytics_assets.spec.report import Report
 
 
@@ -32,7 +32,7 @@ def render(report: Report, frames: Frames, window: Window, concerns: Sequence[Co
             "text": {"text_wrap": True, "valign": "top"},
             "date": {"num_format": "yyyy-mm-dd", "align": "left"},
             "part": {},
-            **{form.value: {"num_format": pattern} for form, pattern in NUMBER_FORMATS.items()},
+            **{form.value: {"num_format": pattern} for form, pattern in number_formats(report.currency).items()},
         }.items()
     }
     first = book.add_worksheet(ABOUT)

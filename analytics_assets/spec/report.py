@@ -26,7 +26,7 @@ class Format(StrEnum):
     SHARE = "share"
     SECONDS = "seconds"
     MEAN = "mean"  # a number that is not whole
-    MONEY = "money"  # euros
+    MONEY = "money"  # in the currency of the report
 
 
 UNITS: Mapping[Format, str] = {
@@ -34,9 +34,8 @@ UNITS: Mapping[Format, str] = {
     Format.SHARE: "%",
     Format.SECONDS: "s",
     Format.MEAN: "",
-    Format.MONEY: "€",
 }
-"""The unit that follows a value."""
+"""The unit that follows a value; that of money is the report's."""
 
 
 @dataclass(frozen=True)
@@ -218,6 +217,7 @@ class Report:
         key_figures: names of measures, shown against the period before.
         notes: what a reader must know to trust the figures, one sentence each.
         files: what it is written as; a Google Sheet only where it is declared.
+        currency: the symbol of its amounts of money, which are all in that currency.
 
     Raises:
         ValueError: a name is unknown, or a filter does not act on every dataset.
@@ -234,6 +234,11 @@ class Report:
     tables: tuple[Table, ...]
     notes: tuple[str, ...] = ()
     files: tuple[ReportFile, ...] = (ReportFile.DASHBOARD, ReportFile.WORKBOOK)
+    currency: str = "€"
+
+    def unit(self, measure: Measure) -> str:
+        """The unit that follows a value of a measure."""
+        return self.currency if measure.format is Format.MONEY else UNITS[measure.format]
 
     def __post_init__(self) -> None:
         for what, name, known in self._names():

@@ -145,7 +145,7 @@
     if (measure.format === "share") return `${tenths.format(value * 100)} %`;
     if (measure.format === "seconds") return `${tenths.format(value)} s`;
     if (measure.format === "mean") return tenths.format(value);
-    if (measure.format === "money") return `${hundredths.format(value)} €`;
+    if (measure.format === "money") return `${hundredths.format(value)} ${measure.unit}`;
     return Math.abs(value) < 100 ? upToTenths.format(value) : whole.format(value);
   }
 

@@ -481,6 +481,19 @@ def test_no_name_ends_a_script_or_stands_in_the_page_as_it_is() -> None:
     assert rows_in(page.encode())["dictionaries"]["place"] == sorted(names)
 
 
+def test_amounts_are_in_the_currency_that_the_report_declares() -> None:
+    amount = Measure("all", "Amount", Sum("mart", "number"), Format.MONEY, "What was paid.")
+    report = replace(SMALL, measures=(amount, *SMALL.measures[1:]), currency="CHF")
+    window = Window.of_days(date(2026, 1, 1), date(2026, 1, 3))
+    frames = {"mart": ROWS}
+    page = dashboard.render(report, frames, window, [])
+    assert '"unit": "CHF"' in page or '"unit":"CHF"' in page
+    assert "€" not in page
+    book = ZipFile(BytesIO(workbook.render(report, frames, window, [])))
+    styles = book.read("xl/styles.xml").decode()
+    assert "CHF" in styles and "€" not in styles
+
+
 def test_values_that_a_dimension_does_not_list_are_other() -> None:
     window = Window.of_days(date(2026, 1, 1), date(2026, 1, 3))
     held = unpack(pack(SMALL, {"mart": ROWS}, window))
