@@ -560,6 +560,7 @@ def test_a_run_counts_as_dead_when_its_process_is_gone_or_its_number_belongs_to_
         assert runs.check_run_worker_health(run).status.value == "RUNNING"
         assert end_abandoned_runs(instance) == []
         os.kill(child.pid, signal.SIGKILL)
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # until it is a zombie, which is then left as it is
         assert is_abandoned(instance, run), "a zombie works no more"
         child.wait()
         assert runs.check_run_worker_health(run).status.value == "NOT_FOUND"
