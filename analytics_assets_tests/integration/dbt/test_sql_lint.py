@@ -31,6 +31,7 @@ WHILE_WRITING = {
     "said_of_rows_outside",
     "window_days",
     "without_partition",
+    "is_read_by_key",
     "tables_of_changed_keys",
     "create_changed_keys",
     "insert_changed_keys",
