@@ -35,7 +35,7 @@ from analytics_assets.partitions import (
 )
 from analytics_assets.project import Project
 from analytics_assets.spec.model_node import ModelNode
-from analytics_assets.state.builds import Builds, builds_of, recorded_builds
+from analytics_assets.state.builds import Builds, recorded_builds
 from analytics_assets.warehouse.interface import CannotRead, NotMade, Reader, Warehouse, between
 
 logger = logger_of(__name__)
@@ -57,12 +57,13 @@ class ChangedKeys:
     """The changed keys of the models that one step may write.
 
     Args:
+        builds: the record of all models.
         pool: of the step.
     """
 
-    def __init__(self, project: Project, pool: str) -> None:
-        self._project, self._pool = project, pool
-        self._readers = [
+    def __init__(self, project: Project, builds: Builds, pool: str) -> None:
+        self._project, self._builds, self._pool = project, builds, pool
+        self._mappings = [
             (project.manifest.made[upstream], node, read)
             for upstream, readers in project.manifest.read_by_key.items()
             if project.warehouse.pool(project.manifest.made[upstream].domain) == pool
@@ -79,25 +80,19 @@ class ChangedKeys:
         self.settle(run_id)
 
     def _renew_changed_mappings(self, run_id: str) -> None:
-        project = self._project
-        now = {(node.name, upstream.name): str(read) for upstream, node, read in self._readers}
-        for builds in {builds.place: builds for builds in map(self._builds, project.manifest.models)}.values():
-            held = builds.key_mappings()
-            gone = {pair for pair in held.keys() - now.keys() if self._is_written_here(pair[1])}
-            changed = {pair for pair, mapping in now.items() if held.get(pair) != mapping}
-            recorded = {pair: builds.read(pair[0], _DATED) for pair in changed}
-            if days := {pair: list(its_days) for pair, its_days in recorded.items() if its_days}:
-                builds.renew_key_versions(days, run_id)
-            if changed or gone:
-                builds.record_key_mappings({pair: now.get(pair) for pair in changed | gone})
+        now = {(node.name, upstream.name): str(read) for upstream, node, read in self._mappings}
+        held = self._builds.key_mappings()
+        gone = {pair for pair in held.keys() - now.keys() if self._is_written_here(pair[1])}
+        changed = {pair for pair, mapping in now.items() if held.get(pair) != mapping}
+        if changed or gone:
+            days = {pair: list(self._builds.read(pair[0], _DATED)) for pair in changed}
+            self._builds.renew_key_versions(days, run_id)
+            self._builds.record_key_mappings({pair: now.get(pair) for pair in changed | gone})
 
     def _is_written_here(self, model: str) -> bool:
         """Whether this step's pool writes a model, as far as the project still knows it."""
         made = self._project.manifest.made
         return model not in made or self._project.warehouse.pool(made[model].domain) == self._pool
-
-    def _builds(self, node: ModelNode) -> Builds:
-        return builds_of(node.asset, self._project.settings)
 
     def settle(self, run_id: str) -> list[RenewedDay]:
         """Renews the key versions of the days in which noted keys occur, and forgets the keys.
@@ -105,14 +100,14 @@ class ChangedKeys:
         Raises:
             CannotRead: the warehouse cannot be read; the keys stay noted.
         """
-        if not self._readers:
+        if not self._mappings:
             return []
         try:
             with self._project.warehouse.reading() as reader:
-                noted = _noted(reader, {table_of_changed_keys(upstream, read) for upstream, _, read in self._readers})
+                noted = _noted(reader, {table_of_changed_keys(upstream, read) for upstream, _, read in self._mappings})
                 renewed = [
                     RenewedDay(node.name, upstream.name, day)
-                    for upstream, node, read in self._readers
+                    for upstream, node, read in self._mappings
                     if (keys := noted.get(table_of_changed_keys(upstream, read)))
                     for day in sorted(self._days_to_renew(reader, node, read, keys))
                 ]
@@ -121,8 +116,8 @@ class ChangedKeys:
         days: dict[tuple[str, str], list[date]] = defaultdict(list)
         for one in renewed:
             days[one.reader, one.upstream].append(one.day)
-        for (name, upstream), its_days in days.items():
-            self._builds(self._project.manifest.made[name]).renew_key_versions({(name, upstream): its_days}, run_id)
+        if days:
+            self._builds.renew_key_versions(days, run_id)
         for keys in noted.values():
             self._project.warehouse.delete_rows(keys.table, keys.condition(self._project.warehouse))
         return renewed
@@ -148,13 +143,13 @@ class ChangedKeys:
         """The days that have a partition or a record."""
         settings = self._project.settings
         partitions = partitioned_days(settings, datetime.now(UTC))
-        recorded = self._builds(node).read(node.name, _DATED)
+        recorded = self._builds.read(node.name, _DATED)
         return Window.of_days(min([partitions.start, *recorded]), max([partitions.end - ONE_DAY, *recorded]))
 
     def _days_of_other_inputs(self, node: ModelNode, known: Window) -> set[date]:
         """The days without a record, or whose upstream days are not those that they were made from."""
         project = self._project
-        builds = self._builds(node).read(node.name, known)
+        builds = self._builds.read(node.name, known)
         reads = by_day(project.manifest.reads_of(node))
         inputs = input_versions(reads, known, recorded_builds(project.catalog, project.settings))
         return {day for day in known.days() if day not in builds or builds[day].inputs_by_day != inputs[day]}

@@ -135,7 +135,7 @@ def make_models(
 
     public_views = _public_views(nodes, project) if window == WHOLE and warehouse.blocks_readers else {}
     unpublished: dict[str, Sequence[date]] = {}
-    changed_keys = ChangedKeys(project, warehouse.pool(next(iter(nodes.values())).domain))
+    changed_keys = ChangedKeys(project, builds, warehouse.pool(next(iter(nodes.values())).domain))
     errors: list[Exception] = []
     left: Sequence[str] = list(specs)
     group: Sequence[str] = left

@@ -1,117 +1,89 @@
--- Each source is summed by itself and at its own grain, then all are joined in full, so that neither counts the other's
--- rows twice, and a channel that is in one of them alone stays.
-with spend as (
+-- The rows of all four files below each other, each with its own numbers. No source is joined to another, so that none
+-- counts another's rows twice, and a channel that is in one of them alone stays.
+with parts as (
     select
         channel,
         campaign,
         spend_date as event_date,
-        sum(spend) as spend,
-        sum(impressions) as impressions,
-        sum(clicks) as clicks,
-        sum(installs) as installs
+        spend,
+        impressions,
+        clicks,
+        installs,
+        0 as users,
+        0 as touchpoints,
+        0 as orphan_touchpoints,
+        0 as conversions,
+        cast(0 as {{ type_amount() }}) as revenue,
+        cast(0 as {{ type_amount() }}) as rewards
     from {{ ref('stg_marketing_spend') }}
     where {{ in_window('spend_date') }}
-    group by channel, campaign, spend_date
-),
 
-users as (
+    union all
+
     select
         channel,
         campaign,
         install_date as event_date,
-        count(*) as users
+        cast(0 as {{ type_amount() }}) as spend,
+        0 as impressions,
+        0 as clicks,
+        0 as installs,
+        1 as users,
+        0 as touchpoints,
+        0 as orphan_touchpoints,
+        0 as conversions,
+        cast(0 as {{ type_amount() }}) as revenue,
+        cast(0 as {{ type_amount() }}) as rewards
     from {{ ref('int_users') }}
     where {{ in_window('install_date') }} and is_current
-    group by channel, campaign, install_date
-),
 
-touchpoints as (
+    union all
+
     select
         channel,
         campaign,
         touch_date as event_date,
-        count(*) as touchpoints,
-        sum(case when is_known_user then 0 else 1 end) as orphan_touchpoints,
-        sum(case when is_conversion then 1 else 0 end) as conversions
+        cast(0 as {{ type_amount() }}) as spend,
+        0 as impressions,
+        0 as clicks,
+        0 as installs,
+        0 as users,
+        1 as touchpoints,
+        case when is_known_user then 0 else 1 end as orphan_touchpoints,
+        case when is_conversion then 1 else 0 end as conversions,
+        cast(0 as {{ type_amount() }}) as revenue,
+        cast(0 as {{ type_amount() }}) as rewards
     from {{ ref('int_touchpoints') }}
     where {{ in_window('touch_date') }}
-    group by channel, campaign, touch_date
-),
 
-revenue as (
+    union all
+
     select
         channel,
         campaign,
         revenue_date as event_date,
-        sum(revenue) as revenue,
-        sum(reward) as rewards
+        cast(0 as {{ type_amount() }}) as spend,
+        0 as impressions,
+        0 as clicks,
+        0 as installs,
+        0 as users,
+        0 as touchpoints,
+        0 as orphan_touchpoints,
+        0 as conversions,
+        revenue,
+        reward as rewards
     from {{ ref('int_revenue') }}
     where {{ in_window('revenue_date') }}
-    group by channel, campaign, revenue_date
 ),
 
-cells as (
+summed as (
     select
         channel,
         campaign,
-        event_date
-    from spend
-    union distinct
-    select
-        channel,
-        campaign,
-        event_date
-    from users
-    union distinct
-    select
-        channel,
-        campaign,
-        event_date
-    from touchpoints
-    union distinct
-    select
-        channel,
-        campaign,
-        event_date
-    from revenue
-),
-
-joined as (
-    select
-        cells.channel,
-        cells.campaign,
-        cells.event_date,
-        coalesce(spend.spend, 0) as spend,
-        coalesce(spend.impressions, 0) as impressions,
-        coalesce(spend.clicks, 0) as clicks,
-        coalesce(spend.installs, 0) as installs,
-        coalesce(users.users, 0) as users,
-        coalesce(touchpoints.touchpoints, 0) as touchpoints,
-        coalesce(touchpoints.orphan_touchpoints, 0) as orphan_touchpoints,
-        coalesce(touchpoints.conversions, 0) as conversions,
-        coalesce(revenue.revenue, 0) as revenue,
-        coalesce(revenue.rewards, 0) as rewards
-    from cells
-    left join spend
-        on
-            cells.channel = spend.channel
-            and cells.campaign = spend.campaign
-            and cells.event_date = spend.event_date
-    left join users
-        on
-            cells.channel = users.channel
-            and cells.campaign = users.campaign
-            and cells.event_date = users.event_date
-    left join touchpoints
-        on
-            cells.channel = touchpoints.channel
-            and cells.campaign = touchpoints.campaign
-            and cells.event_date = touchpoints.event_date
-    left join revenue
-        on
-            cells.channel = revenue.channel
-            and cells.campaign = revenue.campaign
-            and cells.event_date = revenue.event_date
+        event_date,
+        {{ summed_performance() }}
+    from parts
+    group by channel, campaign, event_date
 ),
 
 final as (
@@ -122,7 +94,7 @@ final as (
         {{ performance() }},
 
         event_date
-    from joined
+    from summed
 )
 
 select * from final
