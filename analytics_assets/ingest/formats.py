@@ -7,6 +7,7 @@ out, either as a row of a frame or as a broken record. Memory is bounded by the 
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -30,7 +31,7 @@ os.environ.setdefault("POLARS_IGNORE_TIMEZONE_PARSE_ERROR", "1")  # Arrow takes 
 
 
 def read_batches(path: Path, source: Source) -> Iterator[Batch]:
-    """The records of a file in their order, read ahead by a thread: reading keeps one core busy, parsing another.
+    """The records of a file in their order; those of a large file are read ahead by a thread, while others are parsed.
 
     Args:
         path: a path without glob characters.
@@ -54,6 +55,7 @@ def read_batches(path: Path, source: Source) -> Iterator[Batch]:
 
 
 def _read_ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
+    yield from islice(batches, 2)  # most files have no more, and need no thread
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="reader") as reader:
         coming = reader.submit(next, batches, None)
         while (batch := coming.result()) is not None:

@@ -49,18 +49,19 @@ class Parsed:
     rejected: pl.DataFrame
 
 
-def parse_batch(batch: Batch, source: Source, file: str, landed_at: datetime) -> Parsed:
+def parse_batch(batch: Batch, source: Source, file: str | pl.Series, landed_at: datetime | pl.Series) -> Parsed:
     """Types each row by the spec; every row of the batch comes out as either accepted or rejected.
 
     Args:
-        file: the path below the source's inbox folder.
-        landed_at: when the file landed, as naive UTC.
+        file: the path below the source's inbox folder; of each row, if the batch joins files. Then it has no broken
+            records.
+        landed_at: when the file landed, as naive UTC; of each row likewise.
     """
     with blaming_the_file("its rows cannot be read"):
         return _parse(batch, source, file, landed_at)
 
 
-def _parse(batch: Batch, source: Source, file: str, landed_at: datetime) -> Parsed:
+def _parse(batch: Batch, source: Source, file: str | pl.Series, landed_at: datetime | pl.Series) -> Parsed:
     records = batch.frame.select(_plain(held, source.columns.get(held.name)) for held in batch.frame)
     known = [c for c in source.columns if c in records.columns]
 
@@ -84,7 +85,7 @@ def _parse(batch: Batch, source: Source, file: str, landed_at: datetime) -> Pars
     rejected = [_broken_of(batch, source, file)]
     if is_bad.any():
         gathered = batch.extra["shown"].filter(is_bad) if batch.extra is not None else None
-        rejected.append(_rejects_of(judged.filter(is_bad), gathered, faults, source, file))
+        rejected.append(_rejects_of(judged.filter(is_bad), gathered, faults, source))
     return Parsed(accepted.select(*source.columns, *LINEAGE_COLUMNS, "_day"), pl.concat(rejected))
 
 
@@ -397,9 +398,7 @@ def _type_name(dtype: object) -> str:
     return str(dtype() if isinstance(dtype, type) else dtype)
 
 
-def _rejects_of(
-    bad: pl.DataFrame, gathered: pl.Series | None, faults: list[_Fault], source: Source, file: str
-) -> pl.DataFrame:
+def _rejects_of(bad: pl.DataFrame, gathered: pl.Series | None, faults: list[_Fault], source: Source) -> pl.DataFrame:
     """The rejects for faulty rows, each with its first fault; `gathered` holds each row's unknown columns as JSON."""
 
     def said(by_number: Sequence[str | None]) -> pl.Expr:
@@ -417,7 +416,7 @@ def _rejects_of(
         text = pl.DataFrame({"text": text, "extra": gathered}).select(joined.alias("text")).to_series()
     return bad.with_columns(number, text.alias("_text")).select(
         pl.lit(source.name).alias("source"),
-        pl.lit(file).alias("file"),
+        pl.col("_source_file").alias("file"),
         pl.col("_source_row").alias("row"),
         pl.col("_day").alias("day"),
         said([f.column for f in faults]).alias("column"),
@@ -442,7 +441,7 @@ def _shown(held: pl.Series) -> pl.Series:
     return _text(held).fill_null(held.to_physical().cast(pl.String)) if held.dtype != pl.Time else _text(held)
 
 
-def _broken_of(batch: Batch, source: Source, file: str) -> pl.DataFrame:
+def _broken_of(batch: Batch, source: Source, file: str | pl.Series) -> pl.DataFrame:
     return pl.DataFrame(
         [(source.name, file, b.row, None, b.column, b.reason, b.lines, b.text) for b in batch.broken],
         schema=REJECT_SCHEMA,

@@ -39,7 +39,7 @@ from analytics_assets.dbt.step import forget_dropped_tables
 from analytics_assets.extract.assets import no_address
 from analytics_assets.foundation.failures import INTERRUPTS, in_brief, reason_of
 from analytics_assets.foundation.plain_text import logger_of
-from analytics_assets.ingest.inbox import unexpected_files
+from analytics_assets.ingest.inbox import Look, unexpected_files
 from analytics_assets.ingest.landing import Landing
 from analytics_assets.ingest.rows_without_partition import waiting_rows
 from analytics_assets.operations.launcher import PID_TAG
@@ -112,7 +112,7 @@ class Runner:
         self.reports = of_kind(self._graph, AssetKind.REPORT)
         self.extracts = of_kind(self._graph, AssetKind.EXTRACT)
         self.published = of_kind(self._graph, AssetKind.PUBLISHED)
-        self._last_run_id = ""
+        self._last_run_id, self._failed_steps = "", set[str]()
         self.outcome = Outcome(failures=[f"dbt_project: {fault}" for fault in project.faults])
 
     def pull(self, names: Set[str]) -> None:
@@ -129,30 +129,36 @@ class Runner:
 
     def land(self, names: Set[str]) -> None:
         """Lands every file in the inbox for some landing assets, and waits for files that are being written."""
-        for source in self._sources:
-            if source.landed_asset in names:
-                self._land(source)
+        sources = [source for source in self._sources if source.landed_asset in names]
+        ledger, settle_seconds = Ledger(self._settings.lake_dir), self._settings.inbox_settle_seconds
+        refused_before = {source.name: ledger.unreadable(source) for source in sources}
+        deadline = time.monotonic() + max(UNSETTLED_SECONDS, 10 * settle_seconds)
+        looks: dict[str, Look] = {}
+        coming = sources
+        while coming:
+            looks |= {source.name: Landing(self._settings, source).look() for source in coming}
+            if new := [source for source in coming if looks[source.name].new]:
+                if not self._execute([source.landed_asset for source in new], None):
+                    failed = self._failed_steps or {source.landed_asset for source in new}
+                    coming = [source for source in coming if source.landed_asset not in failed]
+                continue
+            coming = [source for source in coming if looks[source.name].unsettled]
+            if not coming or time.monotonic() >= deadline:
+                break
+            first = looks[coming[0].name].unsettled[0]
+            self._announce(f"waiting for {first.path}, which is still being written")
+            time.sleep(min(1.0, settle_seconds))
+        for source in sources:
+            self._tell_of_files(source, looks[source.name], refused_before[source.name])
         if names >= {source.landed_asset for source in self._sources}:
             self.outcome.warnings += unexpected_files(self._settings.inbox_dir, self._sources)
 
-    def _land(self, source: Source) -> None:
-        patience = max(UNSETTLED_SECONDS, 10 * self._settings.inbox_settle_seconds)
-        ledger, deadline = Ledger(self._settings.lake_dir), time.monotonic() + patience
-        refused_before = ledger.unreadable(source)
-        while True:
-            found = Landing(self._settings, source).look()
-            if found.new:
-                if not self._execute([source.landed_asset], None):
-                    break
-            elif found.unsettled and time.monotonic() < deadline:
-                self._announce(f"waiting for {found.unsettled[0].path}, which is still being written")
-                time.sleep(min(1.0, self._settings.inbox_settle_seconds))
-            else:
-                break
+    def _tell_of_files(self, source: Source, found: Look, refused_before: Mapping[str, str]) -> None:
+        """Notes what the last look found that did not land, and the rows that wait."""
         folder = self._settings.inbox_dir / source.name
         told = [f"{file.path} is still being written; it is left for the next time" for file in found.unsettled]
         told += [f"{path} is no file of this source: {why}" for path, why in sorted(found.ignored.items())]
-        for path, why in ledger.unreadable(source).items():
+        for path, why in Ledger(self._settings.lake_dir).unreadable(source).items():
             if refused_before.get(path) == why and os.path.lexists(folder / path):
                 told.append(f"{path} still cannot be read: {why}")
         self.outcome.warnings += [f"{source.name}: {sentence}" for sentence in told]
@@ -373,7 +379,7 @@ class Runner:
             raise_on_error=False,
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
-        self._last_run_id = result.run_id
+        self._last_run_id, self._failed_steps = result.run_id, set()
         _raise_interruption(result)
         for event in result.all_events:
             if event.event_type is DagsterEventType.ASSET_MATERIALIZATION and event.partition:
@@ -386,6 +392,7 @@ class Runner:
             elif event.event_type is DagsterEventType.ASSET_MATERIALIZATION and window == WHOLE:
                 self.outcome.views.append(name_of(event.step_materialization_data.materialization.asset_key))
             elif event.is_step_failure:
+                self._failed_steps.add(event.step_key or "")
                 error = event.step_failure_data.error
                 self.outcome.failures.append(f"{event.step_key}{span}: {in_brief(reason_of(error))}")
         for check in result.get_asset_check_evaluations():

@@ -13,7 +13,7 @@ import hashlib
 import json
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, date, datetime
@@ -154,6 +154,21 @@ class Seen:
     ctime_ns: int
     inode: str
     version: int  # of the spec
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a landing found under a path: bytes that landed, now or before, or bytes that cannot be read.
+
+    Attributes:
+        identity: of the content that is current now; None with an error.
+        error: why the bytes could not be read.
+    """
+
+    path: str
+    seen: Seen
+    identity: str | None
+    error: str | None = None
 
 
 @dataclass
@@ -367,64 +382,44 @@ class Ledger:
         with self._reading() as connection:
             return connection.scalar(select(func.count()).where(_PATHS.c.source == source.name)) or 0
 
-    def has_content(self, source: Source, identity: str) -> bool:
-        """Whether these bytes have been landed before."""
+    def known(self, source: Source, identities: Iterable[str]) -> set[str]:
+        """The identities among some whose bytes have been landed before."""
         with self._reading() as connection:
-            return connection.scalar(_content_id(source.name, identity)) is not None
+            return {held for some in batched(identities, AT_ONCE) for held in _ids(connection, source.name, some)}
 
     def has_landed(self, source: Source) -> bool:
         """Whether anything of a source has ever landed, even a file without rows."""
         with self._reading() as connection:
             return bool(connection.scalar(_any_of(_CONTENTS, _CONTENTS.c.source == source.name)))
 
-    def first_landed(self, source: Source, digest: str) -> datetime | None:
-        """When bytes landed first, in UTC; a spec with a new version reads them again."""
-        wanted = select(func.min(_CONTENTS.c.landed_at)).where(
-            _CONTENTS.c.source == source.name, _CONTENTS.c.hash == digest
+    def first_landed(self, source: Source, digests: Collection[str]) -> dict[str, datetime]:
+        """When each of some bytes landed first, in UTC; a spec with a new version reads them again."""
+        wanted = (
+            select(_CONTENTS.c.hash, func.min(_CONTENTS.c.landed_at))
+            .where(_CONTENTS.c.source == source.name, _CONTENTS.c.hash.in_(digests))
+            .group_by(_CONTENTS.c.hash)
         )
         with self._reading() as connection:
-            found = connection.scalar(wanted)
-        return datetime.fromisoformat(found) if found else None
+            return {digest: datetime.fromisoformat(at) for digest, at in connection.execute(wanted).tuples()}
 
-    def add(self, source: Source, content: Content, seen: Seen) -> None:
-        """Records a landed content, and makes it current under its path."""
-        row = {
-            "source": source.name,
-            "identity": content.identity,
-            "path": content.path,
-            "hash": content.hash,
-            "landed_at": content.landed_at.isoformat(),
-            "accepted": content.accepted_rows,
-            "rejected": content.rejected_rows,
-            "unknown_columns": content.unknown_columns,
-            "swallowed": {str(row): lines for row, lines in content.swallowed.items()},
-        }
-        with self._writing(source) as (connection, entries):
-            connection.execute(insert(_CONTENTS), row)
-            content_id = connection.scalar(_content_id(source.name, content.identity))
-            of_content = {"content_id": content_id, "source": source.name}
-            pieces = [of_content | {"day": one.day, "name": one.name, "rows": one.rows} for one in content.pieces]
-            rejected = [of_content | {"day": day, "rows": rows} for day, rows in content.rejected.items()]
-            for table, rows in ((_PIECES, pieces), (_REJECTED, rejected)):
-                if rows:
-                    connection.execute(insert(table), rows)
-            _point(connection, source, content.path, seen, content.identity)
-            entries += _contents(connection, source.name, content.identity)
-            entries += _paths(connection, source.name, content.path)
+    def record(self, source: Source, contents: Sequence[Content], found: Sequence[Found]) -> None:
+        """Records landed contents, and what was found under some paths, in their order: one transaction.
 
-    def point(self, source: Source, path: str, seen: Seen, identity: str) -> None:
-        """Makes a content that has landed before current under a path."""
+        A content becomes current under the paths where it was found. If a path's bytes cannot be read, its current
+        content stays current.
+        """
+        name = source.name
         with self._writing(source) as (connection, entries):
-            _point(connection, source, path, seen, identity)
-            entries += _paths(connection, source.name, path)
-
-    def refuse(self, source: Source, path: str, seen: Seen, error: str) -> None:
-        """Records that a path's newest bytes cannot be read. Its current content stays current."""
-        refused = insert(_PATHS).values(source=source.name, path=path, **asdict(seen), error=error)
-        known = {name: refused.excluded[name] for name in (*_SEEN, "error")}
-        with self._writing(source) as (connection, entries):
-            connection.execute(refused.on_conflict_do_update(index_elements=[*_PATHS.primary_key], set_=known))
-            entries += _paths(connection, source.name, path)
+            _add(connection, name, contents)
+            _point(connection, name, [one for one in found if one.error is None])
+            refused = [
+                {"source": name, "path": one.path, **asdict(one.seen), "error": one.error}
+                for one in found
+                if one.error is not None
+            ]
+            _upsert_paths(connection, refused, (*_SEEN, "error"))
+            entries += _contents(connection, name, [content.identity for content in contents])
+            entries += _paths(connection, name, [one.path for one in found])
 
     def identities_and_pieces(self, source: Source) -> tuple[set[str], set[str]]:
         """The identities of all contents of a source, and the names of all their pieces."""
@@ -617,15 +612,66 @@ def _current(table: Table, source: Source, window: Window | None = None) -> list
     return [table.c.source == source.name, *days, select(literal(1)).where(_is_of(table)).exists()]
 
 
-def _point(connection: Connection, source: Source, path: str, seen: Seen, identity: str) -> None:
-    content_id = connection.scalar(_content_id(source.name, identity))
-    turns = select(func.coalesce(func.max(_PATHS.c.turn), 0) + 1).where(_PATHS.c.source == source.name)
-    values = {**asdict(seen), "content_id": content_id, "error": None, "turn": connection.scalar(turns)}
-    pointed = insert(_PATHS).values(source=source.name, path=path, **values)
-    new: dict[str, Any] = {name: pointed.excluded[name] for name in values}
-    is_the_same = _PATHS.c.content_id.is_not_distinct_from(new["content_id"])
-    new["turn"] = case((is_the_same, _PATHS.c.turn), else_=new["turn"])
-    connection.execute(pointed.on_conflict_do_update(index_elements=[*_PATHS.primary_key], set_=new))
+def _ids(connection: Connection, source: str, identities: Collection[str]) -> dict[str, int]:
+    """The ids of the contents among some identities that the ledger knows."""
+    held = _CONTENTS.c
+    wanted = select(held.identity, held.id).where(held.source == source, held.identity.in_(identities))
+    return dict(connection.execute(wanted).tuples().all())
+
+
+def _add(connection: Connection, source: str, contents: Sequence[Content]) -> None:
+    if not contents:
+        return
+    rows = [
+        {
+            "source": source,
+            "identity": content.identity,
+            "path": content.path,
+            "hash": content.hash,
+            "landed_at": content.landed_at.isoformat(),
+            "accepted": content.accepted_rows,
+            "rejected": content.rejected_rows,
+            "unknown_columns": content.unknown_columns,
+            "swallowed": {str(row): lines for row, lines in content.swallowed.items()},
+        }
+        for content in contents
+    ]
+    connection.execute(insert(_CONTENTS), rows)
+    ids = _ids(connection, source, [content.identity for content in contents])
+    pieces, rejected = [], []
+    for content in contents:
+        of_content = {"content_id": ids[content.identity], "source": source}
+        pieces += [of_content | {"day": one.day, "name": one.name, "rows": one.rows} for one in content.pieces]
+        rejected += [of_content | {"day": day, "rows": number} for day, number in content.rejected.items()]
+    for table, parts in ((_PIECES, pieces), (_REJECTED, rejected)):
+        if parts:
+            connection.execute(insert(table), parts)
+
+
+def _point(connection: Connection, source: str, found: Sequence[Found]) -> None:
+    """Makes contents current under paths. A path that had the same content keeps its turn."""
+    ids = _ids(connection, source, [one.identity for one in found if one.identity])
+    last = connection.scalar(select(func.coalesce(func.max(_PATHS.c.turn), 0)).where(_PATHS.c.source == source)) or 0
+    rows = [
+        {
+            **{"source": source, "path": one.path, **asdict(one.seen)},
+            **{"content_id": ids[one.identity or ""], "error": None, "turn": turn},
+        }
+        for turn, one in enumerate(found, start=last + 1)
+    ]
+    _upsert_paths(connection, rows, (*_SEEN, "content_id", "error", "turn"))
+
+
+def _upsert_paths(connection: Connection, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    """Writes rows of paths; of a path that is known, only the named columns change."""
+    if not rows:
+        return
+    new = insert(_PATHS)
+    values: dict[str, Any] = {name: new.excluded[name] for name in columns}
+    if "turn" in values:
+        is_the_same = _PATHS.c.content_id.is_not_distinct_from(values["content_id"])
+        values["turn"] = case((is_the_same, _PATHS.c.turn), else_=values["turn"])
+    connection.execute(new.on_conflict_do_update(index_elements=[*_PATHS.primary_key], set_=values), rows)
 
 
 # --------------------------------------------------------------------------------------------- as the journal has it
@@ -633,26 +679,35 @@ def _point(connection: Connection, source: Source, path: str, seen: Seen, identi
 
 def _entries(connection: Connection, source: str) -> Iterator[Entry]:
     """All that the ledger knows of a source, as journal entries."""
-    contents = select(_CONTENTS.c.identity).where(_CONTENTS.c.source == source).order_by(_CONTENTS.c.id)
-    for identity in _values(connection, contents):
-        yield from _contents(connection, source, identity)
-    paths = select(_PATHS.c.path).where(_PATHS.c.source == source).order_by(_PATHS.c.path)
-    for path in _values(connection, paths):
-        yield from _paths(connection, source, path)
+    yield from _contents(connection, source)
+    yield from _paths(connection, source)
 
 
-def _contents(connection: Connection, source: str, identity: str) -> Iterator[Entry]:
-    of_content = (_CONTENTS.c.source == source) & (_CONTENTS.c.identity == identity)
-    for content in _dicts(connection, _CONTENTS, of_content):
-        parts = {one.name: _dicts(connection, one, one.c.content_id == content["id"]) for one in _PARTS}
+def _contents(connection: Connection, source: str, identities: Collection[str] | None = None) -> Iterator[Entry]:
+    """All contents of a source, or those with some identities."""
+    of_source: list[ColumnElement[bool]] = [_CONTENTS.c.source == source]
+    if identities is not None:
+        of_source.append(_CONTENTS.c.identity.in_(identities))
+    contents = _dicts(connection, select(_CONTENTS).where(*of_source).order_by(_CONTENTS.c.id))
+    parts: dict[str, dict[int, list[dict[str, Any]]]] = {}
+    for table in _PARTS:
+        parts[table.name] = defaultdict(list)
+        of_contents = table.c.content_id.in_(select(_CONTENTS.c.id).where(*of_source))
+        for part in _dicts(connection, select(table).where(of_contents)):
+            parts[table.name][part["content_id"]].append(part)
+    for content in contents:
         texts = {name: json.dumps(content[name]) for name in _JSON}
-        yield {"content": content | texts, **parts}
+        yield {"content": content | texts, **{name: held[content["id"]] for name, held in parts.items()}}
 
 
-def _paths(connection: Connection, source: str, path: str) -> Iterator[Entry]:
-    for found in _dicts(connection, _PATHS, (_PATHS.c.source == source) & (_PATHS.c.path == path)):
-        current = select(_CONTENTS.c.identity).where(_CONTENTS.c.id == found["content_id"])
-        yield {"path": found, "identity": connection.scalar(current)}
+def _paths(connection: Connection, source: str, paths: Collection[str] | None = None) -> Iterator[Entry]:
+    """All paths of a source, or some."""
+    wanted = select(_PATHS, _CONTENTS.c.identity).outerjoin(_CONTENTS, _CONTENTS.c.id == _PATHS.c.content_id)
+    if paths is not None:
+        wanted = wanted.where(_PATHS.c.path.in_(paths))
+    for found in _dicts(connection, wanted.where(_PATHS.c.source == source).order_by(_PATHS.c.path)):
+        identity = found.pop("identity")
+        yield {"path": found, "identity": identity}
 
 
 _PARTS = (_PIECES, _REJECTED)
@@ -689,9 +744,9 @@ def _insert(connection: Connection, table: Table, rows: Iterable[Mapping[str, An
         connection.execute(insert(table), dated)
 
 
-def _dicts(connection: Connection, table: Table, where: ColumnElement[bool]) -> list[dict[str, Any]]:
+def _dicts(connection: Connection, wanted: Select[Any]) -> list[dict[str, Any]]:
     """Rows as a journal holds them."""
-    found = connection.execute(select(table).where(where)).mappings()
+    found = connection.execute(wanted).mappings()
     return [{name: str(value) if isinstance(value, date) else value for name, value in row.items()} for row in found]
 
 

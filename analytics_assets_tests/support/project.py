@@ -20,7 +20,7 @@ from analytics_assets.settings import PROJECT_DIR, Settings
 from analytics_assets.spec.asset import AssetKind
 from analytics_assets.spec.domain import Domain
 from analytics_assets.spec.source import Source, raw_asset
-from analytics_assets.state.ledger import Content, Ledger, Seen
+from analytics_assets.state.ledger import Content, Found, Ledger, Seen
 from analytics_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from analytics_assets.warehouse.published import public_models
 from analytics_assets_tests.support.templates import STORAGES, database_of, settle_from_template
@@ -95,7 +95,8 @@ class Project:
         for source in self.sources if self.on else ():
             if not ledger.has_landed(source):
                 content = Content("nothing", "nothing", "nothing", datetime.now(UTC))
-                ledger.add(source, content, Seen(0, 0, 0, "", source.version))
+                found = Found("nothing", Seen(0, 0, 0, "", source.version), "nothing")
+                ledger.record(source, [content], [found])
 
     def runner(self) -> Runner:
         return Runner(self.definitions, self.declared, self.instance)

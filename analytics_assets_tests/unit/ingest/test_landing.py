@@ -353,7 +353,7 @@ def test_names_that_cannot_be_shown_and_files_of_no_source_are_reported(inbox: M
     assert len(visits.land().ignored) == 3
 
 
-# ------------------------------------------------------------------------------------------ kills and bites
+# ------------------------------------------------------------------------------------------ kills and batches
 
 
 class Killed(BaseException):
@@ -380,7 +380,7 @@ def test_a_landing_that_is_killed_at_a_write_lands_everything_once_at_the_next_r
         return instead
 
     monkeypatch.setattr(Path, "replace", killing(Path.replace))
-    monkeypatch.setattr(Ledger, "add", killing(Ledger.add))
+    monkeypatch.setattr(Ledger, "record", killing(Ledger.record))
     with pytest.raises(Killed):
         visits.land()
     assert ids(visits) == ([] if write < 4 else ["1", "2"])
@@ -391,16 +391,16 @@ def test_a_landing_that_is_killed_at_a_write_lands_everything_once_at_the_next_r
     assert totals(visits) == Totals(accepted=2, in_days=2, waiting=0, superseded=0, rejected=1)
 
 
-def test_many_files_are_taken_in_bounded_bites_none_twice_none_forgotten(inbox: MakeInbox) -> None:
+def test_many_files_are_taken_in_bounded_batches_none_twice_none_forgotten(inbox: MakeInbox) -> None:
     visits = inbox(VISITS, landing_files_per_run=7)
     for n in range(20):
         visits.drop(f"{n}.csv", HEADER + f"{n},2025-06-01 10:00:00,1,1,\n")
-    bites = []
+    batches = []
     while report := visits.land():
         if not report.landed:
             break
-        bites.append(len(report.landed))
-    assert bites == [7, 7, 6]
+        batches.append(len(report.landed))
+    assert batches == [7, 7, 6]
     assert ids(visits) == sorted(str(n) for n in range(20))
 
 
