@@ -112,7 +112,11 @@ def build_definitions(project: Project, resource_overrides: Mapping[str, Any] | 
         ],
         sensors=[
             build_new_files_sensor(project),
-            build_out_of_date_sensor(Reload(project.settings, project.faults, tell), project.automation.recorded),
+            build_out_of_date_sensor(
+                Reload(project.settings, project.faults, tell),
+                project.automation.recorded,
+                project.settings.sensor_watch_seconds,
+            ),
             *build_notifiers(project.settings),
         ],
         schedules=[

@@ -197,6 +197,12 @@ class Settings(BaseSettings):
     inbox_settle_seconds: float = Field(
         2.0, ge=0, description="Seconds for which a file must not have changed before it is taken from the inbox."
     )
+    sensor_watch_seconds: float = Field(
+        4.0,
+        ge=0,
+        le=30,
+        description="Seconds for which a tick of a sensor watches for something to do; Dagster starts one every 5 s.",
+    )
     follow_inbox_links: bool = Field(
         False, description="Whether inbox/<source> may be a link to a folder; links below it are never followed."
     )

@@ -100,6 +100,7 @@ def measure(folder: Path, number: int) -> dict[str, float]:
         start_date=window.start,
         end_date=last,
         inbox_settle_seconds=0,
+        sensor_watch_seconds=0,
     )
     started = time.time()
     dbt.parsed(settings)

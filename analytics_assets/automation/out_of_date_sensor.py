@@ -1,6 +1,7 @@
 """The sensor that requests the days that are out of date."""
 
 import logging
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -16,6 +17,9 @@ from dagster import (
 
 from analytics_assets.automation.run_grouping import one_run_per_span, unless_just_died
 from analytics_assets.dagster_internals import SENSOR_NAME_TAG, CodeLocationOrigin, SensorExecutionData, copy
+from analytics_assets.foundation.watching import looks
+
+_LOOKS_EVERY_SECONDS = 0.5
 
 LOOKS_EVERY = timedelta(minutes=1)
 """How often all conditions are evaluated even if no record has changed: somebody may have deleted a file, and failed
@@ -32,22 +36,43 @@ class OutOfDateDaysSensor(AutomationConditionSensorDefinition):
             the code server.
         loaded: a text that is new each time the definitions are loaded.
         recorded: returns a value that changes whenever the input of the conditions does.
+        watch_seconds: how long a tick watches for something to do.
     """
 
     hindrance: Callable[[CodeLocationOrigin | None], str | None]
     loaded: str
     recorded: Callable[[], tuple[object, ...]]
+    watch_seconds: float
     _nothing_to_do: tuple[datetime, tuple[object, ...]] | None = None
 
     def evaluate_tick(self, context: SensorEvaluationContext) -> SensorExecutionData:
-        """Evaluates the conditions of all assets, and requests runs.
+        """Looks for days to request until there are some or the tick's time is over; none while there is a hindrance.
 
-        It requests none while they would use other code than was loaded, and none while earlier ones wait in the
-        queue: the days that are out of date by then need fewer runs of longer spans. States are compared, so nothing
-        is forgotten.
+        All looks of a tick start from its cursor, so one that requests nothing leaves nothing behind. They take a fifth
+        of the time at most: while runs are in progress, something changes all the time.
         """
-        if hindrance := self.hindrance(context.code_location_origin):
-            return SensorExecutionData(skip_message=hindrance, cursor=context.cursor)
+        data = SensorExecutionData(cursor=context.cursor)
+        rests_until = 0.0
+        for _ in looks(self.watch_seconds, _LOOKS_EVERY_SECONDS):
+            started = time.monotonic()
+            if started < rests_until:
+                continue
+            if hindrance := self.hindrance(context.code_location_origin):
+                return SensorExecutionData(skip_message=hindrance, cursor=context.cursor)
+            found = self._look(context)
+            rests_until = started + 5 * (time.monotonic() - started)
+            if found.automation_condition_evaluations or not data.automation_condition_evaluations:
+                data = found
+            if found.run_requests:
+                break
+        return data
+
+    def _look(self, context: SensorEvaluationContext) -> SensorExecutionData:
+        """Evaluates the conditions of all assets if anything has changed, and requests runs.
+
+        It requests none while earlier ones wait in the queue: the days that are out of date by then need fewer runs of
+        longer spans. States are compared, so nothing is forgotten.
+        """
         queue = RunsFilter(tags={SENSOR_NAME_TAG: self.name}, statuses=[DagsterRunStatus.QUEUED])
         if waiting := context.instance.get_runs_count(queue):
             queued = f"{waiting} requested runs are still queued; more are requested once they have started."
@@ -73,12 +98,15 @@ class OutOfDateDaysSensor(AutomationConditionSensorDefinition):
 
 
 def build_out_of_date_sensor(
-    hindrance: Callable[[CodeLocationOrigin | None], str | None], recorded: Callable[[], tuple[object, ...]]
+    hindrance: Callable[[CodeLocationOrigin | None], str | None],
+    recorded: Callable[[], tuple[object, ...]],
+    watch_seconds: float,
 ) -> AutomationConditionSensorDefinition:
     """The sensor that requests the days that are out of date, while there is no hindrance.
 
     Args:
         recorded: returns a value that changes whenever the input of the conditions does.
+        watch_seconds: how long a tick watches for something to do.
     """
     sensor = OutOfDateDaysSensor(
         "out_of_date_days",
@@ -86,8 +114,9 @@ def build_out_of_date_sensor(
         use_user_code_server=True,  # the conditions are Python of this project
         emit_backfills=False,  # a backfill would wait for its daemon, and say less about why a day was requested
         default_status=DefaultSensorStatus.RUNNING,
-        minimum_interval_seconds=5,
+        minimum_interval_seconds=1,  # at each turn of the daemon, which takes five seconds
         description="Requests the days that were never made, or whose inputs have changed since.",
     )
     sensor.hindrance, sensor.loaded, sensor.recorded = hindrance, uuid4().hex, recorded
+    sensor.watch_seconds = watch_seconds
     return sensor

@@ -50,6 +50,9 @@ from dagster._core.launcher.base import CheckRunHealthResult as CheckRunHealthRe
 from dagster._core.launcher.base import LaunchRunContext as LaunchRunContext
 from dagster._core.launcher.base import WorkerStatus as WorkerStatus
 
+# The launcher and the event log are made from their entries in dagster.yaml.
+from dagster._serdes import ConfigurableClassData as ConfigurableClassData
+
 # dbt ends its queries and threads only on KeyboardInterrupt; Dagster raises interruptions of its own.
 from dagster._utils.interrupts import raise_interrupts_as as raise_interrupts_as
 

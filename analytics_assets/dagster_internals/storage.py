@@ -3,4 +3,3 @@
 # The event log keeps its connections open and writes whole batches; otherwise it is Dagster's own.
 from dagster._core.storage.event_log import SqlEventLogStorageTable as SqlEventLogStorageTable
 from dagster._core.storage.event_log import SqliteEventLogStorage as SqliteEventLogStorage
-from dagster._serdes import ConfigurableClassData as ConfigurableClassData

@@ -21,6 +21,7 @@ from dagster import (
 
 from analytics_assets.automation.run_grouping import ATTEMPT_TAG, NO_RETRY
 from analytics_assets.dagster_internals import NOT_FINISHED_STATUSES
+from analytics_assets.foundation.watching import looks
 from analytics_assets.ingest.inbox import InboxFile, Mark
 from analytics_assets.ingest.landing import Landing
 from analytics_assets.project import Project
@@ -29,6 +30,7 @@ from analytics_assets.state.attempts import WAITS
 
 SOURCE_TAG = "analytics/landing"
 BATCH_TAG = "analytics/batch"
+_LOOKS_EVERY_SECONDS = 1.0
 
 
 def build_new_files_sensor(project: Project) -> SensorDefinition:
@@ -41,12 +43,16 @@ def build_new_files_sensor(project: Project) -> SensorDefinition:
     @sensor(
         name="new_files",
         asset_selection=[AssetKey(source.landed_asset) for source in project.sources],
-        minimum_interval_seconds=5,
+        minimum_interval_seconds=1,  # at each turn of the daemon, which takes five seconds
         default_status=DefaultSensorStatus.RUNNING,
         description="Asks for a landing run when files lie in the inbox that are new or have changed.",
     )
     def new_files(context: SensorEvaluationContext) -> SensorResult:
-        found = look_at_inboxes(context.instance, project, _marks(context.cursor))
+        found = Looked(marks=_marks(context.cursor))
+        for is_last in looks(project.settings.sensor_watch_seconds, _LOOKS_EVERY_SECONDS):
+            found = look_at_inboxes(context.instance, project, found.marks)
+            if found.requests or found.failed or is_last:
+                break
         for name, error in found.failed.items():
             context.log.error(f"{name}: {error}")
         if found.failed and not found.requests:  # if there are requests, make them; the next tick raises

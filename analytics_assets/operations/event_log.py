@@ -16,12 +16,8 @@ from typing import Any
 from dagster import DagsterEventType, EventLogEntry
 from sqlalchemy import Connection, Engine, create_engine, exists
 
-from analytics_assets.dagster_internals import copy
-from analytics_assets.dagster_internals.storage import (
-    ConfigurableClassData,
-    SqlEventLogStorageTable,
-    SqliteEventLogStorage,
-)
+from analytics_assets.dagster_internals import ConfigurableClassData, copy
+from analytics_assets.dagster_internals.storage import SqlEventLogStorageTable, SqliteEventLogStorage
 
 OPEN_DATABASES = 8  # each run has a database of its own; a long-lived process must not keep all of them open
 BUSY_TIMEOUT_SECONDS = 60

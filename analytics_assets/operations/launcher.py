@@ -14,8 +14,13 @@ from threading import Lock
 import psutil
 from dagster import DagsterEventType, DagsterInstance, DagsterRun, DagsterRunStatus, DefaultRunLauncher, RunsFilter
 
-from analytics_assets.dagster_internals import CheckRunHealthResult, EngineEventData, LaunchRunContext, WorkerStatus
-from analytics_assets.dagster_internals.storage import ConfigurableClassData
+from analytics_assets.dagster_internals import (
+    CheckRunHealthResult,
+    ConfigurableClassData,
+    EngineEventData,
+    LaunchRunContext,
+    WorkerStatus,
+)
 from analytics_assets.operations.run_worker import Worker
 
 LAUNCH_SECONDS = 300

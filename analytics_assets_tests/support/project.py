@@ -46,6 +46,7 @@ def test_settings(folder: Path, **changes: object) -> Settings:
         "start_date": day(0),
         "end_date": YESTERDAY,  # no day is added at a midnight within the tests
         "inbox_settle_seconds": 0.0,
+        "sensor_watch_seconds": 0.0,
         "retry_wait_seconds": 0.0,
     }
     return Settings(_env_file=None, data_dir=folder, **(defaults | changes))  # type: ignore[call-arg]
