@@ -222,38 +222,58 @@ BUILD_BARE = BUILD.replace("build", "build_bare")
 def build(folder: Path, start: str, end: str) -> float:
     """Makes the joined model's days in one run; returns the seconds of their SQL, by dbt's clock.
 
-    If they are all the days of the project, the table is dropped before.
+    If they are all the days of the project, the table is dropped before. Another day is made first: dbt compiles its
+    macros only once in a process.
     """
     settings = _settings(folder)
+
+    def seconds(window: Window) -> float:
+        run = run_dbt(["run", "--select", "int_payments"], settings, APP.sources, window)
+        if run.failures:
+            sys.exit(str(run.failures))
+        return seconds_of_sql(run)
+
     window = Window(date.fromisoformat(start), date.fromisoformat(end))
+    seconds(_another_day(window, settings))
     if window.start == settings.start_date:
         with duckdb.connect(str(settings.warehouse_file)) as connection:
             connection.execute("drop table intermediate.int_payments")
-    run = run_dbt(["run", "--select", "int_payments"], settings, APP.sources, window)
-    if run.failures:
-        sys.exit(str(run.failures))
-    return seconds_of_sql(run)
+    return seconds(window)
+
+
+def _another_day(window: Window, settings: Settings) -> Window:
+    day = window.start - ONE_DAY if window.start > settings.start_date else window.start
+    return Window.of_days(day, day)
 
 
 def build_bare(folder: Path, start: str, end: str) -> float:
-    """Makes the same rows with a plain join in a database of their own, without the project; returns its seconds."""
+    """Makes the same rows with a plain join in a database of their own, without the project; returns its seconds.
+
+    Another day is made first, as above.
+    """
     settings = _settings(folder)
     file = folder / "bare.duckdb"
-    if (is_all := date.fromisoformat(start) == settings.start_date) and file.exists():
+
+    def seconds(script: str) -> float:
+        started = time.perf_counter()
+        with duckdb.connect(str(file), config={"memory_limit": settings.duckdb_memory_limit}) as connection:
+            connection.execute(f"attach '{settings.warehouse_file}' as ours (read_only)")
+            connection.execute(script)
+        return time.perf_counter() - started
+
+    def of_days(window: Window) -> str:
+        where = f"where {{}}the_date >= date '{window.start}' and {{}}the_date < date '{window.end}'"
+        rows = f"{_PLAIN_JOIN} {where.format('payments.', 'payments.')}"
+        return f"begin; delete from payments {where.format('', '')}; insert into payments {rows}; commit"
+
+    window = Window(date.fromisoformat(start), date.fromisoformat(end))
+    if window.start != settings.start_date:
+        seconds(of_days(_another_day(window, settings)))
+        return seconds(of_days(window))
+    if file.exists():
+        seconds(of_days(_another_day(window, settings)))
         file.unlink()
-    a_day = f"""
-        begin;
-        delete from payments where the_date >= date '{start}' and the_date < date '{end}';
-        insert into payments {_PLAIN_JOIN}
-        where payments.the_date >= date '{start}' and payments.the_date < date '{end}';
-        commit
-    """
-    script = f"create table payments as {_PLAIN_JOIN}" if is_all else a_day
-    started = time.perf_counter()
-    with duckdb.connect(str(file), config={"memory_limit": settings.duckdb_memory_limit}) as connection:
-        connection.execute(f"attach '{settings.warehouse_file}' as ours (read_only)")
-        connection.execute(script)
-    return time.perf_counter() - started
+    return seconds(f"create table payments as {_PLAIN_JOIN}")
 
 
 def differing(folder: Path) -> list[tuple[object, ...]]:

@@ -223,6 +223,8 @@ class Landing:
             with plain.open("rb") as bytes_:
                 read.digest = hashlib.file_digest(bytes_, "sha256").hexdigest()
             read.identity = self._source.identity(file.path, read.digest)
+            if self._source.time is None:
+                self._source.day_in_path(file.path)  # a name with an impossible day is told before what it holds
             read.rest = read_batches(plain, self._source)
             read.first = list(islice(read.rest, 2))
         except (UnreadableFile, ValueError) as error:
