@@ -223,8 +223,9 @@ def _days_named(result: DbtResult, failing: Failing, window: Window, day: str | 
     if objections is None or column is None or window == WHOLE:
         return None
     by_day: dict[date, list[Mapping[str, Any]]] = defaultdict(list)
+    days = set(window.days())
     for row in objections.sorted:
-        if row[column] in set(window.days()):
+        if row[column] in days:
             by_day[row[column]].append({name: value for name, value in row.items() if name != column})
     return {day: _as_text(rows[0]) + _and_more(len(rows)) for day, rows in by_day.items()} or None
 

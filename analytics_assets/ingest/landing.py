@@ -11,7 +11,6 @@ import shutil
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -25,6 +24,7 @@ from analytics_assets.foundation.batches import batched
 from analytics_assets.foundation.failures import is_transient
 from analytics_assets.foundation.files import only_one, replacing
 from analytics_assets.foundation.plain_text import logger_of
+from analytics_assets.foundation.threads import in_threads
 from analytics_assets.ingest.formats import read_batches
 from analytics_assets.ingest.inbox import FileChanged, InboxFile, Look, Mark, folder_of, look, opened, unchanged
 from analytics_assets.ingest.parse import empty_landed, parse_batch
@@ -61,8 +61,6 @@ class LandingReport:
     closed: dict[str, str] = field(default_factory=dict)
     remaining: int = 0
 
-
-_WRITERS = 4
 
 _MOST_SENTENCES = 10  # about files of which nothing was rejected, if they land together
 
@@ -370,9 +368,7 @@ class Landing:
                 rows = with_repeat(rows, self._source.key_columns, before)
             return self._write_piece(day, rows)
 
-        with ThreadPoolExecutor(_WRITERS, thread_name_prefix="writer") as writers:  # small pieces wait for the disk
-            written = list(writers.map(write, by_piece.items()))
-        for (*path, _), piece in zip(by_piece, written, strict=True):
+        for (*path, _), piece in zip(by_piece, in_threads(write, by_piece.items()), strict=True):
             (contents[str(path[0])] if path else only).pieces.append(piece)
 
     def _write_piece(self, day: object, frame: pl.DataFrame) -> Piece:

@@ -11,6 +11,7 @@ from dagster import ConfigurableIOManager, InputContext, MetadataValue, OutputCo
 
 from analytics_assets.foundation.failures import for_dagster, is_transient, sentence, worst
 from analytics_assets.foundation.files import Damaged, only_one, replacing, sweep
+from analytics_assets.foundation.threads import in_threads
 from analytics_assets.spec.asset import name_of
 from analytics_assets.spec.source import Source
 from analytics_assets.state.attempts import Attempts
@@ -32,6 +33,9 @@ class LakeDay:
     expected_rows: int
     build: Build
     source: Source
+
+
+_ROWS_OF_SMALL_DAY = 100_000  # Polars writes a larger one with all cores
 
 
 class NotDelivered(Exception):
@@ -110,11 +114,17 @@ class ParquetByDay(ConfigurableIOManager):
         with only_one(Path(self.folder) / f".{asset}.lock"):
             held.forget(asset, builds)
             damaged: dict[str, Exception] = {}
-            for day, lake_day in days.items():
+
+            def write(day: str) -> None:
                 try:
-                    self._write(asset, day, lake_day)
+                    self._write(asset, day, days[day])
                 except Damaged as error:
                     damaged[day] = error
+
+            small = [day for day, lake_day in days.items() if lake_day.expected_rows <= _ROWS_OF_SMALL_DAY]
+            for day in sorted(days.keys() - small):
+                write(day)
+            in_threads(write, small)
             whole = {day: lake_day for day, lake_day in days.items() if day not in damaged}
             held.record(asset, {date.fromisoformat(day): lake_day.build for day, lake_day in whole.items()})
             try:
@@ -129,7 +139,8 @@ class ParquetByDay(ConfigurableIOManager):
         from pyarrow import parquet  # slow to import, and not needed to load the definitions
 
         target = self.file(asset, day)
-        sweep(target.parent)
+        if target.parent.exists():
+            sweep(target.parent)
         with replacing(target) as temporary:
             lake_day.rows().sink_parquet(temporary, compression="zstd", compression_level=1)
             written = parquet.read_metadata(temporary).num_rows
