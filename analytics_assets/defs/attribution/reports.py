@@ -27,6 +27,7 @@ _NUMBERS = (
     "conversions",
     "revenue",
     "rewards",
+    "rewards_without_rate",
     "margin",
 )
 
@@ -70,7 +71,20 @@ MARKETING_REPORT = Report(
             Format.MONEY,
             "What users brought, less refunds, in euros; by the channel that acquired them, whenever that was.",
         ),
-        Measure("rewards", "Rewards", _sum("rewards"), Format.MONEY, "The rewards that users were given, in euros."),
+        Measure(
+            "rewards",
+            "Rewards",
+            _sum("rewards"),
+            Format.MONEY,
+            "The rewards that users were given, in euros; those that have no rate are not in it.",
+        ),
+        Measure(
+            "rewards_without_rate",
+            "Rewards without a rate",
+            _sum("rewards_without_rate"),
+            Format.COUNT,
+            "How many rewards in another currency have no rate (yet): rewards and margin lack them.",
+        ),
         Measure("margin", "Margin", _sum("margin"), Format.MONEY, "Revenue less rewards, in euros, before spend."),
         Measure(
             "roas",
@@ -214,6 +228,7 @@ MARKETING_REPORT = Report(
                 "orphan_touchpoints",
                 "revenue",
                 "unknown_revenue",
+                "rewards_without_rate",
             ),
         ),
     ),
@@ -224,6 +239,8 @@ MARKETING_REPORT = Report(
         "Revenue of a day is mostly of users who installed before it: the return on ad spend of a day is not that of "
         "its spend. What a cohort brings by an age (LTV) is in reporting.ltv_cohorts.",
         "Users whom the users file does not hold (yet) count as unknown; they move to their channel when it does.",
+        "Rewards in another currency count at the rate of their day, or of the week before it. Where there is none, "
+        "rewards and margin lack the reward, and the margin is too high; the check rewards_have_a_rate names the days.",
         "Ratios are ratios of sums over what is selected, never averages of ratios.",
     ),
 )
