@@ -205,6 +205,16 @@ def test_the_ltv_of_a_cohort_is_the_margin_of_its_first_days(made: Project) -> N
         assert row["payback_age"] == min(ages, default=None)
         paid_back += bool(ages)
     assert paid_back > 0
+    reached = [cell for cell in sizes for _ in range((day(DAYS - 1, days=DAYS) - cell[2]).days + 1)]
+    points = query(made, "from reporting.ltv_by_age").rows(named=True)
+    curve = {(row["channel"], row["campaign"], row["install_date"], row["age"]): row for row in points}
+    assert len(curve) == len(points) and len(curve) > len(sizes)
+    for channel, campaign, at, age in curve:
+        row, cell = curve[channel, campaign, at, age], (channel, campaign, at)
+        assert row["users"] == sizes[cell] and reached.count(cell) >= age, "none is too young"
+        assert row["margin"] == sum(margin for lived, margin in margins[cell].items() if 0 <= lived < age)
+    ages = {cell: {age for *of, age in curve if tuple(of) == cell} for cell in sizes}
+    assert all(ages[cell] == {age for age in (*range(1, 8), 10) if age <= reached.count(cell)} for cell in sizes)
 
 
 def test_a_user_of_the_report_is_the_sum_of_their_rows(made: Project) -> None:
