@@ -75,8 +75,10 @@ def _lines(manifest: Manifest, node: ModelNode) -> Iterator[_Line]:
     for test in _tests(manifest, node, "relationships"):
         named = re.search(r"ref\(\s*['\"](\w+)['\"]", test.arguments["to"])
         if named:
-            certain = test.config["severity"].lower() == "error"
-            yield _Line(node.name, named[1], (test.arguments["column_name"],), is_certain=certain)
+            # On any day, the other table may hold the key several times: the line is that of a read by the key.
+            several = bool(test.arguments.get("on_any_day"))
+            certain = test.config["severity"].lower() == "error" and not several
+            yield _Line(node.name, named[1], (test.arguments["column_name"],), several, certain)
     for read in by_key(node.mappings):
         if read.of != read.asset:  # else it only finds its own other rows
             yield _Line(read.of, read.asset, read.key, is_by_key=True)

@@ -63,7 +63,9 @@ def make_models(
     def make(names: Sequence[str], part: Window) -> dict[str, Verdict]:
         """Runs dbt for some models and days, and keeps the results of models that need no further run."""
         context.log.info(f"dbt builds {', '.join(names)} for {part}")
-        run = run_dbt(_build_arguments(names), settings, project.sources, None if part == WHOLE else part)
+        of_keys = {name: project.manifest.tests_renewed_with(nodes[name]) for name in names}
+        arguments = _build_arguments([*names, *sorted({test.name for tests in of_keys.values() for test in tests})])
+        run = run_dbt(arguments, settings, project.sources, None if part == WHOLE else part)
         renew_key_versions()
         with warehouse.reading() as reader:
             failing = {
@@ -79,6 +81,8 @@ def make_models(
                     rows = row_counts(reader, nodes[name], part) if was_made(run, nodes[name]) else {}
                     made.add(name, nodes[name], part, verdict, run, failing, rows)
         final = {name: nodes[name] for name, verdict in verdicts.items() if not verdict.halve}
+        drivers = [project.manifest.nodes[test.tested or ""] for name in final for test in of_keys[name]]
+        final |= {driver.name: driver for driver in drivers if driver.name not in nodes}
         CheckResults(settings.lake_dir).record(part, evaluations(run, failing, part, final))
         return verdicts
 
@@ -273,6 +277,9 @@ def _in_order(keys: Set[AssetKey], assets: AssetsDefinition) -> list[AssetSpec]:
     return [assets.specs_by_key[key] for key in sorter.static_order() if key in keys]
 
 
-def _build_arguments(models: Sequence[str]) -> list[str]:
-    """The arguments of `dbt build` for some models and the tests that need nothing else; unit tests are left out."""
-    return ["build", "--select", *models, "--indirect-selection", "buildable", "--exclude-resource-type", "unit_test"]
+def _build_arguments(names: Sequence[str]) -> list[str]:
+    """The arguments of `dbt build` for some models, the tests that need nothing else, and tests by name.
+
+    Unit tests are left out.
+    """
+    return ["build", "--select", *names, "--indirect-selection", "buildable", "--exclude-resource-type", "unit_test"]

@@ -37,6 +37,7 @@ from analytics_assets.reports.tabs import ABOUT, Tab, about, tabs_of
 from analytics_assets.settings import Settings
 from analytics_assets.spec.asset import name_of
 from analytics_assets.spec.domain import Domain
+from analytics_assets.spec.model_node import Manifest, name_in
 from analytics_assets.spec.report import Report, ReportFile
 from analytics_assets.state.builds import export_of, newest_export
 from analytics_assets.state.check_results import CheckResults
@@ -82,10 +83,13 @@ def _build(
     name, is_sheet = file.asset(report.name), file is ReportFile.SHEET
     # Another account, folder or reader is a reason to write the sheet again.
     place = [settings.sheets.model_dump_json()] if is_sheet and settings.sheets else []
-    code = digest([file.name, json.dumps(asdict(report)), *_own_code(), *place])
+    views = [dataset.model for dataset in report.datasets if dataset.day]
+    shown = [project.manifest.made[view].checksum for view in views if view in project.manifest.made]
+    code = digest([file.name, json.dumps(asdict(report)), *_own_code(), *shown, *place])
     back = TimeWindowPartitionMapping(start_offset=1 - report.days, allow_nonexistent_upstream_partitions=True)
-    models = [dataset.model for dataset in report.datasets]
+    models = _with_days(report, project.manifest)
     deps = [AssetDep(read, partition_mapping=back) for read in (*models, *_published_with(report, project))]
+    deps += [AssetDep(view) for view in views]
 
     @asset(
         name=name,
@@ -151,6 +155,32 @@ def _build(
         )
 
     return file_of_report
+
+
+def _with_days(report: Report, manifest: Manifest) -> list[str]:
+    """The models with days that a report shows: its own, and those that its views are made of, however far up.
+
+    Raises:
+        ValueError: a model has no days, and the dataset does not say which column holds them.
+    """
+    for dataset in report.datasets:
+        node = manifest.made.get(dataset.model)
+        if node and node.has_days == bool(dataset.day):
+            raise ValueError(
+                f"report {report.name}: {node.name} has days of its own; leave `day` out of its dataset"
+                if dataset.day
+                else f"report {report.name}: {node.name} has no days; name the column with a row's day in its dataset"
+            )
+    found: dict[str, None] = {}
+    waiting = [dataset.model for dataset in report.datasets]
+    while waiting:
+        name = waiting.pop(0)
+        node = manifest.made.get(name)
+        if node is None or node.has_days:
+            found[name] = None
+        else:
+            waiting += [name_in(one) for one in node.reads if one.startswith("model.")]
+    return list(found)
 
 
 def _published_with(report: Report, project: Project) -> list[str]:

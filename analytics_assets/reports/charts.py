@@ -29,7 +29,8 @@ def chart_spec(report: Report, chart: Chart) -> dict[str, Any]:
     """The specification of one chart.
 
     A measure over time is a line, with its interval as a band; if split, it is stacked bars. A measure by a dimension
-    is bars; a share with an interval is points with the interval as a line, since a bar would hide its lower half.
+    is bars, or lines where the dimension is a number and the chart says so; a share with an interval is points with the
+    interval as a line, since a bar would hide its lower half.
     """
     alt: Any = import_module("altair")  # takes a second, and is not needed to load the definitions
 
@@ -56,6 +57,12 @@ def chart_spec(report: Report, chart: Chart) -> dict[str, Any]:
             )
             if chart.split
             else _lines(alt, base, day, value, measure, texts)
+        )
+    elif chart.lines:
+        number = alt.X("by:Q", axis=alt.Axis(title=report.dimension(chart.by).title.lower(), grid=False, tickCount=8))
+        colour = {"color": _colour(alt, report, chart)} if chart.split else {"color": alt.value(COLOURS[0])}
+        layers = base.mark_line(point={"filled": True, "size": 35}).encode(
+            number, alt.Y("value:Q", axis=value, scale=alt.Scale(zero=True)), **colour, **texts
         )
     else:
         label = alt.Axis(labelExpr=f"{NAMES}[datum.value]", labelLimit=170, labelPadding=6)

@@ -6,7 +6,7 @@ The page holds the packed rows of its datasets, and evaluates the selection in t
 import base64
 import gzip
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -18,7 +18,7 @@ import polars as pl
 from analytics_assets.foundation.plain_text import plain, shortened
 from analytics_assets.partitions import Window
 from analytics_assets.reports.charts import chart_spec
-from analytics_assets.reports.datasets import Frames, days_with_rows
+from analytics_assets.reports.datasets import Frames, days_with_rows, largest
 from analytics_assets.spec.report import DAY, OTHER, Distinct, Measure, Ratio, Report, Sum
 
 MAX_BYTES = 3_000_000
@@ -54,8 +54,9 @@ def render(report: Report, frames: Frames, window: Window, concerns: Sequence[Co
         ValueError: the file of a single day is too large.
     """
     whole = len(window)
+    frames, left_out = largest(report, frames, lambda wanted: wanted.page)
     while True:
-        page = _render(report, frames, window, concerns, len(window) < whole)
+        page = _render(report, frames, window, concerns, left_out, len(window) < whole)
         size = len(page.encode())
         if size <= MAX_BYTES:
             return page
@@ -65,13 +66,21 @@ def render(report: Report, frames: Frames, window: Window, concerns: Sequence[Co
                 f"{MAX_BYTES / 1e6:.0f} MB is the most; take a dimension out of its datasets, or list the values of one"
             )
         # The size of the rows is about proportional to the days; a tenth less, so that one step is usually enough.
-        without_rows = len(_render(report, {m: f.clear() for m, f in frames.items()}, window, concerns, True).encode())
+        nothing = {model: frame.clear() for model, frame in frames.items()}
+        without_rows = len(_render(report, nothing, window, concerns, left_out, True).encode())
         days = int(len(window) * 0.9 * (MAX_BYTES - without_rows) / (size - without_rows))
         window = Window(window.end - timedelta(min(max(days, 1), len(window) - 1)), window.end)
         frames = {model: frame.filter(pl.col(DAY) >= window.start) for model, frame in frames.items()}
 
 
-def _render(report: Report, frames: Frames, window: Window, concerns: Sequence[Concern], is_shortened: bool) -> str:
+def _render(
+    report: Report,
+    frames: Frames,
+    window: Window,
+    concerns: Sequence[Concern],
+    left_out: Mapping[str, str],
+    is_shortened: bool,
+) -> str:
     import vl_convert  # not needed to load the definitions
     from jinja2 import Environment, FileSystemLoader
 
@@ -86,6 +95,17 @@ def _render(report: Report, frames: Frames, window: Window, concerns: Sequence[C
         shortened=is_shortened,
         max_megabytes=MAX_BYTES // 1_000_000,
         concerns=concerns,
+        left_out={
+            table.name: "; ".join(
+                dict.fromkeys(
+                    left_out[model]
+                    for name in table.measures
+                    for model in report.models_of(report.measure(name))
+                    if model in left_out
+                )
+            )
+            for table in report.tables
+        },
         style=(_PAGE / "report.css").read_text(encoding="utf-8"),
         script=(_PAGE / "report.js").read_text(encoding="utf-8"),
         vega=_vega(vl_convert),
@@ -135,6 +155,7 @@ def page_spec(report: Report, window: Window) -> dict[str, Any]:
                 "measure": chart.measure,
                 "by": chart.by,
                 "split": chart.split,
+                "lines": chart.lines,
                 "top": chart.top,
                 "spec": chart_spec(report, chart),
             }
@@ -147,6 +168,7 @@ def page_spec(report: Report, window: Window) -> dict[str, Any]:
                 "details": table.details,
                 "measures": table.measures,
                 "shares": table.shares,
+                "in_order": table.in_order,
             }
             for table in report.tables
         ],
@@ -174,7 +196,7 @@ def _value(value: Sum | Distinct | Ratio) -> dict[str, Any]:
             return {"kind": "distinct", "model": value.model, "dimension": value.dimension, "besides": value.besides}
         case Ratio():
             parts = {"over": _value(value.over), "under": _value(value.under)}
-            return {"kind": "ratio", "is_share": value.is_share, **parts}
+            return {"kind": "ratio", "is_share": value.is_share, "times": value.times, **parts}
 
 
 # -------------------------------------------------------------------------------------------------------- the rows

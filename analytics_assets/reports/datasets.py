@@ -4,14 +4,14 @@ They are read from the published tables, so that a report agrees with what peopl
 the rows with which it last passed, or none.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 
 import polars as pl
 
 from analytics_assets.partitions import Window
 from analytics_assets.spec.model_node import Manifest, ModelNode
-from analytics_assets.spec.report import DAY, NONE, OTHER, Dataset, Report
+from analytics_assets.spec.report import DAY, NONE, OTHER, Dataset, Largest, Report, Sum
 from analytics_assets.warehouse.interface import Warehouse, between, on_days
 
 Frames = Mapping[str, pl.DataFrame]
@@ -20,6 +20,8 @@ Frames = Mapping[str, pl.DataFrame]
 
 def read_datasets(warehouse: Warehouse, report: Report, manifest: Manifest, window: Window) -> Frames:
     """The rows of each dataset on the days of a window; empty frames for models without rows.
+
+    Of a dataset that shows its largest rows, one more than is ever shown: `largest` tells by it that some are left out.
 
     Raises:
         NotMade: a model was never made.
@@ -35,17 +37,20 @@ def read_datasets(warehouse: Warehouse, report: Report, manifest: Manifest, wind
 
 def query(warehouse: Warehouse, report: Report, dataset: Dataset, node: ModelNode, window: Window) -> str:
     """The SQL of a dataset on the days of a window."""
-    day, quoted = node.day, warehouse.quoted
+    day, quoted = dataset.day or node.day, warehouse.quoted
     keys = {DAY: day, **{column: _dimension(warehouse, report, column) for column in dataset.dimensions}}
     columns = [f"{value} as {quoted(name)}" for name, value in keys.items()]
     columns += [
         f"cast(sum({quoted(column)}) as {warehouse.ratio_type}) as {quoted(column)}" for column in dataset.numbers
     ]
-    return (
-        f"select {', '.join(columns)} from {node.relation_name}"
-        f" where {between(day, window)} and ({on_days(day, warehouse.published_days(dataset.model, window))})"
-        f" group by {', '.join(map(str, range(1, len(keys) + 1)))}"
-    )
+    where, places = between(day, window), [str(place) for place in range(1, len(keys) + 1)]
+    if not dataset.day:
+        where += f" and ({on_days(day, warehouse.published_days(dataset.model, window))})"
+    sql = f"select {', '.join(columns)} from {node.relation_name} where {where} group by {', '.join(places)}"
+    if dataset.largest:
+        number = len(keys) + dataset.numbers.index(dataset.largest.number) + 1
+        sql += f" order by {number} desc, {', '.join(places)} limit {dataset.largest.tabs + 1}"
+    return sql
 
 
 def _dimension(warehouse: Warehouse, report: Report, column: str) -> str:
@@ -59,3 +64,25 @@ def _dimension(warehouse: Warehouse, report: Report, column: str) -> str:
 def days_with_rows(frames: Frames) -> list[date]:
     """The days on which any dataset has rows, oldest first."""
     return sorted({day for frame in frames.values() for day in frame[DAY].to_list()})
+
+
+def largest(report: Report, frames: Frames, most: Callable[[Largest], int]) -> tuple[Frames, Mapping[str, str]]:
+    """The rows that a file shows, and by model a sentence on those that it leaves out.
+
+    Args:
+        most: how many rows of a dataset the file shows.
+    """
+    shown, said = dict(frames), {}
+    for dataset in report.datasets:
+        frame, wanted = frames[dataset.model], dataset.largest
+        if wanted is None or frame.height <= (limit := most(wanted)):
+            continue
+        in_order = [wanted.number, DAY, *dataset.dimensions]
+        descending = [True] + [False] * (len(in_order) - 1)
+        kept = frame.sort(in_order, descending=descending).head(limit)
+        shown[dataset.model] = kept.sort(DAY, *dataset.dimensions)
+        whole = f"{frame.height:,}" if frame.height <= wanted.tabs else f"more than {wanted.tabs:,}"
+        value = Sum(dataset.model, wanted.number)
+        title = next((one.title for one in report.measures if one.value == value), wanted.number)
+        said[dataset.model] = f"of {whole} rows, these are the {limit:,} with the largest value of “{title}”"
+    return shown, said

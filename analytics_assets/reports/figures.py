@@ -96,13 +96,14 @@ def _figure(total: _Total) -> Figure:
 def _ratio(measure: Measure, ratio: Ratio, over: _Total, under: _Total) -> Figure:
     if under.value == 0:
         return Figure(None)
-    value = over.value / under.value
+    value = over.value / under.value * ratio.times
     if not measure.has_interval or over.variance is None or under.variance is None:
         return Figure(value)
     if not (over.is_estimate and under.is_estimate and over.value > 0 and under.value > 0):
         return Figure(value)
     interval = interval_of_share if ratio.is_share else interval_of_ratio
-    return Figure(value, *interval(over.value, over.variance, under.value, under.variance))
+    low, high = interval(over.value, over.variance, under.value, under.variance)
+    return Figure(value, low * ratio.times, high * ratio.times)
 
 
 def _totals(frame: pl.DataFrame, sum_: Sum, by: Sequence[str]) -> Mapping[tuple[object, ...], _Total]:

@@ -3,14 +3,14 @@
 Rows or texts that do not fit are left out, and the tab *About* says so.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from math import inf
 
 from analytics_assets.partitions import Window
 from analytics_assets.reports.dashboard import Concern
-from analytics_assets.reports.datasets import Frames, days_with_rows
+from analytics_assets.reports.datasets import Frames, days_with_rows, largest
 from analytics_assets.reports.figures import Figure, figures, newest_values
 from analytics_assets.spec.report import DAY, Format, Measure, Ratio, Report, Table
 
@@ -77,7 +77,8 @@ class Tab:
 
 def tabs_of(report: Report, frames: Frames, room: Room) -> list[Tab]:
     """The tables of a report, as far as they fit."""
-    return [_tab(report, table, frames, room) for table in report.tables]
+    shown, left_out = largest(report, frames, lambda wanted: min(wanted.tabs, room.rows - 2))
+    return [_tab(report, table, shown, left_out, room) for table in report.tables]
 
 
 def about(
@@ -97,7 +98,11 @@ def about(
 
 
 def table_rows(report: Report, table: Table, frames: Frames) -> tuple[list[str], list[list[Cell]]]:
-    """Headings and rows of a table: sorted by day if it is by day, else the largest first; a day is a date."""
+    """Headings and rows of a table; a day is a date.
+
+    They are sorted by day if the table is by day, or in the order of its dimensions if it says so, else the largest
+    first.
+    """
     measures = [report.measure(name) for name in table.measures]
     by_measure = [figures(frames, measure, table.by) for measure in measures]
     details = newest_values(frames, measures[0], table.by, table.details)
@@ -117,10 +122,17 @@ def table_rows(report: Report, table: Table, frames: Frames) -> tuple[list[str],
             if measure.has_interval:
                 row += [figure.low, figure.high]
         rows.append(row)
-    rows.sort(key=lambda row: tuple(map(str, row[: len(names)])))
-    if table.by[0] != DAY:
+    listed = [() if name == DAY else report.dimension(name).values or () for name in names]
+    rows.sort(key=lambda row: [_place(cell, values) for cell, values in zip(row, listed, strict=False)])
+    if table.by[0] != DAY and not table.in_order:
         rows.sort(key=lambda row: _size(row[len(names)]), reverse=True)
     return headings, rows
+
+
+def _place(cell: Cell, values: Sequence[str]) -> tuple[int, str]:
+    """The sort key of a value: its place among the listed ones, then the text."""
+    text = str(cell)
+    return (values.index(text) if text in values else len(values)), text
 
 
 def _size(cell: Cell) -> float:
@@ -137,12 +149,16 @@ def _columns(table: Table, place: int, measure: Measure) -> list[tuple[str, Form
     return found
 
 
-def _tab(report: Report, table: Table, frames: Frames, room: Room) -> Tab:
+def _tab(report: Report, table: Table, frames: Frames, left_out: Mapping[str, str], room: Room) -> Tab:
     headings, rows = table_rows(report, table, frames)
     forms: list[Format | None] = [None] * (len(table.by) + len(table.details))
     for place, name in enumerate(table.measures):
         forms += [form for _, form in _columns(table, place, report.measure(name))]
-    rows, missing = _that_fit(table, rows, room.rows - 1)
+    of_table = {model for name in table.measures for model in report.models_of(report.measure(name))}
+    if said := [sentence for model, sentence in left_out.items() if model in of_table]:
+        missing = [f"{table.title}: {'; '.join(said)}."]
+    else:
+        rows, missing = _that_fit(table, rows, room.rows - 1)
     below, cut = "".join(missing), 0
     for row in rows:
         for at, cell in enumerate(row):

@@ -259,6 +259,18 @@ class Manifest:
                 found.setdefault(read.asset, []).append((node, read))
         return found
 
+    def tests_renewed_with(self, node: ModelNode) -> list[ModelNode]:
+        """The tests that a model's keys exist upstream, where it finds the rows by those keys.
+
+        They are attached to the driver, which is not made again when a key comes or goes; the days of this model are.
+        """
+        pairs = {(self.made[read.of].unique_id, self.made[read.asset].unique_id) for read in by_key(node.mappings)}
+        return [
+            test
+            for test in self.tests
+            if test.rule == "relationships" and any(test.tested == of and to in test.reads for of, to in pairs)
+        ]
+
     def source_of(self, unique_id: str) -> str:
         """The name of a source that models read."""
         return self.raw["sources"][unique_id]["name"]

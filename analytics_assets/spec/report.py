@@ -58,18 +58,40 @@ class Dimension:
 
 
 @dataclass(frozen=True)
+class Largest:
+    """The most rows that are shown of a dataset with many, such as one of users: those whose number is largest.
+
+    Each file says what it leaves out. That is in no sum, so measures of such a dataset stand in tables alone.
+
+    Attributes:
+        number: the number of the dataset.
+        page: how many the dashboard holds.
+        tabs: how many the workbook and the sheet hold, if they have room for them.
+    """
+
+    number: str
+    page: int = 500
+    tabs: int = 50_000
+
+
+@dataclass(frozen=True)
 class Dataset:
     """The rows of a model, summed by day and some dimensions.
 
     Attributes:
-        model: a dbt model with a day and `access: public`.
+        model: a dbt model with `access: public`.
         dimensions: the columns of some `Dimension`s.
         numbers: the columns that add up.
+        day: for a model without days, the column that holds the day of a row. Such a model is current state: it tells
+            of now, whatever day the report is as of.
+        largest: which rows are shown if there are many; None shows all.
     """
 
     model: str
     dimensions: tuple[str, ...]
     numbers: tuple[str, ...]
+    day: str = ""
+    largest: Largest | None = None
 
 
 @dataclass(frozen=True)
@@ -105,16 +127,20 @@ class Ratio:
     """One sum divided by another; no value if the second is zero.
 
     It has an interval if both sums have one, and they either share no rows or the first is a part of the second.
+
+    Attributes:
+        times: what the quotient is multiplied by: 1,000 for a price of a thousand.
     """
 
     over: Sum
     under: Sum
+    times: int = 1
 
     @property
     def is_share(self) -> bool:
         """Whether the first sum is a part of the second, so that it lies between 0 and 1."""
         same = (self.over.model, self.over.column) == (self.under.model, self.under.column)
-        return same and self.under.where.items() <= self.over.where.items()
+        return same and self.times == 1 and self.under.where.items() <= self.over.where.items()
 
     @property
     def is_of_different_rows(self) -> bool:
@@ -159,6 +185,8 @@ class Chart:
         by: `day`, or a dimension.
         split: another dimension, whose values are stacked.
         as_shares: whether each stack adds up to 100 %.
+        lines: whether the values of the dimension are numbers on an axis, with a line for each value of the split. A
+            value without a figure has no point. The dimension lists its values.
         top: how many values of a dimension to show, largest first.
         note: a sentence below the title.
     """
@@ -168,6 +196,7 @@ class Chart:
     by: str = DAY
     split: str | None = None
     as_shares: bool = False
+    lines: bool = False
     top: int = 15
     note: str = ""
 
@@ -180,6 +209,7 @@ class Table:
         name: lower_snake_case; names the sheet and the CSV file.
         details: dimensions whose value may change from day to day within a group; the newest day's value is shown.
         shares: whether the first measure is also shown as a share of its sum over the table.
+        in_order: whether rows stand in the order of their dimensions, instead of the largest first.
     """
 
     name: str
@@ -188,6 +218,7 @@ class Table:
     measures: tuple[str, ...]
     details: tuple[str, ...] = ()
     shares: bool = False
+    in_order: bool = False
 
 
 class ReportFile(StrEnum):
@@ -220,7 +251,8 @@ class Report:
         currency: the symbol of its amounts of money, which are all in that currency.
 
     Raises:
-        ValueError: a name is unknown, or a filter does not act on every dataset.
+        ValueError: a name is unknown, a filter does not act on every dataset, or a dataset of which only the largest
+            rows are shown is measured outside of tables.
     """
 
     name: str
@@ -251,6 +283,28 @@ class Report:
                     f"{', '.join(sorted(lacking))}"
                 )
 
+        partial = {dataset.model for dataset in self.datasets if dataset.largest}
+        for what, name in [
+            *(("a key figure", name) for name in self.key_figures),
+            *((f"chart {chart.title!r}", chart.measure) for chart in self.charts),
+            *((f"the shares of table {table.name}", table.measures[0]) for table in self.tables if table.shares),
+        ]:
+            if found := sorted(partial & set(self.models_of(self.measure(name)))):
+                raise ValueError(
+                    f"report {self.name}: {what} would sum {found[0]}, of which only the largest rows are shown"
+                )
+        for chart in self.charts:
+            if chart.lines and (chart.by == DAY or not self.dimension(chart.by).values):
+                raise ValueError(
+                    f"report {self.name}: chart {chart.title!r} draws lines by {chart.by}, which lists no values"
+                )
+
+    @staticmethod
+    def models_of(measure: Measure) -> list[str]:
+        """The models of a measure's datasets."""
+        value = measure.value
+        return [part.model for part in ((value.over, value.under) if isinstance(value, Ratio) else (value,))]
+
     def _names(self) -> Iterator[tuple[str, str, set[str]]]:
         """Each name that the report uses: what uses it, the name, and the known names."""
         models, measures = {one.model: one for one in self.datasets}, {one.name for one in self.measures}
@@ -258,6 +312,8 @@ class Report:
         for dataset in self.datasets:
             for column in dataset.dimensions:
                 yield f"dataset {dataset.model}", column, dimensions
+            if dataset.largest:
+                yield f"dataset {dataset.model}", dataset.largest.number, set(dataset.numbers)
         for measure in self.measures:
             value = measure.value
             for part in (value.over, value.under) if isinstance(value, Ratio) else (value,):

@@ -29,7 +29,13 @@ from analytics_assets.dbt import assets as models
 from analytics_assets.dbt import published as publish
 from analytics_assets.dbt import step
 from analytics_assets.dbt.invocation import DbtError
-from analytics_assets.defs.attribution.sources import MARKETING_SPEND, REVENUE_AND_REWARDS, USER_TOUCHPOINTS, USERS
+from analytics_assets.defs.attribution.sources import (
+    EXCHANGE_RATES,
+    MARKETING_SPEND,
+    REVENUE_AND_REWARDS,
+    USER_TOUCHPOINTS,
+    USERS,
+)
 from analytics_assets.defs.consent.sources import COMPANIES, CONSENT_EVENTS
 from analytics_assets.defs.sessions.sources import CLICKSTREAM
 from analytics_assets.foundation.files import Damaged
@@ -167,6 +173,15 @@ def revenue_file(random: Random) -> File:
     return File(table(list(REVENUE_AND_REWARDS.columns), rows), tuple(good))
 
 
+def rates_file(random: Random) -> File:
+    rows, good = [], []
+    for _ in range(random.randrange(6)):
+        at, key, is_good = some_day(random), random.choice(["USD", "GBP"]), random.random() < 0.8
+        rows.append({"date": str(at), "currency": key, "rate": "0.9" if is_good else "none"})
+        good += [(key, at)] * is_good
+    return File(table(list(EXCHANGE_RATES.columns), rows), tuple(good))
+
+
 MADE: dict[str, Callable[[Random], File]] = {
     "consent_events": consent_file,
     "clickstream": clickstream_file,
@@ -176,6 +191,7 @@ MADE: dict[str, Callable[[Random], File]] = {
     "users": users_file,
     "user_touchpoints": touchpoints_file,
     "revenue_and_rewards": revenue_file,
+    "exchange_rates": rates_file,
 }
 
 

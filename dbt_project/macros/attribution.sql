@@ -8,6 +8,12 @@
     coalesce(lower({{ trimmed(column) }}), 'none')
 {%- endmacro %}
 
+{#- The code of a currency as stg_exchange_rates has it: in capitals, without blanks around it.
+    text: the code as a variable says it. -#}
+{% macro currency_code(text) -%}
+    {{ return(text | string | trim | upper) }}
+{%- endmacro %}
+
 {#- The newest version, over all days of install, of each user who occurs in the rows of the model's days: one row a day of
     the model and user, to be joined by `_for_day` and `user_id`.
     versions: stg_users, by key. -#}
@@ -39,6 +45,8 @@
         cast(conversions as {{ type_count() }}) as conversions,
         cast(revenue as {{ type_amount() }}) as revenue,
         cast(rewards as {{ type_amount() }}) as rewards,
+        cast(rewards_original as {{ type_amount() }}) as rewards_original,
+        cast(rewards_without_rate as {{ type_count() }}) as rewards_without_rate,
         cast(revenue - rewards as {{ type_amount() }}) as margin,
         {{ ratio('1000 * spend', 'impressions') }} as cpm,
         {{ ratio('spend', 'clicks') }} as cpc,
@@ -50,7 +58,7 @@
 
 {#- The sums of those columns that `performance` reads. -#}
 {% macro summed_performance() -%}
-    {%- for name in ('spend', 'impressions', 'clicks', 'installs', 'users', 'touchpoints', 'orphan_touchpoints', 'conversions', 'revenue', 'rewards') %}
+    {%- for name in ('spend', 'impressions', 'clicks', 'installs', 'users', 'touchpoints', 'orphan_touchpoints', 'conversions', 'revenue', 'rewards', 'rewards_original', 'rewards_without_rate') %}
         sum({{ name }}) as {{ name }}{{ ',' if not loop.last }}
     {%- endfor -%}
 {%- endmacro %}

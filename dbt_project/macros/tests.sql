@@ -136,10 +136,14 @@
 
 {#- dbt's own test, but on the days of the window: keys that the other model does not hold, by day. Where that one has
     days, too, it must hold them on the same day. A row without a key points at nothing.
-    column_name: the key. to: the other model or seed, one that is made before this one. field: its column. -#}
-{% test relationships(model, column_name, to, field) %}
+    column_name: the key. to: the other model or seed. It is made before this one, or some model reads it by this key of
+      this one: the test then runs with that model, whose days are made again whenever one of the keys comes or goes.
+    field: its column. on_any_day: whether the other model may hold the key on any day, as a user may have come on any.
+      All its days are then looked at, since a key stands on no day that is known beforehand; of a row, its key alone. -#}
+{% test relationships(model, column_name, to, field, on_any_day=false) %}
     {%- set day = tested_node().config.meta.get('day') if execute else none -%}
-    {%- set day_there = day_column(to) if day else none -%}
+    {%- set day_there = day_column(to) if day and not on_any_day else none -%}
+    {%- set any_day_there = day_column(to) if on_any_day else none -%}
     with here as (
         select
             {{ day ~ ' as the_day,' if day }}
@@ -156,6 +160,7 @@
             {{ field }} as key_there
         from {{ to }}
         {{ 'where ' ~ in_window(day_there) if day_there }}
+        {{- 'where ' ~ between_edges(any_day_there, [none, none]) if any_day_there }}
     )
 
     select

@@ -2,14 +2,20 @@
 
 from analytics_assets.defs.attribution.reports import MARKETING_REPORT
 from analytics_assets.defs.attribution.simulator import simulate
-from analytics_assets.defs.attribution.sources import MARKETING_SPEND, REVENUE_AND_REWARDS, USER_TOUCHPOINTS, USERS
+from analytics_assets.defs.attribution.sources import (
+    EXCHANGE_RATES,
+    MARKETING_SPEND,
+    REVENUE_AND_REWARDS,
+    USER_TOUCHPOINTS,
+    USERS,
+)
 from analytics_assets.defs.attribution.workflow import workflow
 from analytics_assets.spec.domain import Domain
 
 DOMAIN: Domain = Domain(
     name="attribution",
     owner="team:analytics",
-    sources=(MARKETING_SPEND, USERS, USER_TOUCHPOINTS, REVENUE_AND_REWARDS),
+    sources=(MARKETING_SPEND, USERS, USER_TOUCHPOINTS, REVENUE_AND_REWARDS, EXCHANGE_RATES),
     reports=(MARKETING_REPORT,),
     simulate=simulate,
     definitions=lambda project: workflow(project, DOMAIN),

@@ -5,6 +5,7 @@ from analytics_assets.spec.report import (
     Dataset,
     Dimension,
     Format,
+    Largest,
     Measure,
     Ratio,
     Report,
@@ -14,7 +15,9 @@ from analytics_assets.spec.report import (
 )
 
 _PERFORMANCE, _COHORTS = "campaign_performance_daily", "mart_cohort_daily"
+_CURVE, _USERS = "ltv_by_age", "rpt_users"
 _AGES = ("0 to 6", "7 to 29", "30 to 89", "90 and more", "before the install", "unknown")
+_POINTS = tuple(map(str, (1, 2, 3, 4, 5, 6, 7, 10, 14, 21, 30, 45, 60, 75, 90)))
 _NUMBERS = (
     "spend",
     "impressions",
@@ -27,6 +30,7 @@ _NUMBERS = (
     "conversions",
     "revenue",
     "rewards",
+    "rewards_without_rate",
     "margin",
 )
 
@@ -35,13 +39,21 @@ def _sum(column: str) -> Sum:
     return Sum(_PERFORMANCE, column)
 
 
-def _ratio(over: str, under: str) -> Ratio:
-    return Ratio(_sum(over), _sum(under))
+def _ratio(over: str, under: str, times: int = 1) -> Ratio:
+    return Ratio(_sum(over), _sum(under), times)
 
 
 _OF_A_GROUP = (
-    "spend", "revenue", "margin", "roas", "impressions", "clicks", "ctr", "cpc", "installs", "cpi", "users", "cac",
-    "touchpoints", "conversions",
+    "spend", "revenue", "margin", "roas", "impressions", "cpm", "clicks", "ctr", "cpc", "installs", "cpi", "users",
+    "cac", "touchpoints", "conversions",
+)  # fmt: skip
+
+_KEY_FIGURES = (
+    "spend", "revenue", "margin", "roas", "users", "cac", "installs", "cpi", "conversions", "cpm", "cpc", "ctr",
+)  # fmt: skip
+
+_OF_A_USER = (
+    "margin", "revenue", "rewards", "rewards_without_rate", "touchpoints", "conversions", "active_days",
 )  # fmt: skip
 
 MARKETING_REPORT = Report(
@@ -54,12 +66,24 @@ MARKETING_REPORT = Report(
         Dataset(
             _COHORTS, ("channel", "campaign", "install_month", "age_group"), ("payers", "revenue", "rewards", "margin")
         ),
+        Dataset(_CURVE, ("channel", "campaign", "install_month", "age"), ("users", "margin"), day="install_date"),
+        Dataset(
+            _USERS,
+            ("channel", "campaign", "user_id", "install_date", "last_activity_date"),
+            _OF_A_USER,
+            day="install_date",
+            largest=Largest("margin"),
+        ),
     ),
     dimensions=(
         Dimension("channel", "Channel", is_filter=True),
         Dimension("campaign", "Campaign", is_filter=True),
         Dimension("install_month", "Month of install"),
         Dimension("age_group", "Age in days", values=_AGES),
+        Dimension("age", "Days since the install", values=_POINTS),
+        Dimension("user_id", "User", is_identifier=True),
+        Dimension("install_date", "Day of install"),
+        Dimension("last_activity_date", "Last active"),
     ),
     measures=(
         Measure("spend", "Spend", _sum("spend"), Format.MONEY, "What was spent, by the channels' bills, in euros."),
@@ -70,16 +94,36 @@ MARKETING_REPORT = Report(
             Format.MONEY,
             "What users brought, less refunds, in euros; by the channel that acquired them, whenever that was.",
         ),
-        Measure("rewards", "Rewards", _sum("rewards"), Format.MONEY, "The rewards that users were given, in euros."),
+        Measure(
+            "rewards",
+            "Rewards",
+            _sum("rewards"),
+            Format.MONEY,
+            "The rewards that users were given, in euros; those that have no rate are not in it.",
+        ),
+        Measure(
+            "rewards_without_rate",
+            "Rewards without a rate",
+            _sum("rewards_without_rate"),
+            Format.COUNT,
+            "How many rewards in another currency have no rate (yet): rewards and margin lack them.",
+        ),
         Measure("margin", "Margin", _sum("margin"), Format.MONEY, "Revenue less rewards, in euros, before spend."),
         Measure(
             "roas",
             "Return on ad spend",
             _ratio("revenue", "spend"),
-            Format.MEAN,
-            "Euros of revenue for each euro of spend (ROAS), on the same days.",
+            Format.SHARE,
+            "Revenue as a share of the spend (ROAS), on the same days.",
         ),
         Measure("impressions", "Impressions", _sum("impressions"), Format.COUNT, "How often campaigns were shown."),
+        Measure(
+            "cpm",
+            "Cost per 1,000 impressions",
+            _ratio("spend", "impressions", 1_000),
+            Format.MONEY,
+            "Euros for a thousand impressions (CPM).",
+        ),
         Measure("clicks", "Clicks", _sum("clicks"), Format.COUNT, "How often they were clicked."),
         Measure(
             "ctr",
@@ -163,21 +207,69 @@ MARKETING_REPORT = Report(
             Format.COUNT,
             "Users who paid, summed over the days: one who pays on two days counts twice.",
         ),
+        Measure(
+            "ltv",
+            "Lifetime value",
+            Ratio(Sum(_CURVE, "margin"), Sum(_CURVE, "users")),
+            Format.MONEY,
+            "Euros of margin for each user from the install until an age (LTV), of the cohorts that have reached the "
+            "age by the newest day.",
+        ),
+        Measure(
+            "ltv_users",
+            "Users of that age",
+            Sum(_CURVE, "users"),
+            Format.COUNT,
+            "Users who installed within the selected days and have reached the age.",
+        ),
+        Measure(
+            "ltv_margin",
+            "Margin until that age",
+            Sum(_CURVE, "margin"),
+            Format.MONEY,
+            "What these users have brought until the age, in euros.",
+        ),
+        *(
+            Measure(f"user_{name}", title, Sum(_USERS, name), form, note)
+            for name, title, form, note in (
+                ("margin", "Margin so far", Format.MONEY, "Revenue less rewards of a user until the newest day (LTV)."),
+                ("revenue", "Revenue so far", Format.MONEY, "What a user has brought until the newest day, in euros."),
+                ("rewards", "Rewards so far", Format.MONEY, "The rewards that a user was given until the newest day."),
+                (
+                    "rewards_without_rate",
+                    "Without a rate so far",
+                    Format.COUNT,
+                    "How many rewards of a user have no rate (yet): rewards and margin so far lack them.",
+                ),
+                ("touchpoints", "Touches so far", Format.COUNT, "What a user has seen or clicked."),
+                ("conversions", "Conversions so far", Format.COUNT, "Touches at which a user converted."),
+                ("active_days", "Active days", Format.COUNT, "Days on which a user was touched or paid."),
+            )
+        ),
     ),
-    key_figures=("spend", "revenue", "margin", "roas", "users", "cac", "conversions", "ctr"),
+    key_figures=_KEY_FIGURES,
     charts=(
         Chart("Spend over time", "spend", split="channel", note="Euros a day, by channel."),
         Chart("Revenue over time", "revenue", split="channel", note="Euros a day, by the channel of acquisition."),
         Chart("New users over time", "users", split="channel", note="By the day of their install."),
-        Chart("Return on ad spend over time", "roas", note="Euros of revenue for each euro of spend of the day."),
+        Chart("Return on ad spend over time", "roas", note="Revenue as a share of the spend of the day."),
         Chart("Conversions over time", "conversions", split="channel", note="By the channel of the touch."),
         Chart("Margin over time", "cohort_margin", split="age_group", note="Euros a day, by age of the users in days."),
+        Chart(
+            "LTV by age",
+            "ltv",
+            by="age",
+            split="install_month",
+            lines=True,
+            note="Euros of margin for each user who installed within the selected days, by month of install. Cohorts "
+            "that are too young for an age are not in its point.",
+        ),
         Chart("Spend by channel", "spend", by="channel", note="Euros; email and organic are not paid for."),
         Chart("Margin by channel", "margin", by="channel", note="Euros, by the channel of acquisition, before spend."),
         Chart("Cost per new user by channel", "cac", by="channel", note="Euros."),
-        Chart("Return on ad spend by channel", "roas", by="channel", note="Euros of revenue for each euro of spend."),
+        Chart("Return on ad spend by channel", "roas", by="channel", note="Revenue as a share of the spend."),
         Chart("Conversions by channel", "conversions", by="channel", note="By the channel of the touch."),
-        Chart("Return on ad spend by campaign", "roas", by="campaign", note="Euros of revenue for each euro of spend."),
+        Chart("Return on ad spend by campaign", "roas", by="campaign", note="Revenue as a share of the spend."),
         Chart(
             "Margin by month of install",
             "cohort_margin",
@@ -202,6 +294,14 @@ MARKETING_REPORT = Report(
             ("cohort_margin", "cohort_revenue", "cohort_rewards", "paying_days"),
             shares=True,
         ),
+        Table("ltv", "LTV by age", ("install_month", "age"), ("ltv", "ltv_margin", "ltv_users"), in_order=True),
+        Table(
+            "users",
+            "Users",
+            ("user_id",),
+            tuple(f"user_{name}" for name in _OF_A_USER),
+            details=("channel", "campaign", "install_date", "last_activity_date"),
+        ),
         Table(
             "quality",
             "Quality",
@@ -214,6 +314,7 @@ MARKETING_REPORT = Report(
                 "orphan_touchpoints",
                 "revenue",
                 "unknown_revenue",
+                "rewards_without_rate",
             ),
         ),
     ),
@@ -222,8 +323,12 @@ MARKETING_REPORT = Report(
         "their install. The two are not the same, and are never added.",
         "Revenue and rewards count for the channel that acquired the user, conversions for the channel of the touch.",
         "Revenue of a day is mostly of users who installed before it: the return on ad spend of a day is not that of "
-        "its spend. What a cohort brings by an age (LTV) is in reporting.ltv_cohorts.",
+        "its spend. What a cohort brings by an age (LTV) relates to it.",
+        "LTV and users are as of the newest day with revenue, and of those who installed within the selected days. All "
+        "users count, whether they paid or not.",
         "Users whom the users file does not hold (yet) count as unknown; they move to their channel when it does.",
+        "Rewards in another currency count at the rate of their day, or of the week before it. Where there is none, "
+        "rewards and margin lack the reward, and the margin is too high; the check rewards_have_a_rate names the days.",
         "Ratios are ratios of sums over what is selected, never averages of ratios.",
     ),
 )

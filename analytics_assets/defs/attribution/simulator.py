@@ -7,7 +7,13 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from random import Random
 
-from analytics_assets.defs.attribution.sources import MARKETING_SPEND, REVENUE_AND_REWARDS, USER_TOUCHPOINTS, USERS
+from analytics_assets.defs.attribution.sources import (
+    EXCHANGE_RATES,
+    MARKETING_SPEND,
+    REVENUE_AND_REWARDS,
+    USER_TOUCHPOINTS,
+    USERS,
+)
 from analytics_assets.partitions import ONE_DAY, Window
 from analytics_assets.simulation.defects import Row, deliver, spoil
 from analytics_assets.simulation.files import write_rows
@@ -44,6 +50,11 @@ REFUNDED = 0.03  # of the purchases
 PRICES = ("1.99", "4.99", "9.99", "19.99")
 _PRICE_WEIGHTS = (40, 30, 20, 10)
 LONGEST_USE = 90  # days
+RATES = {"USD": 0.92, "GBP": 1.17, "BTC": 60_000.0}
+"""What one unit of a currency is worth in euros on the first day; from day to day it drifts."""
+
+_TRADED_ON_WEEKENDS = frozenset({"BTC"})
+_DRIFT = 0.01  # of a rate, at most, from one day to the next
 _ENDINGS = ("csv", "jsonl", "csv.gz", "parquet")
 
 
@@ -109,6 +120,11 @@ def simulate(inbox_dir: Path, window: Window, scale: float, random: Random) -> N
     for source, rows in ((USER_TOUCHPOINTS, touches), (REVENUE_AND_REWARDS, revenue)):
         delivered = _deliver_together(rows, last_day, random)
         _write(inbox_dir, source, delivered, random, batches_again=BATCHES_AGAIN)
+
+    of_rates = Random(f"{seed} rates")  # of their own: the other files do not hang on them
+    _write(
+        inbox_dir, EXCHANGE_RATES, deliver(_rates(window, of_rates), last_day, of_rates, LATE, REDELIVERED), of_rates
+    )
 
 
 def _empty(window: Window) -> Rows:
@@ -259,6 +275,20 @@ def _buy(user_id: str, day: date, window: Window, revenue: Rows, random: Random)
 
 def _brought(user_id: str, day: date, revenue: str, reward: str) -> Row:
     return {"user_id": user_id, "date": str(day), "revenue": revenue, "reward_to_user": reward}
+
+
+# ---------------------------------------------------------------------------------------------------------- rates
+
+
+def _rates(window: Window, random: Random) -> Rows:
+    """The rates of each day; on weekends only of what is traded then."""
+    rows, rates = _empty(window), dict(RATES)
+    for day in window.days():
+        for currency in rates:
+            rates[currency] *= 1 + random.uniform(-_DRIFT, _DRIFT)
+            if day.weekday() < 5 or currency in _TRADED_ON_WEEKENDS:
+                rows[day].append({"date": str(day), "currency": currency, "rate": f"{rates[currency]:.6f}"})
+    return rows
 
 
 # ------------------------------------------------------------------------------------------------------- delivery

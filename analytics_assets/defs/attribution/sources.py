@@ -1,4 +1,4 @@
-"""The files of an app's marketing: what was spent, who installed, what they touched, and what they brought."""
+"""The files of an app's marketing: spend, users, what they touched and brought, and the rates of currencies."""
 
 import polars as pl
 
@@ -6,6 +6,7 @@ from analytics_assets.spec.source import Source, at_most
 
 _AMOUNT = pl.Decimal(38, 9)  # amounts with more digits are rounded to these
 _MOST = 10**12
+_HIGHEST_RATE = 10**7  # a reward times this still fits: 38 digits, 18 of them after the point
 _SPENT_ON = ("impressions", "clicks", "installs")
 
 
@@ -96,4 +97,19 @@ REVENUE_AND_REWARDS = Source(
     timezone="UTC",
     primary_key=("user_id", "date", "revenue", "reward_to_user", "_repeat"),  # payments have no id
     rules={**_amount("revenue"), **_amount("reward_to_user")},
+)
+
+EXCHANGE_RATES = Source(
+    name="exchange_rates",
+    description="What one unit of a currency is worth on a day, in the currency of the revenue.",
+    patterns=_patterns("exchange_rates"),
+    columns={"date": pl.Date, "currency": pl.String, "rate": _AMOUNT},
+    time="date",
+    timezone="UTC",
+    primary_key=("currency",),
+    rules={
+        "currency must not be blank": pl.col("currency").str.strip_chars() != "",
+        "rate must be above 0": (pl.col("rate") > 0).fill_null(False),
+        **at_most("rate", _HIGHEST_RATE),
+    },
 )

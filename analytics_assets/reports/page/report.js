@@ -121,7 +121,7 @@
   function ratio(measure, over, under) {
     const part = measure.value;
     if (under.value === 0) return { value: null };
-    const value = over.value / under.value;
+    const value = (over.value / under.value) * part.times;
     if (!measure.has_interval || !isEstimate(part.over, over) || !isEstimate(part.under, under)) return { value };
     if (over.value <= 0 || under.value <= 0) return { value };
     if (part.is_share) {
@@ -348,7 +348,7 @@
         if (!held.has(isoDay(day))) found.push({ names: [isoDay(day), ...split], figure: missing });
       }
       found.sort((one, other) => (one.names[0] < other.names[0] ? -1 : 1));
-    } else {
+    } else if (!chart.lines) {
       const totals = new Map();
       for (const { names, figure } of found) totals.set(names[0], (totals.get(names[0]) || 0) + (figure.value || 0));
       const largest = [...totals.keys()].sort((one, other) => totals.get(other) - totals.get(one));
@@ -356,6 +356,7 @@
       const shown = new Map(largest.slice(0, chart.top).map((name, order) => [name, order]));
       found = found.filter(({ names }) => shown.has(names[0])).sort((one, other) => shown.get(one.names[0]) - shown.get(other.names[0]));
     }
+    if (chart.lines) found.sort((one, other) => Number(one.names[0]) - Number(other.names[0]));
     const hasAny = found.some(({ figure }) => figure.value !== null);
     if (chart.by !== "day") found = found.filter(({ figure }) => figure.value !== null);
     const names = [...new Set(found.map((one) => one.names[0]))];
@@ -364,7 +365,7 @@
     const places = new Map(names.map((name, order) => [name, order]));
     const splits = chart.split ? spec.dimensions[chart.split].values || dictionaries[chart.split] : [];
     const values = found.map(({ names: [name, split], figure }) => ({
-      by: chart.by === "day" ? Date.parse(name) : places.get(name),
+      by: chart.by === "day" ? Date.parse(name) : chart.lines ? Number(name) : places.get(name),
       full_by: name,
       split,
       place: split === undefined ? 0 : splits.indexOf(split),
@@ -375,7 +376,7 @@
     }));
     element(`chart-${place}`).classList.toggle("nothing", !hasAny);
     element(`chart-${place}-rest`).textContent = rest;
-    if (chart.by !== "day") views[place].height(names.length * BAR_HEIGHT);
+    if (chart.by !== "day" && !chart.lines) views[place].height(names.length * BAR_HEIGHT);
     views[place].signal("names", names.map((name) => short.get(name) || name)).signal("splits", splits);
     views[place].data("rows", values).runAsync();
   }
@@ -387,7 +388,7 @@
 
   function contentOf(table, rows) {
     const found = new Map();
-    const columns = table.by.map((name) => ({ title: name === "day" ? "Day (UTC)" : spec.dimensions[name].title, name, cell: (row) => row.names[table.by.indexOf(name)] }));
+    const columns = table.by.map((name) => ({ title: name === "day" ? "Day (UTC)" : spec.dimensions[name].title, name, cell: (row) => row.names[table.by.indexOf(name)], order: orderOf(name, table.by.indexOf(name)) }));
     for (const name of table.details) {
       const newest = newestOf(name, table.measures, rows, table.by);
       columns.push({ title: spec.dimensions[name].title, name, cell: (row) => newest.get(row.group) });
@@ -414,6 +415,12 @@
     return { columns, rows: [...found.values()] };
   }
 
+  // Listed values have an order of their own: "7 to 29" comes before "30 to 89".
+  function orderOf(name, place) {
+    if (name === "day" || !spec.dimensions[name].values) return null;
+    return (row) => dictionaries[name].indexOf(row.names[place]);
+  }
+
   // The value of a dimension on each group's newest day, in the rows of the first measure; rows are sorted by day.
   function newestOf(name, measures, rows, by) {
     const value = spec.measures[measures[0]].value;
@@ -427,10 +434,10 @@
     const section = element(`table-${table.name}`);
     const { columns: all, rows } = contentOf(table, selected);
     const columns = all.filter((its) => !its.isHidden); // the ends of intervals stand below their figure
-    sorted[table.name] ||= table.by[0] === "day" ? { column: 0, ascending: false } : { column: table.by.length + table.details.length, ascending: false };
+    sorted[table.name] ||= table.in_order ? { column: 0, ascending: true } : table.by[0] === "day" ? { column: 0, ascending: false } : { column: table.by.length + table.details.length, ascending: false };
     const { column, ascending } = sorted[table.name];
-    const cell = columns[column].cell;
-    rows.sort((one, other) => compared(cell(one), cell(other), ascending) || compared(one.names.join(), other.names.join(), true));
+    const cell = columns[column].order || columns[column].cell;
+    rows.sort((one, other) => compared(cell(one), cell(other), ascending) || one.group - other.group);
 
     const head = made("tr", {});
     columns.forEach((its, place) => {

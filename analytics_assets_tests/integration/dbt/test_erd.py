@@ -39,6 +39,7 @@ def test_each_reference_of_the_yml_files_is_a_line(manifest: Manifest) -> None:
                 if isinstance(test, dict) and "relationships" in test:
                     said = test["relationships"]
                     end = "|o" if said.get("config", {}).get("severity") == "warn" else "||"
+                    end = "}o" if said["arguments"].get("on_any_day") else end
                     by_test.add((said["arguments"]["to"][5:-2], end, model["name"], column["name"]))
         for read in model.get("config", {}).get("meta", {}).get("reads", ()):
             if read.get("key") and read["of"] != read["model"]:

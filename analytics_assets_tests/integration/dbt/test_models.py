@@ -14,7 +14,7 @@ from analytics_assets.dbt.runner import run_dbt
 from analytics_assets.dbt.step import planned_builds
 from analytics_assets.dbt.translator import ModelTranslator
 from analytics_assets.dbt.variables import window_vars
-from analytics_assets.defs.attribution.sources import MARKETING_SPEND, REVENUE_AND_REWARDS
+from analytics_assets.defs.attribution.sources import EXCHANGE_RATES, MARKETING_SPEND, REVENUE_AND_REWARDS
 from analytics_assets.defs.campaigns.sources import CAMPAIGNS
 from analytics_assets.defs.consent.sources import CONSENT_EVENTS
 from analytics_assets.foundation.hashes import digest
@@ -183,6 +183,7 @@ PLAIN = (
         REVENUE_AND_REWARDS,
         {"date": str(day(1)), **dict.fromkeys(("revenue", "reward_to_user"), "999999999999.999999999")},
     ),
+    (EXCHANGE_RATES, {"date": str(day(1)), "rate": "9999999.999999999"}),
 )
 """Rows of the sources that hold numbers, each as large as it may be."""
 

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -13,10 +13,16 @@ import duckdb
 import polars as pl
 import pytest
 
+from analytics_assets.dbt import runner
+from analytics_assets.dbt.code_versions import code_versions
+from analytics_assets.dbt.project import load_manifest
 from analytics_assets.dbt.runner import run_dbt
+from analytics_assets.dbt.variables import project_vars
 from analytics_assets.defs.attribution import DOMAIN as ATTRIBUTION
+from analytics_assets.spec.model_node import Manifest
 from analytics_assets.warehouse.choice import warehouse_of
 from analytics_assets_tests.support.project import IN_FULL, WHEN_LANDED, Project, day
+from analytics_assets_tests.support.project import test_settings as settings_in
 
 pytestmark = pytest.mark.models_alone
 
@@ -24,6 +30,7 @@ DAYS = 10
 DOMAIN = replace(ATTRIBUTION, reports=())
 SPEND = ("spend", "impressions", "clicks", "installs")
 SUMS = (*SPEND, "users", "touchpoints", "orphan_touchpoints", "conversions", "revenue", "rewards")
+SUMS += ("rewards_original", "rewards_without_rate")
 RATIOS = {
     "cpm": (1000, "spend", "impressions"),
     "cpc": (1, "spend", "clicks"),
@@ -81,10 +88,22 @@ def once(project: Project, source: str, key: Sequence[str]) -> list[dict]:
     return project.frame(f"raw_{source}").unique(["the_day", *key, "_repeat"]).rows(named=True)
 
 
-def expected_of(project: Project) -> dict[Cell, dict[str, Decimal]]:
-    """The sums of each channel, campaign and day, from the raw rows with plain Python."""
+def rate_of(rates: list[dict], currency: str, at: date) -> Decimal | None:
+    """What one unit of the reward is worth on a day: the newest rate of it and the seven days before."""
+    if currency == "EUR":
+        return Decimal(1)
+    known = [row for row in rates if row["currency"] == currency and 0 <= (at - row["the_day"]).days <= 7]
+    return max(known, key=lambda row: row["the_day"])["rate"] if known else None
+
+
+def expected_of(project: Project, currency: str = "EUR") -> dict[Cell, dict[str, Decimal]]:
+    """The sums of each channel, campaign and day, from the raw rows with plain Python.
+
+    Args:
+        currency: of the rewards.
+    """
     found: dict[Cell, dict[str, Decimal]] = defaultdict(lambda: dict.fromkeys(SUMS, Decimal(0)))
-    users = newest_users(project)
+    users, rates = newest_users(project), project.frame("raw_exchange_rates").rows(named=True)
     for row in project.frame("raw_marketing_spend").unique(["the_day", "channel", "campaign"]).rows(named=True):
         for name in SPEND:
             found[row["channel"], row["campaign"], row["the_day"]][name] += row[name]
@@ -98,8 +117,12 @@ def expected_of(project: Project) -> dict[Cell, dict[str, Decimal]]:
     for row in once(project, "revenue_and_rewards", ["user_id", "date", "revenue", "reward_to_user"]):
         user = users.get(row["user_id"])
         channel, campaign = acquired_by(user) if user else ("unknown", "unknown")
-        found[channel, campaign, row["the_day"]]["revenue"] += row["revenue"]
-        found[channel, campaign, row["the_day"]]["rewards"] += row["reward_to_user"]
+        cell, reward = found[channel, campaign, row["the_day"]], row["reward_to_user"]
+        rate = rate_of(rates, currency, row["the_day"]) if reward else Decimal(0)
+        cell["revenue"] += row["revenue"]
+        cell["rewards_original"] += reward
+        cell["rewards"] += (reward * (rate or 0)).quantize(Decimal("1e-9"), ROUND_HALF_UP)
+        cell["rewards_without_rate"] += rate is None
     return found
 
 
@@ -110,9 +133,9 @@ def is_ratio(row: dict, name: str) -> bool:
     return row[name] == pytest.approx(float(times * row[over] / row[under]), abs=1e-6)
 
 
-def figures_agree(project: Project) -> None:
+def figures_agree(project: Project, currency: str = "EUR") -> None:
     """All stored figures are those of the oracle, to the last digit."""
-    expected = expected_of(project)
+    expected = expected_of(project, currency)
     campaigns = project.frame("campaign_performance_daily").rows(named=True)
     found = {(row["channel"], row["campaign"], row["event_date"]): row for row in campaigns}
     assert len(found) == len(campaigns)
@@ -125,9 +148,10 @@ def figures_agree(project: Project) -> None:
     channels, users = project.frame("channel_performance_daily"), project.frame("int_user_daily")
     cohorts = project.frame("mart_cohort_daily")
     assert {name: channels[name].sum() for name in SUMS} == total
-    for name in ("touchpoints", "conversions", "revenue", "rewards"):
+    paid = ("revenue", "rewards", "rewards_original", "rewards_without_rate")
+    for name in ("touchpoints", "conversions", *paid):
         assert users[name].sum() == total[name]
-    for name in ("revenue", "rewards"):
+    for name in paid:
         assert cohorts[name].sum() == total[name]
     assert project.frame("int_users")["is_current"].sum() == total["users"]
 
@@ -135,7 +159,7 @@ def figures_agree(project: Project) -> None:
 def test_every_figure_of_a_simulated_week_is_that_of_its_files(made: Project) -> None:
     figures_agree(made)
     total = query(made, "select * from marts.channel_performance_daily").select(pl.col(SUMS).sum()).row(0, named=True)
-    assert all(total[name] > 0 for name in SUMS if name != "orphan_touchpoints"), total
+    assert all(total[name] > 0 for name in SUMS if name not in ("orphan_touchpoints", "rewards_without_rate")), total
     channels = set(made.frame("channel_performance_daily")["channel"])
     assert {"email", "organic"} <= channels, "nobody pays for them, and they are there"
 
@@ -181,6 +205,16 @@ def test_the_ltv_of_a_cohort_is_the_margin_of_its_first_days(made: Project) -> N
         assert row["payback_age"] == min(ages, default=None)
         paid_back += bool(ages)
     assert paid_back > 0
+    reached = [cell for cell in sizes for _ in range((day(DAYS - 1, days=DAYS) - cell[2]).days + 1)]
+    points = query(made, "from reporting.ltv_by_age").rows(named=True)
+    curve = {(row["channel"], row["campaign"], row["install_date"], row["age"]): row for row in points}
+    assert len(curve) == len(points) and len(curve) > len(sizes)
+    for channel, campaign, at, age in curve:
+        row, cell = curve[channel, campaign, at, age], (channel, campaign, at)
+        assert row["users"] == sizes[cell] and reached.count(cell) >= age, "none is too young"
+        assert row["margin"] == sum(margin for lived, margin in margins[cell].items() if 0 <= lived < age)
+    ages = {cell: {age for *of, age in curve if tuple(of) == cell} for cell in sizes}
+    assert all(ages[cell] == {age for age in (*range(1, 8), 10) if age <= reached.count(cell)} for cell in sizes)
 
 
 def test_a_user_of_the_report_is_the_sum_of_their_rows(made: Project) -> None:
@@ -300,12 +334,115 @@ def test_a_corrected_user_counts_once_equal_payments_count_each_and_a_refund_is_
     assert sorted(cohorts) == [("email", day(2), 1, 1), ("twitter", day(1), 1, 0), ("twitter", day(1), 3, 1)]
 
 
+# ------------------------------------------------------------------------------------- what a reward is worth
+
+RATES = "date,currency,rate\n"
+
+
+def rate(number: int, worth: str, currency: str = "USD") -> str:
+    return f"{day(number, days=DAYS)},{currency},{worth}\n"
+
+
+@pytest.fixture
+def in_dollars(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rewards are in dollars, revenue is in euros."""
+    monkeypatch.setattr(runner, "project_vars", lambda *of: project_vars(*of) | {"reward_currency": "USD"})
+
+
+def ten_days(tmp_path: Path) -> Project:
+    """A user who pays 5 and is given 2 on each of ten days."""
+    project = Project(tmp_path / "data", [DOMAIN], {"start_date": day(0, days=DAYS)})
+    drop(project, "users", "1", USERS, [user("ann", day(0, days=DAYS))])
+    every_day = [paid("ann", day(number, days=DAYS), "5", "2") for number in range(DAYS)]
+    drop(project, "revenue_and_rewards", "1", REVENUE, every_day)
+    return project
+
+
+def rewards_of(project: Project) -> list[Decimal | None]:
+    return project.frame("int_revenue").sort("the_day")["reward"].to_list()
+
+
+@pytest.mark.with_checks
+@pytest.mark.usefixtures("in_dollars")
+def test_a_late_rate_changes_its_day_and_the_seven_after_it_and_no_other(tmp_path: Path) -> None:
+    project = ten_days(tmp_path)
+    drop(project, "exchange_rates", "1", RATES, [rate(0, "0.5"), rate(9, "9", "GBP"), rate(8, "9", "EUR")])
+    said = project.settle().outcome.warnings
+    figures_agree(project, "USD")
+    assert rewards_of(project) == [1] * 8 + [None] * 2, "a rate holds for a week after its day, and is not worth 0 then"
+    (warning,) = [one for one in said if "rewards_have_a_rate" in one]
+    assert f"the_day {day(8, days=DAYS)}" in warning and "1 more" in warning
+    for view in ("ltv_cohorts", "rpt_users"):
+        (row,) = query(project, f"from reporting.{view}").rows(named=True)
+        known = (row["revenue"], row["rewards"], row["rewards_without_rate"], row["margin"])
+        assert known == (50, 8, 2, 42), "the two are not taken off, and are counted"
+
+    drop(project, "exchange_rates", "late", RATES, [rate(2, "0.25", " usd ")])
+    outcome = project.settle().outcome
+    assert rewards_of(project) == [1, 1] + [Decimal("0.5")] * 8
+    made = {asset: set(days) for asset, days in outcome.made.items()}
+    touched = {day(number, days=DAYS) for number in range(2, 10)}
+    assert made["stg_exchange_rates"] == {day(2, days=DAYS)}
+    assert made["int_revenue"] == made["mart_cohort_daily"] == touched
+    assert "int_touchpoints" not in made
+    assert not [one for one in outcome.warnings if "rewards_have_a_rate" in one]
+    assert project.requested() == {}
+
+    again = Project(tmp_path / "again", [DOMAIN], {"start_date": day(0, days=DAYS)})
+    for file in project.settings.inbox_dir.rglob("*.csv"):
+        again.drop(file.parent.name, file.name, file.read_bytes())
+    again.settle()
+    assert again.tables(WHEN_LANDED) == project.tables(WHEN_LANDED)
+
+
+@pytest.mark.with_checks
+def test_where_rewards_are_in_the_currency_of_the_revenue_no_rate_counts(tmp_path: Path) -> None:
+    project = ten_days(tmp_path)
+    drop(project, "exchange_rates", "1", RATES, [rate(number, "3", "EUR") for number in range(DAYS)])
+    assert not [one for one in project.settle().outcome.warnings if "rewards_have_a_rate" in one]
+    assert rewards_of(project) == [2] * DAYS
+    assert project.frame("int_revenue")["reward_rate"].to_list() == [1] * DAYS
+    figures_agree(project)
+
+
+@pytest.mark.usefixtures("in_dollars")
+def test_simulated_rates_turn_simulated_dollars_into_euros(tmp_path: Path) -> None:
+    project = Project(tmp_path / "data", [DOMAIN], {"start_date": day(0, days=DAYS)})
+    project.simulate(scale=0.3)
+    project.settle()
+    figures_agree(project, "USD")
+    rates = project.frame("raw_exchange_rates").filter(pl.col("currency") == "USD")
+    assert {at.weekday() for at in rates["the_day"]} == set(range(5)), "none on weekends"
+    on_weekends = project.frame("int_revenue").filter(pl.col("the_day") > rates["the_day"].min())
+    on_weekends = on_weekends.filter(pl.col("the_day").dt.weekday() > 5)
+    assert on_weekends.height > 0 and on_weekends["reward"].null_count() == 0
+
+
+def test_another_currency_makes_other_code_of_the_model_that_converts(tmp_path: Path) -> None:
+    manifest = load_manifest(settings_in(tmp_path))
+    before = code_versions(manifest, DOMAIN.sources)
+    for name in ("reward_currency", "revenue_currency"):
+        other = Manifest({**manifest.raw, "vars": {**manifest.raw["vars"], name: "CHF"}})
+        after = code_versions(other, DOMAIN.sources)
+        assert [one for one in before if before[one] != after[one]] == ["model.analytics.int_revenue"]
+
+
+def test_a_rate_that_cannot_be_one_is_rejected(tmp_path: Path) -> None:
+    project = Project(tmp_path / "data", [DOMAIN])
+    worths = [("0", "A"), ("-1", "B"), ("", "C"), ("10000001", "D"), ("1", " "), ("10000000", "E")]
+    rows = [f"{day(1)},{currency},{worth}\n" for worth, currency in worths]
+    drop(project, "exchange_rates", "1", RATES, rows)
+    project.settle()
+    assert project.frame("stg_exchange_rates")["currency"].to_list() == ["E"]
+
+
 def test_what_is_lost_or_counted_twice_is_named_with_its_day(made: Project, tmp_path: Path) -> None:
     project, at = made.copy_to(tmp_path / "data"), day(4, days=DAYS)
     faults = {
         "users_of_campaigns_add_up": "update marts.campaign_performance_daily set users = users + 1",
         "touchpoints_of_campaigns_add_up": "update marts.campaign_performance_daily set conversions = conversions + 1",
-        "revenue_of_campaigns_adds_up": "update marts.campaign_performance_daily set rewards = rewards + 0.01",
+        "revenue_of_campaigns_adds_up": "update marts.campaign_performance_daily set revenue = revenue + 0.01",
+        "rewards_of_campaigns_add_up": "update marts.campaign_performance_daily set rewards = rewards + 0.01",
         "touchpoints_of_users_add_up": "delete from intermediate.int_user_daily",
     }
     with duckdb.connect(str(project.settings.warehouse_file)) as connection:

@@ -251,7 +251,16 @@ def test_the_newest_day_is_sent_once_there_is_an_account_and_again_when_it_chang
     found = metadata_of(project)
     assert found["sheet"] == "https://docs.google.com/spreadsheets/d/made-1"
     assert google.sheet.name == "Marketing and attribution"
-    assert google.sheet.titles == ["About", "Days", "Channels", "Campaigns", "Cohorts", "Quality"]
+    assert google.sheet.titles == [
+        "About",
+        "Days",
+        "Channels",
+        "Campaigns",
+        "Cohorts",
+        "LTV by age",
+        "Users",
+        "Quality",
+    ]
     assert ["As of", str(YESTERDAY)] in google.sheet.tab("About").values
     headings, *rows = google.sheet.tab("Days").values
     spend = sum(float(row[headings.index("Spend")] or 0) for row in rows)

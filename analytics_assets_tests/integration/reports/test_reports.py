@@ -27,7 +27,7 @@ from analytics_assets.reports.assets import write_export
 from analytics_assets.reports.dashboard import Concern, pack, unpack
 from analytics_assets.reports.datasets import Frames, read_datasets
 from analytics_assets.reports.figures import figures, interval_of_ratio, interval_of_share, interval_of_sum
-from analytics_assets.reports.tabs import table_rows
+from analytics_assets.reports.tabs import Room, table_rows, tabs_of
 from analytics_assets.spec.asset import AssetKind
 from analytics_assets.spec.report import (
     Chart,
@@ -35,6 +35,7 @@ from analytics_assets.spec.report import (
     Dimension,
     Distinct,
     Format,
+    Largest,
     Measure,
     Ratio,
     Report,
@@ -99,11 +100,26 @@ def test_law_4_a_report_shows_the_days_that_it_looks_back_on_and_no_other(report
     assert newest.read_bytes() == files_of(reported, report, YESTERDAY)["dashboard"], "an older report is no news"
 
 
+def rows_behind(project: Project, dataset: Dataset) -> pl.DataFrame:
+    """The rows of a dataset's model that the dashboard holds; a view's are read as it is."""
+    if not dataset.day:
+        return project.frame(dataset.model)
+    sql = f"select * from reporting.{dataset.model} where {dataset.day} between ? and ?"
+    with duckdb.connect(str(project.settings.published_file), read_only=True) as connection:
+        rows = connection.execute(sql, [min(project.window.days()), max(project.window.days())]).pl()
+    if dataset.largest:
+        rows = rows.sort(dataset.largest.number, dataset.day, *dataset.dimensions, descending=[True] + [False] * 6)
+        assert rows.height > dataset.largest.page, "all of them are shown: that shows nothing"
+        rows = rows.head(dataset.largest.page)
+    assert rows.height
+    return rows
+
+
 @pytest.mark.parametrize("report", REPORTS, ids=lambda report: report.name)
 def test_law_5_the_page_holds_every_number_of_its_marts(reported: Project, report: Report) -> None:
     rows = rows_in(files_of(reported, report, YESTERDAY)["dashboard"])
     for dataset in report.datasets:
-        mart = reported.frame(dataset.model)
+        mart = rows_behind(reported, dataset)
         for column in dataset.numbers:
             held = sum(rows["datasets"][dataset.model]["columns"][column])
             assert held == pytest.approx(float(mart[column].cast(pl.Float64).sum()), rel=1e-9), (dataset.model, column)
@@ -534,6 +550,153 @@ def test_a_day_that_is_too_large_by_itself_fails_and_says_what_to_do(monkeypatch
 def test_a_spec_that_names_what_is_not_there_says_so(change: dict, message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         replace(SMALL, **change)
+
+
+LARGEST = replace(
+    SMALL,
+    datasets=(*SMALL.datasets, Dataset("people", ("place",), ("paid",), largest=Largest("paid", page=2, tabs=3))),
+    measures=(*SMALL.measures, Measure("paid", "Paid", Sum("people", "paid"), Format.COUNT, ".")),
+    tables=(*SMALL.tables, Table("people", "People", ("place",), ("paid",))),
+)
+"""A report with a dataset of which the largest rows are shown: two in the dashboard, three in the tabs."""
+
+PEOPLE = pl.DataFrame(
+    [
+        (date(2026, 1, 1 + number % 2), name, paid)
+        for number, (name, paid) in enumerate(zip("vwxyz", (3, 9, 3, 1, 7), strict=True))
+    ],
+    schema={"day": pl.Date, "place": pl.String, "paid": pl.Float64},
+    orient="row",
+).sort("day", "place")
+"""Who paid, one more than is ever read."""
+
+
+def test_of_many_rows_the_largest_are_shown_and_it_is_said_how_many_are_not() -> None:
+    window = Window.of_days(date(2026, 1, 1), date(2026, 1, 3))
+    read = {"mart": ROWS, "people": PEOPLE.top_k(4, by=["paid", "place"], reverse=[False, True])}
+    page = dashboard.render(LARGEST, read, window, [])
+    rows = rows_in(page.encode())
+    held = rows["datasets"]["people"]["columns"]
+    assert [rows["dictionaries"]["place"][place] for place in held["place"]] == ["z", "w"]
+    assert held["paid"] == [7, 9]
+    assert "of more than 3 rows, these are the 2 with the largest value of “Paid”" in page
+    assert held["paid"] and rows["datasets"]["mart"]["length"] == ROWS.height, "the other dataset is whole"
+
+    *_, tab = tabs_of(LARGEST, read, Room(rows=100, characters=100))
+    assert tab.rows == [["w", 9], ["z", 7], ["v", 3]], "of equal ones the first by name"
+    assert tab.missing == ["People: of more than 3 rows, these are the 3 with the largest value of “Paid”."]
+    assert tab.below == tab.missing[0]
+    *_, tab = tabs_of(LARGEST, read, Room(rows=4, characters=100))
+    assert len(tab.rows) == 2 and "these are the 2" in tab.below, "the room is smaller still"
+
+    few = {"mart": ROWS, "people": PEOPLE.head(2)}
+    assert "largest value" not in dashboard.render(LARGEST, few, window, [])
+    assert tabs_of(LARGEST, few, Room(rows=100, characters=100))[-1].missing == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"key_figures": ("paid",)},
+        {"charts": (Chart("Paid", "paid"),)},
+        {"tables": (Table("people", "People", ("place",), ("paid",), shares=True),)},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_what_is_shown_in_part_is_in_no_sum(change: dict) -> None:
+    with pytest.raises(ValueError, match="would sum people, of which only the largest rows are shown"):
+        replace(LARGEST, **change)
+
+
+def test_a_price_of_a_thousand_is_of_sums() -> None:
+    price = Ratio(Sum("mart", "number"), Sum("mart", "number", {"kind": ("a",)}), times=1_000)
+    measure = Measure("price", "Price", price, Format.MEAN, ".")
+    over, under = ROWS["number"].sum(), ROWS.filter(pl.col("kind") == "a")["number"].sum()
+    assert figures({"mart": ROWS}, measure, [])[()].value == pytest.approx(1_000 * over / under)
+    assert not Ratio(price.under, price.over, times=1_000).is_share, "it may be above 1"
+
+
+def test_rows_in_order_stand_by_the_listed_values() -> None:
+    ages = ("2", "10", "1")
+    frame = pl.DataFrame(
+        {"day": [date(2026, 1, 1)] * 3, "place": ["x"] * 3, "kind": sorted(ages), "number": [1.0, 9.0, 5.0]}
+    )
+    table = Table("ages", "Ages", ("kind",), ("all",), in_order=True)
+    kinds = (SMALL.dimensions[0], Dimension("kind", "Kind", values=ages))
+    report = replace(SMALL, dimensions=kinds, measures=(*SMALL.measures[:1], *SMALL.measures[2:]), tables=(table,))
+    assert [row[0] for row in table_rows(report, table, {"mart": frame})[1]] == ["2", "10", "1"]
+    largest_first = table_rows(report, replace(table, in_order=False), {"mart": frame})[1]
+    assert [row[0] for row in largest_first] == ["10", "2", "1"]
+
+
+def test_lines_are_by_listed_numbers() -> None:
+    with pytest.raises(ValueError, match="chart 'All' draws lines by place, which lists no values"):
+        replace(SMALL, charts=(Chart("All", "all", by="place", lines=True),))
+
+
+@pytest.mark.parametrize(
+    ("model", "day", "said"), [("rpt_users", "", "has no days"), ("mart_cohort_daily", "x", "has days of its own")]
+)
+def test_only_a_model_without_days_is_given_a_column_for_them(tmp_path: Path, model: str, day: str, said: str) -> None:
+    (marketing,) = (domain for domain in DOMAINS if domain.name == "attribution")
+    report = replace(SMALL, datasets=(Dataset(model, ("channel",), ("revenue",), day=day),), **NOTHING_SHOWN)
+    with pytest.raises(ValueError, match=f"report small: {model} {said}"):
+        Project(tmp_path / "data", [replace(marketing, reports=(report,))])
+
+
+NOTHING_SHOWN: dict = {
+    "dimensions": (Dimension("channel", "Channel"),),
+    "measures": (),
+    "key_figures": (),
+    "charts": (),
+    "tables": (),
+}
+
+
+def test_marketing_shows_curves_users_and_the_price_of_a_thousand(reported: Project) -> None:
+    """The workbook, read back, against SQL of its own over what is published."""
+    from openpyxl import load_workbook
+
+    (report,) = (report for report in REPORTS if report.name == "marketing")
+    book = load_workbook(BytesIO(files_of(reported, report, YESTERDAY)["workbook"]))
+    sheets = {
+        name: [dict(zip([cell.value for cell in book[name][1]], row, strict=True)) for row in rows]
+        for name in ("LTV by age", "Users", "Channels")
+        for rows in [list(book[name].iter_rows(min_row=2, values_only=True))]
+    }
+    with duckdb.connect(str(reported.settings.published_file), read_only=True) as connection:
+        users = dict(connection.execute("select user_id, margin::double from reporting.rpt_users").fetchall())
+        points = connection.execute(
+            "select install_month, age, sum(margin)::double / sum(users) from reporting.ltv_by_age group by all"
+        ).fetchall()
+        of_week = connection.execute(
+            "select sum(margin_7d)::double / sum(users_7d), sum(users_7d) from reporting.ltv_cohorts"
+        ).fetchone()
+        prices = dict(
+            connection.execute(
+                "select channel, 1000 * sum(spend)::double / sum(impressions) from marts.channel_performance_daily"
+                " group by channel having sum(impressions) > 0"
+            ).fetchall()
+        )
+    assert {row["User"]: row["Margin so far"] for row in sheets["Users"]} == pytest.approx(users)
+    assert len(sheets["Users"]) > 500, "the workbook holds more than the dashboard"
+    curve = {(row["Month of install"], int(row["Days since the install"])): row for row in sheets["LTV by age"]}
+    assert {point: row["Lifetime value"] for point, row in curve.items()} == pytest.approx(
+        {(month, age): ltv for month, age, ltv in points}
+    )
+    assert [*curve] == sorted(curve), "in the order of months and ages"
+    assert {age for _, age in curve} == {1, 2, 3, 4, 5, 6, 7, 10, 14}, "no cohort is older than two weeks"
+    sevens = [row for (_, age), row in curve.items() if age == 7]
+    assert sum(row["Users of that age"] for row in sevens) == of_week[1]
+    assert sum(row["Margin until that age"] for row in sevens) / of_week[1] == pytest.approx(of_week[0])
+    found = {row["Channel"]: row["Cost per 1,000 impressions"] for row in sheets["Channels"]}
+    assert {channel: price for channel, price in found.items() if price is not None} == pytest.approx(prices)
+
+
+def test_the_points_of_the_curve_are_those_of_its_view(reported: Project) -> None:
+    (report,) = (report for report in REPORTS if report.name == "marketing")
+    said = re.search(r"ages = \(([^)]*)\)", reported.node("ltv_by_age")["raw_code"])
+    assert said and report.dimension("age").values == tuple(said[1].split(", "))
 
 
 def test_a_filter_acts_on_everything_or_is_refused() -> None:

@@ -542,3 +542,43 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(page: Page, tmp_path: Path)
     assert page.locator("#chart-0 svg").bounding_box()["width"] <= PHONE["width"]  # type: ignore[index]
     page.screenshot(path=tmp_path / "phone.png", full_page=True)
     assert (tmp_path / "phone.png").stat().st_size > 50_000
+
+
+def test_the_curve_has_a_point_for_each_age_that_cohorts_have_reached_and_prices_are_of_sums(
+    page: Page, reported: Project
+) -> None:
+    open_report(page, reported, name="marketing_dashboard")
+    page.click("#spans button:has-text('all')")
+    place = page.locator("figure h3").all_inner_texts().index("LTV by age")
+    points = f"#chart-{place} svg [role=graphics-symbol][aria-roledescription=point]"
+    expect(page.locator(points).first).to_be_visible()
+    spoken = page.locator(points).evaluate_all("all => all.map(one => one.getAttribute('aria-label'))")
+    expected = query(
+        reported,
+        "select age, install_month, sum(margin)::double / sum(users) as ltv from reporting.ltv_by_age group by all",
+    )
+    assert sorted(spoken) == sorted(f"{row['age']}, {row['install_month']}: {row['ltv']:.2f} €" for row in expected)
+    assert page.locator(f"#chart-{place} svg .mark-line path").count() == len(
+        {row["install_month"] for row in expected}
+    )
+    (sums,) = query(
+        reported,
+        "select 1000 * sum(spend)::double / sum(impressions) as cpm, sum(spend)::double / sum(clicks) as cpc,"
+        " sum(spend)::double / sum(installs) as cpi, sum(spend)::double / sum(users) as cac"
+        " from marts.channel_performance_daily",
+    )
+    assert {name: figure(page, name) for name in sums} == {name: f"{price:,.2f} €" for name, price in sums.items()}
+
+
+def test_the_largest_users_are_shown_and_a_filter_chooses_among_them(page: Page, reported: Project) -> None:
+    open_report(page, reported, name="marketing_dashboard")
+    page.click("#spans button:has-text('all')")
+    users = query(reported, "select channel, margin::double as margin from reporting.rpt_users order by margin desc")
+    section = page.locator("#table-users")
+    expect(section.locator(".rest")).to_contain_text(f"of {len(users):,} rows, these are the 500 with the largest")
+    shown = section.locator("td[data-measure=user_margin]").all_inner_texts()
+    assert shown == [f"{row['margin']:,.2f} €" for row in users[:15]]
+    choose(page, "channel", "email", "twitter")
+    of_twitter = [row["margin"] for row in users[:500] if row["channel"] == "twitter"]
+    assert section.locator("td[data-measure=user_margin]").first.inner_text() == f"{of_twitter[0]:,.2f} €"
+    assert section.locator(".more").inner_text() == f"Show all {len(of_twitter)} rows"

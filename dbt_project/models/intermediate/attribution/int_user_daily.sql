@@ -21,7 +21,9 @@ parts as (
         case when is_conversion then 1 else 0 end as conversions,
         0 as payments,
         cast(0 as {{ type_amount() }}) as revenue,
-        cast(0 as {{ type_amount() }}) as rewards
+        cast(0 as {{ type_amount() }}) as rewards,
+        cast(0 as {{ type_amount() }}) as rewards_original,
+        0 as rewards_without_rate
     from touchpoints
 
     union all
@@ -37,7 +39,9 @@ parts as (
         0 as conversions,
         1 as payments,
         revenue,
-        reward as rewards
+        coalesce(reward, 0) as rewards,
+        reward_original as rewards_original,
+        case when reward is null then 1 else 0 end as rewards_without_rate
     from paid
 ),
 
@@ -53,7 +57,9 @@ summed as (
         sum(conversions) as conversions,
         sum(payments) as payments,
         sum(revenue) as revenue,
-        sum(rewards) as rewards
+        sum(rewards) as rewards,
+        sum(rewards_original) as rewards_original,
+        sum(rewards_without_rate) as rewards_without_rate
     from parts
     group by user_id, activity_date, channel, campaign, install_date, is_known_user
 ),
@@ -71,6 +77,8 @@ final as (
         cast(payments as {{ type_count() }}) as payments,
         cast(revenue as {{ type_amount() }}) as revenue,
         cast(rewards as {{ type_amount() }}) as rewards,
+        cast(rewards_original as {{ type_amount() }}) as rewards_original,
+        cast(rewards_without_rate as {{ type_count() }}) as rewards_without_rate,
 
         is_known_user,
 

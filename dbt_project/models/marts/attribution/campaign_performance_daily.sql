@@ -14,7 +14,9 @@ with parts as (
         0 as orphan_touchpoints,
         0 as conversions,
         cast(0 as {{ type_amount() }}) as revenue,
-        cast(0 as {{ type_amount() }}) as rewards
+        cast(0 as {{ type_amount() }}) as rewards,
+        cast(0 as {{ type_amount() }}) as rewards_original,
+        0 as rewards_without_rate
     from {{ ref('stg_marketing_spend') }}
     where {{ in_window('spend_date') }}
 
@@ -33,7 +35,9 @@ with parts as (
         0 as orphan_touchpoints,
         0 as conversions,
         cast(0 as {{ type_amount() }}) as revenue,
-        cast(0 as {{ type_amount() }}) as rewards
+        cast(0 as {{ type_amount() }}) as rewards,
+        cast(0 as {{ type_amount() }}) as rewards_original,
+        0 as rewards_without_rate
     from {{ ref('int_users') }}
     where {{ in_window('install_date') }} and is_current
 
@@ -52,7 +56,9 @@ with parts as (
         case when is_known_user then 0 else 1 end as orphan_touchpoints,
         case when is_conversion then 1 else 0 end as conversions,
         cast(0 as {{ type_amount() }}) as revenue,
-        cast(0 as {{ type_amount() }}) as rewards
+        cast(0 as {{ type_amount() }}) as rewards,
+        cast(0 as {{ type_amount() }}) as rewards_original,
+        0 as rewards_without_rate
     from {{ ref('int_touchpoints') }}
     where {{ in_window('touch_date') }}
 
@@ -71,7 +77,9 @@ with parts as (
         0 as orphan_touchpoints,
         0 as conversions,
         revenue,
-        reward as rewards
+        coalesce(reward, 0) as rewards,
+        reward_original as rewards_original,
+        case when reward is null then 1 else 0 end as rewards_without_rate
     from {{ ref('int_revenue') }}
     where {{ in_window('revenue_date') }}
 ),

@@ -12,7 +12,9 @@ summed as (
         activity_date as revenue_date,
         sum(case when revenue > 0 then 1 else 0 end) as payers,
         sum(revenue) as revenue,
-        sum(rewards) as rewards
+        sum(rewards) as rewards,
+        sum(rewards_original) as rewards_original,
+        sum(rewards_without_rate) as rewards_without_rate
     from payments
     group by channel, campaign, age_days, install_date, activity_date
 ),
@@ -35,6 +37,8 @@ final as (
         cast(payers as {{ type_count() }}) as payers,
         cast(revenue as {{ type_amount() }}) as revenue,
         cast(rewards as {{ type_amount() }}) as rewards,
+        cast(rewards_original as {{ type_amount() }}) as rewards_original,
+        cast(rewards_without_rate as {{ type_count() }}) as rewards_without_rate,
         cast(revenue - rewards as {{ type_amount() }}) as margin,
 
         install_date,

@@ -61,6 +61,7 @@ summed as (
         {% endfor -%}
         sum(revenue) as revenue,
         sum(rewards) as rewards,
+        sum(rewards_without_rate) as rewards_without_rate,
         sum(margin) as margin
     from earned
     group by channel, campaign, install_date
@@ -79,6 +80,7 @@ joined as (
         {% endfor -%}
         coalesce(summed.revenue, 0) as revenue,
         coalesce(summed.rewards, 0) as rewards,
+        coalesce(summed.rewards_without_rate, 0) as rewards_without_rate,
         coalesce(summed.margin, 0) as margin,
         paid_back.payback_age
     from cohorts
@@ -106,6 +108,7 @@ final as (
         cast(spend as {{ type_amount() }}) as spend,
         cast(revenue as {{ type_amount() }}) as revenue,
         cast(rewards as {{ type_amount() }}) as rewards,
+        cast(rewards_without_rate as {{ type_count() }}) as rewards_without_rate,
         cast(margin as {{ type_amount() }}) as margin,
         {% for days in spans -%}
             -- Both are null together, so that their sums over cohorts divide to the LTV of those that are old enough.

@@ -14,6 +14,7 @@ final as (
         payments,
         revenue,
         rewards,
+        rewards_without_rate,
 
         activity_date
     from days

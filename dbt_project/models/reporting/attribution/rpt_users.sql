@@ -27,7 +27,8 @@ summed as (
             sum(case when age_days between 0 and {{ days - 1 }} then revenue - rewards else 0 end) as margin_{{ days }}d,
         {% endfor -%}
         sum(revenue) as revenue,
-        sum(rewards) as rewards
+        sum(rewards) as rewards,
+        sum(rewards_without_rate) as rewards_without_rate
     from days
     group by user_id
 ),
@@ -51,7 +52,8 @@ joined as (
             coalesce(summed.margin_{{ days }}d, 0) as margin_{{ days }}d,
         {% endfor -%}
         coalesce(summed.revenue, 0) as revenue,
-        coalesce(summed.rewards, 0) as rewards
+        coalesce(summed.rewards, 0) as rewards,
+        coalesce(summed.rewards_without_rate, 0) as rewards_without_rate
     from users
     left join summed on users.user_id = summed.user_id
     -- Last: DuckDB keeps a cross join in a view as a comma, which would bind later than the joins after it.
@@ -70,6 +72,7 @@ final as (
         cast(conversions as {{ type_count() }}) as conversions,
         cast(revenue as {{ type_amount() }}) as revenue,
         cast(rewards as {{ type_amount() }}) as rewards,
+        cast(rewards_without_rate as {{ type_count() }}) as rewards_without_rate,
         cast(revenue - rewards as {{ type_amount() }}) as margin,
         {% for days in spans -%}
             cast(case when days_observed >= {{ days }} then margin_{{ days }}d end as {{ type_amount() }}) as ltv_{{ days }}d,

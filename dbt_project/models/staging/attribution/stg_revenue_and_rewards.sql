@@ -11,7 +11,6 @@ final as (
         region,
 
         cast(revenue as {{ type_amount() }}) as revenue,
-        cast(reward * cast({{ var('reward_rate') }} as {{ type_amount() }}) as {{ type_amount() }}) as reward,
         cast(reward as {{ type_amount() }}) as reward_original,
         cast(repeat_number as {{ type_count() }}) as repeat_number,
 
