@@ -18,7 +18,7 @@ def with_repeat(rows: pl.DataFrame, key: Sequence[str], before: Sequence[Path]) 
 
     Args:
         rows: of one day of one file, in the order of the file.
-        key: columns of the rows, none of them null.
+        key: columns of the rows; nulls are equal to each other.
         before: the pieces of the day with the rows that precede these in the file.
     """
     keys = rows.select(key)
@@ -29,10 +29,11 @@ def with_repeat(rows: pl.DataFrame, key: Sequence[str], before: Sequence[Path]) 
         counted_before = (
             pl.scan_parquet(list(before), glob=False)
             .select(*key, REPEAT)
-            .join(keys.lazy(), on=key, how="semi")
+            .join(keys.lazy(), on=key, how="semi", nulls_equal=True)
             .group_by(key)
             .agg(pl.col(REPEAT).max().alias(_BEFORE))
             .collect(engine="streaming")
         )
-        number += keys.join(counted_before, on=key, how="left", maintain_order="left")[_BEFORE].fill_null(0)
+        counted_on = keys.join(counted_before, on=key, how="left", nulls_equal=True, maintain_order="left")
+        number += counted_on[_BEFORE].fill_null(0)
     return rows.with_columns(number.alias(REPEAT))

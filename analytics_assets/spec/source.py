@@ -109,6 +109,7 @@ class Source:
             its last name is `_repeat`, which numbers the rows of one day of one file that are equal in the columns
             before it: 1, 2, 3, in the order of the file. So a file that is delivered again adds nothing, and rows
             that are twice in one file count twice.
+        may_be_empty: columns of the primary key that a row may leave empty; rows that do are equal in them.
         description: one sentence for people who read the asset graph.
         kind: facts (rows with a time of their own), snapshot (a file that holds until the next) or delivery (rows that
             stand on the day on which they were delivered).
@@ -145,6 +146,7 @@ class Source:
     dedup_order: tuple[str, ...] = ()
     whole: tuple[str, ...] = ()
     complete: bool = False
+    may_be_empty: frozenset[str] = frozenset()
     optional: frozenset[str] = frozenset()
     rules: Mapping[str, pl.Expr] = field(default_factory=dict)
     explode: Callable[[dict[str, Any]], Iterable[dict[str, Any]]] | None = None
@@ -173,6 +175,10 @@ class Source:
             raise ValueError(f"source {self.name}: {self.delimiter!r} cannot delimit the fields of a CSV file")
         if not self.key_columns:
             raise ValueError(f"source {self.name}: a source needs a primary key")
+        if beside := sorted(self.may_be_empty - set(self.key_columns)):
+            raise ValueError(f"source {self.name}: {', '.join(beside)} may be empty anyway; only its key may not")
+        if not self.required:
+            raise ValueError(f"source {self.name}: a row may not leave all columns of its key empty")
         if REPEAT in self.primary_key[:-1]:
             raise ValueError(f"source {self.name}: {REPEAT} numbers rows of one key, so it is the last name of the key")
         if self.whole and not self.dedup_order:
@@ -211,7 +217,7 @@ class Source:
     @property
     def required(self) -> frozenset[str]:
         """Columns that no row may leave empty."""
-        return frozenset(self.key_columns) | ({self.time} if self.time else set())
+        return frozenset(self.key_columns) - self.may_be_empty | ({self.time} if self.time else set())
 
     def matches(self, path: str) -> bool:
         """Whether a path in the inbox folder is a file of this source."""

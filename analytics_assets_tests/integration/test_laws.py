@@ -40,7 +40,7 @@ SOME_DAY = day(2)
 def settled(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Five days of everything, made by the automation."""
     project = Project(tmp_path_factory.mktemp("laws") / "data")
-    project.simulate()
+    project.simulate(attribution=1)  # few touches are conversions
     project.settled()
     return project
 
@@ -66,7 +66,9 @@ def test_law_1_a_partition_that_is_made_again_has_the_same_rows(settled: Project
 # ------------------------------------------------------------------------------------------------ 2: replaced
 
 
-def test_law_2_a_partition_whose_input_has_become_empty_ends_up_empty(settled: Project, tmp_path: Path) -> None:
+def test_law_2_a_partition_whose_input_has_become_empty_ends_up_empty(
+    settled: Project, tables: Tables, tmp_path: Path
+) -> None:
     project = settled.copy_to(tmp_path / "data", with_state=True)
     for source in project.sources:
         if source.kind is not Kind.SNAPSHOT:
@@ -76,7 +78,8 @@ def test_law_2_a_partition_whose_input_has_become_empty_ends_up_empty(settled: P
     emptied = [asset for asset in project.assets if dated_above(project, asset)]
     assert emptied
     assert [asset for asset in emptied if (asset, SOME_DAY) in after] == []
-    assert all((asset, day(1)) in after for asset in emptied)
+    assert all((asset, day(1)) in after for asset in emptied if (asset, day(1)) in tables)
+    assert len([asset for asset in emptied if (asset, SOME_DAY) in tables]) > 0.9 * len(emptied)
 
 
 # ----------------------------------------------------------------------------------------------- 3: any order
@@ -145,16 +148,21 @@ def test_law_4_one_changed_key_changes_exactly_the_days_in_which_it_occurs(
     settled: Project, tables: Tables, tmp_path: Path
 ) -> None:
     for number, (asset, read) in enumerate(keyed_reads(settled)):
-        project = settled.copy_to(tmp_path / f"data-{number}", with_state=True)
-        before = held_by_key(project)
-        source, raw_days = drop_a_row_with_a_key(project, asset, read)
-        made = {name: set(days) for name, days in project.settle().outcome.made.items()}
-        expected = tied_to(project, f"raw_{source.name}", raw_days, before)
-        assert made == expected, read
+        # Not every row changes what is read of it: a touch after the conversion, for one, changes no credit.
+        for attempt in range(5):
+            project = settled.copy_to(tmp_path / f"data-{number}-{attempt}", with_state=True)
+            before = held_by_key(project)
+            source, raw_days = drop_a_row_with_a_key(project, asset, read, attempt)
+            made = {name: set(days) for name, days in project.settle().outcome.made.items()}
+            expected = tied_to(project, f"raw_{source.name}", raw_days, before)
+            assert made == expected, read
+            changed = differing(tables, project.tables())
+            assert all(days <= expected[name] for name, days in changed.items()), read
+            assert project.requested() == {}
+            if asset in changed:
+                break
+        assert asset in changed, f"{asset}: {read}: no row changed it, so that nothing is shown"
         assert expected[asset] < set(project.window.days()), f"{asset}: {read}: the key stands on all days"
-        changed = differing(tables, project.tables())
-        assert changed[asset] <= expected[asset], read
-        assert project.requested() == {}
 
 
 def reads_beyond_its_mapping(project: Project, at: date, folder: Path) -> list[str]:

@@ -101,10 +101,13 @@ def _days_with_keys(project: Project, asset: str, read: Read, keys: set[tuple]) 
     return {day for day in project.window.days() for at in found if _in_span(of_driver, (at - day).days)}
 
 
-def drop_a_row_with_a_key(project: Project, asset: str, read: Read) -> tuple[Source, set[date]]:
+def drop_a_row_with_a_key(project: Project, asset: str, read: Read, number: int = 0) -> tuple[Source, set[date]]:
     """Drops a file with one row that a reader finds by key: a row that stands on another day once more.
 
     Of all keys it takes one that occurs on few of the reader's days. The source's columns have the model's names.
+
+    Args:
+        number: which of the rows that could be taken, from 0.
 
     Returns:
         The source, and the raw days that change.
@@ -116,7 +119,8 @@ def drop_a_row_with_a_key(project: Project, asset: str, read: Read) -> tuple[Sou
         if not set(read.key) <= source.columns.keys():
             continue
         raw = project.frame(f"raw_{source.name}")
-        row = raw.join(rarest, on=list(read.key)).sort("days", *read.key, "the_day").select(raw.columns).head(1)
+        in_order = raw.join(rarest, on=list(read.key)).sort("days", *read.key, "the_day", "_source_row")
+        row = in_order.select(raw.columns).slice(number, 1)
         if row.height:
             at = row["the_day"][0]
             at += timedelta(days=1 if at < YESTERDAY else -1)

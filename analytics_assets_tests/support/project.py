@@ -155,9 +155,11 @@ class Project:
     def window(self) -> Window:
         return partitioned_days(self.settings, datetime.now(UTC))
 
-    def simulate(self, scale: float = 0.1, seed: int = 1) -> None:
+    def simulate(self, scale: float = 0.1, seed: int = 1, **of_domains: float) -> None:
+        """Writes the sample files of the domains, some at a scale of their own."""
         for domain in self.domains:
-            domain.simulate(self.settings.inbox_dir, self.window, scale, Random(seed))
+            of_domain = of_domains.get(domain.name, scale)
+            domain.simulate(self.settings.inbox_dir, self.window, of_domain, Random(seed))
 
     def land(self) -> None:
         runner = self.runner()

@@ -80,7 +80,9 @@ USER_TOUCHPOINTS = Source(
     time="touchpoint_date",
     timezone="UTC",
     primary_key=("user_id", "touchpoint_date", "channel", "touchpoint_type", "_repeat"),  # touches have no id
+    may_be_empty=frozenset({"channel", "touchpoint_type"}),  # a channel is then derived from source and medium
     dedup_order=("conversion desc",),  # a conversion may be told later than its touch
+    version=2,  # touches without a channel or a type were rejected
 )
 
 REVENUE_AND_REWARDS = Source(

@@ -379,6 +379,39 @@ CASES = {
         expected=["marts"],
         on_bigquery=["analytics_marts"],  # datasets are named in their whole project
     ),
+    "whole_times": Case(
+        ["whole_times"],
+        "select {{ whole_times('x', 'y - 1') }} as found, {{ whole_times(1000000000, 'y + 1') }} as of_a_number"
+        " from given order by n",
+        {"x": "bigint", "y": "bigint"},
+        [[7, 3], [6, 3], [0, 8], [999_999_999_999_999_999, 2], [1_000_000_000_000_000_000, 1_000_000_000], [None, 2]],
+        [
+            (3, 250_000_000),
+            (3, 250_000_000),
+            (0, 111_111_111),
+            (999_999_999_999_999_999, 333_333_333),  # more digits than a fraction of 64 bits has
+            (1_000_000_001, 0),
+            (None, 333_333_333),
+        ],
+    ),
+    "matches": Case(
+        ["matches"],
+        "select {{ matches('x', 'y') }} as found from given order by n",
+        {"x": "varchar", "y": "varchar"},
+        [
+            ["paid_social", "^(.*cp.*|ppc|retargeting|paid.*)$"],
+            ["unpaid", "^(.*cp.*|ppc|retargeting|paid.*)$"],
+            ["m.facebook.com", "(^|[.])(facebook|x)($|[.])"],
+            ["xing", "(^|[.])(facebook|x)($|[.])"],
+            ["(direct)", r"^\(direct\)$"],
+            ["workshop", "^(.*(([^a-df-z]|^)shop|shopping).*)$"],
+            ["the_shop", "^(.*(([^a-df-z]|^)shop|shopping).*)$"],
+            ["a", ""],
+            [None, "a"],
+            ["a", None],
+        ],
+        [True, False, True, False, True, False, True, True, None, None],
+    ),
     "newest_delivery": Case(
         [],
         "select for_day, k, v from {{ newest_delivery('given', ['for_day', 'k'], 'delivered_on') }} as found "

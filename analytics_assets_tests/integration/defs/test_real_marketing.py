@@ -88,3 +88,24 @@ def test_channels_that_nobody_pays_for_keep_their_touches_and_all_revenue_has_a_
     raw = pl.read_csv(real.settings.inbox_dir / "revenue_and_rewards" / "revenue_and_rewards-simulated.csv")
     revenue = real.frame("channel_performance_daily")["revenue"].sum()
     assert float(revenue) == pytest.approx(raw["revenue"].sum(), abs=1e-6)
+
+
+def test_each_model_of_attribution_credits_all_conversions_and_all_revenue_of_each_day(real: Project) -> None:
+    daily, performance = real.frame("attribution_daily"), real.frame("channel_performance_daily")
+    whole = performance.group_by("event_date").agg(pl.col("conversions", "revenue", "spend", "touchpoints").sum())
+    assert (whole["conversions"] > 0).any()
+    by_model = daily.group_by("event_date", "model").agg(
+        pl.col("credited_conversions", "credited_revenue", "spend", "touchpoints").sum()
+    )
+    models = by_model.drop_nulls("model").join(whole, on="event_date", how="full", coalesce=True)
+    assert set(models["model"].drop_nulls()) >= {"first_touch", "linear", "shapley"}
+    said = models.filter((pl.col("conversions") > 0) | (pl.col("revenue") != 0))
+    assert said["credited_conversions"].cast(pl.Float64).to_list() == said["conversions"].to_list()
+    assert said["credited_revenue"].to_list() == said["revenue"].to_list()
+    once = by_model.filter(pl.col("model").is_null()).join(whole, on="event_date", suffix="_whole")
+    assert once["spend"].to_list() == once["spend_whole"].to_list()
+    assert once["touchpoints"].to_list() == once["touchpoints_whole"].to_list()
+    assert once["spend"].sum() == performance["spend"].sum()
+    cells = daily.filter(pl.col("model").is_null() & (pl.col("spend") != 0)).select(CELL)
+    spent = real.frame("campaign_performance_daily").filter(pl.col("spend") != 0).select(CELL)
+    assert sorted(cells.rows()) == sorted(spent.rows()), "spend that nobody answers stays"

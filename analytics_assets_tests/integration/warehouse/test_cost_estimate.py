@@ -15,7 +15,7 @@ from analytics_assets.cli.app import app
 from analytics_assets.console.words import as_bytes
 from analytics_assets.dbt.dry_run import compiled
 from analytics_assets.dbt.project import load_manifest
-from analytics_assets.partitions import PartitionOffsets, Window, assets_of, by_day, by_key
+from analytics_assets.partitions import PartitionOffsets, Window, by_day, by_key
 from analytics_assets.settings import get_settings
 from analytics_assets.spec.model_node import Manifest
 from analytics_assets.warehouse.bigquery.cost_estimate import (
@@ -104,7 +104,10 @@ def test_every_column_of_every_table_weighs_what_its_values_do_one_by_one(
     assert {*made.seeds, "daily_campaign_summary", "mart_sessions"} < set(tables)
     for name, table in tables.items():
         rows = rows_of(made, name)
-        assert table.rows == len(rows) > 0
+        assert table.rows == len(rows)
+        if not rows:
+            assert name in {"int_conversions", "attribution_credit"}, "few touches are conversions"
+            continue
         weighed = {column.lower(): sum(size(row[column]) for row in rows) for column in rows[0]}
         assert table.columns == weighed, name
 
@@ -216,11 +219,13 @@ def test_days_of_a_merge_are_those_of_the_partition_mapping(made: Project, queri
         node = manifest.made.get(query.asset)
         if node and query.what == "merge":
             days_of = {one.asset: one.days for one in by_day(node.mappings)}
-            keyed = assets_of(by_key(node.mappings))
+            keyed = {one.asset: one.days for one in by_key(node.mappings)}
             for read in query.reads:
                 upstream = manifest.made.get(read.table)
-                if read.table in keyed:  # of any day: all that there are are read
-                    assert (read.start, read.end) == (1 - len(made.window), 0)
+                if read.table in keyed:  # where a side is open, all days that there are are read
+                    start, end = keyed[read.table].start, keyed[read.table].end
+                    assert read.start == (1 - len(made.window) if start is None else start)
+                    assert read.end == (end or 0)
                 elif upstream and upstream.has_days and upstream.unique_id in node.reads:
                     seen += 1
                     assert PartitionOffsets(read.start, read.end) == days_of.get(read.table, PartitionOffsets()), (

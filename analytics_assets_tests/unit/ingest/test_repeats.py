@@ -64,6 +64,39 @@ def test_equal_rows_of_a_file_are_numbered_in_its_order(inbox: MakeInbox) -> Non
     assert numbered(purchases) == [("row 0", 1), ("row 1", 1), ("row 2", 2), ("row 3", 1), ("row 4", 1), ("row 5", 3)]
 
 
+def test_rows_that_leave_a_column_of_their_key_empty_are_equal_in_it(inbox: MakeInbox) -> None:
+    purchases = inbox(replace(PURCHASES, may_be_empty=frozenset({"user_id"})))
+    purchases.drop("a.csv", csv([("", 1, 1), ("u", 1, 1), ("", 1, 1), (" ", 1, 1), ("", 1, 2)]))
+    purchases.land()
+    assert [number for _, number in numbered(purchases)] == [1, 1, 2, 1, 1]  # a blank is not empty
+    purchases.drop("long.csv", csv([("", 2, 1) for _ in range(10_000)]))
+    with cut_into(20_000, 30_000):
+        purchases.land()
+    assert len(Ledger(purchases.settings.lake_dir).pieces(purchases.source, JUNE)[date(2025, 6, 2)]) > 3
+    rows = rows_of(purchases).filter(pl.col("_source_file") == "long.csv")
+    assert rows.select((pl.col("_repeat") == pl.col("_source_row")).all()).item()
+
+
+def test_a_row_that_leaves_a_column_of_its_key_empty_is_rejected_unless_the_spec_allows_it(inbox: MakeInbox) -> None:
+    purchases = inbox(PURCHASES)
+    purchases.drop("a.csv", csv([("", 1, 1), ("u", 1, 1)]))
+    purchases.land()
+    assert numbered(purchases) == [("row 1", 1)]
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [({"note"}, "note may be empty anyway"), ({"user_id", "bought_at", "amount"}, None), ({"missing"}, "missing may")],
+)
+def test_only_columns_of_a_key_are_said_to_be_empty(columns: set[str], said: str | None) -> None:
+    if said is None:
+        spec = replace(PURCHASES, may_be_empty=frozenset(columns))
+        assert spec.required == {"bought_at"}, "a row has its time all the same"
+        return
+    with pytest.raises(ValueError, match=said):
+        replace(PURCHASES, may_be_empty=frozenset(columns))
+
+
 def test_a_rejected_row_takes_no_number(inbox: MakeInbox) -> None:
     purchases = inbox(PURCHASES)
     line = '{"user_id": "p", "bought_at": "2025-06-01 12:00:00", "amount": 5, "note": "%s"}\n'
