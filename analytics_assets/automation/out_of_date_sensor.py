@@ -1,7 +1,6 @@
 """The sensor that requests the days that are out of date."""
 
 import logging
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -48,19 +47,15 @@ class OutOfDateDaysSensor(AutomationConditionSensorDefinition):
     def evaluate_tick(self, context: SensorEvaluationContext) -> SensorExecutionData:
         """Looks for days to request until there are some or the tick's time is over; none while there is a hindrance.
 
-        All looks of a tick start from its cursor, so one that requests nothing leaves nothing behind. They take a fifth
-        of the time at most: while runs are in progress, something changes all the time.
+        All looks of a tick start from its cursor, so one that requests nothing leaves nothing behind.
         """
         data = SensorExecutionData(cursor=context.cursor)
-        rests_until = 0.0
         for _ in looks(self.watch_seconds, _LOOKS_EVERY_SECONDS):
-            started = time.monotonic()
-            if started < rests_until:
-                continue
             if hindrance := self.hindrance(context.code_location_origin):
-                return SensorExecutionData(skip_message=hindrance, cursor=context.cursor)
+                if not data.automation_condition_evaluations:
+                    data = SensorExecutionData(skip_message=hindrance, cursor=context.cursor)
+                break
             found = self._look(context)
-            rests_until = started + 5 * (time.monotonic() - started)
             if found.automation_condition_evaluations or not data.automation_condition_evaluations:
                 data = found
             if found.run_requests:

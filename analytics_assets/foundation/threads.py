@@ -1,7 +1,7 @@
 """Does work that mostly waits for the disk in a few threads."""
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 _Item = TypeVar("_Item")
@@ -13,12 +13,15 @@ _THREADS = 4
 def in_threads(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
     """The results of some work on each of some items, in their order.
 
-    The first error, or an interruption, is raised once the work that has begun is done; no other work begins.
+    After an error, or an interruption, no other work begins. It is raised once the work that has begun is done.
     """
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="writer") as threads:
         started = [threads.submit(work, item) for item in items]
         try:
-            return [one.result() for one in started]
-        except BaseException:
+            wait(started, return_when=FIRST_EXCEPTION)
+        finally:
             threads.shutdown(wait=False, cancel_futures=True)
-            raise
+    for one in started:
+        if not one.cancelled():
+            one.result()  # raises its error, before those are asked that never began
+    return [one.result() for one in started]

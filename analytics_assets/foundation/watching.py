@@ -4,10 +4,17 @@ import time
 from collections.abc import Iterator
 
 
-def looks(seconds: float, every: float) -> Iterator[bool]:
-    """Yields whether a look is the last one: at once, and then every so many seconds until `seconds` are over."""
+def looks(seconds: float, every: float) -> Iterator[None]:
+    """Yields for each look: at once, and then again until so many `seconds` are over.
+
+    Between two looks are `every` seconds, or four times as long as the first took: looks take a fifth of the time.
+    """
     until = time.monotonic() + seconds
-    while time.monotonic() + every < until:
-        yield False
-        time.sleep(every)
-    yield True
+    while True:
+        started = time.monotonic()
+        yield
+        now = time.monotonic()
+        pause = max(every, 4 * (now - started))
+        if now + pause >= until:
+            return
+        time.sleep(pause)

@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
-from itertools import chain, islice
+from itertools import chain, groupby, islice
 from pathlib import Path, PurePosixPath
 
 import polars as pl
@@ -62,7 +62,7 @@ class LandingReport:
     remaining: int = 0
 
 
-_MOST_SENTENCES = 10  # about files of which nothing was rejected, if they land together
+_MOST_SENTENCES = 10  # up to so many files that land together get a sentence each
 
 _FILES_TOGETHER, _BYTES_TOGETHER = 200, 8_000_000
 """Small files land together up to this number, and up to this size of their records in memory."""
@@ -145,8 +145,9 @@ class Landing:
             self._leftovers = False
             seen = self.look()
             report = LandingReport(unsettled=[f.path for f in seen.unsettled], ignored=seen.ignored, closed=seen.closed)
-            suspects = self._suspects()
-            seen.new.sort(key=lambda file: suspects.tries(file) > 0)  # files that may have ended a process come last
+            note = lake_dir / f".landing-{name}.reading"
+            suspects = _Suspects(note, [*seen.new, *seen.unsettled])
+            seen.new.sort(key=lambda file: suspects.tries(file) > 0)  # files that ended a process come last
             taken = seen.new[: self._settings.landing_files_per_run]
             report.remaining = len(seen.new) - len(taken)
             self._land_all(taken, suspects, report)
@@ -171,18 +172,13 @@ class Landing:
             if is_leftover(file, mark):
                 file.unlink(missing_ok=True)
 
-    def _suspects(self) -> "_Suspects":
-        return _Suspects(self._settings.lake_dir / f".landing-{self._source.name}.reading")
-
     def _land_all(self, files: Sequence[InboxFile], suspects: "_Suspects", report: LandingReport) -> None:
-        """Lands files: small ones together, and last, each by itself, those that may have ended a process."""
-        tried = [file for file in files if suspects.tries(file)]
+        """Lands files in their order: small ones together, but each that may have ended a process by itself."""
         with suspects.noted(), tempfile.TemporaryDirectory(prefix="landing-") as held:
-            for some in batched((file for file in files if not suspects.tries(file)), _FILES_TOGETHER):
-                self._land_some(some, suspects, Path(held), report)
-            for file in tried:
-                self._land_some([file], suspects, Path(held), report)
-                suspects.clear(file)
+            for is_suspect, group in groupby(files, suspects.is_suspect):
+                for some in batched(group, 1 if is_suspect else _FILES_TOGETHER):
+                    self._land_some(some, suspects, Path(held), report)
+                    suspects.clear(some)
 
     def _land_some(self, files: Sequence[InboxFile], suspects: "_Suspects", held: Path, report: LandingReport) -> None:
         small = list[_Read]()
@@ -195,7 +191,12 @@ class Landing:
         for file in files:
             with ExitStack() as stack:
                 suspects.work_on([file])
-                read = self._read(file, suspects.tries(file) < TRIES, stack, held)
+                try:
+                    read = self._read(file, suspects.tries(file) < TRIES, stack, held)
+                except Exception:
+                    if small:  # a disk that cannot be read holds up what was read before
+                        land_small()
+                    raise
                 if read.is_small:
                     small.append(read)
                 if small and (not read.is_small or sum(one.size for one in small) > _BYTES_TOGETHER):
@@ -245,12 +246,15 @@ class Landing:
                 new.setdefault(read.identity, read)
         try:
             contents = self._write(list(new.values()))
-        except (UnreadableFile, ValueError) as error:
+        except Exception as error:
+            blames_files = isinstance(error, UnreadableFile | ValueError)
+            if not blames_files and (is_transient(error) or len(reads) == 1):
+                raise
+            self._leftovers = True
             if len(reads) > 1:  # which of them it was shows when each lands alone
                 for read in reads:
                     self._land([read], report)
                 return
-            self._leftovers = True
             reads[0].error, contents = str(error), {}
         found: list[Found] = []
         for read in reads:
@@ -267,14 +271,20 @@ class Landing:
                 found.append(Found(path, seen, None, read.error))
             else:
                 found.append(Found(path, seen, read.identity))
-        landed = {content.path: content for content in contents.values()}
-        current = {one.identity for one in found}
+        landed = {one.path: contents[one.identity] for one in found if one.identity in contents}
+        landed = {path: content for path, content in landed.items() if content.path == path}
+        # Bytes that were read under a path that has changed since: they land under the other one that has them.
+        lost = contents.keys() - {content.identity for content in landed.values()}
+        again = [read for read in reads if read.identity in lost and read.file.path in {one.path for one in found}]
+        found = [one for one in found if one.identity not in lost]
         if found:
-            ledger.record(source, [content for content in contents.values() if content.identity in current], found)
+            ledger.record(source, list(landed.values()), found)
         self._tell(found, landed, report)
+        for read in again:
+            self._land([read], report)
 
     def _tell(self, found: Sequence[Found], landed: Mapping[str, Content], report: LandingReport) -> None:
-        """Adds to the report, and logs one sentence per file; one for all that are in order if they are many."""
+        """Adds to the report, and logs one sentence per file; one for all without rejects that landed, if many did."""
         in_order: list[Content] = []
         for one in found:
             name = f"{self._source.name}/{one.path}"
@@ -434,26 +444,38 @@ _ENDS_PROCESSES = (
 
 
 class _Suspects:
-    """Files that ended the process. A file that raises an exception is no suspect: the exception says why.
+    """Files that may have ended the process. A file that raises an exception is no suspect: the exception says why.
 
     The note's first line counts how often a file ended a process. Each line below names the files that were worked on
-    from then on: if the process ends, it was one of the last line's. The note need not survive a stop of the machine,
-    which no file causes.
+    from then on: if the process ends, it was one of the last line's. Only where that names a single file does it count;
+    otherwise each of them lands alone from then on. The note need not survive a stop of the machine, which no file
+    causes.
     """
 
-    def __init__(self, note: Path) -> None:
+    def __init__(self, note: Path, new: Iterable[InboxFile]) -> None:
+        """Reads a note.
+
+        Args:
+            new: the files that have not landed; the others are no suspects any more.
+        """
         self._note = note
         self._tried: dict[str, tuple[str, int]] = {}
         try:
-            first, *others = map(json.loads, note.read_text().splitlines())
-            self._tried = {path: (str(file), int(times)) for path, (file, times) in first.items()}
-            for path, file in others[-1] if others else ():
-                self._tried[path] = file, self._times(path, file) + 1
+            first, *others = note.read_text().splitlines() or [""]
+            self._tried = {path: (str(file), int(times)) for path, (file, times) in json.loads(first).items()}
+            last = json.loads(others[-1]) if others else []
+            for path, file in last:
+                self._tried[path] = file, self._times(path, file) + (len(last) == 1)
         except (FileNotFoundError, ValueError, TypeError, AttributeError):
-            pass  # a damaged note blames no file
+            pass  # a damaged note blames no file, and a line that was cut off no other one
+        self._tried = {file.path: self._tried[file.path] for file in new if self.is_suspect(file)}
+
+    def is_suspect(self, file: InboxFile) -> bool:
+        """Whether the file, as it is now, may have ended a process."""
+        return self._tried.get(file.path, ("", 0))[0] == str(file)
 
     def tries(self, file: InboxFile) -> int:
-        """How often the file, as it is now, may have ended a process."""
+        """How often the file, as it is now, has ended a process."""
         return self._times(file.path, str(file))
 
     def _times(self, path: str, file: str) -> int:
@@ -477,10 +499,10 @@ class _Suspects:
         with self._note.open("a") as note:
             note.write(f"{json.dumps([[file.path, str(file)] for file in files])}\n")
 
-    def clear(self, file: InboxFile) -> None:
-        """Strikes out a file that ended no process this time."""
-        del self._tried[file.path]
-        self._write()
+    def clear(self, files: Iterable[InboxFile]) -> None:
+        """Strikes out files that ended no process this time."""
+        if [file for file in files if self._tried.pop(file.path, None)]:
+            self._write()
 
     def _write(self) -> None:
         self._note.write_text(f"{json.dumps(self._tried)}\n")

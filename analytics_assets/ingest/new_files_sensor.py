@@ -49,9 +49,9 @@ def build_new_files_sensor(project: Project) -> SensorDefinition:
     )
     def new_files(context: SensorEvaluationContext) -> SensorResult:
         found = Looked(marks=_marks(context.cursor))
-        for is_last in looks(project.settings.sensor_watch_seconds, _LOOKS_EVERY_SECONDS):
+        for _ in looks(project.settings.sensor_watch_seconds, _LOOKS_EVERY_SECONDS):
             found = look_at_inboxes(context.instance, project, found.marks)
-            if found.requests or found.failed or is_last:
+            if found.requests or found.failed:
                 break
         for name, error in found.failed.items():
             context.log.error(f"{name}: {error}")

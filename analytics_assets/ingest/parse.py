@@ -53,9 +53,9 @@ def parse_batch(batch: Batch, source: Source, file: str | pl.Series, landed_at: 
     """Types each row by the spec; every row of the batch comes out as either accepted or rejected.
 
     Args:
-        file: the path below the source's inbox folder; of each row, if the batch joins files. Then it has no broken
-            records.
-        landed_at: when the file landed, as naive UTC; of each row likewise.
+        file: the path below the source's inbox folder; or one per row, for a batch that joins files, which has no
+            broken records.
+        landed_at: when the file landed, as naive UTC; or one per row.
     """
     with blaming_the_file("its rows cannot be read"):
         return _parse(batch, source, file, landed_at)

@@ -46,11 +46,11 @@ class BrokenRecord:
 
 @dataclass(frozen=True)
 class Batch:
-    """Consecutive records of one file.
+    """Consecutive records of one file, or of several that have the same columns.
 
     Attributes:
         frame: the records, one column per field of the file, as text or in the file's own types.
-        rows: the number of each record, counted from 1 over the records of the file.
+        rows: the number of each record, counted from 1 over the records of its file.
         broken: what stood among them but could not be read as a record.
         extra: each row's columns that the spec does not know, as a JSON object, if the reader gathers them: `shown`
             holds all of them, `landed` only if one of them has a value.

@@ -132,7 +132,8 @@ class Runner:
         sources = [source for source in self._sources if source.landed_asset in names]
         ledger, settle_seconds = Ledger(self._settings.lake_dir), self._settings.inbox_settle_seconds
         refused_before = {source.name: ledger.unreadable(source) for source in sources}
-        deadline = time.monotonic() + max(UNSETTLED_SECONDS, 10 * settle_seconds)
+        patience = max(UNSETTLED_SECONDS, 10 * settle_seconds)
+        deadline = time.monotonic() + patience
         looks: dict[str, Look] = {}
         coming = sources
         while coming:
@@ -141,6 +142,7 @@ class Runner:
                 if not self._execute([source.landed_asset for source in new], None):
                     failed = self._failed_steps or {source.landed_asset for source in new}
                     coming = [source for source in coming if source.landed_asset not in failed]
+                deadline = time.monotonic() + patience
                 continue
             coming = [source for source in coming if looks[source.name].unsettled]
             if not coming or time.monotonic() >= deadline:

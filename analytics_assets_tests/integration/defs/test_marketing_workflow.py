@@ -88,7 +88,7 @@ def test_the_owner_is_told_when_the_workflow_fails(tmp_path: Path, monkeypatch: 
     (body,) = webhook.bodies
     assert body["owner"] == MARKETING.owner
     told = {(problem["asset"], problem["days"]) for problem in body["problems"]}
-    assert ("stg_users", str(YESTERDAY)) in told
+    assert ("campaign_performance_daily", str(YESTERDAY)) in told
     assert "no such column" in body["text"]
     assert body["link"].endswith(project.instance.get_runs(RunsFilter(job_name=JOB), limit=1)[0].run_id)
 

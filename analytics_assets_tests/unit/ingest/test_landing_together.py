@@ -1,9 +1,12 @@
 """Small files are read first and then land together: nothing may tell that from landing each by itself."""
 
+import errno
 import gzip
 import io
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -19,6 +22,7 @@ from analytics_assets.ingest.landing import LandingReport
 from analytics_assets.ingest.records import Batch, UnreadableFile
 from analytics_assets.partitions import Window
 from analytics_assets.spec.source import REPEAT, Kind, Source
+from analytics_assets.state.ledger import Ledger
 from analytics_assets_tests.support.inbox import Inbox
 from analytics_assets_tests.support.project import test_settings
 from analytics_assets_tests.support.visits import HEADER, SHOPS, VISITS, MakeInbox, ids, rows_of, visit
@@ -196,3 +200,122 @@ def test_a_large_file_among_small_ones_lands_in_its_turn(inbox: MakeInbox, monke
     assert list(visits.land().landed) == ["1.csv", "2.csv", "3.csv"]
     assert order_of_landing(rows_of(visits)) == ["1.csv", "2.csv", "3.csv"]
     assert rows_of(visits).height == 502
+
+
+class Killed(BaseException):
+    """What a kill looks like from inside: no `except Exception` sees it."""
+
+
+def killed_at_the_record(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lands, and is killed before the first files are recorded: the note stays as a killed process leaves it."""
+
+    def kill(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Ledger, "record", kill)
+        patched.setattr(landing_module._Suspects, "noted", started_and_never_ended)
+        with pytest.raises(Killed):
+            inbox.land()
+
+
+@contextmanager
+def started_and_never_ended(suspects: landing_module._Suspects) -> Iterator[None]:
+    suspects._write()
+    yield
+
+
+def test_after_a_kill_among_many_files_they_land_in_their_order_and_none_is_blamed(
+    inbox: MakeInbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(landing_module, "_FILES_TOGETHER", 2)
+    shops = inbox(SHOPS)
+    for number, name in enumerate(("a", "b", "c", "d")):
+        file = shops.drop(f"shops-2025-06-01-{name}.csv", f"id,city\n1,{name}\n")
+        os.utime(file, ns=(number, number))
+    killed_at_the_record(shops, monkeypatch)
+    report = shops.land()
+    assert [path[-5] for path in report.landed] == ["a", "b", "c", "d"]
+    assert report.unreadable == {}
+    held = rows_of(shops).filter(pl.col("_day") == date(2025, 6, 1))
+    assert held["city"].to_list() == ["d"], "the last one that was dropped"
+    assert not list(shops.settings.lake_dir.glob(".landing-*"))
+
+
+def test_two_kills_that_one_file_may_not_have_caused_refuse_none(
+    inbox: MakeInbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visits = inbox(VISITS)
+    for name in ("1", "2", "3"):
+        visits.drop(f"{name}.csv", HEADER + visit(name))
+    for _ in range(2):  # among all three, and at the first by itself
+        killed_at_the_record(visits, monkeypatch)
+    report = visits.land()
+    assert sorted(report.landed) == ["1.csv", "2.csv", "3.csv"]
+    assert report.unreadable == {}
+
+
+def test_a_disk_that_cannot_be_read_holds_up_nothing_that_was_read_before(
+    inbox: MakeInbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = landing_module.read_batches
+
+    def read_batches(path: Path, source: Source) -> object:
+        if visit("3") in path.read_text():
+            raise OSError(errno.EIO, "Input/output error")
+        return real(path, source)
+
+    monkeypatch.setattr(landing_module, "read_batches", read_batches)
+    visits = inbox(VISITS)
+    for name in ("1", "2", "3", "4"):
+        visits.drop(f"{name}.csv", HEADER + visit(name))
+    with pytest.raises(OSError, match="Input/output"):
+        visits.land()
+    assert ids(visits) == ["1", "2"]
+    monkeypatch.undo()
+    assert list(visits.land().landed) == ["3.csv", "4.csv"]
+
+
+def test_what_a_failed_write_of_many_files_left_is_swept_and_hinders_no_repair(
+    inbox: MakeInbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = landing_module.Landing._write_pieces
+
+    def write_pieces(landing: landing_module.Landing, frames: list[pl.DataFrame], contents: dict) -> None:
+        real(landing, frames, contents)
+        if len(contents) > 1:
+            raise pl.exceptions.ComputeError("what only many files at once cause")
+
+    monkeypatch.setattr(landing_module.Landing, "_write_pieces", write_pieces)
+    visits = inbox(VISITS)
+    for name in ("1", "2", "3"):
+        visits.drop(f"{name}.csv", HEADER + visit(name))
+    assert len(visits.land().landed) == 3
+    (visits.settings.lake_dir / "ledger.sqlite").unlink()
+    rebuilt = Ledger(visits.settings.lake_dir).rebuild()
+    assert rebuilt is not None
+    assert rebuilt.contents == 3
+    visits.land()
+    assert len(list((visits.settings.landed_dir / "visits").glob("*/*.parquet"))) == 3
+    assert ids(visits) == ["1", "2", "3"]
+
+
+def test_bytes_whose_first_file_changes_land_under_the_other_one(
+    inbox: MakeInbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = landing_module.Landing._write
+    visits = inbox(VISITS)
+    first = visits.drop("a.csv", HEADER + visit("1"))
+    visits.drop("b.csv", HEADER + visit("1"))
+
+    def write(landing: landing_module.Landing, reads: list) -> object:
+        if len(reads) and reads[0].file.path == "a.csv":
+            first.write_text(HEADER + visit("new"))
+        return real(landing, reads)
+
+    monkeypatch.setattr(landing_module.Landing, "_write", write)
+    report = visits.land()
+    assert (list(report.landed), report.known, report.unsettled) == (["b.csv"], [], ["a.csv"])
+    monkeypatch.undo()
+    visits.land()
+    assert ids(visits) == ["1", "new"]
