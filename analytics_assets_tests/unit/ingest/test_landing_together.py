@@ -239,7 +239,7 @@ def test_after_a_kill_among_many_files_they_land_in_their_order_and_none_is_blam
     assert report.unreadable == {}
     held = rows_of(shops).filter(pl.col("_day") == date(2025, 6, 1))
     assert held["city"].to_list() == ["d"], "the last one that was dropped"
-    assert not list(shops.settings.lake_dir.glob(".landing-*"))
+    assert not list(shops.settings.lake_dir.glob(".landing-*.reading"))
 
 
 def test_two_kills_that_one_file_may_not_have_caused_refuse_none(
