@@ -79,8 +79,9 @@ def queries_of(
         if node.name in tables:
             target = Read(node.name, frozenset(tables[node.name].columns))
             add(node.name, "merge", sql[node.unique_id], target)
+        renewed = {test.unique_id for test in manifest.tests_renewed_with(node)}
         for test in manifest.tests:
-            if test.tested == node.unique_id and test.unique_id in sql:
+            if (test.tested == node.unique_id or test.unique_id in renewed) and test.unique_id in sql:
                 add(node.name, test.name, sql[test.unique_id])
         add(node.name, "count of rows", _of_days(node.relation_name, [node.day], node.day, Window.of_days(day, day)))
     for report in reports:
@@ -88,8 +89,9 @@ def queries_of(
         for file in report.files:
             for dataset in report.datasets:
                 if model := manifest.made.get(dataset.model):
-                    columns = [model.day, *dataset.dimensions, *dataset.numbers]
-                    text = _of_days(model.relation_name, columns, model.day, window)
+                    of_rows = dataset.day or model.day
+                    columns = [of_rows, *dataset.dimensions, *dataset.numbers]
+                    text = _of_days(model.relation_name, columns, of_rows, window)
                     add(file.asset(report.name), dataset.model, text)
     return found
 

@@ -318,6 +318,15 @@ def test_checks_that_look_back_and_reports_read_all_that_they_look_back_on(queri
     assert read.end - read.start + 1 == report.days
 
 
+def test_a_report_reads_what_its_views_are_made_of_and_a_key_is_checked_again_with_its_reader(
+    queries: list[Query],
+) -> None:
+    read = reads_of(queries, "marketing_dashboard", "rpt_users")
+    assert set(read) == {"int_users", "int_user_daily", "mart_cohort_daily"}
+    for asset in ("stg_revenue_and_rewards", "int_revenue"):
+        assert set(reads_of(queries, asset, "revenue_has_a_user")) == {"stg_revenue_and_rewards", "stg_users"}
+
+
 def test_no_other_check_looks_beyond_the_days_that_were_made(made: Project, queries: list[Query]) -> None:
     rules = {test.name: test.rule for test in load_manifest(made.settings).tests}
     own = [(rules[q.what], r) for q in queries if q.what in rules for r in q.reads if r.table == q.asset]
