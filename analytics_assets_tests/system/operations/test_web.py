@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -53,10 +55,10 @@ class Dev:
         return len(answer["data"]["assetOrError"].get("assetMaterializations", ()))
 
 
-@pytest.fixture(scope="module")
-def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
+@contextmanager
+def started(folder: Path) -> Iterator[Dev]:
     """The web server as `make dev` starts it, through `dagster dev`, with one asset."""
-    folder, port = tmp_path_factory.mktemp("web"), free_port()
+    port = free_port()
     (folder / "defs.py").write_text(DEFINITIONS)
     (folder / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
     command = [sys.executable, "-m", "analytics_assets.operations.web", "dev", "-f", "defs.py", "-p", str(port)]
@@ -78,6 +80,12 @@ def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
+    with started(tmp_path_factory.mktemp("web")) as found:
+        yield found
 
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
@@ -150,13 +158,14 @@ def test_the_ui_is_served_as_before_to_links_in_messages_and_behind_its_address_
         assert dev.events() == number
 
 
-def test_ctrl_c_ends_the_server_and_all_that_came_with_it(dev: Dev) -> None:
-    children = psutil.Process(dev.process.pid).children(recursive=True)
-    assert len(children) >= 3, "web server, daemon, code"
-    assert [one for one in children if "analytics_assets.operations.web" in one.cmdline()]
-    dev.process.send_signal(signal.SIGINT)
-    assert dev.process.wait(timeout=120) == 0
-    assert psutil.wait_procs(children, timeout=60)[1] == []
+def test_ctrl_c_ends_the_server_and_all_that_came_with_it(tmp_path: Path) -> None:
+    with started(tmp_path) as dev:  # its own: other tests may come after this one
+        children = psutil.Process(dev.process.pid).children(recursive=True)
+        assert len(children) >= 3, "web server, daemon, code"
+        assert [one for one in children if "analytics_assets.operations.web" in one.cmdline()]
+        dev.process.send_signal(signal.SIGINT)
+        assert dev.process.wait(timeout=120) == 0
+        assert psutil.wait_procs(children, timeout=60)[1] == []
 
 
 @pytest.mark.parametrize("ui_url", ["http://", "https://", "http:///runs"])
