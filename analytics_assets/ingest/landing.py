@@ -271,11 +271,11 @@ class Landing:
                 found.append(Found(path, seen, None, read.error))
             else:
                 found.append(Found(path, seen, read.identity))
-        landed = {one.path: contents[one.identity] for one in found if one.identity in contents}
-        landed = {path: content for path, content in landed.items() if content.path == path}
+        paths = {one.path for one in found}
+        landed = {content.path: content for content in contents.values() if content.path in paths}
         # Bytes that were read under a path that has changed since: they land under the other one that has them.
         lost = contents.keys() - {content.identity for content in landed.values()}
-        again = [read for read in reads if read.identity in lost and read.file.path in {one.path for one in found}]
+        again = [read for read in reads if read.identity in lost and read.file.path in paths]
         found = [one for one in found if one.identity not in lost]
         if found:
             ledger.record(source, list(landed.values()), found)
@@ -402,7 +402,7 @@ class _Origin:
 def _joined(reads: Sequence[_Read], contents: Mapping[str, Content], source: Source) -> Iterator[tuple[Batch, _Origin]]:
     """The batches of some files; of several files, those with the same columns are joined.
 
-    To type a column takes about as long for ten rows as for ten thousand.
+    To type a column has a cost of its own, which a file of a few rows would not be worth.
     """
     alike: dict[object, list[tuple[Batch, Content]]] = defaultdict(list)
     for read in reads:

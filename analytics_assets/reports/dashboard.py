@@ -18,7 +18,7 @@ import polars as pl
 from analytics_assets.foundation.plain_text import plain, shortened
 from analytics_assets.partitions import Window
 from analytics_assets.reports.charts import chart_spec
-from analytics_assets.reports.datasets import Frames, days_with_rows, largest
+from analytics_assets.reports.datasets import Frames, days_with_rows, largest, left_out_of
 from analytics_assets.spec.report import DAY, OTHER, Distinct, Measure, Ratio, Report, Sum
 
 MAX_BYTES = 3_000_000
@@ -95,17 +95,7 @@ def _render(
         shortened=is_shortened,
         max_megabytes=MAX_BYTES // 1_000_000,
         concerns=concerns,
-        left_out={
-            table.name: "; ".join(
-                dict.fromkeys(
-                    left_out[model]
-                    for name in table.measures
-                    for model in report.models_of(report.measure(name))
-                    if model in left_out
-                )
-            )
-            for table in report.tables
-        },
+        left_out={table.name: left_out_of(report, table, left_out) for table in report.tables},
         style=(_PAGE / "report.css").read_text(encoding="utf-8"),
         script=(_PAGE / "report.js").read_text(encoding="utf-8"),
         vega=_vega(vl_convert),

@@ -11,7 +11,7 @@ import polars as pl
 
 from analytics_assets.partitions import Window
 from analytics_assets.spec.model_node import Manifest, ModelNode
-from analytics_assets.spec.report import DAY, NONE, OTHER, Dataset, Largest, Report, Sum
+from analytics_assets.spec.report import DAY, NONE, OTHER, Dataset, Largest, Report, Sum, Table
 from analytics_assets.warehouse.interface import Warehouse, between, on_days
 
 Frames = Mapping[str, pl.DataFrame]
@@ -64,6 +64,12 @@ def _dimension(warehouse: Warehouse, report: Report, column: str) -> str:
 def days_with_rows(frames: Frames) -> list[date]:
     """The days on which any dataset has rows, oldest first."""
     return sorted({day for frame in frames.values() for day in frame[DAY].to_list()})
+
+
+def left_out_of(report: Report, table: Table, said: Mapping[str, str]) -> str:
+    """What a table leaves out, given what `largest` says by model; empty if it shows everything."""
+    models = dict.fromkeys(model for name in table.measures for model in report.models_of(report.measure(name)))
+    return "; ".join(said[model] for model in models if model in said)
 
 
 def largest(report: Report, frames: Frames, most: Callable[[Largest], int]) -> tuple[Frames, Mapping[str, str]]:

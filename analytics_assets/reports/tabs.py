@@ -10,7 +10,7 @@ from math import inf
 
 from analytics_assets.partitions import Window
 from analytics_assets.reports.dashboard import Concern
-from analytics_assets.reports.datasets import Frames, days_with_rows, largest
+from analytics_assets.reports.datasets import Frames, days_with_rows, largest, left_out_of
 from analytics_assets.reports.figures import Figure, figures, newest_values
 from analytics_assets.spec.report import DAY, Format, Measure, Ratio, Report, Table
 
@@ -154,9 +154,8 @@ def _tab(report: Report, table: Table, frames: Frames, left_out: Mapping[str, st
     forms: list[Format | None] = [None] * (len(table.by) + len(table.details))
     for place, name in enumerate(table.measures):
         forms += [form for _, form in _columns(table, place, report.measure(name))]
-    of_table = {model for name in table.measures for model in report.models_of(report.measure(name))}
-    if said := [sentence for model, sentence in left_out.items() if model in of_table]:
-        missing = [f"{table.title}: {'; '.join(said)}."]
+    if said := left_out_of(report, table, left_out):
+        missing = [f"{table.title}: {said}."]
     else:
         rows, missing = _that_fit(table, rows, room.rows - 1)
     below, cut = "".join(missing), 0

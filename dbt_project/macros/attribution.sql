@@ -56,9 +56,35 @@
         {{ ratio('revenue', 'spend') }} as roas
 {%- endmacro %}
 
-{#- The sums of those columns that `performance` reads. -#}
-{% macro summed_performance() -%}
-    {%- for name in ('spend', 'impressions', 'clicks', 'installs', 'users', 'touchpoints', 'orphan_touchpoints', 'conversions', 'revenue', 'rewards', 'rewards_original', 'rewards_without_rate') %}
+{#- The columns that `performance` reads, each with its type. -#}
+{% macro performance_numbers() -%}
+    {{ return({
+        'spend': type_amount(),
+        'impressions': type_count(),
+        'clicks': type_count(),
+        'installs': type_count(),
+        'users': type_count(),
+        'touchpoints': type_count(),
+        'orphan_touchpoints': type_count(),
+        'conversions': type_count(),
+        'revenue': type_amount(),
+        'rewards': type_amount(),
+        'rewards_original': type_amount(),
+        'rewards_without_rate': type_count(),
+    }) }}
+{%- endmacro %}
+
+{#- The numbers of the rows of one model that stand below those of others: its own, and zero for those of the others.
+    numbers: all of them, each with its type. own: each `number: expression` that the model has. -#}
+{% macro numbers_or_zero(numbers, own) -%}
+    {%- for name, type in numbers.items() %}
+        cast({{ own.get(name, 0) }} as {{ type }}) as {{ name }}{{ ',' if not loop.last }}
+    {%- endfor -%}
+{%- endmacro %}
+
+{#- The sums of some numbers. -#}
+{% macro sums_of(numbers) -%}
+    {%- for name in numbers %}
         sum({{ name }}) as {{ name }}{{ ',' if not loop.last }}
     {%- endfor -%}
 {%- endmacro %}

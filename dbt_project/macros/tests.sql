@@ -335,42 +335,58 @@
 {#- Some sums are, day by day, those of another model on the same day; for a model that is made from several, of which
     meta.adds_up names one.
     to: the other model, one that is made before this one. measures: each `column: column of the other model`.
-    of_rows: which rows of the other model count. -#}
-{% test same_sums(model, to, measures, of_rows='true') %}
+    of_rows: which rows of the other model count. group, groups: a column and all of its values, if the rows of each
+    value have the sums by themselves, as where each tells the same whole in its own way; rows without one do not
+    count. -#}
+{% test same_sums(model, to, measures, of_rows='true', group=none, groups=[]) %}
     {%- if not execute -%}
         select 1 as placeholder
     {%- else -%}
         {%- set day, day_there = tested_node().config.meta.day, day_column(to) -%}
-        with here as (
+        with {% if group -%}
+        all_groups as (
+            {% for name in groups -%}
+            select '{{ name }}' as the_group
+            {{ 'union all' if not loop.last }}
+            {% endfor %}
+        ),
+
+        {% endif -%}
+        here as (
             select
                 {{ day }} as the_day
+                {{- ', ' ~ group ~ ' as the_group' if group }}
                 {%- for column in measures %},
                 sum({{ column }}) as sum_{{ loop.index }}
                 {%- endfor %}
             from {{ model }}
-            group by {{ day }}
+            {{ 'where ' ~ group ~ ' is not null' if group }}
+            group by {{ day }}{{ ', ' ~ group if group }}
         ),
 
         there as (
             select
                 {{ day_there }} as the_day
+                {{- ', all_groups.the_group' if group }}
                 {%- for column in measures.values() %},
                 sum({{ column }}) as sum_{{ loop.index }}
                 {%- endfor %}
             from {{ to }}
+            {{ 'cross join all_groups' if group }}
             where {{ in_window(day_there) }} and {{ of_rows }}
-            group by {{ day_there }}
+            group by {{ day_there }}{{ ', all_groups.the_group' if group }}
         ),
 
         compared as (
             select
                 coalesce(here.the_day, there.the_day) as the_day
+                {{- ', coalesce(here.the_group, there.the_group) as ' ~ group if group }}
                 {%- for column in measures %},
                 coalesce(here.sum_{{ loop.index }}, 0) as {{ column }},
                 coalesce(there.sum_{{ loop.index }}, 0) as {{ column }}_there
                 {%- endfor %}
             from here
-            full outer join there on here.the_day = there.the_day
+            full outer join there on here.the_day = there.the_day{{ ' and here.the_group = there.the_group' if group }}
         )
 
         select *

@@ -1,9 +1,13 @@
-{%- set no_credit -%}
-    {%- for model in attribution_models() %}
-        cast(0 as {{ type_amount() }}) as {{ model }},
-        cast(0 as {{ type_amount() }}) as {{ model }}_revenue,
-    {%- endfor %}
-{%- endset -%}
+{%- set numbers = {} -%}
+{%- for model in attribution_models() -%}
+    {%- do numbers.update({model: type_amount(), model ~ '_revenue': type_amount()}) -%}
+{%- endfor -%}
+{%- do numbers.update({'spend': type_amount(), 'touchpoints': type_count(), 'influenced': type_count()}) -%}
+{%- set of_conversions, of_revenue = {'influenced': 'influenced'}, {} -%}
+{%- for model in attribution_models() -%}
+    {%- do of_conversions.update({model: model}) -%}
+    {%- do of_revenue.update({model ~ '_revenue': model ~ '_revenue'}) -%}
+{%- endfor -%}
 
 with spend as (
     select * from {{ ref('stg_marketing_spend') }}
@@ -20,11 +24,8 @@ parts as (
         spend.channel,
         coalesce(aliases.campaign, spend.campaign) as campaign,
         spend.spend_date as event_date,
-        {{ no_credit | trim }}
         false as is_of_models,
-        spend.spend,
-        0 as touchpoints,
-        0 as influenced
+        {{ numbers_or_zero(numbers, {'spend': 'spend.spend'}) }}
     from spend
     left join aliases on spend.channel = aliases.channel and spend.campaign = aliases.alias
 
@@ -34,11 +35,8 @@ parts as (
         channel,
         campaign,
         touch_date as event_date,
-        {{ no_credit | trim }}
         false as is_of_models,
-        cast(0 as {{ type_amount() }}) as spend,
-        1 as touchpoints,
-        0 as influenced
+        {{ numbers_or_zero(numbers, {'touchpoints': 1}) }}
     from {{ ref('int_path_touches') }}
     where {{ in_window('touch_date') }}
 
@@ -48,14 +46,8 @@ parts as (
         channel,
         campaign,
         conversion_date as event_date,
-        {% for model in attribution_models() -%}
-            {{ model }},
-            cast(0 as {{ type_amount() }}) as {{ model }}_revenue,
-        {% endfor -%}
         true as is_of_models,
-        cast(0 as {{ type_amount() }}) as spend,
-        0 as touchpoints,
-        influenced
+        {{ numbers_or_zero(numbers, of_conversions) }}
     from {{ ref('attribution_credit') }}
     where {{ in_window('conversion_date') }}
 
@@ -65,14 +57,8 @@ parts as (
         channel,
         campaign,
         revenue_date as event_date,
-        {% for model in attribution_models() -%}
-            cast(0 as {{ type_amount() }}) as {{ model }},
-            {{ model }}_revenue,
-        {% endfor -%}
         true as is_of_models,
-        cast(0 as {{ type_amount() }}) as spend,
-        0 as touchpoints,
-        0 as influenced
+        {{ numbers_or_zero(numbers, of_revenue) }}
     from {{ ref('int_revenue_credited') }}
     where {{ in_window('revenue_date') }}
 ),
@@ -82,15 +68,9 @@ summed as (
         channel,
         campaign,
         event_date,
-        {% for model in attribution_models() -%}
-            sum({{ model }}) as {{ model }},
-            sum({{ model }}_revenue) as {{ model }}_revenue,
-        {% endfor -%}
         max(case when is_of_models then 1 else 0 end) as is_of_models,
         max(case when is_of_models and influenced = 0 then 0 else 1 end) as is_of_none,
-        sum(spend) as spend,
-        sum(touchpoints) as touchpoints,
-        sum(influenced) as influenced
+        {{ sums_of(numbers) }}
     from parts
     group by channel, campaign, event_date
 ),

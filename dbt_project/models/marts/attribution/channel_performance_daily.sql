@@ -7,7 +7,7 @@ summed as (
     select
         channel,
         event_date,
-        {{ summed_performance() }}
+        {{ sums_of(performance_numbers()) }}
     from campaigns
     group by channel, event_date
 ),

@@ -9,7 +9,7 @@ summed as (
     select
         channel,
         campaign,
-        {{ summed_performance() }}
+        {{ sums_of(performance_numbers()) }}
     from days
     group by channel, campaign
 ),

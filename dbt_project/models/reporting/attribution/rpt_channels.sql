@@ -8,7 +8,7 @@ with days as (
 summed as (
     select
         channel,
-        {{ summed_performance() }}
+        {{ sums_of(performance_numbers()) }}
     from days
     group by channel
 ),
