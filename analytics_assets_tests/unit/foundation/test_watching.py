@@ -30,7 +30,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
     [
         (0, 1, 0, [0]),  # without time to watch
         (4, 1, 0, [0, 1, 2, 3]),
-        (4, 0.5, 0.25, [0, 1.25, 2.5]),  # a fifth of the time
+        (4, 0.5, 0.25, [0, 1.25, 2.5, 3.75]),  # a fifth of the time
         (4, 0.5, 3, [0]),  # the next one would begin after the end
     ],
 )
