@@ -100,6 +100,9 @@ def test_the_process_that_waits_executes_the_next_run_and_ends_with_it_and_anoth
     until(lambda: len(children() - before) == 1, 20, "only the process that waits is left")
     (waiting,) = children() - before
     os.kill(waiting, signal.SIGKILL)
+    # A signal takes effect some time after it was sent. A process that is handed its run before that dies with it, as
+    # one that is killed in the middle of a run does.
+    until(lambda: children() == before, 20, "it is dead")
     third = launched("works")
     assert wait_for(instance, third) is DagsterRunStatus.SUCCESS, "a process that was killed while it waited"
 
