@@ -158,7 +158,11 @@ class Read:
         return bool(self.key)
 
     def __str__(self) -> str:
-        by = f" by {', '.join(self.key)} of {self.of}: {', '.join(self.columns)}" if self.is_by_key else ""
+        by = (
+            f" by {', '.join(self.key)} of {self.of}: {', '.join(self.columns) or 'the key alone'}"
+            if self.is_by_key
+            else ""
+        )
         return f"{self.asset} {self.days}{by}"
 
 

@@ -6,6 +6,7 @@ A test imports them one by one: after an upgrade it says which of them broke. Sl
 
 # ruff: noqa: I001 (each reason stands above its imports)
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -130,10 +131,30 @@ def dbt_event_message(event: Mapping[str, Any]) -> "DbtCoreCliEventMessage":
 
 
 def dbt_invoke(manifest: Any, callbacks: list[Callable[[Any], None]], arguments: list[str]) -> Any:
-    """Runs dbt in this process through its documented entry point, which returns the results as dbt's own objects."""
-    from dbt.cli.main import dbtRunner
+    """Runs dbt in this process through its documented entry point, which returns the results as dbt's own objects.
 
-    return dbtRunner(manifest=manifest, callbacks=callbacks).invoke(arguments)
+    Two things that are made for a process of its own are changed for the call:
+
+    - dbt-duckdb would open and close the database for each phase of a command, some ten times. The profile keeps it
+      open; here it is closed at the end of the call, so that others can open it.
+    - Each command would write a summary of the whole graph for diagnosis. Nobody reads it, and it takes longer than a
+      small model.
+    """
+    from dbt.cli.main import dbtRunner
+    from dbt.compilation import Linker
+
+    Linker.get_graph_summary = lambda self, manifest: {}
+    try:
+        return dbtRunner(manifest=manifest, callbacks=callbacks).invoke(arguments)
+    finally:
+        _close_duckdb()
+
+
+def _close_duckdb() -> None:
+    if adapter := sys.modules.get("dbt.adapters.duckdb.connections"):
+        environment = adapter.DuckDBConnectionManager._ENV
+        if environment is not None:
+            environment.close()
 
 
 def dbt_event_as_dict(event: Any) -> dict[str, Any]:

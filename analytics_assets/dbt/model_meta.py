@@ -101,9 +101,9 @@ def _faults_of_read(node: ModelNode, said: Mapping[str, Any], models: Mapping[st
         or (None not in days and days[0] > days[1])
     ):
         yield f"{where} says days: {days!r}; it must be two whole numbers, first to last, or ~ for no end: [-1, 0]"
-    by_key = [part for part in ("key", "of", "columns") if said.get(part)]
+    by_key = [part for part in ("key", "of", "columns") if said.get(part) or (part == "columns" and part in said)]
     if by_key and len(by_key) < 3:
-        yield f"{where} says {' and '.join(by_key)}; by key, it must say key, of and columns"
+        yield f"{where} says {' and '.join(by_key)}; by key, it must say key, of and columns ([] for the key alone)"
     elif by_key:
         yield from _faults_of_key(node, said, models, read)
 
@@ -112,7 +112,7 @@ def _faults_of_key(
     node: ModelNode, said: Mapping[str, Any], models: Mapping[str, ModelNode], read: set[str]
 ) -> Iterator[str]:
     name, driver, where = said["model"], said["of"], f"meta.reads of {said['model']}"
-    key, columns = ([text] if isinstance(text, str) else text for text in (said["key"], said["columns"]))
+    key, columns = ([text] if isinstance(text, str) else text for text in (said["key"], said["columns"] or []))
     if not all(isinstance(names, list) and all(isinstance(one, str) for one in names) for names in (key, columns)):
         yield f"{where} must name the columns of key and columns, as a name or a list of names"
         return

@@ -66,7 +66,8 @@ def make_models(
         of_keys = {name: project.manifest.tests_renewed_with(nodes[name]) for name in names}
         arguments = _build_arguments([*names, *sorted({test.name for tests in of_keys.values() for test in tests})])
         run = run_dbt(arguments, settings, project.sources, None if part == WHOLE else part)
-        renew_key_versions()
+        if not project.manifest.read_by_key.keys().isdisjoint(names):
+            renew_key_versions()
         with warehouse.reading() as reader:
             failing = {
                 test: reader.rows(f"select * from (\n{sql}\n) as failing") for test, sql in run.failing_tests.items()

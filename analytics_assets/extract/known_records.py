@@ -16,7 +16,7 @@ from analytics_assets.foundation.batches import batched
 from analytics_assets.foundation.files import Damaged
 from analytics_assets.foundation.plain_text import logger_of
 from analytics_assets.spec.source import Source
-from analytics_assets.state.database import AT_ONCE, Store, insert
+from analytics_assets.state.database import AT_ONCE, Store, insert, tuples
 from analytics_assets.state.ledger import Ledger
 
 TABLES = MetaData()
@@ -48,7 +48,7 @@ class KnownRecords:
         known: set[bytes] = set()
         with self._store.reading() as connection:
             for some in batched(hashes, AT_ONCE):
-                found = connection.execute(select(_RECORDS).where(_RECORDS.c.hash.in_(some))).tuples()
+                found = tuples(connection.execute(select(_RECORDS).where(_RECORDS.c.hash.in_(some))))
                 known.update(hash_ for hash_, content in found if content in self._landed)
         return [record for record, hash_ in zip(records, hashes, strict=True) if hash_ not in known]
 

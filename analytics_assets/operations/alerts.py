@@ -45,7 +45,7 @@ from analytics_assets.settings import Settings
 from analytics_assets.spec.asset import name_of
 from analytics_assets.state.attempts import Attempts
 from analytics_assets.state.check_results import failed_in_its_run, first_finding
-from analytics_assets.state.database import Store, insert
+from analytics_assets.state.database import Store, insert, tuples
 
 logger = logger_of(__name__)
 
@@ -274,7 +274,7 @@ class Outbox:
         rests = select(_REFUSED.c.id).where(_REFUSED.c.refused_at > (now - TOLD_ONCE_IN).isoformat())
         with self._store.reading() as connection:
             due = select(_WAITING).where(_WAITING.c.id.not_in(rests)).order_by(_WAITING.c.id)
-            waiting = connection.execute(due).tuples().all()
+            waiting = tuples(connection.execute(due))
         for number, body in waiting:
             try:
                 post(url, json.loads(body))

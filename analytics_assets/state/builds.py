@@ -22,7 +22,7 @@ from analytics_assets.foundation.hashes import digest
 from analytics_assets.partitions import WHOLE, Window
 from analytics_assets.settings import DEVELOPER_PREFIX, Settings
 from analytics_assets.spec.asset import Asset, AssetKind, Catalog
-from analytics_assets.state.database import Store, insert
+from analytics_assets.state.database import Store, insert, tuples
 
 TABLES = MetaData()
 _BUILDS = Table(
@@ -204,7 +204,7 @@ class Builds:
         here = (table.asset == asset) & (table.day >= window.start) & (table.day < window.end)
         found: KeyVersions = {}
         with self._store.reading() as connection:
-            rows = connection.execute(select(table.day, table.upstream, table.version).where(here)).tuples().all()
+            rows = tuples(connection.execute(select(table.day, table.upstream, table.version).where(here)))
         for day, upstream, version in rows:
             found.setdefault(day, {})[upstream] = version
         return found
@@ -223,7 +223,7 @@ class Builds:
         with self._store.writing() as connection:
             for (asset, upstream), its_days in days.items():
                 held = select(table.day, table.version).where((table.asset == asset) & (table.upstream == upstream))
-                versions: dict[date, str] = dict(connection.execute(held).tuples().all())
+                versions: dict[date, str] = dict(tuples(connection.execute(held)))
                 rows = [
                     {
                         "asset": asset,
@@ -240,7 +240,7 @@ class Builds:
         """The mappings by key for which changed keys were last looked for, by the asset and the model that it reads."""
         table = _KEY_MAPPINGS.c
         with self._store.reading() as connection:
-            rows = connection.execute(select(table.asset, table.upstream, table.mapping)).tuples().all()
+            rows = tuples(connection.execute(select(table.asset, table.upstream, table.mapping)))
         return {(asset, upstream): mapping for asset, upstream, mapping in rows}
 
     def record_key_mappings(self, mappings: Mapping[tuple[str, str], str | None]) -> None:
@@ -274,7 +274,7 @@ class Builds:
         newest = select(func.max(_BUILDS.c.day)).where(_BUILDS.c.asset == asset).scalar_subquery()
         wanted = select(_BUILDS.c.day, _BUILDS.c.inputs, _BUILDS.c.code, _BUILDS.c.bytes, _BUILDS.c.day == newest)
         with self._store.reading() as connection:
-            rows = connection.execute(wanted.where(*_of(asset, window))).tuples().all()
+            rows = tuples(connection.execute(wanted.where(*_of(asset, window))))
         found: dict[date, Build] = {}
         for day, inputs, code, written, is_newest in rows:
             size = self._bytes(asset, day)
@@ -290,7 +290,7 @@ class Builds:
             return {}
         wanted = select(_BUILDS.c.day, _BUILDS.c.inputs, _BUILDS.c.code).where(*_of(asset, window))
         with self._store.reading() as connection:
-            return {day: Build(inputs, code) for day, inputs, code in connection.execute(wanted).tuples()}
+            return {day: Build(inputs, code) for day, inputs, code in tuples(connection.execute(wanted))}
 
     def written(self, asset: str, window: Window) -> dict[date, str]:
         """When the recorded days of a window were written: a new text after each write, even of the same rows."""
@@ -298,7 +298,7 @@ class Builds:
             return {}
         wanted = select(_BUILDS.c.day, _BUILDS.c.built_at).where(*_of(asset, window))
         with self._store.reading() as connection:
-            return {day: built_at for day, built_at in connection.execute(wanted).tuples()}
+            return {day: built_at for day, built_at in tuples(connection.execute(wanted))}
 
 
 def _store_in(folder: Path) -> Store:

@@ -27,7 +27,7 @@ from sqlalchemy import Boolean, Column, Date, MetaData, Table, Text, select
 
 from analytics_assets.partitions import Window
 from analytics_assets.spec.asset import name_of
-from analytics_assets.state.database import Store, insert
+from analytics_assets.state.database import Store, insert, tuples
 
 TABLES = MetaData()
 _FINDINGS = Table(
@@ -113,7 +113,7 @@ class CheckResults:
         if assets is not None:
             wanted = wanted.where(_FINDINGS.c.asset.in_(list(assets)))
         with self._store.reading() as connection:
-            rows = connection.execute(wanted).tuples().all()
+            rows = tuples(connection.execute(wanted))
         objections: dict[tuple[str, str], dict[date, str]] = {}
         errors = set[tuple[str, str]]()
         for asset, name, on, finding, is_error in rows:

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
 from threading import Lock
+from typing import TypeVarTuple, cast
 
-from sqlalchemy import Connection, Engine, MetaData, NullPool, create_engine, event
+from sqlalchemy import Connection, Engine, MetaData, NullPool, Result, create_engine, event
 from sqlalchemy.dialects.sqlite import dialect
 from sqlalchemy.dialects.sqlite import insert as insert  # PostgreSQL's knows the same conflict clauses
 from sqlalchemy.exc import DBAPIError
@@ -26,6 +27,14 @@ from analytics_assets.foundation.files import Damaged
 
 _FOREIGN = ("no such table", "no such column", "has no column named")
 """What SQLite says of a database that is not one of these stores."""
+
+_Columns = TypeVarTuple("_Columns")
+
+
+def tuples(result: Result[*_Columns]) -> list[tuple[*_Columns]]:
+    """All rows of a result, with the types of their columns. SQLAlchemy's rows are tuples, which mypy does not see."""
+    return cast(list[tuple[*_Columns]], result.all())
+
 
 AT_ONCE = 10_000
 """How many values a statement may name; SQLite takes 32,766."""
@@ -83,7 +92,7 @@ class Store:
             Damaged: the file is damaged.
         """
         with self.reading() as connection:
-            said = connection.exec_driver_sql("pragma integrity_check").tuples().all()
+            said = tuples(connection.exec_driver_sql("pragma integrity_check"))
         if said != [("ok",)]:
             raise Damaged(f"{self.file} is damaged ({said[0][0]}): {self.if_damaged}")
 

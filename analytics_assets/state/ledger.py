@@ -49,7 +49,7 @@ from analytics_assets.foundation.files import Damaged, only_one, replacing
 from analytics_assets.partitions import Window
 from analytics_assets.spec.source import Kind, Source
 from analytics_assets.state import journal
-from analytics_assets.state.database import AT_ONCE, Store, insert
+from analytics_assets.state.database import AT_ONCE, Store, insert, tuples
 from analytics_assets.state.journal import Entry, Journal, line_of
 
 TABLES = MetaData()
@@ -259,7 +259,7 @@ class Ledger:
             yield connection
 
     def _require_complete(self, connection: Connection, held: Mapping[str, int]) -> None:
-        known = {source: size for source, size in connection.execute(select(_JOURNALS)).tuples()}
+        known = {source: size for source, size in tuples(connection.execute(select(_JOURNALS)))}
         lacking = [name for name, size in held.items() if size > known.get(name, 0)]
         lacking += [name for name, size in held.items() if not size and self._is_unknown(connection, name)]
         if _is_emptied(connection):
@@ -330,7 +330,7 @@ class Ledger:
                         size = Journal(self._landed_dir, name).size()
                         connection.execute(insert(_JOURNALS), {"source": name, "bytes": size})
                     counted = select(func.count(), func.coalesce(func.sum(_CONTENTS.c.accepted), 0))
-                    contents, rows = connection.execute(counted.select_from(_CONTENTS)).tuples().one()
+                    contents, rows = tuples(connection.execute(counted.select_from(_CONTENTS)))[0]
                 rebuilt.put_into_one_file()
                 self._put_aside()
             return Rebuilt(contents, rows, gone)
@@ -373,7 +373,7 @@ class Ledger:
         wanted = select(_PATHS.c.path, *(_PATHS.c[name] for name in _SEEN)).where(_PATHS.c.source == source.name)
         with self._reading() as connection:
             for some in batched(paths, AT_ONCE):
-                rows = connection.execute(wanted.where(_PATHS.c.path.in_(some))).tuples()
+                rows = tuples(connection.execute(wanted.where(_PATHS.c.path.in_(some))))
                 found |= {path: Seen(*rest) for path, *rest in rows}
         return found
 
@@ -400,7 +400,7 @@ class Ledger:
             .group_by(_CONTENTS.c.hash)
         )
         with self._reading() as connection:
-            return {digest: datetime.fromisoformat(at) for digest, at in connection.execute(wanted).tuples()}
+            return {digest: datetime.fromisoformat(at) for digest, at in tuples(connection.execute(wanted))}
 
     def record(self, source: Source, contents: Sequence[Content], found: Sequence[Found]) -> None:
         """Records landed contents, and what was found under some paths, in their order: one transaction.
@@ -444,7 +444,7 @@ class Ledger:
         wanted = select(_PIECES.c.day, _PIECES.c.name, _PIECES.c.rows).where(*_current(_PIECES, source, window))
         found: dict[date, list[Piece]] = defaultdict(list)
         with self._reading() as connection:
-            for day, name, count in connection.execute(wanted.order_by(_PIECES.c.day, _PIECES.c.name)).tuples():
+            for day, name, count in tuples(connection.execute(wanted.order_by(_PIECES.c.day, _PIECES.c.name))):
                 found[day].append(Piece(day, name, count))
         return found
 
@@ -460,7 +460,7 @@ class Ledger:
             .order_by(_PIECES.c.day, _PATHS.c.turn, _PATHS.c.content_id, _PIECES.c.name)
         )
         with self._reading() as connection:
-            rows = connection.execute(wanted).tuples().all()
+            rows = tuples(connection.execute(wanted))
         by_day: dict[date, list[tuple[Piece, str]]] = defaultdict(list)
         for day, name, count, path in rows:
             by_day[day].append((Piece(day, name, count), path))
@@ -489,7 +489,7 @@ class Ledger:
     def _rows_by_day(self, table: Table, source: Source, window: Window | None = None) -> dict[date, int]:
         wanted = select(table.c.day, func.sum(table.c.rows)).where(*_current(table, source, window))
         with self._reading() as connection:
-            return {day: rows for day, rows in connection.execute(wanted.group_by(table.c.day)).tuples()}
+            return {day: rows for day, rows in tuples(connection.execute(wanted.group_by(table.c.day)))}
 
     def unreadable(self, source: Source) -> dict[str, str]:
         """Paths whose newest bytes cannot be read, with the reason."""
@@ -497,7 +497,7 @@ class Ledger:
             _PATHS.c.source == source.name, _PATHS.c.error.is_not(None)
         )
         with self._reading() as connection:
-            return {path: error for path, error in connection.execute(wanted.order_by(_PATHS.c.path)).tuples()}
+            return {path: error for path, error in tuples(connection.execute(wanted.order_by(_PATHS.c.path)))}
 
     def faults(self, source: Source) -> dict[str, Faults]:
         """The paths whose current content has rejects or unknown columns."""
@@ -510,7 +510,7 @@ class Ledger:
             .order_by(_PATHS.c.path)
         )
         with self._reading() as connection:
-            rows = connection.execute(wanted).tuples().all()
+            rows = tuples(connection.execute(wanted))
         return {
             path: Faults(accepted + rejected, rejected, unknown, {int(row): n for row, n in swallowed.items()})
             for path, accepted, rejected, unknown, swallowed in rows
@@ -524,7 +524,7 @@ class Ledger:
             .where(_PATHS.c.source == source.name)
         )
         with self._reading() as connection:
-            return {path: accepted for path, accepted in connection.execute(wanted.order_by(_PATHS.c.path)).tuples()}
+            return {path: accepted for path, accepted in tuples(connection.execute(wanted.order_by(_PATHS.c.path)))}
 
     def current_identities(self, source: Source) -> set[str]:
         """The identities of the contents that are current under some path."""
@@ -583,18 +583,21 @@ def _any_of(table: Table, *where: ColumnElement[bool]) -> Select[tuple[bool]]:
     return select(select(literal(1)).select_from(table).where(*where).exists())
 
 
+_WHAT_IS_THERE = select(
+    *(select(literal(1)).select_from(table).exists() for table in (_JOURNALS, _PATHS, _PIECES)),
+    select(literal(1)).select_from(_CONTENTS).where(_CONTENTS.c.accepted > 0).exists(),
+)
+
+
 def _is_emptied(connection: Connection) -> bool:
     """Whether somebody deleted rows from a ledger that had some."""
-    has_journals, has_paths, has_pieces = (
-        bool(connection.scalar(_any_of(table))) for table in (_JOURNALS, _PATHS, _PIECES)
-    )
-    has_rows = bool(connection.scalar(_any_of(_CONTENTS, _CONTENTS.c.accepted > 0)))
+    has_journals, has_paths, has_pieces, has_rows = (bool(there) for there in connection.execute(_WHAT_IS_THERE).one())
     return (has_rows and not has_pieces) or (has_journals and not has_paths)
 
 
 def _values(connection: Connection, wanted: Select[Any]) -> list[Any]:
     """The only column of some rows."""
-    return [value for (value,) in connection.execute(wanted).tuples()]
+    return [value for (value,) in tuples(connection.execute(wanted))]
 
 
 def _content_id(source: str, identity: str | None) -> Select[tuple[int]]:
@@ -616,7 +619,7 @@ def _ids(connection: Connection, source: str, identities: Collection[str]) -> di
     """The ids of the contents among some identities that the ledger knows."""
     held = _CONTENTS.c
     wanted = select(held.identity, held.id).where(held.source == source, held.identity.in_(identities))
-    return dict(connection.execute(wanted).tuples().all())
+    return dict(tuples(connection.execute(wanted)))
 
 
 def _add(connection: Connection, source: str, contents: Sequence[Content]) -> None:

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Sequence
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -22,6 +23,7 @@ from analytics_assets.spec.domain import Domain
 from analytics_assets.spec.source import Source, raw_asset
 from analytics_assets.state.ledger import Content, Found, Ledger, Seen
 from analytics_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from analytics_assets.warehouse.interface import Reader
 from analytics_assets.warehouse.published import public_models
 from analytics_assets_tests.support.templates import STORAGES, database_of, settle_from_template
 
@@ -188,15 +190,18 @@ class Project:
     def tables(self, without: Sequence[str] = ()) -> Tables:
         """All rows of every partitioned asset, sorted, by asset and day, without some columns."""
         found: Tables = {}
-        for asset in self.assets:
-            frame = self.frame(asset).drop(without, strict=False)
+        with ExitStack() as stack:
+            # To open a database takes longer than to read a small table.
+            reader = stack.enter_context(DuckDBWarehouse(self.settings).reading()) if self.models else None
+            frames = {asset: self.frame(asset, reader).drop(without, strict=False) for asset in self.assets}
+        for asset, frame in frames.items():
             text = frame.select(pl.all().cast(pl.String).fill_null("∅")) if frame.height else frame
             for row, at in zip(text.rows(), frame["the_day"].to_list(), strict=True):
                 found.setdefault((asset, at), []).append(row)
         return {where: sorted(rows) for where, rows in found.items()}
 
-    def frame(self, asset: str) -> pl.DataFrame:
-        """All rows of an asset, with the partition's day as `the_day`."""
+    def frame(self, asset: str, reader: Reader | None = None) -> pl.DataFrame:
+        """All rows of an asset, with the partition's day as `the_day`; `reader` is a connection that is open."""
         if self.kind(asset) is AssetKind.RAW:
             files = sorted((self.settings.raw_dir / asset).glob("_day=*/data.parquet"))
             frames = [
@@ -209,8 +214,8 @@ class Project:
         if self.kind(asset) is AssetKind.PUBLISHED:
             return self.published_frame(asset.removeprefix("published_"))
         node = self.node(asset)
-        with DuckDBWarehouse(self.settings).reading() as reader:
-            return reader.frame(f"select *, {node['config']['meta']['day']} as the_day from {node['schema']}.{asset}")
+        with nullcontext(reader) if reader else DuckDBWarehouse(self.settings).reading() as opened:
+            return opened.frame(f"select *, {node['config']['meta']['day']} as the_day from {node['schema']}.{asset}")
 
     def published_frame(self, domain: str) -> pl.DataFrame:
         """All rows of a domain in the published copy, each as one text, with the table and the day."""

@@ -1,5 +1,10 @@
-"""A small domain, in a dbt project of its own: the real macros and settings, and the models that a test writes."""
+"""A small domain, in a dbt project of its own: the real macros and settings, and the models that a test writes.
 
+To parse a project takes dbt a second or more. What tests parsed is kept by the project's files, and laid beside the
+files of the next test that writes the same ones. It is used only if it is of these files: the package looks at that.
+"""
+
+import hashlib
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +16,7 @@ import pytest
 from analytics_assets.dbt import project as dbt
 from analytics_assets.spec.domain import Domain
 from analytics_assets.spec.source import Source
+from analytics_assets_tests.support.templates import CACHE, hash_of_code, kept_folder
 
 ORDERS = Source(
     name="orders",
@@ -65,6 +71,16 @@ def written(folder: Path, files: Mapping[str, str]) -> Iterator[Path]:
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
+    sha = hashlib.sha256(hash_of_code().encode())
+    for file in sorted(file for file in folder.rglob("*") if file.is_file()):
+        sha.update(f"{file.relative_to(folder)}\0".encode() + file.read_bytes())
+    parse = CACHE / "parsed" / sha.hexdigest()[:32]
+    with kept_folder(parse) as is_kept:
+        if is_kept:
+            shutil.copytree(parse / "target", folder / "target")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dbt, "DBT_PROJECT_DIR", folder)
         yield folder
+    with kept_folder(parse) as is_kept:
+        if not is_kept and (folder / "target" / "parses").exists():
+            shutil.copytree(folder / "target", parse / "target")

@@ -9,8 +9,8 @@ import hashlib
 import re
 import shutil
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,15 +24,34 @@ from analytics_assets.settings import PROJECT_DIR
 if TYPE_CHECKING:
     from analytics_assets_tests.support.project import Project
 
-FOLDER = PROJECT_DIR / ".pytest_cache" / "settled"
+CACHE = PROJECT_DIR / ".pytest_cache"
+FOLDER = CACHE / "settled"
 STORAGES = ("run_storage", "event_log_storage")
 """Dagster's databases, which a test's instance holds in memory."""
 KEPT = 200
-"""Templates that are kept; the oldest go first."""
+"""Templates of a kind that are kept; the oldest go first."""
+
+
+@contextmanager
+def kept_folder(folder: Path) -> Iterator[bool]:
+    """Locks a template for a block, and tells it whether the template is there; else, what the block made is kept."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):
+        if (folder / "whole").exists():
+            folder.touch()
+            yield True
+            return
+        shutil.rmtree(folder, ignore_errors=True)
+        yield False
+        if folder.exists():
+            (folder / "whole").touch()
+    others = sorted((one for one in folder.parent.iterdir() if one.is_dir()), key=lambda one: one.stat().st_mtime)
+    for old in others[:-KEPT]:
+        shutil.rmtree(old, ignore_errors=True)
 
 
 @cache
-def _code() -> str:
+def hash_of_code() -> str:
     """A hash of the package and of what it is installed with."""
     sha = hashlib.sha256((PROJECT_DIR / "requirements.lock").read_bytes())
     for file in sorted((PROJECT_DIR / "analytics_assets").rglob("*.*")):
@@ -45,7 +64,7 @@ def name_of(project: "Project") -> str:
     """What a project will hold once it is settled, as a hash."""
     domains = re.sub(r" at 0x[0-9a-f]+", "", repr(project.domains))
     parts: list[Any] = [
-        _code(),
+        hash_of_code(),
         dbt.fingerprint(project.settings),
         domains,
         project.changes,
@@ -74,11 +93,8 @@ def settle_from_template(project: "Project", settle: Callable[[], object]) -> No
     """
     assert project.instance.get_runs_count() == 0, "something was made already: settle it"
     template = FOLDER / name_of(project)
-    template.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(template.with_suffix(".lock")):
-        if (template / "whole").exists():
-            template.touch()
-        else:
+    with kept_folder(template) as is_kept:
+        if not is_kept:
             settle()
             _keep(project, template)
             return
@@ -90,12 +106,7 @@ def settle_from_template(project: "Project", settle: Callable[[], object]) -> No
 
 
 def _keep(project: "Project", template: Path) -> None:
-    shutil.rmtree(template, ignore_errors=True)
     shutil.copytree(project.folder, template / "data", ignore=shutil.ignore_patterns("home"))
     for storage in STORAGES:
         with closing(sqlite3.connect(template / f"{storage}.sqlite")) as kept:
             database_of(project, storage).backup(kept)
-    (template / "whole").touch()
-    others = sorted((one for one in FOLDER.iterdir() if one.is_dir()), key=lambda one: one.stat().st_mtime)
-    for old in others[:-KEPT]:
-        shutil.rmtree(old, ignore_errors=True)

@@ -308,3 +308,42 @@ def test_a_key_of_two_columns_ties_the_days_in_which_both_occur(tmp_path: Path) 
         assert made_by(project)["int_same_before"] == {day(0), day(1), day(3)}, "neither 7 nor nobody's 5"
         found = dict(project.frame("int_same_before").select("payment_id", "same_before").rows())
         assert found == {"1": 1, "2": 0, "3": 2, "4": 0, "5": 0, "9": 0, "10": 0}
+
+
+KNOWN = {
+    "models/intermediate/app/int_known.sql": """
+select payments.payment_id, payments.the_date, max(users.user_id) is not null as is_known
+from {{ ref('stg_payments') }} as payments
+left join {{ by_key('stg_users') }} as users
+    on payments.the_date = users._for_day and payments.user_id = users.user_id
+where {{ in_window('payments.the_date') }}
+group by payments.payment_id, payments.the_date
+""",
+    "models/intermediate/app/_known.yml": """version: 2
+models:
+  - name: int_known
+    config:
+      meta:
+        day: the_date
+        reads: [{model: stg_users, days: [~, ~], key: user_id, of: stg_payments, columns: []}]
+""",
+}
+
+
+def test_who_reads_the_key_alone_is_made_when_it_comes_or_goes_and_never_between(tmp_path: Path) -> None:
+    with written(tmp_path / "dbt", {**MODELS, **KNOWN}):
+        project = Project(tmp_path / "data", [APP])
+        project.drop(
+            "payments", "payments-1.csv", PAYMENTS_HEADER + payment(1, day(3), "ann") + payment(2, day(4), "bob")
+        )
+        project.drop("users", "users-1.csv", USERS_HEADER + user("bob", day(0), "search"))
+        project.settle()
+        project.drop("users", "users-2.csv", USERS_HEADER + user("ann", day(1), "search"))
+        assert made_by(project)["int_known"] == {day(3)}
+        project.drop("users", "users-2.csv", USERS_HEADER + user("ann", day(1), "email"))
+        made = made_by(project)
+        assert made["int_payments"] == {day(3)}
+        assert "int_known" not in made
+        project.drop("users", "users-2.csv", USERS_HEADER)
+        assert made_by(project)["int_known"] == {day(3)}
+        assert project.frame("int_known").sort("payment_id")["is_known"].to_list() == [False, True]
