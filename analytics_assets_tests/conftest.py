@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from dbt_common.behavior_flags import BehaviorFlagRendered
+from dbt_common.tests import enable_test_caching
 from hypothesis import HealthCheck, Phase, settings
 
 from analytics_assets.defs.consent.sources import CONSENT_EVENTS
@@ -45,6 +46,9 @@ gc.set_threshold(200_000, 50, 100)
 # When it begins, dbt looks through the source of each function on the stack for who asked. Below pytest that took more
 # than the rest of a run, and more with every module that had been imported.
 BehaviorFlagRendered._default_source = staticmethod(lambda: "tests")  # type: ignore[method-assign]
+
+# dbt parses the same macros in each project of a test; this is its own switch for tests.
+enable_test_caching()
 
 IN_MEMORY = Path("/dev/shm")
 if os.access(IN_MEMORY, os.W_OK) and shutil.disk_usage(IN_MEMORY).free > 6 * 2**30:

@@ -133,17 +133,20 @@ def dbt_event_message(event: Mapping[str, Any]) -> "DbtCoreCliEventMessage":
 def dbt_invoke(manifest: Any, callbacks: list[Callable[[Any], None]], arguments: list[str]) -> Any:
     """Runs dbt in this process through its documented entry point, which returns the results as dbt's own objects.
 
-    Two things that are made for a process of its own are changed for the call:
+    What is made for a process of its own is changed:
 
     - dbt-duckdb would open and close the database for each phase of a command, some ten times. The profile keeps it
       open; here it is closed at the end of the call, so that others can open it.
     - Each command would write a summary of the whole graph for diagnosis. Nobody reads it, and it takes longer than a
       small model.
+    - Each command would look through all installed packages for plugins of dbt. The project has none.
     """
     from dbt.cli.main import dbtRunner
     from dbt.compilation import Linker
+    from dbt.plugins.manager import PluginManager
 
     Linker.get_graph_summary = lambda self, manifest: {}
+    PluginManager.get_prefixed_modules = classmethod(lambda cls: {})
     try:
         return dbtRunner(manifest=manifest, callbacks=callbacks).invoke(arguments)
     finally:

@@ -119,7 +119,7 @@ def invoke(
             logger.info(f"{event.data.node_info.node_name}: {event.data.status}, {event.data.execution_time:.1f} s")
 
     said = ["--quiet", "--log-level", "none"] if quiet else []
-    said += ["--log-level-file", "none", "--no-use-colors"]
+    said += ["--log-level-file", "none", "--no-use-colors", "--cache-selected-only"]
     places = ["--project-dir", str(project), "--profiles-dir", str(project)]
     places += ["--profile", warehouse_of(settings).profile]
     written = ["--write-json"] if write_json else ["--no-write-json"]
