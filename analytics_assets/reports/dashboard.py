@@ -19,7 +19,7 @@ from analytics_assets.foundation.plain_text import plain, shortened
 from analytics_assets.partitions import Window
 from analytics_assets.reports.charts import chart_spec
 from analytics_assets.reports.datasets import Frames, days_with_rows, largest, left_out_of
-from analytics_assets.spec.report import DAY, OTHER, Distinct, Measure, Ratio, Report, Sum
+from analytics_assets.spec.report import DAY, NONE, OTHER, Distinct, Measure, Ratio, Report, Spread, Sum, Value
 
 MAX_BYTES = 3_000_000
 """Maximum size that mail servers and chats accept. A report with more rows leaves out its oldest days."""
@@ -127,6 +127,7 @@ def page_spec(report: Report, window: Window) -> dict[str, Any]:
     """The report as the page's script reads it."""
     return {
         "name": report.name,
+        "switch": report.switch.column if report.switch else None,
         "first_day": window.start.isoformat(),
         "as_of": max(window.days()).isoformat(),
         "dimensions": {
@@ -135,10 +136,11 @@ def page_spec(report: Report, window: Window) -> dict[str, Any]:
                 "values": None if one.values is None else [*one.values, OTHER],
                 "is_filter": one.is_filter,
                 "is_identifier": one.is_identifier,
+                "one_of": one.one_of,
             }
             for one in report.dimensions
         },
-        "measures": {measure.name: _measure(report, measure) for measure in report.measures},
+        "measures": {measure.name: _measure(report, measure, window) for measure in report.measures},
         "key_figures": report.key_figures,
         "charts": [
             {
@@ -165,18 +167,21 @@ def page_spec(report: Report, window: Window) -> dict[str, Any]:
     }
 
 
-def _measure(report: Report, measure: Measure) -> dict[str, Any]:
+def _measure(report: Report, measure: Measure, window: Window) -> dict[str, Any]:
+    unfinished = measure.unfinished_from(max(window.days()))
     return {
         "title": measure.title,
         "format": measure.format,
         "unit": report.unit(measure),
         "above_one": measure.above_one,
         "has_interval": measure.has_interval,
+        "is_null_of_nothing": measure.is_null_of_nothing,
+        "unfinished_from": unfinished and unfinished.isoformat(),
         "value": _value(measure.value),
     }
 
 
-def _value(value: Sum | Distinct | Ratio) -> dict[str, Any]:
+def _value(value: Value) -> dict[str, Any]:
     match value:
         case Sum():
             where = {column: list(values) for column, values in value.where.items()}
@@ -184,6 +189,8 @@ def _value(value: Sum | Distinct | Ratio) -> dict[str, Any]:
                     "variance": value.variance, "rows": value.rows}  # fmt: skip
         case Distinct():
             return {"kind": "distinct", "model": value.model, "dimension": value.dimension, "besides": value.besides}
+        case Spread():
+            return {"kind": "spread", "sum": _value(value.sum), "across": value.across, "part": value.part}
         case Ratio():
             parts = {"over": _value(value.over), "under": _value(value.under)}
             return {"kind": "ratio", "is_share": value.is_share, "times": value.times, **parts}
@@ -217,11 +224,13 @@ def unpack(packed: str) -> dict[str, Any]:
 
 
 def _dictionary(report: Report, frames: Frames, column: str) -> list[str]:
-    """The values of a dimension: in its listed order, else sorted."""
+    """The values of a dimension: in its listed order, else sorted; those of which one is chosen stand first."""
     found = {
         value for dataset in report.datasets if column in dataset.dimensions for value in frames[dataset.model][column]
     }
     listed = report.dimension(column).values
+    if one_of := report.dimension(column).one_of:
+        return [*one_of, NONE, *sorted(found - {*one_of, NONE})]
     return sorted(found) if listed is None else [value for value in (*listed, OTHER) if value in found]
 
 

@@ -1,13 +1,14 @@
 """Evaluates measures over rows in Python, for the workbook. The page evaluates the same measures in the browser."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
 from analytics_assets.reports.datasets import Frames
-from analytics_assets.spec.report import Distinct, Measure, Ratio, Sum
+from analytics_assets.spec.report import NONE, Dimension, Distinct, Measure, Ratio, Spread, Sum, parts_of
 
 Z = 1.96
 """The normal quantile of a 95 % interval."""
@@ -62,11 +63,22 @@ def interval_of_share(part: float, part_variance: float, whole: float, whole_var
     return max(share - half, 0.0), min(share + half, 1.0)
 
 
-def figures(frames: Frames, measure: Measure, by: Sequence[str]) -> dict[tuple[object, ...], Figure]:
-    """A measure for each group that has rows; without `by`, for all rows, under an empty tuple."""
+def figures(
+    frames: Frames, measure: Measure, by: Sequence[str], switch: Dimension | None = None
+) -> dict[tuple[object, ...], Figure]:
+    """A measure for each group that has rows; without `by`, for all rows, under an empty tuple.
+
+    Args:
+        switch: the report's dimension of which one value counts at a time. If the figures are by it, rows without a
+            value count for each; if not, the rows are those of one choice.
+    """
     value = measure.value
+    if switch and switch.column in (*by, value.across if isinstance(value, Spread) else ""):
+        frames = {part.model: _of_each(frames[part.model], switch) for part in parts_of(value)}
     if isinstance(value, Distinct):
         return {group: Figure(number) for group, number in _distinct(frames[value.model], value, by).items()}
+    if isinstance(value, Spread):
+        return {group: Figure(spread) for group, spread in _spreads(frames[value.sum.model], value, by).items()}
     if isinstance(value, Sum):
         return {group: _figure(total) for group, total in _totals(frames[value.model], value, by).items()}
     over = _totals(frames[value.over.model], value.over, by)
@@ -78,11 +90,25 @@ def figures(frames: Frames, measure: Measure, by: Sequence[str]) -> dict[tuple[o
     }
 
 
+def of_choice(frames: Frames, switch: Dimension, choice: str) -> Frames:
+    """The rows that count for one value of the switch: its own, and those without a value."""
+    counts = pl.col(switch.column).is_in([choice, NONE])
+    return {name: frame.filter(counts) if switch.column in frame.columns else frame for name, frame in frames.items()}
+
+
+def _of_each(frame: pl.DataFrame, switch: Dimension) -> pl.DataFrame:
+    """The rows with a row for each choice in the place of one that has no value."""
+    of_none = pl.col(switch.column) == NONE
+    choices = pl.lit(list(switch.one_of))
+    values = pl.when(of_none).then(choices).otherwise(pl.concat_list(switch.column))
+    return frame.with_columns(values.alias(switch.column)).explode(switch.column)
+
+
 def newest_values(
     frames: Frames, measure: Measure, by: Sequence[str], columns: Sequence[str]
 ) -> dict[tuple[object, ...], tuple[object, ...]]:
     """The values of some dimensions on each group's newest day, in the rows of a measure."""
-    part = measure.value.over if isinstance(measure.value, Ratio) else measure.value
+    part = parts_of(measure.value)[0]
     newest = frames[part.model].group_by(by, maintain_order=True).agg(pl.col(columns).last())  # sorted by day
     return {tuple(row[: len(by)]): tuple(row[len(by) :]) for row in newest.rows()}
 
@@ -119,6 +145,23 @@ def _distinct(frame: pl.DataFrame, distinct: Distinct, by: Sequence[str]) -> Map
     values = pl.col(distinct.dimension)
     number = values.filter(~values.is_in(distinct.besides)).n_unique().cast(pl.Float64).alias("value")
     return {group: row["value"] for group, row in _grouped(frame, by, [number])}
+
+
+def _spreads(frame: pl.DataFrame, spread: Spread, by: Sequence[str]) -> Mapping[tuple[object, ...], float]:
+    others = [column for column in by if column != spread.part]
+    wholes = _totals(frame, spread.sum, [spread.across, *others])
+    known = Counter(group[1:] for group, whole in wholes.items() if whole.value > 0)
+    shares: dict[tuple[object, ...], list[float]] = {}  # by the others and the part
+    for group, total in _totals(frame, spread.sum, [spread.across, *others, spread.part]).items():
+        if (whole := wholes[group[:-1]].value) > 0:
+            shares.setdefault(group[1:], []).append(total.value / whole)
+    found: dict[tuple[object, ...], float] = {}
+    for names, held in shares.items():
+        smallest = min(held) if len(held) == known[names[:-1]] else min([*held, 0.0])  # no row is no share
+        value_of = dict(zip([*others, spread.part], names, strict=True))
+        group = tuple(value_of[column] for column in by)
+        found[group] = max(found.get(group, 0.0), max(held) - smallest)
+    return found
 
 
 def _grouped(

@@ -7,6 +7,7 @@ workbook in Python (`reports/figures.py`); both are tested against the marts.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from enum import StrEnum
 
 DAY = "day"
@@ -48,6 +49,10 @@ class Dimension:
         values: the values that are shown, in order; all others are shown as `other`. None shows all values.
         is_filter: whether people can filter by it; then every dataset must have it.
         is_identifier: whether its values are long identifiers, which charts shorten.
+        one_of: the values of which exactly one counts at a time, the first one unless another is chosen: answers to one
+            question, which must not be summed, such as those of several models. Rows without a value count for each of
+            them, and so does a dataset that lacks the dimension. Charts and tables by the dimension show all values;
+            the workbook and the sheet, in which nothing is chosen, add it to their tables.
     """
 
     column: str
@@ -55,6 +60,7 @@ class Dimension:
     values: tuple[str, ...] | None = None
     is_filter: bool = False
     is_identifier: bool = False
+    one_of: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -150,6 +156,35 @@ class Ratio:
 
 
 @dataclass(frozen=True)
+class Spread:
+    """How far apart the values of one dimension are on the shares of another: how much models disagree on channels.
+
+    A value of `part` has a share of the sum by each value of `across`. The figure is the largest less the smallest of
+    them; over several values of `part`, it is that of the value on which they are farthest apart. A value of `across`
+    whose sum is not positive has no shares.
+    """
+
+    sum: Sum
+    across: str
+    part: str
+
+
+Value = Sum | Distinct | Ratio | Spread
+"""How a measure is evaluated."""
+
+
+def parts_of(value: Value) -> Sequence[Sum | Distinct]:
+    """The sums and numbers that a value consists of, the first one first."""
+    match value:
+        case Ratio():
+            return [value.over, value.under]
+        case Spread():
+            return [value.sum]
+        case _:
+            return [value]
+
+
+@dataclass(frozen=True)
 class Measure:
     """A figure.
 
@@ -158,14 +193,26 @@ class Measure:
         title: what people read.
         note: what it means, in one sentence, with its unit.
         above_one: the text to show when a ratio is above 1.
+        unfinished_days: how many of the newest days are still to change as time passes, such as a return that comes
+            weeks after what it is the return of; they are shaded in charts and tables by day.
     """
 
     name: str
     title: str
-    value: Sum | Distinct | Ratio
+    value: Value
     format: Format
     note: str
     above_one: str = ""
+    unfinished_days: int = 0
+
+    @property
+    def is_null_of_nothing(self) -> bool:
+        """Whether it has no value where there are no rows; if not, it is 0."""
+        return isinstance(self.value, Ratio | Spread)
+
+    def unfinished_from(self, newest: date) -> date | None:
+        """The first day that is unfinished if a day is the newest; None if no day is."""
+        return newest - timedelta(self.unfinished_days - 1) if self.unfinished_days else None
 
     @property
     def has_interval(self) -> bool:
@@ -276,6 +323,7 @@ class Report:
         for what, name, known in self._names():
             if name not in known:
                 raise ValueError(f"report {self.name}: {what} names {name!r}; there is {', '.join(sorted(known))}")
+        self._check_switch()
         for dataset in self.datasets:
             if lacking := {filter_.column for filter_ in self.filters} - set(dataset.dimensions):
                 raise ValueError(
@@ -299,11 +347,27 @@ class Report:
                     f"report {self.name}: chart {chart.title!r} draws lines by {chart.by}, which lists no values"
                 )
 
+    def _check_switch(self) -> None:
+        switches = [one for one in self.dimensions if one.one_of]
+        if len(switches) > 1:
+            names = ", ".join(one.column for one in switches)
+            raise ValueError(f"report {self.name}: of {names}, only one can be one of several values")
+        for switch in switches:
+            if switch.values is not None or switch.is_filter:
+                raise ValueError(
+                    f"report {self.name}: of {switch.column}, one value is chosen; it is no filter and lists no values"
+                )
+            for measure in self.measures:
+                if any(isinstance(part, Sum) and switch.column in part.where for part in parts_of(measure.value)):
+                    raise ValueError(
+                        f"report {self.name}: measure {measure.name} names values of {switch.column}, of which one is "
+                        "chosen"
+                    )
+
     @staticmethod
     def models_of(measure: Measure) -> list[str]:
         """The models of a measure's datasets."""
-        value = measure.value
-        return [part.model for part in ((value.over, value.under) if isinstance(value, Ratio) else (value,))]
+        return [part.model for part in parts_of(measure.value)]
 
     def _names(self) -> Iterator[tuple[str, str, set[str]]]:
         """Each name that the report uses: what uses it, the name, and the known names."""
@@ -315,8 +379,7 @@ class Report:
             if dataset.largest:
                 yield f"dataset {dataset.model}", dataset.largest.number, set(dataset.numbers)
         for measure in self.measures:
-            value = measure.value
-            for part in (value.over, value.under) if isinstance(value, Ratio) else (value,):
+            for part in parts_of(measure.value):
                 where = f"measure {measure.name}"
                 yield where, part.model, set(models)
                 dataset = models[part.model]
@@ -325,7 +388,8 @@ class Report:
                     continue
                 for column in filter(None, (part.column, part.variance, part.rows)):
                     yield where, column, set(dataset.numbers)
-                for column in part.where:
+                of_spread = (measure.value.across, measure.value.part) if isinstance(measure.value, Spread) else ()
+                for column in (*part.where, *of_spread):
                     yield where, column, set(dataset.dimensions)
         for name in self.key_figures:
             yield "a key figure", name, measures
@@ -341,9 +405,20 @@ class Report:
 
     def _dimensions_of(self, measure: str) -> set[str]:
         """The dimensions by which a measure can be split: those that all of its datasets have."""
-        value = self.measure(measure).value
-        parts = (value.over, value.under) if isinstance(value, Ratio) else (value,)
-        return set.intersection(*(set(self.dataset(part.model).dimensions) for part in parts))
+        return set.intersection(
+            *(set(self.dataset(model).dimensions) for model in self.models_of(self.measure(measure)))
+        )
+
+    @property
+    def switch(self) -> Dimension | None:
+        """The dimension of which exactly one value counts at a time, if there is one."""
+        return next((dimension for dimension in self.dimensions if dimension.one_of), None)
+
+    def is_switched(self, measure: Measure) -> bool:
+        """Whether a measure has another value for another choice of the switch."""
+        if self.switch is None or (isinstance(measure.value, Spread) and measure.value.across == self.switch.column):
+            return False
+        return any(self.switch.column in self.dataset(model).dimensions for model in self.models_of(measure))
 
     @property
     def filters(self) -> Sequence[Dimension]:
