@@ -14,7 +14,7 @@ ROWS = "rows"
 
 `by` is a time or a place in NAMES, `place` is one in SPLITS; `value`, `low` and `high` are numbers; `full_by`,
 `split`, `written` and `interval` are the texts of the tooltip, and `said` is the text for screen readers. `is_shaded`
-marks one row of each unfinished day.
+marks one row of each unfinished day; `against` and `against_written` are a bar's other measure.
 """
 
 NAMES, SPLITS = "names", "splits"
@@ -90,6 +90,9 @@ def chart_spec(report: Report, chart: Chart) -> dict[str, Any]:
             )
         else:
             layers = base.mark_bar(color=COLOURS[0]).encode(alt.X("value:Q", axis=value), names, **texts)
+        if chart.against:
+            mark = base.mark_tick(color=COLOURS[1], thickness=4, size=22, opacity=1, aria=False)
+            layers = alt.layer(layers, mark.encode(alt.X("against:Q", axis=value), names, tooltip=texts["tooltip"]))
     config = {
         "font": "system-ui, sans-serif",
         "axis": {
@@ -157,4 +160,6 @@ def _tooltip(report: Report, chart: Chart, measure: Measure) -> list[tuple[str, 
     found.append(("written", measure.title))
     if measure.has_interval:
         found.append(("interval", "95 % interval"))
+    if chart.against:
+        found.append(("against_written", report.measure(chart.against).title))
     return found

@@ -149,6 +149,8 @@ def page_spec(report: Report, window: Window) -> dict[str, Any]:
                 "split": chart.split,
                 "lines": chart.lines,
                 "top": chart.top,
+                "in_order": chart.in_order,
+                "against": chart.against,
                 "spec": chart_spec(report, chart),
             }
             for chart in report.charts

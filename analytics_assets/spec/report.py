@@ -235,6 +235,8 @@ class Chart:
         lines: whether the values of the dimension are numbers on an axis, with a line for each value of the split. A
             value without a figure has no point. The dimension lists its values.
         top: how many values of a dimension to show, largest first.
+        in_order: whether bars stand in the order of the dimension's values, instead of the largest first.
+        against: another measure in the same unit, drawn as a mark across each bar: spend against what it brought.
         note: a sentence below the title.
     """
 
@@ -244,6 +246,8 @@ class Chart:
     split: str | None = None
     as_shares: bool = False
     lines: bool = False
+    in_order: bool = False
+    against: str | None = None
     top: int = 15
     note: str = ""
 
@@ -334,7 +338,11 @@ class Report:
         partial = {dataset.model for dataset in self.datasets if dataset.largest}
         for what, name in [
             *(("a key figure", name) for name in self.key_figures),
-            *((f"chart {chart.title!r}", chart.measure) for chart in self.charts),
+            *(
+                (f"chart {chart.title!r}", name)
+                for chart in self.charts
+                for name in filter(None, (chart.measure, chart.against))
+            ),
             *((f"the shares of table {table.name}", table.measures[0]) for table in self.tables if table.shares),
         ]:
             if found := sorted(partial & set(self.models_of(self.measure(name)))):
@@ -342,6 +350,16 @@ class Report:
                     f"report {self.name}: {what} would sum {found[0]}, of which only the largest rows are shown"
                 )
         for chart in self.charts:
+            if chart.against and (
+                chart.by == DAY
+                or chart.split
+                or chart.lines
+                or self.measure(chart.against).format is not self.measure(chart.measure).format
+            ):
+                raise ValueError(
+                    f"report {self.name}: chart {chart.title!r} sets {chart.measure} against {chart.against}, which "
+                    "takes bars by a dimension, not split, and two measures in one unit"
+                )
             if chart.lines and (chart.by == DAY or not self.dimension(chart.by).values):
                 raise ValueError(
                     f"report {self.name}: chart {chart.title!r} draws lines by {chart.by}, which lists no values"
@@ -394,9 +412,10 @@ class Report:
         for name in self.key_figures:
             yield "a key figure", name, measures
         for chart in self.charts:
-            yield f"chart {chart.title!r}", chart.measure, measures
-            for column in filter(None, (chart.by, chart.split)):
-                yield f"chart {chart.title!r}", column, self._dimensions_of(chart.measure) | {DAY}
+            for name in filter(None, (chart.measure, chart.against)):
+                yield f"chart {chart.title!r}", name, measures
+                for column in filter(None, (chart.by, chart.split)):
+                    yield f"chart {chart.title!r}", column, self._dimensions_of(name) | {DAY}
         for table in self.tables:
             for name in table.measures:
                 yield f"table {table.name}", name, measures

@@ -46,6 +46,7 @@ SWITCHED = Report(
         Chart("ROAS over time", "roas"),
         Chart("ROAS by model", "roas", by="model"),
         Chart("Disagreement", "spread", by="channel"),
+        Chart("Conversions", "conversions", by="channel", against="credited", in_order=True),
     ),
     tables=(
         Table("channels", "Channels", ("channel",), ("credited", "spend", "roas", "spread"), shares=True),

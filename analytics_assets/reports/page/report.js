@@ -398,7 +398,11 @@
   function drawChart(chart, place, rows) {
     const measure = spec.measures[chart.measure];
     const by = chart.split ? [chart.by, chart.split] : [chart.by];
-    let found = [...evaluated(measure, rows, by)].map(([group, figure]) => ({ names: valuesOf(group, by), figure }));
+    const figures = evaluated(measure, rows, by);
+    const other = chart.against && spec.measures[chart.against];
+    const others = other ? evaluated(other, rows, by) : new Map();
+    for (const group of others.keys()) if (!figures.has(group)) figures.set(group, missingOf(measure));
+    let found = [...figures].map(([group, figure]) => ({ names: valuesOf(group, by), figure, group }));
     let rest = "";
     if (chart.by === "day") {
       // Each day of the selection has a place on the axis; the line has a gap on a day without a ratio.
@@ -412,7 +416,8 @@
     } else if (!chart.lines) {
       const totals = new Map();
       for (const { names, figure } of found) totals.set(names[0], (totals.get(names[0]) || 0) + (figure.value || 0));
-      const largest = [...totals.keys()].sort((one, other) => totals.get(other) - totals.get(one));
+      const size = (name) => (chart.in_order ? -dictionaries[chart.by].indexOf(name) : totals.get(name));
+      const largest = [...totals.keys()].sort((one, other) => size(other) - size(one));
       if (largest.length > chart.top) rest = `The largest ${chart.top} of ${largest.length}; all of them are in the table.`;
       const shown = new Map(largest.slice(0, chart.top).map((name, order) => [name, order]));
       found = found.filter(({ names }) => shown.has(names[0])).sort((one, other) => shown.get(one.names[0]) - shown.get(other.names[0]));
@@ -425,14 +430,18 @@
     // Vega groups by places, not names, since it keeps the values as object keys.
     const places = new Map(names.map((name, order) => [name, order]));
     const splits = chart.split ? spec.dimensions[chart.split].values || dictionaries[chart.split] : [];
-    const values = found.map(({ names: [name, split], figure }, row) => ({
+    const against = (group) => other && (others.get(group) || missingOf(other)).value;
+    if (other) rest = `The mark across a bar: ${other.title.toLowerCase()}. ${rest}`;
+    const values = found.map(({ names: [name, split], figure, group }, row) => ({
       by: chart.by === "day" ? Date.parse(name) : chart.lines ? Number(name) : places.get(name),
       full_by: name,
       split,
       place: split === undefined ? 0 : splits.indexOf(split),
       written: written(measure, figure.value),
       interval: interval(measure, figure),
-      said: `${split === undefined ? name : `${name}, ${split}`}: ${written(measure, figure.value)}`,
+      against: against(group),
+      against_written: other && written(other, against(group)),
+      said: `${split === undefined ? name : `${name}, ${split}`}: ${written(measure, figure.value)}` + (other ? `, against ${written(other, against(group))}` : ""),
       is_shaded: chart.by === "day" && isUnfinished(measure, name) && found[row - 1]?.names[0] !== name,
       ...figure,
     }));

@@ -12,7 +12,7 @@ from analytics_assets.reports import dashboard, workbook
 from analytics_assets.reports.dashboard import unpack
 from analytics_assets.reports.figures import figures, of_choice
 from analytics_assets.reports.tabs import table_rows
-from analytics_assets.spec.report import NONE, Dimension, Format, Measure, Spread, Sum
+from analytics_assets.spec.report import NONE, Chart, Dimension, Format, Measure, Spread, Sum
 from analytics_assets_tests.support.switched_report import DAYS, FRAMES, SWITCHED, WINDOW
 
 MODEL = SWITCHED.dimension("model")
@@ -137,8 +137,14 @@ def test_the_newest_days_of_a_measure_are_unfinished(days: int, first: date | No
                                                       Format.SHARE, "."))},
             "measure x names 'model'",
         ),
+        (
+            {"charts": (Chart("Both", "roas", by="channel", against="spend"),)},
+            "'Both' sets roas against spend, which takes bars",
+        ),
+        ({"charts": (Chart("Both", "spend", against="spend"),)}, "'Both' sets spend against spend, which takes bars"),
+        ({"charts": (Chart("Both", "spend", by="channel", against="money"),)}, "'Both' names 'money'"),
     ],
 )  # fmt: skip
-def test_a_choice_that_would_not_hold_everywhere_is_refused(change: dict, message: str) -> None:
+def test_what_would_not_hold_everywhere_is_refused(change: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         replace(SWITCHED, **change)

@@ -124,6 +124,20 @@ def test_unfinished_days_are_shaded_and_said(page: Page) -> None:
     assert page.locator("td.unfinished, p.unfinished").count() == 0
 
 
+def test_a_bar_has_a_mark_of_the_other_measure_and_stands_in_order(page: Page) -> None:
+    page.click("#reset")
+    page.click("#spans button:has-text('all')")
+    page.wait_for_timeout(300)
+    bars = page.locator("#chart-3 svg [role=graphics-symbol][aria-roledescription=bar]")
+    spoken = bars.evaluate_all("all => all.map(one => one.getAttribute('aria-label'))")
+    assert spoken == ["mail: 0, against 3", "tv: 9, against 1", "web: 0, against 6"]
+    marks = page.locator("#chart-3 svg g.mark-rect:not([role=graphics-object]) path:not([role])")
+    places = marks.evaluate_all("all => all.map(one => one.getBoundingClientRect().x)")
+    assert len(places) == 3
+    assert places[1] < places[0] < places[2]
+    assert page.locator("#chart-3-rest").inner_text() == "The mark across a bar: credited."
+
+
 def test_axe_finds_nothing_with_a_switch(page: Page) -> None:
     page.click("#spans button:has-text('all')")
     page.wait_for_timeout(200)
