@@ -27,9 +27,9 @@ class Figure:
 
 @dataclass(frozen=True)
 class _Total:
-    """A sum, with the inputs of its interval."""
+    """A sum, with the inputs of its interval; no value where all rows lack theirs."""
 
-    value: float
+    value: float | None
     variance: float | None = None
     rows: float = 0
 
@@ -88,13 +88,13 @@ def newest_values(
 
 
 def _figure(total: _Total) -> Figure:
-    if total.variance is None or not total.is_estimate:
+    if total.value is None or total.variance is None or not total.is_estimate:
         return Figure(total.value)
     return Figure(total.value, *interval_of_sum(total.value, total.variance))
 
 
 def _ratio(measure: Measure, ratio: Ratio, over: _Total, under: _Total) -> Figure:
-    if under.value == 0:
+    if over.value is None or not under.value:
         return Figure(None)
     value = over.value / under.value * ratio.times
     if not measure.has_interval or over.variance is None or under.variance is None:
@@ -111,8 +111,13 @@ def _totals(frame: pl.DataFrame, sum_: Sum, by: Sequence[str]) -> Mapping[tuple[
     for column, values in sum_.where.items():
         counts &= pl.col(column).is_in(values)
     columns = {"value": sum_.column, "variance": sum_.variance, "rows": sum_.rows}
-    sums = [pl.col(column).filter(counts).sum().alias(name) for name, column in columns.items() if column]
+    sums = [_sum(pl.col(column).filter(counts)).alias(name) for name, column in columns.items() if column]
     return {group: _Total(**row) for group, row in _grouped(frame, by, sums)}
+
+
+def _sum(values: pl.Expr) -> pl.Expr:
+    """A sum; null where there are values, and all of them are null."""
+    return pl.when((values.len() > 0) & values.is_null().all()).then(None).otherwise(values.sum())
 
 
 def _distinct(frame: pl.DataFrame, distinct: Distinct, by: Sequence[str]) -> Mapping[tuple[object, ...], float]:
