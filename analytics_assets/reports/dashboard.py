@@ -86,7 +86,7 @@ def _render(
 
     environment = Environment(loader=FileSystemLoader(_PAGE), autoescape=True, trim_blocks=True, lstrip_blocks=True)
     last = max(window.days())
-    days = days_with_rows(frames)
+    days = days_with_rows(report, frames)
     return environment.get_template("report.html").render(
         report=report,
         first_day=window.start,
@@ -128,6 +128,7 @@ def page_spec(report: Report, window: Window) -> dict[str, Any]:
     return {
         "name": report.name,
         "switch": report.switch.column if report.switch else None,
+        "analyses": [dataset.model for dataset in report.datasets if dataset.is_analysis],
         "first_day": window.start.isoformat(),
         "as_of": max(window.days()).isoformat(),
         "dimensions": {
@@ -236,5 +237,5 @@ def _dictionary(report: Report, frames: Frames, column: str) -> list[str]:
     return sorted(found) if listed is None else [value for value in (*listed, OTHER) if value in found]
 
 
-def _shortest(number: float) -> float | int:
-    return int(number) if number.is_integer() else number
+def _shortest(number: float | None) -> float | int | None:
+    return int(number) if number is not None and number.is_integer() else number

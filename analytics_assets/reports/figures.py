@@ -28,9 +28,9 @@ class Figure:
 
 @dataclass(frozen=True)
 class _Total:
-    """A sum, with the inputs of its interval."""
+    """A sum, with the inputs of its interval; no value where all rows lack theirs."""
 
-    value: float
+    value: float | None
     variance: float | None = None
     rows: float = 0
 
@@ -114,13 +114,13 @@ def newest_values(
 
 
 def _figure(total: _Total) -> Figure:
-    if total.variance is None or not total.is_estimate:
+    if total.value is None or total.variance is None or not total.is_estimate:
         return Figure(total.value)
     return Figure(total.value, *interval_of_sum(total.value, total.variance))
 
 
 def _ratio(measure: Measure, ratio: Ratio, over: _Total, under: _Total) -> Figure:
-    if under.value == 0:
+    if over.value is None or not under.value:
         return Figure(None)
     value = over.value / under.value * ratio.times
     if not measure.has_interval or over.variance is None or under.variance is None:
@@ -137,8 +137,13 @@ def _totals(frame: pl.DataFrame, sum_: Sum, by: Sequence[str]) -> Mapping[tuple[
     for column, values in sum_.where.items():
         counts &= pl.col(column).is_in(values)
     columns = {"value": sum_.column, "variance": sum_.variance, "rows": sum_.rows}
-    sums = [pl.col(column).filter(counts).sum().alias(name) for name, column in columns.items() if column]
+    sums = [_sum(pl.col(column).filter(counts)).alias(name) for name, column in columns.items() if column]
     return {group: _Total(**row) for group, row in _grouped(frame, by, sums)}
+
+
+def _sum(values: pl.Expr) -> pl.Expr:
+    """A sum; null where there are values, and all of them are null."""
+    return pl.when((values.len() > 0) & values.is_null().all()).then(None).otherwise(values.sum())
 
 
 def _distinct(frame: pl.DataFrame, distinct: Distinct, by: Sequence[str]) -> Mapping[tuple[object, ...], float]:
@@ -149,12 +154,13 @@ def _distinct(frame: pl.DataFrame, distinct: Distinct, by: Sequence[str]) -> Map
 
 def _spreads(frame: pl.DataFrame, spread: Spread, by: Sequence[str]) -> Mapping[tuple[object, ...], float]:
     others = [column for column in by if column != spread.part]
-    wholes = _totals(frame, spread.sum, [spread.across, *others])
-    known = Counter(group[1:] for group, whole in wholes.items() if whole.value > 0)
+    totals = _totals(frame, spread.sum, [spread.across, *others])
+    wholes = {group: total.value for group, total in totals.items() if total.value and total.value > 0}
+    known = Counter(group[1:] for group in wholes)
     shares: dict[tuple[object, ...], list[float]] = {}  # by the others and the part
     for group, total in _totals(frame, spread.sum, [spread.across, *others, spread.part]).items():
-        if (whole := wholes[group[:-1]].value) > 0:
-            shares.setdefault(group[1:], []).append(total.value / whole)
+        if group[:-1] in wholes:
+            shares.setdefault(group[1:], []).append((total.value or 0.0) / wholes[group[:-1]])
     found: dict[tuple[object, ...], float] = {}
     for names, held in shares.items():
         smallest = min(held) if len(held) == known[names[:-1]] else min([*held, 0.0])  # no row is no share

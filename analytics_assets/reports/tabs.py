@@ -85,7 +85,7 @@ def about(
     report: Report, frames: Frames, window: Window, concerns: Sequence[Concern], tabs: Sequence[Tab]
 ) -> list[tuple[str, str]]:
     """What a reader of the tabs must know, as lines of a name and a text."""
-    days = days_with_rows(frames)
+    days = days_with_rows(report, frames)
     return [
         ("As of", str(max(window.days()))),
         ("Days", f"{window}; days are UTC days"),

@@ -82,15 +82,17 @@ class Largest:
 
 @dataclass(frozen=True)
 class Dataset:
-    """The rows of a model, summed by day and some dimensions.
+    """The rows of a model, summed by day and some dimensions; or the table of an analysis.
 
     Attributes:
-        model: a dbt model with `access: public`.
+        model: a dbt model with `access: public`, or an analysis of the domain.
         dimensions: the columns of some `Dimension`s.
         numbers: the columns that add up.
         day: for a model without days, the column that holds the day of a row. Such a model is current state: it tells
             of now, whatever day the report is as of.
         largest: which rows are shown if there are many; None shows all.
+        is_analysis: whether it is an analysis: its table as of the report's day, whatever days people choose. A filter
+            acts on it if it has the dimension.
     """
 
     model: str
@@ -98,11 +100,12 @@ class Dataset:
     numbers: tuple[str, ...]
     day: str = ""
     largest: Largest | None = None
+    is_analysis: bool = False
 
 
 @dataclass(frozen=True)
 class Sum:
-    """A sum over rows.
+    """A sum over rows; no value where all of them lack theirs, as rows of an analysis may.
 
     Attributes:
         model: the model of the dataset.
@@ -302,8 +305,8 @@ class Report:
         currency: the symbol of its amounts of money, which are all in that currency.
 
     Raises:
-        ValueError: a name is unknown, a filter does not act on every dataset, or a dataset of which only the largest
-            rows are shown is measured outside of tables.
+        ValueError: a name is unknown, a filter does not act on every dataset of a model, or a dataset of which only the
+            largest rows are shown is measured outside of tables.
     """
 
     name: str
@@ -329,7 +332,11 @@ class Report:
                 raise ValueError(f"report {self.name}: {what} names {name!r}; there is {', '.join(sorted(known))}")
         self._check_switch()
         for dataset in self.datasets:
-            if lacking := {filter_.column for filter_ in self.filters} - set(dataset.dimensions):
+            if dataset.is_analysis and dataset.day:
+                raise ValueError(f"report {self.name}: {dataset.model} is an analysis, and has no column with days")
+            if not dataset.is_analysis and (
+                lacking := {filter_.column for filter_ in self.filters} - set(dataset.dimensions)
+            ):
                 raise ValueError(
                     f"report {self.name}: a filter acts on everything at once, but {dataset.model} has no "
                     f"{', '.join(sorted(lacking))}"

@@ -38,14 +38,18 @@
     for (const name of filters) selection.chosen[name] = null;
   }
 
+  // An analysis is as of the report's day: it has no other days to choose, and perhaps no such dimension.
+  const isAnalysis = (model) => spec.analyses.includes(model);
+
   function selectedRows(from, to) {
     const found = {};
     for (const [model, dataset] of Object.entries(datasets)) {
-      const chosen = filters.filter((name) => selection.chosen[name]).map((name) => [dataset.columns[name], selection.chosen[name]]);
+      const names = filters.filter((name) => selection.chosen[name] && (dataset.columns[name] || !isAnalysis(model)));
+      const chosen = names.map((name) => [dataset.columns[name], selection.chosen[name]]);
       const day = dataset.columns.day;
       const rows = [];
       for (let row = 0; row < dataset.length; row++) {
-        if (day[row] >= from && day[row] <= to && chosen.every(([places, values]) => values.has(places[row]))) rows.push(row);
+        if ((isAnalysis(model) || (day[row] >= from && day[row] <= to)) && chosen.every(([places, values]) => values.has(places[row]))) rows.push(row);
       }
       found[model] = rows;
     }
@@ -95,12 +99,16 @@
   function sums(part, rows, by) {
     const columns = datasets[part.model].columns;
     const where = Object.entries(part.where).map(([name, values]) => [columns[name], new Set(values.map((v) => dictionaries[name].indexOf(v)))]);
-    return grouped(part, rows, by, () => ({ value: 0, variance: 0, rows: 0 }), (total, row) => {
+    const found = grouped(part, rows, by, () => ({ value: 0, variance: 0, rows: 0, known: 0, unknown: 0 }), (total, row) => {
       if (!where.every(([places, values]) => values.has(places[row]))) return;
-      total.value += columns[part.column][row];
+      const value = columns[part.column][row];
+      total[value === null ? "unknown" : "known"]++;
+      total.value += value;
       if (part.variance) total.variance += columns[part.variance][row];
       if (part.rows) total.rows += columns[part.rows][row];
     });
+    for (const total of found.values()) if (total.unknown && !total.known) total.value = null;
+    return found;
   }
 
   function evaluated(measure, rows, by) {
@@ -161,14 +169,14 @@
 
   // Horvitz and Thompson, Cochran: analytics_assets/reports/figures.py names the source of each formula.
   function estimate(part, total) {
-    if (!isEstimate(part, total)) return { value: total.value };
+    if (total.value === null || !isEstimate(part, total)) return { value: total.value };
     const half = Z * Math.sqrt(total.variance);
     return { value: total.value, low: Math.max(total.value - half, 0), high: total.value + half };
   }
 
   function ratio(measure, over, under) {
     const part = measure.value;
-    if (under.value === 0) return { value: null };
+    if (over.value === null || !under.value) return { value: null };
     const value = (over.value / under.value) * part.times;
     if (!measure.has_interval || !isEstimate(part.over, over) || !isEstimate(part.under, under)) return { value };
     if (over.value <= 0 || under.value <= 0) return { value };
@@ -332,7 +340,8 @@
     drawFilters();
     keepInAddress();
     const rows = selectedRows(selection.from, selection.to);
-    const isEmpty = Object.values(rows).every((some) => some.length === 0);
+    const dated = Object.keys(rows).filter((model) => !isAnalysis(model));
+    const isEmpty = (dated.length ? dated : Object.keys(rows)).every((model) => rows[model].length === 0);
     element("empty").hidden = !isEmpty;
     element("content").hidden = isEmpty;
     const chosen = filters.filter((name) => selection.chosen[name]);
@@ -366,11 +375,14 @@
         if (figure.of) card.append(made("p", { className: "of", textContent: `${spec.dimensions[measure.value.part].title}: ${figure.of}` }));
         if (isUnfinished(measure, isoDay(selection.to))) card.append(made("p", { className: "unfinished", textContent: `unfinished from ${measure.unfinished_from} on` }));
         const old = before && (evaluated(measure, before, []).get(0) || missingOf(measure));
-        card.append(made("p", { className: "change", textContent: changed(measure, figure.value, old, length) }));
+        const change = isOfAnalysis(measure) ? `as of ${spec.as_of}` : changed(measure, figure.value, old, length);
+        card.append(made("p", { className: "change", textContent: change }));
         return card;
       }),
     );
   }
+
+  const isOfAnalysis = ({ value }) => (value.kind === "ratio" ? [value.over, value.under] : [value.sum || value]).some((part) => isAnalysis(part.model));
 
   function changed(measure, now, old, length) {
     const before = length === 1 ? "the day before" : `the ${length} days before`;
