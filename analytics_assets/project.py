@@ -75,7 +75,10 @@ class Project:
 
     def lacking(self, reader: Report | Analysis) -> list[str]:
         """The models that a report or an analysis needs and the manifest lacks: they are broken or do not exist."""
-        reads = reader.reads if isinstance(reader, Analysis) else [dataset.model for dataset in reader.datasets]
+        if isinstance(reader, Analysis):
+            reads: Sequence[str] = reader.reads
+        else:
+            reads = [dataset.model for part in reader.parts for dataset in part.datasets]
         return [name for name in self.models_behind(reads) if name not in self.manifest.made]
 
     def has_published(self, domain: Domain) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
+import polars as pl
 from dagster import AssetExecutionContext, AssetKey, AssetsDefinition, MetadataValue
 
 from analytics_assets.dagster_internals import BaseAssetGraph
@@ -69,15 +70,19 @@ def _build(
 ) -> AssetsDefinition:
     settings, (what, write) = project.settings, _WRITE[file]
     name, is_sheet = file.asset(report.name), file is ReportFile.SHEET
-    _require_days(report, project.manifest)
+    parts = report.parts_of(file)
+    for part in parts:
+        _require_days(part, project.manifest)
     # Another account, folder or reader is a reason to write the sheet again.
     place = [settings.sheets.model_dump_json()] if is_sheet and settings.sheets else []
-    shown = [dataset.model for dataset in report.datasets]
+    shown = [dataset.model for part in parts for dataset in part.datasets]
     declaration = json.dumps(asdict(report))
     dated = with_days(project.models_behind(shown), project.manifest)
 
     def make(context: AssetExecutionContext, span: Span) -> Made:
-        frames = read_datasets(project.warehouse, report, project.manifest, span.days)
+        frames: dict[str, pl.DataFrame] = {}
+        for part in parts:
+            frames |= read_datasets(project.warehouse, part, project.manifest, span.days)
         concerns = _failed_checks(graph(), settings, context.asset_key, span.days)
         concerns += _behind(dated, project, span.days)
         concerns += [

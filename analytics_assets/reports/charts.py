@@ -26,7 +26,14 @@ COLOURS = ("#0b6e99", "#c2571a", "#3f7d3a", "#8a4fa3", "#a3245e", "#6b6b2b", "#2
 UNFINISHED = "#f3e3c0"
 """The ground of days that are unfinished; lines and bars keep a contrast of 3:1 against it."""
 
-_TICKS = {Format.COUNT: "~s", Format.SHARE: ".1~%", Format.SECONDS: ",~r", Format.MEAN: ",~r", Format.MONEY: ",~r"}
+_TICKS = {
+    Format.COUNT: "~s",
+    Format.SHARE: ".1~%",
+    Format.SECONDS: ",~r",
+    Format.MEAN: ",~r",
+    Format.MONEY: ",~r",
+    Format.PLAIN: ",~r",
+}
 
 
 def chart_spec(report: Report, chart: Chart) -> dict[str, Any]:

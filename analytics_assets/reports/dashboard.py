@@ -95,6 +95,7 @@ def _render(
         shortened=is_shortened,
         max_megabytes=MAX_BYTES // 1_000_000,
         concerns=concerns,
+        sentences=_sentences(report, frames),
         left_out={table.name: left_out_of(report, table, left_out) for table in report.tables},
         style=(_PAGE / "report.css").read_text(encoding="utf-8"),
         script=(_PAGE / "report.js").read_text(encoding="utf-8"),
@@ -102,6 +103,16 @@ def _render(
         spec=_script_json(page_spec(report, window)),
         rows=pack(report, frames, window),
     )
+
+
+def _sentences(report: Report, frames: Frames) -> list[tuple[str, list[str]]]:
+    """The sentences above the figures, below their headings."""
+    if report.sentences is None:
+        return []
+    found: dict[str, list[str]] = {}
+    for heading, text in frames[report.sentences.model].select(report.sentences.under, report.sentences.text).rows():
+        found.setdefault(heading, []).append(text)
+    return [*found.items()]
 
 
 @cache
@@ -189,7 +200,7 @@ def _value(value: Value) -> dict[str, Any]:
         case Sum():
             where = {column: list(values) for column, values in value.where.items()}
             return {"kind": "sum", "model": value.model, "column": value.column, "where": where,
-                    "variance": value.variance, "rows": value.rows}  # fmt: skip
+                    "variance": value.variance, "rows": value.rows, "is_exact": value.is_exact}  # fmt: skip
         case Distinct():
             return {"kind": "distinct", "model": value.model, "dimension": value.dimension, "besides": value.besides}
         case Spread():

@@ -40,9 +40,12 @@ class _Total:
 
 
 def interval_of_sum(value: float, variance: float) -> tuple[float, float]:
-    """The 95 % interval of a volume, by its Horvitz-Thompson variance; see dbt_project/macros/sampling.sql."""
+    """The 95 % interval of a volume, by its Horvitz-Thompson variance; see dbt_project/macros/sampling.sql.
+
+    A volume is not negative, so that its interval ends at 0; a negative sum is of something else.
+    """
     half = Z * math.sqrt(variance)
-    return max(value - half, 0.0), value + half
+    return value - half if value < 0 else max(value - half, 0.0), value + half
 
 
 def interval_of_ratio(over: float, over_variance: float, under: float, under_variance: float) -> tuple[float, float]:
@@ -123,13 +126,19 @@ def _ratio(measure: Measure, ratio: Ratio, over: _Total, under: _Total) -> Figur
     if over.value is None or not under.value:
         return Figure(None)
     value = over.value / under.value * ratio.times
-    if not measure.has_interval or over.variance is None or under.variance is None:
-        return Figure(value)
-    if not (over.is_estimate and under.is_estimate and over.value > 0 and under.value > 0):
+    first, second = _variance(ratio.over, over), _variance(ratio.under, under)
+    if not measure.has_interval or first is None or second is None or over.value <= 0 or under.value <= 0:
         return Figure(value)
     interval = interval_of_share if ratio.is_share else interval_of_ratio
-    low, high = interval(over.value, over.variance, under.value, under.variance)
+    low, high = interval(over.value, first, under.value, second)
     return Figure(value, low * ratio.times, high * ratio.times)
+
+
+def _variance(part: Sum, total: _Total) -> float | None:
+    """The variance of a part of a ratio; None where it is not known."""
+    if part.is_exact:
+        return 0.0
+    return total.variance if total.is_estimate else None
 
 
 def _totals(frame: pl.DataFrame, sum_: Sum, by: Sequence[str]) -> Mapping[tuple[object, ...], _Total]:

@@ -22,6 +22,7 @@ _NUMBER_FORMATS = {
     Format.SHARE: "0.0%",
     Format.SECONDS: "#,##0.0",
     Format.MEAN: "#,##0.0",
+    Format.PLAIN: "#,##0.####",
 }
 
 _NARROWEST = 13  # characters
@@ -76,9 +77,12 @@ class Tab:
 
 
 def tabs_of(report: Report, frames: Frames, room: Room) -> list[Tab]:
-    """The tables of a report, as far as they fit."""
-    shown, left_out = largest(report, frames, lambda wanted: min(wanted.tabs, room.rows - 2))
-    return [_tab(report, table, shown, left_out, room) for table in report.tables]
+    """The tables of a report and of those that it is written with, as far as they fit."""
+    tabs = []
+    for part in report.parts:
+        shown, left_out = largest(part, frames, lambda wanted: min(wanted.tabs, room.rows - 2))
+        tabs += [_tab(part, table, shown, left_out, room) for table in part.tables]
+    return tabs
 
 
 def about(
@@ -94,11 +98,12 @@ def about(
         *(("Not whole", sentence) for tab in tabs for sentence in tab.missing),
         *(
             ("Unfinished", f"{measure.title}: the days from {day} on, since more is to come.")
-            for measure in report.measures
+            for part in report.parts
+            for measure in part.measures
             if (day := measure.unfinished_from(max(window.days())))
         ),
-        *((measure.title, measure.note) for measure in report.measures),
-        *(("Note", note) for note in report.notes),
+        *dict.fromkeys((measure.title, measure.note) for part in report.parts for measure in part.measures),
+        *dict.fromkeys(("Note", note) for part in report.parts for note in part.notes),
     ]
 
 

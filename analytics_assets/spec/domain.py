@@ -54,7 +54,7 @@ class Domain:
     def __post_init__(self) -> None:
         analyses = {one.name: one for one in self.analyses}
         for report in self.reports:
-            for dataset in (one for one in report.datasets if one.is_analysis):
+            for dataset in (one for part in report.parts for one in part.datasets if one.is_analysis):
                 if dataset.model not in analyses:
                     there_is = ", ".join(analyses) or "none"
                     raise ValueError(

@@ -20,6 +20,10 @@ NONE = "(none)"
 """How a missing value is shown."""
 
 
+TITLE_LENGTH = 31
+"""The most characters of a tab's title in a workbook."""
+
+
 class Format(StrEnum):
     """How a measure's values are written."""
 
@@ -28,6 +32,7 @@ class Format(StrEnum):
     SECONDS = "seconds"
     MEAN = "mean"  # a number that is not whole
     MONEY = "money"  # in the currency of the report
+    PLAIN = "plain"  # in whatever unit its row names
 
 
 UNITS: Mapping[Format, str] = {
@@ -35,6 +40,7 @@ UNITS: Mapping[Format, str] = {
     Format.SHARE: "%",
     Format.SECONDS: "s",
     Format.MEAN: "",
+    Format.PLAIN: "",
 }
 """The unit that follows a value; that of money is the report's."""
 
@@ -113,6 +119,8 @@ class Sum:
         where: by dimension, the values that a row must have one of.
         variance: the column that holds the variance of each row's estimate; it gives the sum a 95 % interval.
         rows: the column that counts the sampled rows behind it; below 30 there is no interval.
+        is_exact: whether it is known and no estimate, as a bill: its ratio to an estimate has the interval
+            of the estimate.
     """
 
     model: str
@@ -120,6 +128,7 @@ class Sum:
     where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     variance: str | None = None
     rows: str | None = None
+    is_exact: bool = False
 
 
 @dataclass(frozen=True)
@@ -135,7 +144,8 @@ class Distinct:
 class Ratio:
     """One sum divided by another; no value if the second is zero.
 
-    It has an interval if both sums have one, and they either share no rows or the first is a part of the second.
+    It has an interval if both sums have one, and they either share no rows or the first is a part of the second; or if
+    one has an interval, and the other is exact.
 
     Attributes:
         times: what the quotient is multiplied by: 1,000 for a price of a thousand.
@@ -221,7 +231,10 @@ class Measure:
     def has_interval(self) -> bool:
         """Whether it is an estimate whose precision is known."""
         if isinstance(self.value, Ratio):
-            known = self.value.over.variance is not None and self.value.under.variance is not None
+            over, under = self.value.over, self.value.under
+            if over.is_exact or under.is_exact:
+                return any(part.variance is not None for part in (over, under))
+            known = over.variance is not None and under.variance is not None
             return known and (self.value.is_share or self.value.is_of_different_rows)
         return isinstance(self.value, Sum) and self.value.variance is not None
 
@@ -275,6 +288,27 @@ class Table:
     in_order: bool = False
 
 
+@dataclass(frozen=True)
+class Sentences:
+    """Sentences of an analysis, in a section above the figures. No selection acts on them.
+
+    They stand in the order of their dataset's dimensions.
+
+    Attributes:
+        model: the analysis.
+        title: the heading of the section.
+        text: the dimension that holds a sentence.
+        under: the dimension that holds the heading that a sentence stands under.
+        shown: how many stand under a heading until somebody asks for the others.
+    """
+
+    model: str
+    title: str
+    text: str
+    under: str
+    shown: int = 3
+
+
 class ReportFile(StrEnum):
     """What a report is written as; the value is the kind of the asset."""
 
@@ -303,6 +337,9 @@ class Report:
         notes: what a reader must know to trust the figures, one sentence each.
         files: what it is written as; a Google Sheet only where it is declared.
         currency: the symbol of its amounts of money, which are all in that currency.
+        sentences: what an analysis says, above the figures.
+        with_tabs_of: other reports whose tables also stand in the workbook and the sheet of this one, after its own,
+            over its days.
 
     Raises:
         ValueError: a name is unknown, a filter does not act on every dataset of a model, or a dataset of which only the
@@ -321,6 +358,17 @@ class Report:
     notes: tuple[str, ...] = ()
     files: tuple[ReportFile, ...] = (ReportFile.DASHBOARD, ReportFile.WORKBOOK)
     currency: str = "€"
+    sentences: Sentences | None = None
+    with_tabs_of: tuple["Report", ...] = ()
+
+    def parts_of(self, file: ReportFile) -> Sequence["Report"]:
+        """The reports whose tables a file shows: this one, and, if it has tabs, those that it is written with."""
+        return (self,) if file is ReportFile.DASHBOARD else self.parts
+
+    @property
+    def parts(self) -> Sequence["Report"]:
+        """The report, and those whose tables are tabs of it."""
+        return (self, *self.with_tabs_of)
 
     def unit(self, measure: Measure) -> str:
         """The unit that follows a value of a measure."""
@@ -331,6 +379,7 @@ class Report:
             if name not in known:
                 raise ValueError(f"report {self.name}: {what} names {name!r}; there is {', '.join(sorted(known))}")
         self._check_switch()
+        self._check_tabs()
         for dataset in self.datasets:
             if dataset.is_analysis and dataset.day:
                 raise ValueError(f"report {self.name}: {dataset.model} is an analysis, and has no column with days")
@@ -389,6 +438,14 @@ class Report:
                         "chosen"
                     )
 
+    def _check_tabs(self) -> None:
+        for what, names in (
+            ("tables are titled", [table.title[:TITLE_LENGTH].lower() for part in self.parts for table in part.tables]),
+            ("reports show", [dataset.model for part in self.parts for dataset in part.datasets]),
+        ):
+            if twice := [name for name in names if names.count(name) > 1]:
+                raise ValueError(f"report {self.name}: two {what} {twice[0]!r}, of which one workbook holds one")
+
     @staticmethod
     def models_of(measure: Measure) -> list[str]:
         """The models of a measure's datasets."""
@@ -416,6 +473,10 @@ class Report:
                 of_spread = (measure.value.across, measure.value.part) if isinstance(measure.value, Spread) else ()
                 for column in (*part.where, *of_spread):
                     yield where, column, set(dataset.dimensions)
+        if self.sentences:
+            yield "its sentences", self.sentences.model, {one.model for one in self.datasets if one.is_analysis}
+            for column in (self.sentences.text, self.sentences.under):
+                yield "its sentences", column, set(models[self.sentences.model].dimensions)
         for name in self.key_figures:
             yield "a key figure", name, measures
         for chart in self.charts:

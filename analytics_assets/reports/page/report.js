@@ -166,19 +166,20 @@
   const isUnfinished = (measure, day) => measure.unfinished_from !== null && day >= measure.unfinished_from;
 
   const isEstimate = (part, total) => part.variance && total.rows >= FEWEST_ROWS;
+  const isKnown = (part, total) => part.is_exact || isEstimate(part, total); // the sums of an exact one have no variance
 
   // Horvitz and Thompson, Cochran: analytics_assets/reports/figures.py names the source of each formula.
   function estimate(part, total) {
     if (total.value === null || !isEstimate(part, total)) return { value: total.value };
     const half = Z * Math.sqrt(total.variance);
-    return { value: total.value, low: Math.max(total.value - half, 0), high: total.value + half };
+    return { value: total.value, low: total.value < 0 ? total.value - half : Math.max(total.value - half, 0), high: total.value + half };
   }
 
   function ratio(measure, over, under) {
     const part = measure.value;
     if (over.value === null || !under.value) return { value: null };
     const value = (over.value / under.value) * part.times;
-    if (!measure.has_interval || !isEstimate(part.over, over) || !isEstimate(part.under, under)) return { value };
+    if (!measure.has_interval || !isKnown(part.over, over) || !isKnown(part.under, under)) return { value };
     if (over.value <= 0 || under.value <= 0) return { value };
     if (part.is_share) {
       const variance = over.variance * (1 - value) ** 2 + (under.variance - over.variance) * value ** 2;
@@ -194,19 +195,21 @@
   const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
   const tenths = new Intl.NumberFormat("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
   const hundredths = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+  const upToFour = new Intl.NumberFormat("en", { maximumFractionDigits: 4 });
   const upToTenths = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 
   function written(measure, value) {
     if (value === null || value === undefined) return "–";
     if (measure.format === "share") return `${tenths.format(value * 100)} %`;
     if (measure.format === "seconds") return `${tenths.format(value)} s`;
+    if (measure.format === "plain") return upToFour.format(value);
     if (measure.format === "mean") return tenths.format(value);
     if (measure.format === "money") return `${hundredths.format(value)} ${measure.unit}`;
     return Math.abs(value) < 100 ? upToTenths.format(value) : whole.format(value);
   }
 
   function interval(measure, figure) {
-    if (figure.low === undefined) return measure.has_interval && figure.value !== null ? "too few sampled rows" : "";
+    if (figure.low === undefined) return measure.has_interval && figure.value !== null ? "too few rows" : "";
     if (figure.low === figure.high) return "not sampled";
     return `${written(measure, figure.low)} to ${written(measure, figure.high)}`;
   }

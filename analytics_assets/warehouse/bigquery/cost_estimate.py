@@ -87,7 +87,7 @@ def queries_of(
     for report in reports:
         window = Window.of_days(day - timedelta(report.days - 1), day)
         for file in report.files:
-            for dataset in report.datasets:
+            for dataset in (one for part in report.parts_of(file) for one in part.datasets):
                 if model := manifest.made.get(dataset.model):
                     of_rows = dataset.day or model.day
                     columns = [of_rows, *dataset.dimensions, *dataset.numbers]
