@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from analytics_assets.dbt import project as dbt
 from analytics_assets.dbt.code_versions import code_versions
 from analytics_assets.dbt.manifest import usable_manifest
 from analytics_assets.defs import find_domains
+from analytics_assets.spec.domain import Domain
 from analytics_assets.spec.model_node import Manifest
 from analytics_assets_tests.support.project import test_settings as settings_in
 
@@ -21,13 +23,19 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
     return dbt.load_manifest(settings_in(tmp_path_factory.mktemp("project")))
 
 
+def models_behind(domain: Domain, names: Iterable[str]) -> set[str]:
+    """The models among some names, and those that the analyses among them read."""
+    reads = {analysis.name: analysis.reads for analysis in domain.analyses}
+    return {model for name in names for model in (models_behind(domain, reads[name]) if name in reads else [name])}
+
+
 def test_every_report_is_an_exposure_of_its_domain_and_reads_what_that_says(manifest: Manifest) -> None:
     reports = {
         report.name: {
             "domain": domain.name,
             "owner": domain.owner,
             "title": report.title,
-            "reads": {dataset.model for dataset in report.datasets},
+            "reads": models_behind(domain, (one.model for part in report.parts for one in part.datasets)),
             "assets": [file.asset(report.name) for file in report.files],
         }
         for domain in find_domains()

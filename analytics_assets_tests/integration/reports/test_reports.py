@@ -52,15 +52,18 @@ pytestmark = pytest.mark.models_alone
 
 REPORTS = [report for domain in DOMAINS for report in domain.reports]
 (CONSENT_REPORT,) = (report for report in REPORTS if report.name == "consent")
-ENDINGS = {"dashboard": "html", "workbook": "xlsx"}
+
+
+def assets_of(report: Report) -> dict[str, str]:
+    """The assets of a report that write a file, and its ending."""
+    return {file.asset(report.name): file.ending for file in report.files if file.ending}
 
 
 def files_of(project: Project, report: Report, at: date) -> dict[str, bytes]:
-    found = {}
-    for kind, ending in ENDINGS.items():
-        file = export_of(project.settings, f"{report.name}_{kind}", at, ending)
-        found[kind] = file.read_bytes()
-    return found
+    return {
+        name.removeprefix(f"{report.name}_"): export_of(project.settings, name, at, ending).read_bytes()
+        for name, ending in assets_of(report).items()
+    }
 
 
 def frames_of(project: Project, report: Report, window: Window) -> Frames:
@@ -79,7 +82,7 @@ def rows_in(page: bytes) -> dict:
 @pytest.mark.parametrize("report", REPORTS, ids=lambda report: report.name)
 def test_law_1_a_report_that_is_made_again_has_the_same_bytes(reported: Project, report: Report) -> None:
     before = files_of(reported, report, YESTERDAY)
-    names = [f"{report.name}_{kind}" for kind in ENDINGS]
+    names = [*assets_of(report)]
     runner = reported.runner()
     for _ in range(4):  # numbers with a fraction, added in any order, would differ in every other file
         assert runner.make([PlannedRun(tuple(names), Window.of_days(YESTERDAY, YESTERDAY))])
@@ -88,7 +91,7 @@ def test_law_1_a_report_that_is_made_again_has_the_same_bytes(reported: Project,
 
 @pytest.mark.parametrize("report", REPORTS, ids=lambda report: report.name)
 def test_law_4_a_report_shows_the_days_that_it_looks_back_on_and_no_other(reported: Project, report: Report) -> None:
-    names = [f"{report.name}_{kind}" for kind in ENDINGS]
+    names = [*assets_of(report)]
     middle = reported.settings.start_date + timedelta(days=2)
     assert reported.runner().make([PlannedRun(tuple(names), Window.of_days(middle, middle))])
     page = files_of(reported, report, middle)["dashboard"]
@@ -152,7 +155,7 @@ def test_only_the_newest_day_is_made_by_itself_and_it_follows_late_data(reported
     project.drop("consent_events", "events-late.csv", HEADER + event("late", project.settings.start_date))
     made = (runner := project.settle()).outcome.made
     assert {name: set(made[name]) for name in names if name in made} == {
-        f"consent_{kind}": {YESTERDAY} for kind in ENDINGS
+        name: {YESTERDAY} for name in assets_of(CONSENT_REPORT)
     }, "the reports of another domain have nothing new"
     assert runner.outcome.files["consent_dashboard"].endswith(f"consent_dashboard-{YESTERDAY}.html")
     assert project.requested() == {}
