@@ -60,7 +60,7 @@ def chart_spec(report: Report, chart: Chart) -> dict[str, Any]:
         day = alt.X(
             "utcyearmonthdate(by):O",
             title="day (UTC)",
-            axis=alt.Axis(format="%d %b", labelAngle=0, labelOverlap=True, grid=False),
+            axis=alt.Axis(format="%d %b", labelAngle=0, labelOverlap=True, labelSeparation=6, grid=False),
         )
         layers = (
             base.mark_bar(stroke="white", strokeWidth=0.5).encode(

@@ -29,7 +29,7 @@ UNFINISHED_DAYS = 30
 """The newest days, whose spend has not yet brought all that it will: as long as a touch has a part in a conversion."""
 
 MARGINAL_MODEL = "linear"
-"""The model whose credited revenue the marginal return is of."""
+"""The model whose credit the marginal return and the tests are told by."""
 
 UNATTRIBUTED = "unattributed"
 NO_TEST = "no test supports this"
@@ -101,7 +101,7 @@ def disagreement(models: pl.DataFrame, conversions: float) -> Iterator[Advice]:
     if conversions < FEWEST_CONVERSIONS:
         return
     apart = []
-    for (channel,), rows in models.group_by("channel", maintain_order=True):
+    for (channel,), rows in models.drop_nulls("share").group_by("channel", maintain_order=True):
         if channel != UNATTRIBUTED:
             rows = rows.sort("share", "model")
             least, most = rows.row(0, named=True), rows.row(-1, named=True)
@@ -123,7 +123,7 @@ def disagreement(models: pl.DataFrame, conversions: float) -> Iterator[Advice]:
 def average_return(models: pl.DataFrame, spend: Mapping[str, float], enough: Sequence[str]) -> Iterator[Advice]:
     """Credited revenue for each euro of spend of the same days: of all paid channels by each model, and of each."""
     for about, cost, row in _costs(models, spend, enough):
-        value, low, high = (row[f"{name}revenue"] / cost for name in ("credited_", "low_", "high_"))
+        value, low, high = (row[column] / cost for column in ("credited_revenue", "revenue_low", "revenue_high"))
         yield Advice(
             "What a euro of spend returned on average (ROAS)",
             about,
@@ -142,8 +142,8 @@ def average_cost(models: pl.DataFrame, spend: Mapping[str, float], enough: Seque
     for about, cost, row in _costs(models, spend, enough):
         if row["credited_conversions"] <= 0:
             continue
-        value, low = cost / row["credited_conversions"], cost / row["high_conversions"]
-        high = cost / row["low_conversions"] if row["low_conversions"] > 0 else None
+        value, low = cost / row["credited_conversions"], cost / row["conversions_high"]
+        high = cost / row["conversions_low"] if row["conversions_low"] > 0 else None
         said = f"{_money(low)} to {_money(high)}" if high is not None else f"at least {_money(low)}"
         yield Advice(
             "What a conversion cost on average (CAC)",
@@ -167,7 +167,8 @@ def _costs(
     narrower than the true one.
     """
     paid = models.filter(pl.col("channel").is_in(list(spend)))
-    numbers = [f"{end}{name}" for name in ("conversions", "revenue") for end in ("credited_", "low_", "high_")]
+    numbers = [f"credited_{what}" for what in ("conversions", "revenue")]
+    numbers += [f"{what}_{end}" for what in ("conversions", "revenue") for end in ("low", "high")]
     together = paid.group_by("model", maintain_order=True).agg(pl.col(numbers).sum())
     channels = [channel for channel in spend if channel in enough]
     if channels:
@@ -289,7 +290,21 @@ def marginal_return(daily: pl.DataFrame, days: Window, enough: Sequence[str]) ->
 
 
 def tests(models: pl.DataFrame, spend: Mapping[str, float]) -> Iterator[Advice]:
-    """Paid channels whose effect no lift test measured, the dearest first."""
+    """What lift tests make of the credit, then the paid channels of which there is none, the dearest first."""
+    calibrated = models.filter(pl.col("model") == MARGINAL_MODEL).drop_nulls("calibrated_conversions")
+    for row in calibrated.rows(named=True):
+        value, low, high = (row[f"calibrated_{name}"] for name in ("conversions", "low", "high"))
+        yield Advice(
+            "What a test supports",
+            row["channel"],
+            MARGINAL_MODEL,
+            value,
+            low,
+            high,
+            "conversions",
+            f"As a lift test measured it, {row['channel']} caused {_count(value)} conversions, by the credit of "
+            f"{MARGINAL_MODEL} (95 %: {_count(low)} to {_count(high)}).",
+        )
     tested = set(models.filter(pl.col("supported_by") != NO_TEST)["channel"])
     for channel, cost in spend.items():
         if channel not in tested:

@@ -39,8 +39,10 @@ TIMES = (
 )
 
 _DAILY, _TYPES, _PATHS = "attribution_daily", "attribution_by_type_daily", "mart_paths_daily"
-_SPEND, _CONVERSIONS, _REVENUE = (
-    Sum(_DAILY, column) for column in ("spend", "credited_conversions", "credited_revenue")
+_SPEND = Sum(_DAILY, "spend", is_exact=True)
+_CONVERSIONS, _REVENUE = (
+    Sum(_DAILY, column, variance=f"{column}_variance", rows=f"{column}_rows")
+    for column in ("credited_conversions", "credited_revenue")
 )
 _WITH_TOUCH = Sum(_PATHS, "conversions_with_touch")
 
@@ -55,7 +57,11 @@ ATTRIBUTION_REPORT = Report(
         Dataset(
             _DAILY,
             ("channel", "campaign", "model"),
-            ("spend", "touchpoints", "influenced_conversions", "credited_conversions", "credited_revenue"),
+            (
+                *("spend", "touchpoints", "influenced_conversions"),
+                *("credited_conversions", "credited_conversions_variance", "credited_conversions_rows"),
+                *("credited_revenue", "credited_revenue_variance", "credited_revenue_rows"),
+            ),
         ),
         Dataset(
             _TYPES, ("channel", "campaign", "touchpoint_type", "model"), ("credited_conversions", "credited_revenue")
@@ -129,7 +135,9 @@ ATTRIBUTION_REPORT = Report(
         Measure(
             "unattributed",
             "Revenue of no touch",
-            Ratio(Sum(_DAILY, "credited_revenue", where={"channel": ("unattributed",)}), _REVENUE),
+            Ratio(
+                Sum(_DAILY, "credited_revenue", where={"channel": ("unattributed",)}), Sum(_DAILY, "credited_revenue")
+            ),
             Format.SHARE,
             "Revenue that follows no conversion, or one that no touch led to, as a share of all revenue.",
         ),
@@ -285,6 +293,8 @@ ATTRIBUTION_REPORT = Report(
         "Conversions are credited on their own day, revenue on its own, and spend stands on the day of the bill. So a "
         "return compares what was spent and what came in on the same days, not a campaign with its fruit.",
         "A path stands under the channel of its last touch.",
+        "Intervals tell of chance alone: how the sums would vary if as many users came again, not how wrong a model "
+        "is. They take channels as independent, which is too narrow for the sum of several that share paths.",
         "The models' disagreement is among the selected channels, over the selected days.",
         "Ratios are ratios of sums over what is selected, never averages of ratios.",
     ),

@@ -49,15 +49,19 @@ def credited(channel: str, model: str, share: float, conversions: float, revenue
         "model": model,
         "share": share,
         "credited_conversions": conversions,
-        "low_conversions": conversions - 10,
-        "high_conversions": conversions + 10,
+        "conversions_low": conversions - 10.0,
+        "conversions_high": conversions + 10.0,
         "credited_revenue": revenue,
-        "low_revenue": revenue * 0.8,
-        "high_revenue": revenue * 1.2,
+        "revenue_low": revenue * 0.8,
+        "revenue_high": revenue * 1.2,
         "supported_by": "no test supports this",
+        "calibrated_conversions": None,
+        "calibrated_low": None,
+        "calibrated_high": None,
     } | more
 
 
+CALIBRATED = ("calibrated_conversions", "calibrated_low", "calibrated_high")
 MODELS = pl.DataFrame(
     [
         credited("tv", "linear", 0.25, 100, 300),
@@ -66,7 +70,8 @@ MODELS = pl.DataFrame(
         credited("email", "last_touch", 0.4, 160, 500),
         credited("unattributed", "linear", 0.05, 20, 0),
         credited("unattributed", "last_touch", 0.1, 40, 0),
-    ]
+    ],
+    schema_overrides=dict.fromkeys(CALIBRATED, pl.Float64),
 )
 SPENT = {"tv": 200.0}
 
@@ -226,6 +231,23 @@ def test_spend_that_no_test_supports_is_named() -> None:
     assert found.sentence == (
         "1,234.50 € were spent on email, and no test supports this: what it caused was never measured."
     )
+
+
+def test_what_a_test_measured_is_told_with_its_interval() -> None:
+    tested = MODELS.with_columns(
+        pl.when(pl.col("channel") == "tv").then(pl.lit(number)).otherwise(None).alias(name)
+        for name, number in zip(CALIBRATED, (50.0, 20.0, 80.0), strict=True)
+    )
+    found = next(advice.tests(tested, {}))
+    assert (found.about, found.value, found.low, found.high) == ("tv", 50, 20, 80)
+    assert found.sentence == (
+        "As a lift test measured it, tv caused 50 conversions, by the credit of linear (95 %: 20 to 80)."
+    )
+
+
+def test_a_model_that_credits_nothing_has_no_share_to_disagree_by() -> None:
+    silent = pl.concat([MODELS, MODELS.head(1).with_columns(share=None, model=pl.lit("markov_1"))])
+    assert [*advice.disagreement(silent, 400)] == [*advice.disagreement(MODELS, 400)]
 
 
 def test_of_nothing_nothing_is_said() -> None:
