@@ -1,7 +1,7 @@
 """Advice on channels: sentences with numbers, each by a rule that docs/attribution.md states.
 
-Pure functions on the rows of `attribution_models_report` and `attribution_daily`. No rule speaks without a number
-behind it, and where the data are too thin for one, that is what it says.
+The rules are pure functions on the rows of `attribution_models_report` and `attribution_daily`. None of them speaks
+without a number behind it, and where the data are too thin for one, that is what it says.
 """
 
 import math
@@ -14,7 +14,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from analytics_assets.defs.attribution.intervals import Z
+from analytics_assets.defs.attribution.models_report import MODELS_REPORT, NO_TEST
+from analytics_assets.defs.attribution.paths import UNATTRIBUTED
 from analytics_assets.partitions import Window
+from analytics_assets.spec.analysis import Analysis, Column, Published
 
 FEWEST_CONVERSIONS = 30
 """Conversions with a touch of a channel; with fewer of them, no figure of the channel is given."""
@@ -30,11 +34,6 @@ UNFINISHED_DAYS = 30
 
 MARGINAL_MODEL = "linear"
 """The model whose credit the marginal return and the tests are told by."""
-
-UNATTRIBUTED = "unattributed"
-NO_TEST = "no test supports this"
-
-Z = 1.96
 
 
 @dataclass(frozen=True)
@@ -121,8 +120,12 @@ def disagreement(models: pl.DataFrame, conversions: float) -> Iterator[Advice]:
 
 
 def average_return(models: pl.DataFrame, spend: Mapping[str, float], enough: Sequence[str]) -> Iterator[Advice]:
-    """Credited revenue for each euro of spend of the same days: of all paid channels by each model, and of each."""
-    for about, cost, row in _costs(models, spend, enough):
+    """Credited revenue for each euro of spend of the same days.
+
+    Of all paid channels together by each model, and of each by the model that credits it most and the one that credits
+    it least.
+    """
+    for about, cost, row in _costs(models, spend, enough, "credited_revenue"):
         value, low, high = (row[column] / cost for column in ("credited_revenue", "revenue_low", "revenue_high"))
         yield Advice(
             "What a euro of spend returned on average (ROAS)",
@@ -132,14 +135,14 @@ def average_return(models: pl.DataFrame, spend: Mapping[str, float], enough: Seq
             low,
             high,
             "€ for 1 €",
-            f"By {row['model']}, {about or 'all channels that cost something'} returned {_money(value)} for each euro "
+            f"By {row['model']}, {about or 'all paid channels together'} returned {_money(value)} for each euro "
             f"spent (95 %: {_money(low)} to {_money(high)}).",
         )
 
 
 def average_cost(models: pl.DataFrame, spend: Mapping[str, float], enough: Sequence[str]) -> Iterator[Advice]:
-    """Spend for each credited conversion of the same days: of all paid channels by each model, and of each."""
-    for about, cost, row in _costs(models, spend, enough):
+    """Spend for each credited conversion of the same days; of what and by which models as the return."""
+    for about, cost, row in _costs(models, spend, enough, "credited_conversions"):
         if row["credited_conversions"] <= 0:
             continue
         value, low = cost / row["credited_conversions"], cost / row["conversions_high"]
@@ -153,15 +156,17 @@ def average_cost(models: pl.DataFrame, spend: Mapping[str, float], enough: Seque
             low,
             high,
             "€",
-            f"By {row['model']}, a conversion of {about or 'all channels that cost something'} cost {_money(value)} "
+            f"By {row['model']}, a conversion of {about or 'all paid channels together'} cost {_money(value)} "
             f"(95 %: {said}).",
         )
 
 
 def _costs(
-    models: pl.DataFrame, spend: Mapping[str, float], enough: Sequence[str]
+    models: pl.DataFrame, spend: Mapping[str, float], enough: Sequence[str], by: str
 ) -> Iterator[tuple[str, float, dict[str, Any]]]:
     """Spend and credit by model: of all paid channels together, then of each with enough conversions.
+
+    The model with most of a column comes first, that with the least second; of a single channel no other comes.
 
     The ends of a sum's interval are the sums of the ends: whatever the channels have to do with each other, it is no
     narrower than the true one.
@@ -172,14 +177,15 @@ def _costs(
     together = paid.group_by("model", maintain_order=True).agg(pl.col(numbers).sum())
     channels = [channel for channel in spend if channel in enough]
     if channels:
-        yield from (("", sum(spend.values()), row) for row in _ends_first(together))
+        yield from (("", sum(spend.values()), row) for row in _ends_first(together, by))
     for channel in channels:
-        yield from ((channel, spend[channel], row) for row in _ends_first(paid.filter(pl.col("channel") == channel)))
+        ends = _ends_first(paid.filter(pl.col("channel") == channel), by)[:2]
+        yield from ((channel, spend[channel], row) for row in ends)
 
 
-def _ends_first(rows: pl.DataFrame) -> list[dict[str, Any]]:
+def _ends_first(rows: pl.DataFrame, by: str) -> list[dict[str, Any]]:
     """The model that credits most, the one that credits least, and those between."""
-    most, *others = rows.sort("credited_revenue", "model", descending=[True, False]).rows(named=True)
+    most, *others = rows.sort(by, "model", descending=[True, False]).rows(named=True)
     return [most, *others[-1:], *others[:-1]]
 
 
@@ -413,4 +419,33 @@ def as_markdown(advice: pl.DataFrame) -> str:
 
 def _escaped(text: str) -> str:
     """A text that Markdown shows as it is, whatever a channel is called."""
-    return re.sub(r"([\\`*_{}\[\]<>()#+!|~&-])", r"\\\1", " ".join(text.split()))
+    line = " ".join(text.split())
+    # An underscore within a word means nothing there, and many names have one.
+    line = re.sub(r"([\\`*\[\]<>&~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))", r"\\\1", line)
+    return re.sub(r"^(?:([#+-])|(\d+)([.)])(?= |$))", lambda start: f"{start[2] or ''}\\{start[1] or start[3]}", line)
+
+
+def _of_published(published: Published) -> pl.DataFrame:
+    return recommendations(published.rows(MODELS_REPORT.name), published.rows("attribution_daily"), published.days)
+
+
+STRATEGIC_RECOMMENDATIONS = Analysis(
+    name="strategic_recommendations",
+    title="Recommendations on marketing channels",
+    description="What the figures of attribution mean, in sentences with numbers, and where they are too thin to say.",
+    days=90,
+    columns={
+        "rank": Column.TEXT,
+        "rule": Column.TEXT,
+        "about": Column.TEXT,
+        "by_model": Column.TEXT,
+        "value": Column.NUMBER,
+        "low": Column.NUMBER,
+        "high": Column.NUMBER,
+        "unit": Column.TEXT,
+        "sentence": Column.TEXT,
+    },
+    reads=(MODELS_REPORT.name, "attribution_daily"),
+    compute=_of_published,
+    text=as_markdown,
+)

@@ -1,6 +1,7 @@
 """The report of attribution: spend against what models credit to channels, how far the models are apart, and advice."""
 
-from analytics_assets.defs.attribution.advice import UNFINISHED_DAYS
+from analytics_assets.defs.attribution.advice import STRATEGIC_RECOMMENDATIONS, UNFINISHED_DAYS
+from analytics_assets.defs.attribution.models_report import DAILY_MODELS, MODELS_REPORT
 from analytics_assets.spec.report import (
     Chart,
     Dataset,
@@ -10,21 +11,13 @@ from analytics_assets.spec.report import (
     Ratio,
     Report,
     ReportFile,
+    Sentences,
     Spread,
     Sum,
     Table,
 )
 
-MODELS = (
-    "linear",
-    "first_touch",
-    "last_touch",
-    "last_non_direct",
-    "position_based",
-    "time_decay",
-    "w_shaped",
-    "shapley",
-)
+MODELS = ("linear", *(model for model in DAILY_MODELS if model != "linear"))
 """The models that divide each conversion by itself; the first one is shown unless another is chosen."""
 
 LENGTHS = ("no touch", "1", "2", "3", "4", "5", "6 to 9", "10 and more")
@@ -38,6 +31,7 @@ TIMES = (
     "30 days and more",
 )
 
+_MODELS, _ADVICE = MODELS_REPORT.name, STRATEGIC_RECOMMENDATIONS.name
 _DAILY, _TYPES, _PATHS = "attribution_daily", "attribution_by_type_daily", "mart_paths_daily"
 _SPEND = Sum(_DAILY, "spend", is_exact=True)
 _CONVERSIONS, _REVENUE = (
@@ -71,6 +65,22 @@ ATTRIBUTION_REPORT = Report(
             ("channel", "campaign", "path_length", "time_to_convert"),
             ("conversions", "conversions_with_touch", "touches", "channels", "days_to_convert"),
         ),
+        Dataset(
+            _MODELS,
+            ("channel", "model", "supported_by"),
+            (
+                *("share", "credited_conversions", "conversions_low", "conversions_high"),
+                *("credited_revenue", "revenue_low", "revenue_high"),
+                *("calibrated_conversions", "calibrated_low", "calibrated_high"),
+            ),
+            is_analysis=True,
+        ),
+        Dataset(
+            _ADVICE,
+            ("rank", "rule", "sentence", "about", "by_model", "unit"),
+            ("value", "low", "high"),
+            is_analysis=True,
+        ),
     ),
     dimensions=(
         Dimension("channel", "Channel", is_filter=True),
@@ -79,6 +89,13 @@ ATTRIBUTION_REPORT = Report(
         Dimension("touchpoint_type", "Type of touch"),
         Dimension("path_length", "Touches of the path", values=LENGTHS),
         Dimension("time_to_convert", "From first touch to conversion", values=TIMES),
+        Dimension("supported_by", "Supported by"),
+        Dimension("rank", "Rank"),
+        Dimension("rule", "Rule"),
+        Dimension("sentence", "Sentence"),
+        Dimension("about", "About"),
+        Dimension("by_model", "By model"),
+        Dimension("unit", "Unit"),
     ),
     measures=(
         Measure(
@@ -183,6 +200,40 @@ ATTRIBUTION_REPORT = Report(
             Format.MEAN,
             "Days from the first touch of a path to its conversion on average, of the conversions with any touch.",
         ),
+        *(
+            Measure(f"all_{name}", title, Sum(_MODELS, name), form, note)
+            for name, title, form, note in (
+                (
+                    "share",
+                    "Share of conversions",
+                    Format.SHARE,
+                    "What a model gives a channel of the conversions, over all days of the report, as all in the "
+                    "table of all models.",
+                ),
+                ("credited_conversions", "Conversions by it", Format.MEAN, "Conversions that a model credits."),
+                ("conversions_low", "Conversions, from", Format.MEAN, "The lower end of their 95 % interval."),
+                ("conversions_high", "Conversions, to", Format.MEAN, "The upper end of it."),
+                ("credited_revenue", "Revenue by it", Format.MONEY, "Revenue that a model credits, in euros."),
+                ("revenue_low", "Revenue, from", Format.MONEY, "The lower end of its 95 % interval."),
+                ("revenue_high", "Revenue, to", Format.MONEY, "The upper end of it."),
+                (
+                    "calibrated_conversions",
+                    "Calibrated conversions",
+                    Format.MEAN,
+                    "The conversions as a lift test measured them, where there is one.",
+                ),
+                ("calibrated_low", "Calibrated, from", Format.MEAN, "The lower end by the test's interval."),
+                ("calibrated_high", "Calibrated, to", Format.MEAN, "The upper end of it."),
+            )
+        ),
+        *(
+            Measure(f"advice_{name}", title, Sum(_ADVICE, name), Format.PLAIN, note)
+            for name, title, note in (
+                ("value", "Value", "The number of a recommendation, in its unit."),
+                ("low", "Value, from", "The lower end of its range: of a 95 % interval, or the least of all models."),
+                ("high", "Value, to", "The upper end of its range."),
+            )
+        ),
     ),
     key_figures=(
         "disagreement",
@@ -218,6 +269,15 @@ ATTRIBUTION_REPORT = Report(
             as_shares=True,
             in_order=True,
             note="How each model divides the same conversions among the channels.",
+        ),
+        Chart(
+            "Conversions by all models",
+            "all_credited_conversions",
+            by="model",
+            split="channel",
+            as_shares=True,
+            in_order=True,
+            note="With the models that look at all paths; over all days of the report, whichever are selected.",
         ),
         Chart("Return on ad spend by channel", "roas", by="channel", note="Credited revenue as a share of the spend."),
         Chart(
@@ -283,7 +343,27 @@ ATTRIBUTION_REPORT = Report(
             ("conversions", "touches_of_path", "channels_of_path", "days_to_convert"),
             in_order=True,
         ),
+        Table(
+            "all_models",
+            "All models",
+            ("channel", "model"),
+            (
+                *("all_share", "all_credited_conversions", "all_conversions_low", "all_conversions_high"),
+                *("all_credited_revenue", "all_revenue_low", "all_revenue_high"),
+                *("all_calibrated_conversions", "all_calibrated_low", "all_calibrated_high"),
+            ),
+            details=("supported_by",),
+            in_order=True,
+        ),
+        Table(
+            "recommendations",
+            "Recommendations",
+            ("rank", "rule", "about", "by_model", "sentence", "unit"),
+            ("advice_value", "advice_low", "advice_high"),
+            in_order=True,
+        ),
     ),
+    sentences=Sentences(_ADVICE, "Recommendations", text="sentence", under="rule", shown=2),
     notes=(
         f"Of the models, one is chosen at a time; it is {MODELS[0]} unless another is. All of them divide the same "
         "conversions and revenue, to the last digit. None says what would have happened without a channel.",

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analytics_assets.defs.attribution import advice
@@ -24,6 +24,7 @@ from analytics_assets.defs.attribution.advice import (
     slope_with_interval,
 )
 from analytics_assets.partitions import Window
+from analytics_assets_tests.support.project import IN_FULL
 
 FIRST = date(2026, 1, 5)  # a Monday
 WEEKS = 12
@@ -74,6 +75,7 @@ MODELS = pl.DataFrame(
     schema_overrides=dict.fromkeys(CALIBRATED, pl.Float64),
 )
 SPENT = {"tv": 200.0}
+SPENT_ON_TV, CONVERTED = row("tv", spend=200), row("tv", influenced_conversions=99)
 
 
 def only(found: Iterable[Advice]) -> Advice:
@@ -287,6 +289,7 @@ STATED = {"95", f"{FEWEST_CONVERSIONS}", f"{FEWEST_WEEKS}", f"{LEAST_VARIATION *
 """The numbers that the rules state."""
 
 
+@settings(max_examples=200 if IN_FULL else 25, deadline=None)
 @given(markets())
 def test_each_sentence_has_the_numbers_of_its_row_and_none_is_without(
     market: tuple[pl.DataFrame, pl.DataFrame, Window],
@@ -303,6 +306,7 @@ def test_each_sentence_has_the_numbers_of_its_row_and_none_is_without(
         assert set(numbers) <= written | STATED, one
 
 
+@settings(max_examples=200 if IN_FULL else 10, deadline=None)
 @given(markets())
 def test_the_same_rows_in_any_order_give_the_same_advice(market: tuple[pl.DataFrame, pl.DataFrame, Window]) -> None:
     models, daily, days = market
@@ -314,4 +318,10 @@ def test_the_markdown_has_each_sentence_once_below_its_rule_and_no_name_is_marku
     text = as_markdown(found)
     assert text.count("\n## ") == found["rule"].n_unique()
     assert text.count("\n- ") == found.height
-    assert r"\[a\]\(http://x\) \<b\>\_b\_\</b\> \# c" in text
+    assert r"\[a\](http://x) \<b\>\_b\_\</b\> # c" in text
+    assert "By last_touch" in as_markdown(recommendations(MODELS, daily_of(SPENT_ON_TV, CONVERTED), DAYS))
+
+
+@pytest.mark.parametrize("name, line", [("# a", r"- \# a is"), ("- a", r"- \- a is"), ("1. a", r"- 1\. a is")])
+def test_no_name_begins_a_heading_or_a_list(name: str, line: str) -> None:
+    assert line in as_markdown(recommendations(MODELS, daily_of(row(name, spend=5)), DAYS))
