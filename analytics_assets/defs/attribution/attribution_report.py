@@ -261,6 +261,12 @@ ATTRIBUTION_REPORT = Report(
             by="channel",
             note="The largest less the smallest share that the eight models give the channel of the conversions.",
         ),
+        Chart("Return on ad spend by channel", "roas", by="channel", note="Credited revenue as a share of the spend."),
+        Chart(
+            "Return on ad spend over time",
+            "roas",
+            note="Credited revenue as a share of the spend of the day, by the chosen model.",
+        ),
         Chart(
             "Conversions by model",
             "credited_conversions",
@@ -278,12 +284,6 @@ ATTRIBUTION_REPORT = Report(
             as_shares=True,
             in_order=True,
             note="With the models that look at all paths; over all days of the report, whichever are selected.",
-        ),
-        Chart("Return on ad spend by channel", "roas", by="channel", note="Credited revenue as a share of the spend."),
-        Chart(
-            "Return on ad spend over time",
-            "roas",
-            note="Credited revenue as a share of the spend of the day, by the chosen model.",
         ),
         Chart(
             "Credited revenue over time", "credited_revenue", split="channel", note="Euros a day, by the chosen model."

@@ -1,8 +1,10 @@
 """The report of attribution: what the tabs hold is what the marts hold, for each model."""
 
 import re
+from html import escape
 
 import duckdb
+import polars as pl
 import pytest
 from openpyxl import load_workbook
 
@@ -122,3 +124,76 @@ def test_the_tabs_of_attribution_stand_after_those_of_marketing(reported: Projec
     book = load_workbook(newest_export(reported.settings, "marketing_workbook", "xlsx"))
     titles = [table.title for report in (MARKETING_REPORT, ATTRIBUTION_REPORT) for table in report.tables]
     assert book.sheetnames == ["About", *titles]
+
+
+# ---------------------------------------------------------------------------------------------------- the advice
+
+
+def advice_of(project: Project) -> pl.DataFrame:
+    return pl.read_csv(newest_export(project.settings, "strategic_recommendations", "csv"), infer_schema_length=None)
+
+
+def test_each_sentence_stands_in_the_table_the_text_the_page_and_the_workbook(reported: Project) -> None:
+    advice = advice_of(reported)
+    sentences = advice["sentence"].to_list()
+    assert len(sentences) > 20
+    text = newest_export(reported.settings, "strategic_recommendations", "md").read_text()
+    assert text.count("\n- ") == len(sentences)
+    page = newest_export(reported.settings, "attribution_dashboard", "html").read_text()
+    section = page.split('<section class="sentences"')[1].split("</section>")[0]
+    assert re.findall(r"<li>(.*?)</li>", section) == [escape(sentence) for sentence in sentences]
+    rows = rows_of(reported, "Recommendations")
+    assert [row["Sentence"] for row in rows] == sentences
+    assert [row["Value"] for row in rows] == pytest.approx(advice["value"].to_list())
+    assert 'class="sentences"' not in newest_export(reported.settings, "marketing_dashboard", "html").read_text()
+
+
+def test_the_numbers_of_the_advice_are_those_of_the_marts(reported: Project) -> None:
+    advice = advice_of(reported)
+
+    def of(rule: str) -> list[dict]:
+        return advice.filter(pl.col("rule").str.starts_with(rule)).rows(named=True)
+
+    ((spend,),) = query(reported, "select sum(spend)::double from marts.attribution_daily")
+    paid = "channel in (select channel from marts.attribution_daily group by channel having sum(spend) > 0)"
+    revenue = {
+        model: (revenue, conversions)
+        for model, revenue, conversions in query(
+            reported,
+            "select model, sum(credited_revenue)::double, sum(credited_conversions)::double"
+            f" from marts.attribution_daily where {paid} and model is not null group by model",
+        )
+    }
+    together = {row["by_model"]: row["value"] for row in of("What a euro") if not row["about"]}
+    assert together.keys() > revenue.keys(), "the models over all paths, too"
+    assert {model: together[model] for model in MODELS} == pytest.approx(
+        {model: revenue[model][0] / spend for model in MODELS}
+    )
+    costs = {row["by_model"]: row["value"] for row in of("What a conversion cost") if not row["about"]}
+    assert {model: costs[model] for model in MODELS} == pytest.approx(
+        {model: spend / revenue[model][1] for model in MODELS}
+    )
+    models = pl.read_csv(newest_export(reported.settings, "attribution_models_report", "csv"), infer_schema_length=None)
+    share, channel = pl.col("share"), pl.col("channel")
+    apart = models.filter(channel != "unattributed").group_by("channel").agg(share.max() - share.min()).sort("share")
+    assert next(row["about"] for row in of("How far")) == apart["channel"][-1]
+    assert [row["value"] for row in of("How far")] == pytest.approx(apart["share"].reverse().to_list())
+    assert [row["value"] for row in of("Spend whose return")] == [1.0], "all days are of the newest 30"
+    assert [row["unit"] for row in of("What one euro more")] == ["weeks"], "two weeks are too few"
+    untested = {row["about"]: row["value"] for row in of("What no test supports")}
+    by_channel = (
+        "select channel, sum(spend)::double from marts.attribution_daily group by channel having sum(spend) > 0"
+    )
+    assert untested == pytest.approx(dict(query(reported, by_channel)))
+
+
+def test_all_models_stand_side_by_side_in_a_tab(reported: Project) -> None:
+    models = pl.read_csv(newest_export(reported.settings, "attribution_models_report", "csv"), infer_schema_length=None)
+    found = {(row["Channel"], row["Model"]): row for row in rows_of(reported, "All models")}
+    assert found.keys() == set(models.select("channel", "model").rows())
+    for row in models.rows(named=True):
+        shown = found[row["channel"], row["model"]]
+        assert shown["Share of conversions"] == pytest.approx(row["share"])
+        assert shown["Conversions, to"] == pytest.approx(row["conversions_high"])
+        assert shown["Supported by"] == row["supported_by"] == "no test supports this"
+        assert shown["Calibrated conversions"] is None

@@ -580,6 +580,26 @@ def test_the_paths_are_those_of_the_credit(page: Page, reported: Project) -> Non
     assert said(page, place) == [f"{row['length']}: {row['conversions']:,}" for row in lengths]
 
 
+def test_the_advice_is_above_the_figures_and_no_filter_acts_on_it(page: Page, reported: Project) -> None:
+    open_report(page, reported, name="attribution_dashboard")
+    section = page.locator("section.sentences")
+    assert section.bounding_box()["y"] < page.locator("#figures").bounding_box()["y"]  # type: ignore[index]
+    first = section.locator("li").first
+    expect(first).to_contain_text("The models give")
+    before = section.inner_text()
+    choose(page, "channel", "email")
+    page.select_option("#switch", label="shapley")
+    assert section.inner_text() == before
+    more = section.locator("details").first
+    hidden = more.locator("li").first
+    expect(hidden).to_be_hidden()
+    more.locator("summary").click()
+    expect(hidden).to_be_visible()
+    rows = page.locator("#table-recommendations tbody tr")
+    assert rows.count() == 15
+    assert rows.first.locator("th").inner_text().strip("0") == "1"
+
+
 REPORTS_BESIDE = ["sessions", "campaigns", "attribution"]
 
 
