@@ -1,6 +1,7 @@
 {{ config(materialized='table_function', parameters={'first_day': 'date', 'last_day': 'date'}) }}
 
-{%- set closed_after = whole_number('touch_lookback_days', var('touch_lookback_days'), 0, 366) %}
+{#- Days at the end of the span without a touch, after which a path has come to its end. -#}
+{%- set closed_after = whole_number('touch_lookback_days', var('touch_lookback_days'), 0, 366) if var('only_closed_paths') else 0 %}
 
 with credits as (
     select * from {{ ref('attribution_credit') }}
@@ -33,9 +34,7 @@ not_converting as (
     where
         open_path is not null
         and (last_converted_on is null or touch_date >= last_converted_on)
-        {%- if var('only_closed_paths') %}
         and last_touched_on <= {{ minus_days(argument('last_day'), closed_after) }}
-        {%- endif %}
     group by user_id
 ),
 
