@@ -81,12 +81,13 @@
     const columns = datasets[part.model].columns;
     const own = columns[switched];
     const none = own && dictionaries[switched].indexOf("(none)");
+    const isByIt = own && by.includes(switched);
+    const itself = [0];
     const found = new Map();
     for (const row of rows[part.model]) {
-      let counts = [own ? own[row] : 0];
-      if (own && by.includes(switched)) counts = own[row] === none ? choices : counts;
-      else if (own && own[row] !== none && own[row] !== selection.choice) continue;
-      for (const place of counts) {
+      if (own && !isByIt && own[row] !== none && own[row] !== selection.choice) continue;
+      if (own) itself[0] = own[row];
+      for (const place of isByIt && own[row] === none ? choices : itself) {
         let group = 0;
         for (const name of by) group = group * sizeOf(name) + (name === switched ? place : columns[name][row]);
         if (!found.has(group)) found.set(group, begin());
