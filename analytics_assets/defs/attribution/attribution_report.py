@@ -357,7 +357,7 @@ ATTRIBUTION_REPORT = Report(
         ),
         Table(
             "recommendations",
-            "Recommendations",
+            "Recommendations in numbers",
             ("rank", "rule", "about", "by_model", "sentence", "unit"),
             ("advice_value", "advice_low", "advice_high"),
             in_order=True,

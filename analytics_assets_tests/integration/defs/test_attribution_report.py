@@ -142,7 +142,7 @@ def test_each_sentence_stands_in_the_table_the_text_the_page_and_the_workbook(re
     page = newest_export(reported.settings, "attribution_dashboard", "html").read_text()
     section = page.split('<section class="sentences"')[1].split("</section>")[0]
     assert re.findall(r"<li>(.*?)</li>", section) == [escape(sentence) for sentence in sentences]
-    rows = rows_of(reported, "Recommendations")
+    rows = rows_of(reported, "Recommendations in numbers")
     assert [row["Sentence"] for row in rows] == sentences
     assert [row["Value"] for row in rows] == pytest.approx(advice["value"].to_list())
     assert 'class="sentences"' not in newest_export(reported.settings, "marketing_dashboard", "html").read_text()

@@ -125,6 +125,11 @@ def test_what_one_workbook_cannot_hold_is_refused(change: dict, message: str) ->
         replace(COSTS, **change)
 
 
+def test_sentences_and_tables_have_titles_of_their_own() -> None:
+    with pytest.raises(ValueError, match="its sentences and a table are both titled 'Advice'"):
+        replace(ADVICE, sentences=Sentences("advice", "Advice", text="sentence", under="rule"))
+
+
 def test_sentences_need_the_columns_of_their_dataset() -> None:
     with pytest.raises(ValueError, match="its sentences names 'text'"):
         replace(ADVICE, sentences=Sentences("advice", "What to do", text="text", under="rule"))
