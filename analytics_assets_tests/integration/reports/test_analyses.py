@@ -17,11 +17,14 @@ from analytics_assets.partitions import Window
 from analytics_assets.reports.analyses import ROWS_SHOWN, PublishedRows, preview
 from analytics_assets.reports.analysis_file import from_csv, to_csv
 from analytics_assets.reports.dashboard import unpack
+from analytics_assets.reports.datasets import Frames, read_datasets
+from analytics_assets.reports.tabs import table_rows
 from analytics_assets.spec.analysis import Analysis, Column, Published
 from analytics_assets.spec.domain import Domain
 from analytics_assets.spec.report import Chart, Dataset, Dimension, Format, Measure, Report, Sum, Table
 from analytics_assets.spec.source import Source
 from analytics_assets.state.builds import builds_of, export_of, newest_export
+from analytics_assets.warehouse.choice import warehouse_of
 from analytics_assets.warehouse.interface import NotMade
 from analytics_assets_tests.support.project import YESTERDAY, Project, day
 from analytics_assets_tests.support.shop import HEADER, MODELS, ORDERS, model, written
@@ -166,6 +169,11 @@ def page(project: Project, at: date = YESTERDAY) -> tuple[str, dict]:
     return text, unpack(text.partition('id="rows">')[2].partition("<")[0])
 
 
+def frames_of(project: Project) -> Frames:
+    warehouse = warehouse_of(project.settings)
+    return read_datasets(warehouse, REPORT, project.declared.manifest, project.window)
+
+
 def test_an_analysis_is_made_as_of_the_newest_day_from_the_days_that_it_looks_back_on(project: Project) -> None:
     made = project.settle().outcome.made
     # The reports are as of the newest visit, and so is the analysis that they show, whose newest order is older.
@@ -192,6 +200,8 @@ def test_an_analysis_is_made_as_of_the_newest_day_from_the_days_that_it_looks_ba
     }
     assert said == {"table": sold, "function": sold, FORMULA: None}, "what is not known is not zero"
     assert "shop_sums: not made" not in text
+    _, cells = table_rows(REPORT, REPORT.tables[0], frames_of(project))
+    assert [row[:2] for row in cells] == [["function", sold], ["table", sold], [FORMULA, None]], "in a workbook, too"
     assert f"Data until <strong>{YESTERDAY}" in text or str(YESTERDAY) in text
 
 
