@@ -441,8 +441,8 @@ class Report:
     def _check_tabs(self) -> None:
         if self.sentences and self.sentences.title in [table.title for table in self.tables]:
             raise ValueError(
-                f"report {self.name}: its sentences and a table are both titled {self.sentences.title!r}, which a screen "
-                "reader could not tell apart"
+                f"report {self.name}: its sentences and a table are both titled {self.sentences.title!r}, which "
+                "a screen reader could not tell apart"
             )
         for what, names in (
             ("tables are titled", [table.title[:TITLE_LENGTH].lower() for part in self.parts for table in part.tables]),
