@@ -20,6 +20,7 @@ from analytics_assets.operations.daily import build_daily_schedules, build_healt
 from analytics_assets.operations.health import DBT_PROJECT
 from analytics_assets.operations.reload import Reload
 from analytics_assets.project import Project
+from analytics_assets.reports.analyses import build_analysis_asset
 from analytics_assets.reports.assets import build_report_assets
 from analytics_assets.settings import Settings
 from analytics_assets.spec.domain import Domain
@@ -50,7 +51,7 @@ def on_warehouse(project: Project, warehouse: Warehouse) -> Project:
 
 
 def faults_of(project: Project) -> list[str]:
-    """One sentence per fault: a broken or left-out file of the dbt project, or a report that lacks a model."""
+    """One sentence per fault: a broken or left-out file of the dbt project; a report or analysis that lacks a model."""
     names = {domain.name for domain in project.domains}
     unexpected = [
         f"{node.file} is left out: there is no domain {node.domain!r}; there is {', '.join(sorted(names))}"
@@ -58,10 +59,11 @@ def faults_of(project: Project) -> list[str]:
         if node.domain not in names
     ]
     lacking = [
-        f"the report {report.name} is left out: it reads {', '.join(lacks)}"
+        f"the {what} {reader.name} is left out: it reads {', '.join(lacks)}"
         for domain in project.domains
-        for report in domain.reports
-        if (lacks := project.lacking(report))
+        for what, readers in (("analysis", domain.analyses), ("report", domain.reports))
+        for reader in readers
+        if (lacks := project.lacking(reader))
     ]
     return [*project_faults(project.settings), *unexpected, *lacking]
 
@@ -101,6 +103,12 @@ def build_definitions(project: Project, resource_overrides: Mapping[str, Any] | 
             ),
             *build_model_assets(project),
             *build_published_assets(project),
+            *(
+                build_analysis_asset(project, domain, analysis, all_assets)
+                for domain in project.domains
+                for analysis in domain.analyses
+                if not project.lacking(analysis)
+            ),
             *(
                 asset
                 for domain in project.domains

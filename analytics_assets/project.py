@@ -1,6 +1,6 @@
 """The project: settings, domains, warehouse and manifest as one object, from which all assets are made."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -9,6 +9,7 @@ from dagster import DailyPartitionsDefinition
 from analytics_assets.automation.conditions import Automation
 from analytics_assets.partitions import daily_partitions
 from analytics_assets.settings import Settings
+from analytics_assets.spec.analysis import ENDING, TEXT_ENDING, Analysis
 from analytics_assets.spec.asset import Asset, AssetKind, Catalog
 from analytics_assets.spec.domain import Domain
 from analytics_assets.spec.extract import Extract
@@ -25,7 +26,8 @@ class Project:
 
     Attributes:
         manifest: the dbt models that can be used.
-        faults: one sentence per broken or left-out file of the dbt project, and per report that lacks a model.
+        faults: one sentence per broken or left-out file of the dbt project, and per report or analysis that lacks a
+            model.
     """
 
     settings: Settings
@@ -54,9 +56,30 @@ class Project:
         """The conditions under which days are made."""
         return Automation(self.settings, self.sources, self.catalog)
 
-    def lacking(self, report: Report) -> list[str]:
-        """The models that a report reads and that the manifest lacks, since they are broken or do not exist."""
-        return [dataset.model for dataset in report.datasets if dataset.model not in self.manifest.made]
+    @cached_property
+    def analyses(self) -> Mapping[str, Analysis]:
+        """The analyses of all domains, by name."""
+        return {analysis.name: analysis for domain in self.domains for analysis in domain.analyses}
+
+    def models_behind(self, names: Iterable[str]) -> list[str]:
+        """The models and seeds among some names, and those that the analyses among them read, however far up."""
+        found: dict[str, None] = {}
+        waiting = list(names)
+        while waiting:
+            name = waiting.pop(0)
+            if name in self.analyses:
+                waiting += self.analyses[name].reads
+            else:
+                found[name] = None
+        return list(found)
+
+    def lacking(self, reader: Report | Analysis) -> list[str]:
+        """The models that a report or an analysis needs and the manifest lacks: they are broken or do not exist."""
+        if isinstance(reader, Analysis):
+            reads: Sequence[str] = reader.reads
+        else:
+            reads = [dataset.model for part in reader.parts for dataset in part.datasets]
+        return [name for name in self.models_behind(reads) if name not in self.manifest.made]
 
     def has_published(self, domain: Domain) -> bool:
         """Whether a domain has a part in the published copy."""
@@ -73,7 +96,11 @@ class Project:
             if self.has_published(domain):
                 found.append(Asset(published_asset(domain.name), AssetKind.PUBLISHED))
             found += [
-                Asset(file.asset(report.name), AssetKind.REPORT, file.ending)
+                Asset(analysis.name, AssetKind.REPORT, (ENDING, TEXT_ENDING) if analysis.text else (ENDING,))
+                for analysis in domain.analyses
+            ]
+            found += [
+                Asset(file.asset(report.name), AssetKind.REPORT, (file.ending,) if file.ending else ())
                 for report in domain.reports
                 for file in report.files
             ]

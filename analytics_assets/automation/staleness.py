@@ -183,14 +183,14 @@ class Days:
     def stale(self, graph: BaseAssetGraph, name: str, now: datetime) -> set[date]:
         """The days that are out of date, or have an upstream day that is, however far up: they will change.
 
-        What is read by key counts unless it failed: a reader does not wait for that. An asset without days is also
-        stale when older code made it: it is made again by itself.
+        What is read by key counts unless it failed: a reader does not wait for that. An asset without days, and a
+        report, is also stale when older code made it: it is made again by itself.
         """
 
         def find() -> set[date]:
             window, _ = self._days_and_reads(graph, name, now)
             found = set(self.out_of_date_now(graph, name, now))
-            if window == WHOLE:
+            if window == WHOLE or self._is_report(name):
                 found |= self.of_older_code(name, graph.get(AssetKey(name)).code_version or "", window)
             above = self._above(graph, name, now, lambda parent: self.stale(graph, parent, now))
             return found | above | self.waiting(graph, name, now)
@@ -255,15 +255,34 @@ class Days:
         return downstream_days(by_day(reads), days_of, window)
 
     def newest(self, graph: BaseAssetGraph, name: str, now: datetime) -> date:
-        """The newest day with landed facts that an asset is made from; the last partition if there are none."""
+        """The newest day with landed facts that an asset is made from; the last partition if there are none.
+
+        Reports that show the same analysis are as of one day, and so is the analysis.
+        """
 
         def find() -> date:
-            sources = (source for source in self.sources_of(graph, name) if source.kind is not Kind.SNAPSHOT)
+            names = self._as_of_one_day(graph, name)
+            sources = (
+                source for one in names for source in self.sources_of(graph, one) if source.kind is not Kind.SNAPSHOT
+            )
             days = [self._ledger.newest_day(source, window) for source in sources]
             return max((day for day in days if day), default=max(window.days()))
 
         window = partitioned_days(self._settings, now)
         return self._keeping("newest", name, window, find=find)
+
+    def _as_of_one_day(self, graph: BaseAssetGraph, name: str) -> Set[str]:
+        """An asset; with a report, all reports that are linked to it, up or down, through reports alone."""
+        found, waiting = set[str](), {name}
+        while waiting:
+            found |= waiting
+            nodes = [graph.get(AssetKey(one)) for one in waiting if self._is_report(one)]
+            linked = {name_of(key) for node in nodes for key in node.parent_keys | node.child_keys}
+            waiting = {one for one in linked if self._is_report(one)} - found
+        return found
+
+    def _is_report(self, name: str) -> bool:
+        return name in self._catalog and self._catalog[name].kind is AssetKind.REPORT
 
     def sources_of(self, graph: BaseAssetGraph, name: str) -> list[Source]:
         """The sources that an asset is made from, however far up."""

@@ -94,4 +94,5 @@ def _cost_estimate(settings: Settings, scale: float) -> "CostEstimate":
     run = compiled([node.name for node in project.manifest.models], Window.of_days(day, day), project)
     sql = {result.unique_id: result.sql or "" for result in run.results}
     reports = [report for domain in project.domains for report in domain.reports]
-    return cost_estimate(tables, queries_of(sql, project.manifest, reports, tables, day), scale)
+    queries = queries_of(sql, project.manifest, reports, tables, day, project.analyses.values())
+    return cost_estimate(tables, queries, scale)

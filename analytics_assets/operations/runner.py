@@ -231,12 +231,21 @@ class Runner:
     def plan_of_range(self, names: Set[str], window: Window) -> list[PlannedRun]:
         """The runs that make the days of a range, and the days that partition mappings tie to it.
 
-        The automation makes only the newest report; the reports of the range are made if nothing else is selected.
+        The automation makes only the newest report; the reports of the range are made if nothing else is selected,
+        and the analyses that they show.
         """
-        reports = self.reports & names
+        reports = self._with_analyses(self.reports & names)
         partitions = partitioned_days(self._settings, datetime.now(UTC))
-        windows = tied_windows(self.upstream, (names - reports) or reports, window, partitions)
+        windows = tied_windows(self.upstream, (names - self.reports) or reports, window, partitions)
         return group_into_runs(self.upstream, same_window(windows))
+
+    def _with_analyses(self, reports: Set[str]) -> set[str]:
+        """Some reports, and the analyses that they show, however far up: reports that others read are analyses."""
+        found, waiting = set[str](), set(reports)
+        while waiting:
+            found |= waiting
+            waiting = set().union(*(assets_of(self.upstream[name]) for name in waiting)) & self.reports - found
+        return found
 
     def plan_of_changes(self, names: Set[str]) -> list[PlannedRun]:
         """The runs that would make what is out of date, as far as that is known before anything lands or is made."""

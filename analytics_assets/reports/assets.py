@@ -3,61 +3,50 @@
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
+from datetime import UTC, date, datetime
 from typing import Any
 
-from dagster import (
-    AssetCheckResult,
-    AssetCheckSeverity,
-    AssetCheckSpec,
-    AssetDep,
-    AssetExecutionContext,
-    AssetKey,
-    AssetsDefinition,
-    AssetSpec,
-    BackfillPolicy,
-    MaterializeResult,
-    MetadataValue,
-    TimeWindowPartitionMapping,
-    asset,
-)
+import polars as pl
+from dagster import AssetExecutionContext, AssetKey, AssetsDefinition, MetadataValue
 
-from analytics_assets.automation.steps import made_days
 from analytics_assets.dagster_internals import BaseAssetGraph
-from analytics_assets.foundation.files import only_one, replacing, sweep
 from analytics_assets.foundation.hashes import digest
 from analytics_assets.ingest.rows_without_partition import waiting_rows
 from analytics_assets.partitions import Window
-from analytics_assets.project import Project, published_asset
+from analytics_assets.project import Project
 from analytics_assets.reports import dashboard, workbook
+from analytics_assets.reports.as_of import (
+    Declared,
+    Made,
+    Span,
+    build_as_of,
+    checksums,
+    own_code,
+    upstream_of,
+    with_days,
+    write_export,
+)
 from analytics_assets.reports.dashboard import Concern
 from analytics_assets.reports.datasets import Frames, days_with_rows, read_datasets
 from analytics_assets.reports.tabs import ABOUT, Tab, about, tabs_of
 from analytics_assets.settings import Settings
-from analytics_assets.spec.asset import name_of
+from analytics_assets.spec.asset import Asset, name_of
 from analytics_assets.spec.domain import Domain
-from analytics_assets.spec.model_node import Manifest, name_in
+from analytics_assets.spec.model_node import Manifest
 from analytics_assets.spec.report import Report, ReportFile
-from analytics_assets.state.builds import export_of, newest_export
+from analytics_assets.state.builds import builds_of
 from analytics_assets.state.check_results import CheckResults
 from analytics_assets.warehouse.published import days_behind
 
 
 @dataclass(frozen=True)
 class AsOf:
-    """What a report shows as of the last day of a window."""
+    """What a report shows as of the last day of a span."""
 
     report: Report
     frames: Frames
-    window: Window
+    span: Span
     concerns: Sequence[Concern]
-    is_newest: bool
-
-    @property
-    def day(self) -> date:
-        """The day that it is as of."""
-        return max(self.window.days())
 
 
 Metadata = Mapping[str, Any]
@@ -79,89 +68,61 @@ def build_report_assets(
 def _build(
     project: Project, domain: Domain, report: Report, file: ReportFile, graph: Callable[[], BaseAssetGraph]
 ) -> AssetsDefinition:
-    settings, automation, (what, write) = project.settings, project.automation, _WRITE[file]
+    settings, (what, write) = project.settings, _WRITE[file]
     name, is_sheet = file.asset(report.name), file is ReportFile.SHEET
+    parts = report.parts_of(file)
+    for part in parts:
+        _require_days(part, project.manifest)
     # Another account, folder or reader is a reason to write the sheet again.
     place = [settings.sheets.model_dump_json()] if is_sheet and settings.sheets else []
-    views = [dataset.model for dataset in report.datasets if dataset.day]
-    shown = [project.manifest.made[view].checksum for view in views if view in project.manifest.made]
-    code = digest([file.name, json.dumps(asdict(report)), *_own_code(), *shown, *place])
-    back = TimeWindowPartitionMapping(start_offset=1 - report.days, allow_nonexistent_upstream_partitions=True)
-    models = _with_days(report, project.manifest)
-    deps = [AssetDep(read, partition_mapping=back) for read in (*models, *_published_with(report, project))]
-    deps += [AssetDep(view) for view in views]
+    shown = [dataset.model for part in parts for dataset in part.datasets]
+    declaration = json.dumps(asdict(report))
+    dated = with_days(project.models_behind(shown), project.manifest)
 
-    @asset(
-        name=name,
-        group_name=domain.name,
-        owners=[domain.owner],
-        kinds={file.value},
-        tags=project.catalog[name].tags,
+    def make(context: AssetExecutionContext, span: Span) -> Made:
+        frames: dict[str, pl.DataFrame] = {}
+        for part in parts:
+            frames |= read_datasets(project.warehouse, part, project.manifest, span.days)
+        concerns = _failed_checks(graph(), settings, context.asset_key, span.days)
+        concerns += _behind(dated, project, span.days)
+        concerns += [
+            Concern(model, f"not made yet as of {span.day}; shown is what was made last, if anything was", True)
+            for model in shown
+            if model in project.analyses and not _is_made(project.catalog[model], settings, span.day)
+        ]
+        concerns += [
+            Concern(source.landed_asset, sentence, False)
+            for source in project.automation.sources_of(graph(), name)
+            for sentence in waiting_rows(source, settings, datetime.now(UTC))
+        ]
+        written = write(AsOf(report, frames, span, concerns), settings)
+        if SENT_NOTHING in written:
+            context.log.info(f"{name} for {span.day}: {written[SENT_NOTHING]}")
+        rows = sum(frame.height for frame in frames.values())
+        return Made(rows, bool(days_with_rows(report, frames)), written)
+
+    declared = Declared(
+        name,
+        kind=file.value,
         description=f"{report.title}: {what.lower()}, as of a day, looking back {report.days} days.",
-        deps=deps,
-        partitions_def=project.partitions,
-        backfill_policy=BackfillPolicy.single_run(),
-        code_version=code,
-        automation_condition=automation.report(),
+        days=report.days,
+        ending=file.ending,
+        upstream=upstream_of(project, f"report {report.name}", shown, report.days),
+        code=digest([file.name, declaration, *own_code(), *checksums(shown, project.manifest), *place]),
         pool=name if is_sheet else project.warehouse.pool(domain.name),  # no model should wait for Google
-        check_specs=[
-            AssetCheckSpec(
-                "has_data",
-                asset=name,
-                description="The days that it looks back on hold data.",
-                automation_condition=automation.with_its_asset(),
-            )
-        ],
     )
-    def file_of_report(context: AssetExecutionContext) -> MaterializeResult:
-        spec = AssetSpec(name, deps=deps, code_version=code)
-        empty = []
-        with made_days(context, [spec], project.catalog, settings) as (window, _):
-            newest_day = automation.newest_day(graph(), name, datetime.now(UTC))
-            for day in window.days():
-                span = Window.of_days(max(day - timedelta(report.days - 1), settings.start_date), day)
-                frames = read_datasets(project.warehouse, report, project.manifest, span)
-                concerns = _failed_checks(graph(), settings, context.asset_key, span)
-                concerns += _behind(models, project, span)
-                concerns += [
-                    Concern(source.landed_asset, sentence, False)
-                    for source in automation.sources_of(graph(), name)
-                    for sentence in waiting_rows(source, settings, datetime.now(UTC))
-                ]
-                written = write(AsOf(report, frames, span, concerns, day >= newest_day), settings)
-                if not days_with_rows(frames):
-                    empty.append(day)
-                context.add_asset_metadata(
-                    asset_key=context.asset_key,
-                    partition_key=day.isoformat(),
-                    metadata={
-                        **written,
-                        "dagster/partition_row_count": sum(frame.height for frame in frames.values()),
-                    },
-                )
-                if SENT_NOTHING in written:
-                    context.log.info(f"{name} for {day}: {written[SENT_NOTHING]}")
-        newest = None if is_sheet else MetadataValue.path(str(newest_export(settings, name, file.ending)))
-        return MaterializeResult(
-            metadata={"newest": newest} if newest else {},
-            check_results=[
-                AssetCheckResult(
-                    check_name="has_data",
-                    passed=not empty,
-                    severity=AssetCheckSeverity.WARN,
-                    metadata={"reports without data": [str(day) for day in empty]},
-                )
-            ],
-        )
-
-    return file_of_report
+    return build_as_of(project, domain, declared, graph, make)
 
 
-def _with_days(report: Report, manifest: Manifest) -> list[str]:
-    """The models with days that a report shows: its own, and those that its views are made of, however far up.
+def _is_made(asset: Asset, settings: Settings, day: date) -> bool:
+    return day in builds_of(asset, settings).read_what_is_there(asset.name, Window.of_days(day, day))
+
+
+def _require_days(report: Report, manifest: Manifest) -> None:
+    """Sees that each dataset says where its days are.
 
     Raises:
-        ValueError: a model has no days, and the dataset does not say which column holds them.
+        ValueError: a model has no days and the dataset does not name the column that holds them, or it does in vain.
     """
     for dataset in report.datasets:
         node = manifest.made.get(dataset.model)
@@ -171,73 +132,25 @@ def _with_days(report: Report, manifest: Manifest) -> list[str]:
                 if dataset.day
                 else f"report {report.name}: {node.name} has no days; name the column with a row's day in its dataset"
             )
-    found: dict[str, None] = {}
-    waiting = [dataset.model for dataset in report.datasets]
-    while waiting:
-        name = waiting.pop(0)
-        node = manifest.made.get(name)
-        if node is None or node.has_days:
-            found[name] = None
-        else:
-            waiting += [name_in(one) for one in node.reads if one.startswith("model.")]
-    return list(found)
-
-
-def _published_with(report: Report, project: Project) -> list[str]:
-    """The published assets that hold a report's models; empty if there is no published copy.
-
-    A broken model that is left out is in none of them.
-
-    Raises:
-        ValueError: a model is not public.
-    """
-    nodes = project.manifest.made
-    read = [nodes[dataset.model] for dataset in report.datasets if dataset.model in nodes]
-    for node in read:
-        if not node.is_public:
-            raise ValueError(
-                f"report {report.name} reads {node.name}, which is no public model: give it `access: public`"
-            )
-    return sorted({published_asset(node.domain) for node in read}) if project.warehouse.blocks_readers else []
-
-
-def _own_code() -> list[str]:
-    """The texts of this folder's files: a report depends on them as well as on its spec and rows."""
-    return [
-        file.read_text(encoding="utf-8") for file in sorted(Path(__file__).parent.rglob("*.*")) if file.suffix != ".pyc"
-    ]
 
 
 # ------------------------------------------------------------------------------------------------------- the files
 
 
 def _write_dashboard(shown: AsOf, settings: Settings) -> Metadata:
-    page = dashboard.render(shown.report, shown.frames, shown.window, shown.concerns)
+    page = dashboard.render(shown.report, shown.frames, shown.span.days, shown.concerns)
     return _write_file(shown, settings, ReportFile.DASHBOARD, page.encode())
 
 
 def _write_workbook(shown: AsOf, settings: Settings) -> Metadata:
-    content = workbook.render(shown.report, shown.frames, shown.window, shown.concerns)
+    content = workbook.render(shown.report, shown.frames, shown.span.days, shown.concerns)
     return _write_file(shown, settings, ReportFile.WORKBOOK, content)
 
 
 def _write_file(shown: AsOf, settings: Settings, file: ReportFile, content: bytes) -> Metadata:
     name = file.asset(shown.report.name)
-    path = write_export(settings, name, shown.day, file.ending, content, is_newest=shown.is_newest)
+    path = write_export(settings, name, shown.span.day, file.ending, content, is_newest=shown.span.is_newest)
     return {"file": MetadataValue.path(str(path)), "bytes": len(content)}
-
-
-def write_export(settings: Settings, name: str, day: date, ending: str, content: bytes, *, is_newest: bool) -> Path:
-    """Writes the file of a day and, for the newest day, its copy; each write is atomic."""
-    file = export_of(settings, name, day, ending)
-    targets = [file, *([newest_export(settings, name, ending)] if is_newest else [])]
-    with only_one(settings.exports_dir / ".write.lock"):
-        for target in targets:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            sweep(target.parent)
-            with replacing(target) as temporary:
-                temporary.write_bytes(content)
-    return file
 
 
 # ------------------------------------------------------------------------------------------------------- the sheet
@@ -255,13 +168,13 @@ def _write_sheet(shown: AsOf, settings: Settings) -> Metadata:
     """Replaces the tabs of the sheet. It shows one day, so older ones are not sent; nor is any without an account."""
     if settings.sheets is None:
         return {SENT_NOTHING: NO_KEY}
-    if not shown.is_newest:
-        return {SENT_NOTHING: f"the sheet shows the newest day alone; {shown.day} is an older one"}
+    if not shown.span.is_newest:
+        return {SENT_NOTHING: f"the sheet shows the newest day alone; {shown.span.day} is an older one"}
     from analytics_assets.reports import google_sheet  # not needed to load the definitions
 
     report = shown.report
     tabs = tabs_of(report, shown.frames, google_sheet.ROOM)
-    lines = about(report, shown.frames, shown.window, shown.concerns, tabs)
+    lines = about(report, shown.frames, shown.span.days, shown.concerns, tabs)
     first = Tab(ABOUT, (report.title, ""), lines, (None, None), named_by=1, widest=100)
     title = f"{report.title} ({settings.of_developer})" if settings.of_developer else report.title
     link = google_sheet.send(settings.sheets, title, [first, *tabs], settings.retry_wait_seconds)

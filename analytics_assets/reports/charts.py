@@ -13,7 +13,8 @@ ROWS = "rows"
 """The name of a chart's data.
 
 `by` is a time or a place in NAMES, `place` is one in SPLITS; `value`, `low` and `high` are numbers; `full_by`,
-`split`, `written` and `interval` are the texts of the tooltip, and `said` is the text for screen readers.
+`split`, `written` and `interval` are the texts of the tooltip, and `said` is the text for screen readers. `is_shaded`
+marks one row of each unfinished day; `against` and `against_written` are a bar's other measure.
 """
 
 NAMES, SPLITS = "names", "splits"
@@ -22,7 +23,17 @@ NAMES, SPLITS = "names", "splits"
 COLOURS = ("#0b6e99", "#c2571a", "#3f7d3a", "#8a4fa3", "#a3245e", "#6b6b2b", "#2f4b9c", "#6e6e6e")
 """Contrast of at least 3:1 against white, and distinguishable by colour-blind people; the last one is for `other`."""
 
-_TICKS = {Format.COUNT: "~s", Format.SHARE: ".1~%", Format.SECONDS: ",~r", Format.MEAN: ",~r", Format.MONEY: ",~r"}
+UNFINISHED = "#f3e3c0"
+"""The ground of days that are unfinished; lines and bars keep a contrast of 3:1 against it."""
+
+_TICKS = {
+    Format.COUNT: "~s",
+    Format.SHARE: ".1~%",
+    Format.SECONDS: ",~r",
+    Format.MEAN: ",~r",
+    Format.MONEY: ",~r",
+    Format.PLAIN: ",~r",
+}
 
 
 def chart_spec(report: Report, chart: Chart) -> dict[str, Any]:
@@ -49,7 +60,7 @@ def chart_spec(report: Report, chart: Chart) -> dict[str, Any]:
         day = alt.X(
             "utcyearmonthdate(by):O",
             title="day (UTC)",
-            axis=alt.Axis(format="%d %b", labelAngle=0, labelOverlap=True, grid=False),
+            axis=alt.Axis(format="%d %b", labelAngle=0, labelOverlap=True, labelSeparation=6, grid=False),
         )
         layers = (
             base.mark_bar(stroke="white", strokeWidth=0.5).encode(
@@ -58,6 +69,9 @@ def chart_spec(report: Report, chart: Chart) -> dict[str, Any]:
             if chart.split
             else _lines(alt, base, day, value, measure, texts)
         )
+        if measure.unfinished_days:
+            shade = base.mark_rect(color=UNFINISHED, aria=False).transform_filter("datum.is_shaded").encode(day)
+            layers = alt.layer(shade, layers)
     elif chart.lines:
         number = alt.X("by:Q", axis=alt.Axis(title=report.dimension(chart.by).title.lower(), grid=False, tickCount=8))
         colour = {"color": _colour(alt, report, chart)} if chart.split else {"color": alt.value(COLOURS[0])}
@@ -83,6 +97,9 @@ def chart_spec(report: Report, chart: Chart) -> dict[str, Any]:
             )
         else:
             layers = base.mark_bar(color=COLOURS[0]).encode(alt.X("value:Q", axis=value), names, **texts)
+        if chart.against:
+            mark = base.mark_tick(color=COLOURS[1], thickness=4, size=22, opacity=1, aria=False)
+            layers = alt.layer(layers, mark.encode(alt.X("against:Q", axis=value), names, tooltip=texts["tooltip"]))
     config = {
         "font": "system-ui, sans-serif",
         "axis": {
@@ -150,4 +167,6 @@ def _tooltip(report: Report, chart: Chart, measure: Measure) -> list[tuple[str, 
     found.append(("written", measure.title))
     if measure.has_interval:
         found.append(("interval", "95 % interval"))
+    if chart.against:
+        found.append(("against_written", report.measure(chart.against).title))
     return found

@@ -19,7 +19,7 @@ from analytics_assets.foundation.plain_text import plain, shortened
 from analytics_assets.partitions import Window
 from analytics_assets.reports.charts import chart_spec
 from analytics_assets.reports.datasets import Frames, days_with_rows, largest, left_out_of
-from analytics_assets.spec.report import DAY, OTHER, Distinct, Measure, Ratio, Report, Sum
+from analytics_assets.spec.report import DAY, NONE, OTHER, Distinct, Measure, Ratio, Report, Spread, Sum, Value
 
 MAX_BYTES = 3_000_000
 """Maximum size that mail servers and chats accept. A report with more rows leaves out its oldest days."""
@@ -86,7 +86,7 @@ def _render(
 
     environment = Environment(loader=FileSystemLoader(_PAGE), autoescape=True, trim_blocks=True, lstrip_blocks=True)
     last = max(window.days())
-    days = days_with_rows(frames)
+    days = days_with_rows(report, frames)
     return environment.get_template("report.html").render(
         report=report,
         first_day=window.start,
@@ -95,6 +95,7 @@ def _render(
         shortened=is_shortened,
         max_megabytes=MAX_BYTES // 1_000_000,
         concerns=concerns,
+        sentences=_sentences(report, frames),
         left_out={table.name: left_out_of(report, table, left_out) for table in report.tables},
         style=(_PAGE / "report.css").read_text(encoding="utf-8"),
         script=(_PAGE / "report.js").read_text(encoding="utf-8"),
@@ -102,6 +103,16 @@ def _render(
         spec=_script_json(page_spec(report, window)),
         rows=pack(report, frames, window),
     )
+
+
+def _sentences(report: Report, frames: Frames) -> list[tuple[str, list[str]]]:
+    """The sentences above the figures, below their headings."""
+    if report.sentences is None:
+        return []
+    found: dict[str, list[str]] = {}
+    for heading, text in frames[report.sentences.model].select(report.sentences.under, report.sentences.text).rows():
+        found.setdefault(heading, []).append(text)
+    return [*found.items()]
 
 
 @cache
@@ -127,6 +138,8 @@ def page_spec(report: Report, window: Window) -> dict[str, Any]:
     """The report as the page's script reads it."""
     return {
         "name": report.name,
+        "switch": report.switch.column if report.switch else None,
+        "analyses": [dataset.model for dataset in report.datasets if dataset.is_analysis],
         "first_day": window.start.isoformat(),
         "as_of": max(window.days()).isoformat(),
         "dimensions": {
@@ -135,10 +148,11 @@ def page_spec(report: Report, window: Window) -> dict[str, Any]:
                 "values": None if one.values is None else [*one.values, OTHER],
                 "is_filter": one.is_filter,
                 "is_identifier": one.is_identifier,
+                "one_of": one.one_of,
             }
             for one in report.dimensions
         },
-        "measures": {measure.name: _measure(report, measure) for measure in report.measures},
+        "measures": {measure.name: _measure(report, measure, window) for measure in report.measures},
         "key_figures": report.key_figures,
         "charts": [
             {
@@ -147,6 +161,8 @@ def page_spec(report: Report, window: Window) -> dict[str, Any]:
                 "split": chart.split,
                 "lines": chart.lines,
                 "top": chart.top,
+                "in_order": chart.in_order,
+                "against": chart.against,
                 "spec": chart_spec(report, chart),
             }
             for chart in report.charts
@@ -165,25 +181,30 @@ def page_spec(report: Report, window: Window) -> dict[str, Any]:
     }
 
 
-def _measure(report: Report, measure: Measure) -> dict[str, Any]:
+def _measure(report: Report, measure: Measure, window: Window) -> dict[str, Any]:
+    unfinished = measure.unfinished_from(max(window.days()))
     return {
         "title": measure.title,
         "format": measure.format,
         "unit": report.unit(measure),
         "above_one": measure.above_one,
         "has_interval": measure.has_interval,
+        "is_null_of_nothing": measure.is_null_of_nothing,
+        "unfinished_from": unfinished and unfinished.isoformat(),
         "value": _value(measure.value),
     }
 
 
-def _value(value: Sum | Distinct | Ratio) -> dict[str, Any]:
+def _value(value: Value) -> dict[str, Any]:
     match value:
         case Sum():
             where = {column: list(values) for column, values in value.where.items()}
             return {"kind": "sum", "model": value.model, "column": value.column, "where": where,
-                    "variance": value.variance, "rows": value.rows}  # fmt: skip
+                    "variance": value.variance, "rows": value.rows, "is_exact": value.is_exact}  # fmt: skip
         case Distinct():
             return {"kind": "distinct", "model": value.model, "dimension": value.dimension, "besides": value.besides}
+        case Spread():
+            return {"kind": "spread", "sum": _value(value.sum), "across": value.across, "part": value.part}
         case Ratio():
             parts = {"over": _value(value.over), "under": _value(value.under)}
             return {"kind": "ratio", "is_share": value.is_share, "times": value.times, **parts}
@@ -217,13 +238,15 @@ def unpack(packed: str) -> dict[str, Any]:
 
 
 def _dictionary(report: Report, frames: Frames, column: str) -> list[str]:
-    """The values of a dimension: in its listed order, else sorted."""
+    """The values of a dimension: in its listed order, else sorted; those of which one is chosen stand first."""
     found = {
         value for dataset in report.datasets if column in dataset.dimensions for value in frames[dataset.model][column]
     }
     listed = report.dimension(column).values
+    if one_of := report.dimension(column).one_of:
+        return [*one_of, NONE, *sorted(found - {*one_of, NONE})]
     return sorted(found) if listed is None else [value for value in (*listed, OTHER) if value in found]
 
 
-def _shortest(number: float) -> float | int:
-    return int(number) if number.is_integer() else number
+def _shortest(number: float | None) -> float | int | None:
+    return int(number) if number is not None and number.is_integer() else number

@@ -10,8 +10,12 @@ from datetime import date
 import polars as pl
 
 from analytics_assets.partitions import Window
+from analytics_assets.reports.analysis_file import from_csv
+from analytics_assets.settings import Settings
+from analytics_assets.spec.analysis import ENDING
 from analytics_assets.spec.model_node import Manifest, ModelNode
 from analytics_assets.spec.report import DAY, NONE, OTHER, Dataset, Largest, Report, Sum, Table
+from analytics_assets.state.builds import export_of
 from analytics_assets.warehouse.interface import Warehouse, between, on_days
 
 Frames = Mapping[str, pl.DataFrame]
@@ -28,11 +32,34 @@ def read_datasets(warehouse: Warehouse, report: Report, manifest: Manifest, wind
     """
     with warehouse.reading_published() as reader:
         return {
-            dataset.model: reader.frame(query(warehouse, report, dataset, manifest.made[dataset.model], window)).sort(
-                DAY, *dataset.dimensions
-            )
+            dataset.model: (
+                _of_analysis(warehouse.settings, report, dataset, max(window.days()))
+                if dataset.is_analysis
+                else reader.frame(query(warehouse, report, dataset, manifest.made[dataset.model], window))
+            ).sort(DAY, *dataset.dimensions)
             for dataset in report.datasets
         }
+
+
+def _of_analysis(settings: Settings, report: Report, dataset: Dataset, day: date) -> pl.DataFrame:
+    """The table of an analysis as of a day, which all its rows are of; empty if it was not made as of that day.
+
+    A number that it lacks stays null.
+    """
+    file = export_of(settings, dataset.model, day, ENDING)
+    dimensions, numbers = dataset.dimensions, dataset.numbers
+    if not file.is_file():
+        types = {DAY: pl.Date, **dict.fromkeys(dimensions, pl.String), **dict.fromkeys(numbers, pl.Float64)}
+        return pl.DataFrame(schema=types)
+    texts = {column: pl.col(column).fill_null(NONE) for column in dimensions}
+    for column in dimensions:
+        if (values := report.dimension(column).values) is not None:
+            texts[column] = pl.when(texts[column].is_in(values)).then(texts[column]).otherwise(pl.lit(OTHER))
+    keys = [pl.lit(day).alias(DAY), *(text.alias(column) for column, text in texts.items())]
+    rows = from_csv(file.read_bytes()).select(*keys, pl.col(numbers).cast(pl.Float64))
+    known = [pl.when(pl.col(number).is_null().all()).then(None).otherwise(pl.col(number).sum()) for number in numbers]
+    sums = [value.alias(number) for value, number in zip(known, numbers, strict=True)]
+    return rows.group_by(DAY, *dimensions, maintain_order=True).agg(sums)
 
 
 def query(warehouse: Warehouse, report: Report, dataset: Dataset, node: ModelNode, window: Window) -> str:
@@ -61,9 +88,13 @@ def _dimension(warehouse: Warehouse, report: Report, column: str) -> str:
     return value
 
 
-def days_with_rows(frames: Frames) -> list[date]:
-    """The days on which any dataset has rows, oldest first."""
-    return sorted({day for frame in frames.values() for day in frame[DAY].to_list()})
+def days_with_rows(report: Report, frames: Frames) -> list[date]:
+    """The days on which any dataset has rows, oldest first.
+
+    An analysis has rows as of a day, which says nothing of that day, unless the report shows nothing else.
+    """
+    dated = [one for one in report.datasets if not one.is_analysis] or report.datasets
+    return sorted({day for dataset in dated for day in frames[dataset.model][DAY].to_list()})
 
 
 def left_out_of(report: Report, table: Table, said: Mapping[str, str]) -> str:

@@ -11,8 +11,8 @@ from math import inf
 from analytics_assets.partitions import Window
 from analytics_assets.reports.dashboard import Concern
 from analytics_assets.reports.datasets import Frames, days_with_rows, largest, left_out_of
-from analytics_assets.reports.figures import Figure, figures, newest_values
-from analytics_assets.spec.report import DAY, Format, Measure, Ratio, Report, Table
+from analytics_assets.reports.figures import Figure, figures, newest_values, of_choice
+from analytics_assets.spec.report import DAY, Dimension, Format, Measure, Report, Table
 
 ABOUT = "About"
 """The title of the first tab."""
@@ -22,6 +22,7 @@ _NUMBER_FORMATS = {
     Format.SHARE: "0.0%",
     Format.SECONDS: "#,##0.0",
     Format.MEAN: "#,##0.0",
+    Format.PLAIN: "#,##0.####",
 }
 
 _NARROWEST = 13  # characters
@@ -76,24 +77,33 @@ class Tab:
 
 
 def tabs_of(report: Report, frames: Frames, room: Room) -> list[Tab]:
-    """The tables of a report, as far as they fit."""
-    shown, left_out = largest(report, frames, lambda wanted: min(wanted.tabs, room.rows - 2))
-    return [_tab(report, table, shown, left_out, room) for table in report.tables]
+    """The tables of a report and of those that it is written with, as far as they fit."""
+    tabs = []
+    for part in report.parts:
+        shown, left_out = largest(part, frames, lambda wanted: min(wanted.tabs, room.rows - 2))
+        tabs += [_tab(part, table, shown, left_out, room) for table in part.tables]
+    return tabs
 
 
 def about(
     report: Report, frames: Frames, window: Window, concerns: Sequence[Concern], tabs: Sequence[Tab]
 ) -> list[tuple[str, str]]:
     """What a reader of the tabs must know, as lines of a name and a text."""
-    days = days_with_rows(frames)
+    days = days_with_rows(report, frames)
     return [
         ("As of", str(max(window.days()))),
         ("Days", f"{window}; days are UTC days"),
         ("Data until", str(days[-1]) if days else "no day at all"),
         *(("Failed" if concern.is_error else "Warning", concern.text) for concern in concerns),
         *(("Not whole", sentence) for tab in tabs for sentence in tab.missing),
-        *((measure.title, measure.note) for measure in report.measures),
-        *(("Note", note) for note in report.notes),
+        *(
+            ("Unfinished", f"{measure.title}: the days from {day} on, since more is to come.")
+            for part in report.parts
+            for measure in part.measures
+            if (day := measure.unfinished_from(max(window.days())))
+        ),
+        *dict.fromkeys((measure.title, measure.note) for part in report.parts for measure in part.measures),
+        *dict.fromkeys(("Note", note) for part in report.parts for note in part.notes),
     ]
 
 
@@ -101,32 +111,58 @@ def table_rows(report: Report, table: Table, frames: Frames) -> tuple[list[str],
     """Headings and rows of a table; a day is a date.
 
     They are sorted by day if the table is by day, or in the order of its dimensions if it says so, else the largest
-    first.
+    first. Where one value of a dimension would be chosen, there are rows for each, named in the first column.
     """
-    measures = [report.measure(name) for name in table.measures]
-    by_measure = [figures(frames, measure, table.by) for measure in measures]
-    details = newest_values(frames, measures[0], table.by, table.details)
-    names = [*table.by, *table.details]
+    names, by_switch = [*table.by, *table.details], _switch_of(report, table)
     headings = ["Day (UTC)" if column == DAY else report.dimension(column).title for column in names]
-    for place, measure in enumerate(measures):
-        headings += [heading for heading, _ in _columns(table, place, measure)]
+    for place, name in enumerate(table.measures):
+        headings += [heading for heading, _ in _columns(table, place, report.measure(name))]
+    listed = [() if name == DAY else report.dimension(name).values or report.dimension(name).one_of for name in names]
+    rows: list[list[Cell]] = []
+    for choice in by_switch.one_of if by_switch else (None,):
+        of_this = _rows(report, table, frames, choice)
+        rows += [[choice, *row] for row in of_this] if choice else of_this
+    first = len(names) if not by_switch else len(names) + 1
+    rows.sort(
+        key=lambda row: [_place(cell, values) for cell, values in zip(row[first - len(names) :], listed, strict=False)]
+    )
+    if table.by[0] != DAY and not table.in_order:
+        rows.sort(key=lambda row: _size(row[first]), reverse=True)
+    return [by_switch.title, *headings] if by_switch else headings, rows
+
+
+def _switch_of(report: Report, table: Table) -> Dimension | None:
+    """The dimension of which one value would be chosen for a table on the page."""
+    if report.switch is None or report.switch.column in table.by:
+        return None
+    return report.switch if any(report.is_switched(report.measure(name)) for name in table.measures) else None
+
+
+def _rows(report: Report, table: Table, frames: Frames, choice: str | None) -> list[list[Cell]]:
+    """The rows of a table, unsorted.
+
+    Args:
+        choice: the value that is chosen for the report's switch.
+    """
+    switch, measures = report.switch, [report.measure(name) for name in table.measures]
+    chosen = of_choice(frames, switch, choice) if switch and choice else frames
+    by_measure = [
+        figures(chosen if report.is_switched(measure) else frames, measure, table.by, switch) for measure in measures
+    ]
+    details = newest_values(frames, measures[0], table.by, table.details)
     whole = sum(figure.value or 0 for figure in by_measure[0].values())
     rows: list[list[Cell]] = []
     for group in set().union(*by_measure):
         row: list[Cell] = [*group, *details.get(group, (None,) * len(table.details))]  # type: ignore[list-item]
         for place, (measure, found) in enumerate(zip(measures, by_measure, strict=True)):
-            figure = found.get(group, Figure(None if isinstance(measure.value, Ratio) else 0))
+            figure = found.get(group, Figure(None if measure.is_null_of_nothing else 0))
             row.append(figure.value)
             if place == 0 and table.shares:
                 row.append(figure.value / whole if figure.value is not None and whole else None)
             if measure.has_interval:
                 row += [figure.low, figure.high]
         rows.append(row)
-    listed = [() if name == DAY else report.dimension(name).values or () for name in names]
-    rows.sort(key=lambda row: [_place(cell, values) for cell, values in zip(row, listed, strict=False)])
-    if table.by[0] != DAY and not table.in_order:
-        rows.sort(key=lambda row: _size(row[len(names)]), reverse=True)
-    return headings, rows
+    return rows
 
 
 def _place(cell: Cell, values: Sequence[str]) -> tuple[int, str]:
@@ -151,7 +187,8 @@ def _columns(table: Table, place: int, measure: Measure) -> list[tuple[str, Form
 
 def _tab(report: Report, table: Table, frames: Frames, left_out: Mapping[str, str], room: Room) -> Tab:
     headings, rows = table_rows(report, table, frames)
-    forms: list[Format | None] = [None] * (len(table.by) + len(table.details))
+    named_by = len(table.by) + bool(_switch_of(report, table))
+    forms: list[Format | None] = [None] * (named_by + len(table.details))
     for place, name in enumerate(table.measures):
         forms += [form for _, form in _columns(table, place, report.measure(name))]
     if said := left_out_of(report, table, left_out):
@@ -167,7 +204,7 @@ def _tab(report: Report, table: Table, frames: Frames, left_out: Mapping[str, st
         missing.append(
             f"{table.title}: {cut:,} texts are longer than a cell, and end after {room.characters:,} characters."
         )
-    return Tab(table.title, headings, rows, forms, len(table.by), missing, below, currency=report.currency)
+    return Tab(table.title, headings, rows, forms, named_by, missing, below, currency=report.currency)
 
 
 def _that_fit(table: Table, rows: list[list[Cell]], room: int) -> tuple[list[list[Cell]], list[str]]:

@@ -9,7 +9,7 @@ from analytics_assets.partitions import Window
 from analytics_assets.reports.dashboard import Concern
 from analytics_assets.reports.datasets import Frames
 from analytics_assets.reports.tabs import ABOUT, Cell, Room, Tab, about, number_formats, tabs_of
-from analytics_assets.spec.report import Report
+from analytics_assets.spec.report import TITLE_LENGTH, Report
 
 
 def render(report: Report, frames: Frames, window: Window, concerns: Sequence[Concern]) -> bytes:
@@ -38,7 +38,7 @@ def render(report: Report, frames: Frames, window: Window, concerns: Sequence[Co
     first = book.add_worksheet(ABOUT)
     tabs = tabs_of(report, frames, Room(first.xls_rowmax, first.xls_strmax))
     for tab in tabs:
-        _write_tab(book.add_worksheet(tab.title[:31]), tab, formats)
+        _write_tab(book.add_worksheet(tab.title[:TITLE_LENGTH]), tab, formats)
     first.set_column(0, 0, 30)
     first.set_column(1, 1, 100)
     _write(first, 0, 0, report.title, formats["title"], formats)

@@ -31,16 +31,17 @@ class AssetKind(StrEnum):
     PUBLISHED = "published"
     """A domain's part of the published copy."""
     REPORT = "report"
-    """A file or a sheet as of a day: the newest is kept fresh, older ones are made on demand."""
+    """A file or a sheet as of a day, or the table of an analysis: the newest is kept fresh, older ones are made on
+    demand."""
 
 
 @dataclass(frozen=True)
 class Asset:
-    """An asset's name and kind; for a report that is a file, also its ending (`html`)."""
+    """An asset's name and kind; for a report, also the endings of the files that a day of it is (`html`)."""
 
     name: str
     kind: AssetKind
-    ending: str = ""
+    endings: tuple[str, ...] = ()
 
     @property
     def tags(self) -> dict[str, str]:

@@ -7,6 +7,7 @@ workbook in Python (`reports/figures.py`); both are tested against the marts.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from enum import StrEnum
 
 DAY = "day"
@@ -19,6 +20,10 @@ NONE = "(none)"
 """How a missing value is shown."""
 
 
+TITLE_LENGTH = 31
+"""The most characters of a tab's title in a workbook."""
+
+
 class Format(StrEnum):
     """How a measure's values are written."""
 
@@ -27,6 +32,7 @@ class Format(StrEnum):
     SECONDS = "seconds"
     MEAN = "mean"  # a number that is not whole
     MONEY = "money"  # in the currency of the report
+    PLAIN = "plain"  # in whatever unit its row names
 
 
 UNITS: Mapping[Format, str] = {
@@ -34,6 +40,7 @@ UNITS: Mapping[Format, str] = {
     Format.SHARE: "%",
     Format.SECONDS: "s",
     Format.MEAN: "",
+    Format.PLAIN: "",
 }
 """The unit that follows a value; that of money is the report's."""
 
@@ -48,6 +55,10 @@ class Dimension:
         values: the values that are shown, in order; all others are shown as `other`. None shows all values.
         is_filter: whether people can filter by it; then every dataset must have it.
         is_identifier: whether its values are long identifiers, which charts shorten.
+        one_of: the values of which exactly one counts at a time, the first one unless another is chosen: answers to one
+            question, which must not be summed, such as those of several models. Rows without a value count for each of
+            them, and so does a dataset that lacks the dimension. Charts and tables by the dimension show all values;
+            the workbook and the sheet, in which nothing is chosen, add it to their tables.
     """
 
     column: str
@@ -55,6 +66,7 @@ class Dimension:
     values: tuple[str, ...] | None = None
     is_filter: bool = False
     is_identifier: bool = False
+    one_of: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,15 +88,17 @@ class Largest:
 
 @dataclass(frozen=True)
 class Dataset:
-    """The rows of a model, summed by day and some dimensions.
+    """The rows of a model, summed by day and some dimensions; or the table of an analysis.
 
     Attributes:
-        model: a dbt model with `access: public`.
+        model: a dbt model with `access: public`, or an analysis of the domain.
         dimensions: the columns of some `Dimension`s.
         numbers: the columns that add up.
         day: for a model without days, the column that holds the day of a row. Such a model is current state: it tells
             of now, whatever day the report is as of.
         largest: which rows are shown if there are many; None shows all.
+        is_analysis: whether it is an analysis: its table as of the report's day, whatever days people choose. A filter
+            acts on it if it has the dimension.
     """
 
     model: str
@@ -92,11 +106,12 @@ class Dataset:
     numbers: tuple[str, ...]
     day: str = ""
     largest: Largest | None = None
+    is_analysis: bool = False
 
 
 @dataclass(frozen=True)
 class Sum:
-    """A sum over rows.
+    """A sum over rows; no value where all of them lack theirs, as rows of an analysis may.
 
     Attributes:
         model: the model of the dataset.
@@ -104,6 +119,8 @@ class Sum:
         where: by dimension, the values that a row must have one of.
         variance: the column that holds the variance of each row's estimate; it gives the sum a 95 % interval.
         rows: the column that counts the sampled rows behind it; below 30 there is no interval.
+        is_exact: whether it is known and no estimate, as a bill: its ratio to an estimate has the interval
+            of the estimate.
     """
 
     model: str
@@ -111,6 +128,7 @@ class Sum:
     where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     variance: str | None = None
     rows: str | None = None
+    is_exact: bool = False
 
 
 @dataclass(frozen=True)
@@ -126,7 +144,8 @@ class Distinct:
 class Ratio:
     """One sum divided by another; no value if the second is zero.
 
-    It has an interval if both sums have one, and they either share no rows or the first is a part of the second.
+    It has an interval if both sums have one, and they either share no rows or the first is a part of the second; or if
+    one has an interval, and the other is exact.
 
     Attributes:
         times: what the quotient is multiplied by: 1,000 for a price of a thousand.
@@ -150,6 +169,35 @@ class Ratio:
 
 
 @dataclass(frozen=True)
+class Spread:
+    """How far apart the values of one dimension are on the shares of another: how much models disagree on channels.
+
+    A value of `part` has a share of the sum by each value of `across`. The figure is the largest less the smallest of
+    them; over several values of `part`, it is that of the value on which they are farthest apart. A value of `across`
+    whose sum is not positive has no shares.
+    """
+
+    sum: Sum
+    across: str
+    part: str
+
+
+Value = Sum | Distinct | Ratio | Spread
+"""How a measure is evaluated."""
+
+
+def parts_of(value: Value) -> Sequence[Sum | Distinct]:
+    """The sums and numbers that a value consists of, the first one first."""
+    match value:
+        case Ratio():
+            return [value.over, value.under]
+        case Spread():
+            return [value.sum]
+        case _:
+            return [value]
+
+
+@dataclass(frozen=True)
 class Measure:
     """A figure.
 
@@ -158,20 +206,35 @@ class Measure:
         title: what people read.
         note: what it means, in one sentence, with its unit.
         above_one: the text to show when a ratio is above 1.
+        unfinished_days: how many of the newest days are still to change as time passes, such as a return that comes
+            weeks after what it is the return of; they are shaded in charts and tables by day.
     """
 
     name: str
     title: str
-    value: Sum | Distinct | Ratio
+    value: Value
     format: Format
     note: str
     above_one: str = ""
+    unfinished_days: int = 0
+
+    @property
+    def is_null_of_nothing(self) -> bool:
+        """Whether it has no value where there are no rows; if not, it is 0."""
+        return isinstance(self.value, Ratio | Spread)
+
+    def unfinished_from(self, newest: date) -> date | None:
+        """The first day that is unfinished if a day is the newest; None if no day is."""
+        return newest - timedelta(self.unfinished_days - 1) if self.unfinished_days else None
 
     @property
     def has_interval(self) -> bool:
         """Whether it is an estimate whose precision is known."""
         if isinstance(self.value, Ratio):
-            known = self.value.over.variance is not None and self.value.under.variance is not None
+            over, under = self.value.over, self.value.under
+            if over.is_exact or under.is_exact:
+                return any(part.variance is not None for part in (over, under))
+            known = over.variance is not None and under.variance is not None
             return known and (self.value.is_share or self.value.is_of_different_rows)
         return isinstance(self.value, Sum) and self.value.variance is not None
 
@@ -188,6 +251,8 @@ class Chart:
         lines: whether the values of the dimension are numbers on an axis, with a line for each value of the split. A
             value without a figure has no point. The dimension lists its values.
         top: how many values of a dimension to show, largest first.
+        in_order: whether bars stand in the order of the dimension's values, instead of the largest first.
+        against: another measure in the same unit, drawn as a mark across each bar: spend against what it brought.
         note: a sentence below the title.
     """
 
@@ -197,6 +262,8 @@ class Chart:
     split: str | None = None
     as_shares: bool = False
     lines: bool = False
+    in_order: bool = False
+    against: str | None = None
     top: int = 15
     note: str = ""
 
@@ -219,6 +286,27 @@ class Table:
     details: tuple[str, ...] = ()
     shares: bool = False
     in_order: bool = False
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """Sentences of an analysis, in a section above the figures. No selection acts on them.
+
+    They stand in the order of their dataset's dimensions.
+
+    Attributes:
+        model: the analysis.
+        title: the heading of the section.
+        text: the dimension that holds a sentence.
+        under: the dimension that holds the heading that a sentence stands under.
+        shown: how many stand under a heading until somebody asks for the others.
+    """
+
+    model: str
+    title: str
+    text: str
+    under: str
+    shown: int = 3
 
 
 class ReportFile(StrEnum):
@@ -249,10 +337,13 @@ class Report:
         notes: what a reader must know to trust the figures, one sentence each.
         files: what it is written as; a Google Sheet only where it is declared.
         currency: the symbol of its amounts of money, which are all in that currency.
+        sentences: what an analysis says, above the figures.
+        with_tabs_of: other reports whose tables also stand in the workbook and the sheet of this one, after its own,
+            over its days.
 
     Raises:
-        ValueError: a name is unknown, a filter does not act on every dataset, or a dataset of which only the largest
-            rows are shown is measured outside of tables.
+        ValueError: a name is unknown, a filter does not act on every dataset of a model, or a dataset of which only the
+            largest rows are shown is measured outside of tables.
     """
 
     name: str
@@ -267,6 +358,17 @@ class Report:
     notes: tuple[str, ...] = ()
     files: tuple[ReportFile, ...] = (ReportFile.DASHBOARD, ReportFile.WORKBOOK)
     currency: str = "€"
+    sentences: Sentences | None = None
+    with_tabs_of: tuple["Report", ...] = ()
+
+    def parts_of(self, file: ReportFile) -> Sequence["Report"]:
+        """The reports whose tables a file shows: this one, and, if it has tabs, those that it is written with."""
+        return (self,) if file is ReportFile.DASHBOARD else self.parts
+
+    @property
+    def parts(self) -> Sequence["Report"]:
+        """The report, and those whose tables are tabs of it."""
+        return (self, *self.with_tabs_of)
 
     def unit(self, measure: Measure) -> str:
         """The unit that follows a value of a measure."""
@@ -276,8 +378,14 @@ class Report:
         for what, name, known in self._names():
             if name not in known:
                 raise ValueError(f"report {self.name}: {what} names {name!r}; there is {', '.join(sorted(known))}")
+        self._check_switch()
+        self._check_tabs()
         for dataset in self.datasets:
-            if lacking := {filter_.column for filter_ in self.filters} - set(dataset.dimensions):
+            if dataset.is_analysis and dataset.day:
+                raise ValueError(f"report {self.name}: {dataset.model} is an analysis, and has no column with days")
+            if not dataset.is_analysis and (
+                lacking := {filter_.column for filter_ in self.filters} - set(dataset.dimensions)
+            ):
                 raise ValueError(
                     f"report {self.name}: a filter acts on everything at once, but {dataset.model} has no "
                     f"{', '.join(sorted(lacking))}"
@@ -286,7 +394,11 @@ class Report:
         partial = {dataset.model for dataset in self.datasets if dataset.largest}
         for what, name in [
             *(("a key figure", name) for name in self.key_figures),
-            *((f"chart {chart.title!r}", chart.measure) for chart in self.charts),
+            *(
+                (f"chart {chart.title!r}", name)
+                for chart in self.charts
+                for name in filter(None, (chart.measure, chart.against))
+            ),
             *((f"the shares of table {table.name}", table.measures[0]) for table in self.tables if table.shares),
         ]:
             if found := sorted(partial & set(self.models_of(self.measure(name)))):
@@ -294,16 +406,55 @@ class Report:
                     f"report {self.name}: {what} would sum {found[0]}, of which only the largest rows are shown"
                 )
         for chart in self.charts:
+            if chart.against and (
+                chart.by == DAY
+                or chart.split
+                or chart.lines
+                or self.measure(chart.against).format is not self.measure(chart.measure).format
+            ):
+                raise ValueError(
+                    f"report {self.name}: chart {chart.title!r} sets {chart.measure} against {chart.against}, which "
+                    "takes bars by a dimension, not split, and two measures in one unit"
+                )
             if chart.lines and (chart.by == DAY or not self.dimension(chart.by).values):
                 raise ValueError(
                     f"report {self.name}: chart {chart.title!r} draws lines by {chart.by}, which lists no values"
                 )
 
+    def _check_switch(self) -> None:
+        switches = [one for one in self.dimensions if one.one_of]
+        if len(switches) > 1:
+            names = ", ".join(one.column for one in switches)
+            raise ValueError(f"report {self.name}: of {names}, only one can be one of several values")
+        for switch in switches:
+            if switch.values is not None or switch.is_filter:
+                raise ValueError(
+                    f"report {self.name}: of {switch.column}, one value is chosen; it is no filter and lists no values"
+                )
+            for measure in self.measures:
+                if any(isinstance(part, Sum) and switch.column in part.where for part in parts_of(measure.value)):
+                    raise ValueError(
+                        f"report {self.name}: measure {measure.name} names values of {switch.column}, of which one is "
+                        "chosen"
+                    )
+
+    def _check_tabs(self) -> None:
+        if self.sentences and self.sentences.title in [table.title for table in self.tables]:
+            raise ValueError(
+                f"report {self.name}: its sentences and a table are both titled {self.sentences.title!r}, which "
+                "a screen reader could not tell apart"
+            )
+        for what, names in (
+            ("tables are titled", [table.title[:TITLE_LENGTH].lower() for part in self.parts for table in part.tables]),
+            ("reports show", [dataset.model for part in self.parts for dataset in part.datasets]),
+        ):
+            if twice := [name for name in names if names.count(name) > 1]:
+                raise ValueError(f"report {self.name}: two {what} {twice[0]!r}, of which one workbook holds one")
+
     @staticmethod
     def models_of(measure: Measure) -> list[str]:
         """The models of a measure's datasets."""
-        value = measure.value
-        return [part.model for part in ((value.over, value.under) if isinstance(value, Ratio) else (value,))]
+        return [part.model for part in parts_of(measure.value)]
 
     def _names(self) -> Iterator[tuple[str, str, set[str]]]:
         """Each name that the report uses: what uses it, the name, and the known names."""
@@ -315,8 +466,7 @@ class Report:
             if dataset.largest:
                 yield f"dataset {dataset.model}", dataset.largest.number, set(dataset.numbers)
         for measure in self.measures:
-            value = measure.value
-            for part in (value.over, value.under) if isinstance(value, Ratio) else (value,):
+            for part in parts_of(measure.value):
                 where = f"measure {measure.name}"
                 yield where, part.model, set(models)
                 dataset = models[part.model]
@@ -325,14 +475,20 @@ class Report:
                     continue
                 for column in filter(None, (part.column, part.variance, part.rows)):
                     yield where, column, set(dataset.numbers)
-                for column in part.where:
+                of_spread = (measure.value.across, measure.value.part) if isinstance(measure.value, Spread) else ()
+                for column in (*part.where, *of_spread):
                     yield where, column, set(dataset.dimensions)
+        if self.sentences:
+            yield "its sentences", self.sentences.model, {one.model for one in self.datasets if one.is_analysis}
+            for column in (self.sentences.text, self.sentences.under):
+                yield "its sentences", column, set(models[self.sentences.model].dimensions)
         for name in self.key_figures:
             yield "a key figure", name, measures
         for chart in self.charts:
-            yield f"chart {chart.title!r}", chart.measure, measures
-            for column in filter(None, (chart.by, chart.split)):
-                yield f"chart {chart.title!r}", column, self._dimensions_of(chart.measure) | {DAY}
+            for name in filter(None, (chart.measure, chart.against)):
+                yield f"chart {chart.title!r}", name, measures
+                for column in filter(None, (chart.by, chart.split)):
+                    yield f"chart {chart.title!r}", column, self._dimensions_of(name) | {DAY}
         for table in self.tables:
             for name in table.measures:
                 yield f"table {table.name}", name, measures
@@ -341,9 +497,20 @@ class Report:
 
     def _dimensions_of(self, measure: str) -> set[str]:
         """The dimensions by which a measure can be split: those that all of its datasets have."""
-        value = self.measure(measure).value
-        parts = (value.over, value.under) if isinstance(value, Ratio) else (value,)
-        return set.intersection(*(set(self.dataset(part.model).dimensions) for part in parts))
+        return set.intersection(
+            *(set(self.dataset(model).dimensions) for model in self.models_of(self.measure(measure)))
+        )
+
+    @property
+    def switch(self) -> Dimension | None:
+        """The dimension of which exactly one value counts at a time, if there is one."""
+        return next((dimension for dimension in self.dimensions if dimension.one_of), None)
+
+    def is_switched(self, measure: Measure) -> bool:
+        """Whether a measure has another value for another choice of the switch."""
+        if self.switch is None or (isinstance(measure.value, Spread) and measure.value.across == self.switch.column):
+            return False
+        return any(self.switch.column in self.dataset(model).dimensions for model in self.models_of(measure))
 
     @property
     def filters(self) -> Sequence[Dimension]:

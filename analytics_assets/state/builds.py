@@ -107,7 +107,7 @@ class Builds:
     Args:
         guarded: the database that the records describe; while it is gone or empty, nothing counts as built.
         files_of: returns the files of a day, if days are files of their own.
-        newest_of: returns the file that holds a copy of an asset's newest day, if there is one.
+        newest_of: returns the files that hold a copy of an asset's newest day, if there are any.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class Builds:
         folder: Path,
         guarded: Path | None = None,
         files_of: FilesOf | None = None,
-        newest_of: Callable[[str], Path] | None = None,
+        newest_of: Callable[[str], Sequence[Path]] | None = None,
     ) -> None:
         self._store, self._guarded = _store_in(folder), guarded
         self._files_of, self._newest_of = files_of, newest_of
@@ -278,7 +278,7 @@ class Builds:
         found: dict[date, Build] = {}
         for day, inputs, code, written, is_newest in rows:
             size = self._bytes(asset, day)
-            if is_newest and self._newest_of and not self._newest_of(asset).is_file():
+            if is_newest and self._newest_of and not all(file.is_file() for file in self._newest_of(asset)):
                 continue
             if size is not None and written in (None, size):  # older records have no size
                 found[day] = Build(inputs, code)
@@ -338,12 +338,12 @@ def builds_of(asset: Asset, settings: Settings) -> Builds:
     if asset.kind is AssetKind.RAW and settings.warehouse == "duckdb":
         return builds_of_raw(settings.raw_dir)
     if asset.kind is AssetKind.REPORT:
-        if not asset.ending:
+        if not asset.endings:
             return Builds(settings.exports_dir)
         return Builds(
             settings.exports_dir,
-            files_of=lambda name, day: [export_of(settings, name, day, asset.ending)],
-            newest_of=lambda name: newest_export(settings, name, asset.ending),
+            files_of=lambda name, day: [export_of(settings, name, day, ending) for ending in asset.endings],
+            newest_of=lambda name: [newest_export(settings, name, ending) for ending in asset.endings],
         )
     if asset.kind is AssetKind.PUBLISHED:
         return Builds(settings.published_records_dir, guarded=settings.published_file)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
@@ -110,7 +111,7 @@ def test_the_page_on_bigquery_tells_the_schema_of_the_summary_as_its_contract_do
 
 
 def test_the_report_of_the_page_on_reports_can_be_drawn() -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", (PROJECT_DIR / "docs" / "reports.md").read_text(), re.S)
+    code, _ = re.findall(r"```python\n(.*?)```", (PROJECT_DIR / "docs" / "reports.md").read_text(), re.S)
     held: dict[str, Any] = {}
     exec(code, held)
     report, window = held["SHOP_REPORT"], Window.of_days(date(2026, 1, 4), date(2026, 1, 5))
@@ -119,3 +120,12 @@ def test_the_report_of_the_page_on_reports_can_be_drawn() -> None:
     assert "The shop" in dashboard.render(report, frames, window, [])
     assert workbook.render(report, frames, window, []).startswith(b"PK")
     assert figures(frames, report.measure("basket"), ())[()].value == 8.5
+
+
+def test_the_analysis_of_the_page_on_reports_can_be_computed() -> None:
+    _, code = re.findall(r"```python\n(.*?)```", (PROJECT_DIR / "docs" / "reports.md").read_text(), re.S)
+    held: dict[str, Any] = {}
+    exec(code, held)
+    rows = pl.DataFrame({"coupon": ["b", "a", "b", "b"], "amount": [1, 7, 5, 2]})
+    table = held["COUPONS"].compute(SimpleNamespace(rows={"mart_shop_daily": rows}.__getitem__))
+    assert held["COUPONS"].checked(table).rows() == [("a", 7.0), ("b", 2.0)]

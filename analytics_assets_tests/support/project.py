@@ -57,7 +57,7 @@ def test_settings(folder: Path, **changes: object) -> Settings:
 DOMAINS = find_domains()
 
 
-WITHOUT_REPORTS = tuple(replace(domain, reports=()) for domain in DOMAINS)
+WITHOUT_REPORTS = tuple(replace(domain, reports=(), analyses=()) for domain in DOMAINS)
 """The domains without their reports: those take seconds and have tests of their own."""
 
 

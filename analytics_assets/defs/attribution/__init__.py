@@ -1,5 +1,8 @@
 """Attribution: what an app's marketing costs, whom it brings, and what they bring."""
 
+from analytics_assets.defs.attribution.advice import STRATEGIC_RECOMMENDATIONS
+from analytics_assets.defs.attribution.attribution_report import ATTRIBUTION_REPORT
+from analytics_assets.defs.attribution.models_report import MODELS_REPORT
 from analytics_assets.defs.attribution.reports import MARKETING_REPORT
 from analytics_assets.defs.attribution.simulator import simulate
 from analytics_assets.defs.attribution.sources import (
@@ -16,7 +19,8 @@ DOMAIN: Domain = Domain(
     name="attribution",
     owner="team:analytics",
     sources=(MARKETING_SPEND, USERS, USER_TOUCHPOINTS, REVENUE_AND_REWARDS, EXCHANGE_RATES),
-    reports=(MARKETING_REPORT,),
+    analyses=(MODELS_REPORT, STRATEGIC_RECOMMENDATIONS),
+    reports=(MARKETING_REPORT, ATTRIBUTION_REPORT),
     simulate=simulate,
     definitions=lambda project: workflow(project, DOMAIN),
 )

@@ -1,5 +1,6 @@
-"""The report of marketing: what the dashboard and the workbook show."""
+"""The report of marketing: what the dashboard, the workbook and the sheet show."""
 
+from analytics_assets.defs.attribution.attribution_report import ATTRIBUTION_REPORT
 from analytics_assets.spec.report import (
     Chart,
     Dataset,
@@ -61,6 +62,7 @@ MARKETING_REPORT = Report(
     title="Marketing and attribution",
     days=90,
     files=(ReportFile.DASHBOARD, ReportFile.WORKBOOK, ReportFile.SHEET),
+    with_tabs_of=(ATTRIBUTION_REPORT,),
     datasets=(
         Dataset(_PERFORMANCE, ("channel", "campaign"), _NUMBERS),
         Dataset(

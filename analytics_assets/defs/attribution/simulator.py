@@ -106,11 +106,7 @@ def simulate(inbox_dir: Path, window: Window, scale: float, random: Random) -> N
         random: the same state gives the same bytes.
     """
     last_day = max(window.days())
-    seed, spend = random.getrandbits(64), _empty(window)
-    users: list[User] = []
-    for day in window.days():
-        spend[day] = [_of_campaign(day, *cell, scale, random) for cell in _cells()]
-        users += _installed(spend[day], day, random)
+    seed, spend, users = _bought(window, scale, random)
     _write(inbox_dir, MARKETING_SPEND, spend, random)
     _write(inbox_dir, USERS, _told(users, window, random), random)
 
@@ -125,6 +121,30 @@ def simulate(inbox_dir: Path, window: Window, scale: float, random: Random) -> N
     _write(
         inbox_dir, EXCHANGE_RATES, deliver(_rates(window, of_rates), last_day, of_rates, LATE, REDELIVERED), of_rates
     )
+
+
+def true_lift(window: Window, scale: float, random: Random) -> dict[str, float]:
+    """What each channel truly brings of the conversions that `simulate` writes from the same state.
+
+    These are the conversions that are expected to be missing if nobody were touched by the channel, and all else were
+    the same: what a test of lift would measure. They add up to more than all conversions, since touches of several
+    channels work together.
+    """
+    seed, _, users = _bought(window, scale, random)
+    lift = dict.fromkeys(CHANNELS, 0.0)
+    for user in users:
+        add_activity(user, window, seed, _empty(window), _empty(window), lift)
+    return lift
+
+
+def _bought(window: Window, scale: float, random: Random) -> tuple[int, Rows, list[User]]:
+    """The seed of what users do, what campaigns cost each day, and the users who came."""
+    seed, spend = random.getrandbits(64), _empty(window)
+    users: list[User] = []
+    for day in window.days():
+        spend[day] = [_of_campaign(day, *cell, scale, random) for cell in _cells()]
+        users += _installed(spend[day], day, random)
+    return seed, spend, users
 
 
 def _empty(window: Window) -> Rows:
@@ -204,17 +224,30 @@ def _row_of(user: User, installed_at: datetime, created_at: datetime, updated_at
 # ------------------------------------------------------------------------------------------- touches and revenue
 
 
-def add_activity(user: User, window: Window, seed: int, touches: Rows, revenue: Rows) -> None:
-    """Adds what a user touched and brought on the days of a window; the same for a seed, whoever the others are."""
+def add_activity(
+    user: User,
+    window: Window,
+    seed: int,
+    touches: Rows,
+    revenue: Rows,
+    lift: dict[str, float] | None = None,
+) -> None:
+    """Adds what a user touched and brought on the days of a window; the same for a seed, whoever the others are.
+
+    Args:
+        lift: by channel, the conversions that would be missing without it; those of the user are added.
+    """
     random = Random(f"{seed} {user.user_id}")
-    working: list[tuple[datetime, float]] = []  # when a touch happened, and its effect
+    working: list[tuple[datetime, str, float]] = []  # when a touch happened, its channel and its effect
     for at, channel, campaign, is_click in _path(user, random):
         if at.date() >= window.end:
             break
-        working = [(then, effect) for then, effect in working if at - then < LASTS]
-        working.append((at, TRUE_EFFECTS.get(channel, 0.0) * (1.0 if is_click else SEEN_ONLY)))
+        working = [touch for touch in working if at - touch[0] < LASTS]
+        working.append((at, channel, TRUE_EFFECTS.get(channel, 0.0) * (1.0 if is_click else SEEN_ONLY)))
         # Nobody converts before the app is installed.
-        converts = at > user.installed_at and random.random() < chance_of(effect for _, effect in working)
+        converts = at > user.installed_at and random.random() < chance_of(effect for *_, effect in working)
+        if lift is not None and at > user.installed_at and window.holds(at.date()):
+            _add_lift(lift, [(channel, effect) for _, channel, effect in working])
         if window.holds(at.date()):
             touches[at.date()].append(_touch(user.user_id, at, channel, campaign, is_click, converts))
         if converts:
@@ -224,6 +257,17 @@ def add_activity(user: User, window: Window, seed: int, touches: Rows, revenue: 
         if random.random() < 0.6 / (1 + age / 2) and window.holds(day):
             shown = random.uniform(0.05, 0.35)  # what advertisers paid for what the user was shown in the app
             revenue[day].append(_brought(user.user_id, day, f"{shown:.4f}", f"{shown * 0.3:.8f}"))
+
+
+def _add_lift(lift: dict[str, float], working: Sequence[tuple[str, float]]) -> None:
+    """Adds what a touch, the last of those that work, would lose of its chance without each channel.
+
+    Without its own channel there is no touch, and no conversion at it.
+    """
+    chance, own = chance_of(effect for _, effect in working), working[-1][0]
+    for channel in {channel for channel, _ in working}:
+        others = [effect for other, effect in working if other != channel]
+        lift[channel] += chance - (0.0 if channel == own else chance_of(others))
 
 
 def chance_of(effects: Iterable[float]) -> float:

@@ -13,6 +13,8 @@
   const firstDay = Date.parse(spec.first_day);
   const days = (Date.parse(spec.as_of) - firstDay) / DAY + 1;
   const filters = Object.keys(spec.dimensions).filter((name) => spec.dimensions[name].is_filter);
+  const switched = spec.switch; // the dimension of which one value counts at a time, or null
+  const choices = switched ? [...spec.dimensions[switched].one_of.keys()] : []; // their places: they are the first
   const Z = 1.96;
   const FEWEST_ROWS = 30;
   const ROWS_SHOWN = 15;
@@ -21,8 +23,8 @@
   // ------------------------------------------------------------------------------------------------ the selection
 
   // from, to: days counted from the first one, both included. chosen: for each filter, the places of the chosen values
-  // in its dictionary, or null for all values.
-  const selection = { from: 0, to: days - 1, chosen: {} };
+  // in its dictionary, or null for all values. choice: the place of the one value that counts.
+  const selection = { from: 0, to: days - 1, chosen: {}, choice: 0 };
 
   function firstDayWithRows() {
     return Math.min(days - 1, ...Object.values(datasets).filter((d) => d.length).map((d) => d.columns.day[0]));
@@ -32,18 +34,22 @@
   function reset() {
     const known = days - firstDayWithRows();
     const span = [28, 14, 7].find((length) => 2 * length <= known) || days;
-    Object.assign(selection, { from: days - span, to: days - 1 });
+    Object.assign(selection, { from: days - span, to: days - 1, choice: 0 });
     for (const name of filters) selection.chosen[name] = null;
   }
+
+  // An analysis is as of the report's day: it has no other days to choose, and perhaps no such dimension.
+  const isAnalysis = (model) => spec.analyses.includes(model);
 
   function selectedRows(from, to) {
     const found = {};
     for (const [model, dataset] of Object.entries(datasets)) {
-      const chosen = filters.filter((name) => selection.chosen[name]).map((name) => [dataset.columns[name], selection.chosen[name]]);
+      const names = filters.filter((name) => selection.chosen[name] && (dataset.columns[name] || !isAnalysis(model)));
+      const chosen = names.map((name) => [dataset.columns[name], selection.chosen[name]]);
       const day = dataset.columns.day;
       const rows = [];
       for (let row = 0; row < dataset.length; row++) {
-        if (day[row] >= from && day[row] <= to && chosen.every(([places, values]) => values.has(places[row]))) rows.push(row);
+        if ((isAnalysis(model) || (day[row] >= from && day[row] <= to)) && chosen.every(([places, values]) => values.has(places[row]))) rows.push(row);
       }
       found[model] = rows;
     }
@@ -54,25 +60,39 @@
 
   // A group is one number that combines the places of its values.
   const sizeOf = (name) => (name === "day" ? days : dictionaries[name].length);
+  const groupOf = (places, by) => by.reduce((group, name) => group * sizeOf(name) + places[name], 0);
 
-  function valuesOf(group, by) {
-    const found = [];
+  function placesOf(group, by) {
+    const places = {};
     for (const name of [...by].reverse()) {
-      const place = group % sizeOf(name);
-      found.unshift(name === "day" ? isoDay(place) : dictionaries[name][place]);
-      group = (group - place) / sizeOf(name);
+      places[name] = group % sizeOf(name);
+      group = (group - places[name]) / sizeOf(name);
     }
-    return found;
+    return places;
   }
 
+  function valuesOf(group, by) {
+    const places = placesOf(group, by);
+    return by.map((name) => (name === "day" ? isoDay(places[name]) : dictionaries[name][places[name]]));
+  }
+
+  // Of the switch, the rows of the chosen value count. If the groups are by it, all do, those without a value in each.
   function grouped(part, rows, by, begin, add) {
     const columns = datasets[part.model].columns;
+    const own = columns[switched];
+    const none = own && dictionaries[switched].indexOf("(none)");
+    const isByIt = own && by.includes(switched);
+    const itself = [0];
     const found = new Map();
     for (const row of rows[part.model]) {
-      let group = 0;
-      for (const name of by) group = group * sizeOf(name) + columns[name][row];
-      if (!found.has(group)) found.set(group, begin());
-      add(found.get(group), row);
+      if (own && !isByIt && own[row] !== none && own[row] !== selection.choice) continue;
+      if (own) itself[0] = own[row];
+      for (const place of isByIt && own[row] === none ? choices : itself) {
+        let group = 0;
+        for (const name of by) group = group * sizeOf(name) + (name === switched ? place : columns[name][row]);
+        if (!found.has(group)) found.set(group, begin());
+        add(found.get(group), row);
+      }
     }
     return found;
   }
@@ -80,12 +100,16 @@
   function sums(part, rows, by) {
     const columns = datasets[part.model].columns;
     const where = Object.entries(part.where).map(([name, values]) => [columns[name], new Set(values.map((v) => dictionaries[name].indexOf(v)))]);
-    return grouped(part, rows, by, () => ({ value: 0, variance: 0, rows: 0 }), (total, row) => {
+    const found = grouped(part, rows, by, () => ({ value: 0, variance: 0, rows: 0, known: 0, unknown: 0 }), (total, row) => {
       if (!where.every(([places, values]) => values.has(places[row]))) return;
-      total.value += columns[part.column][row];
+      const value = columns[part.column][row];
+      total[value === null ? "unknown" : "known"]++;
+      total.value += value;
       if (part.variance) total.variance += columns[part.variance][row];
       if (part.rows) total.rows += columns[part.rows][row];
     });
+    for (const total of found.values()) if (total.unknown && !total.known) total.value = null;
+    return found;
   }
 
   function evaluated(measure, rows, by) {
@@ -98,6 +122,8 @@
       for (const [group, set] of sets) found.set(group, { value: set.size });
     } else if (part.kind === "sum") {
       for (const [group, total] of sums(part, rows, by)) found.set(group, estimate(part, total));
+    } else if (part.kind === "spread") {
+      return spreads(part, rows, by);
     } else {
       const over = sums(part.over, rows, by);
       const under = sums(part.under, rows, by);
@@ -109,20 +135,52 @@
     return found;
   }
 
+  // How far apart the values of one dimension are on the shares of another; analytics_assets/spec/report.py says more.
+  function spreads({ sum, across, part }, rows, by) {
+    const others = by.filter((name) => name !== part);
+    const wholes = sums(sum, rows, [across, ...others]);
+    const known = new Map(); // by the others: how many values of `across` have shares
+    for (const [group, { value }] of wholes) {
+      const rest = groupOf(placesOf(group, [across, ...others]), others);
+      if (value > 0) known.set(rest, (known.get(rest) || 0) + 1);
+    }
+    const shares = new Map(); // by the others and the part
+    for (const [group, { value }] of sums(sum, rows, [across, ...others, part])) {
+      const places = placesOf(group, [across, ...others, part]);
+      const whole = wholes.get(groupOf(places, [across, ...others])).value;
+      if (whole <= 0) continue;
+      const names = groupOf(places, [...others, part]);
+      shares.set(names, [...(shares.get(names) || []), value / whole]);
+    }
+    const found = new Map();
+    for (const [names, held] of shares) {
+      const places = placesOf(names, [...others, part]);
+      if (held.length < known.get(groupOf(places, others))) held.push(0); // no row is no share
+      const value = Math.max(...held) - Math.min(...held);
+      const group = groupOf(places, by);
+      if (!found.has(group) || value > found.get(group).value) found.set(group, { value, of: dictionaries[part][places[part]] });
+    }
+    return found;
+  }
+
+  const missingOf = (measure) => ({ value: measure.is_null_of_nothing ? null : 0 });
+  const isUnfinished = (measure, day) => measure.unfinished_from !== null && day >= measure.unfinished_from;
+
   const isEstimate = (part, total) => part.variance && total.rows >= FEWEST_ROWS;
+  const isKnown = (part, total) => part.is_exact || isEstimate(part, total); // the sums of an exact one have no variance
 
   // Horvitz and Thompson, Cochran: analytics_assets/reports/figures.py names the source of each formula.
   function estimate(part, total) {
-    if (!isEstimate(part, total)) return { value: total.value };
+    if (total.value === null || !isEstimate(part, total)) return { value: total.value };
     const half = Z * Math.sqrt(total.variance);
-    return { value: total.value, low: Math.max(total.value - half, 0), high: total.value + half };
+    return { value: total.value, low: total.value < 0 ? total.value - half : Math.max(total.value - half, 0), high: total.value + half };
   }
 
   function ratio(measure, over, under) {
     const part = measure.value;
-    if (under.value === 0) return { value: null };
+    if (over.value === null || !under.value) return { value: null };
     const value = (over.value / under.value) * part.times;
-    if (!measure.has_interval || !isEstimate(part.over, over) || !isEstimate(part.under, under)) return { value };
+    if (!measure.has_interval || !isKnown(part.over, over) || !isKnown(part.under, under)) return { value };
     if (over.value <= 0 || under.value <= 0) return { value };
     if (part.is_share) {
       const variance = over.variance * (1 - value) ** 2 + (under.variance - over.variance) * value ** 2;
@@ -138,19 +196,21 @@
   const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
   const tenths = new Intl.NumberFormat("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
   const hundredths = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+  const upToFour = new Intl.NumberFormat("en", { maximumFractionDigits: 4 });
   const upToTenths = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 
   function written(measure, value) {
     if (value === null || value === undefined) return "–";
     if (measure.format === "share") return `${tenths.format(value * 100)} %`;
     if (measure.format === "seconds") return `${tenths.format(value)} s`;
+    if (measure.format === "plain") return upToFour.format(value);
     if (measure.format === "mean") return tenths.format(value);
     if (measure.format === "money") return `${hundredths.format(value)} ${measure.unit}`;
     return Math.abs(value) < 100 ? upToTenths.format(value) : whole.format(value);
   }
 
   function interval(measure, figure) {
-    if (figure.low === undefined) return measure.has_interval && figure.value !== null ? "too few sampled rows" : "";
+    if (figure.low === undefined) return measure.has_interval && figure.value !== null ? "too few rows" : "";
     if (figure.low === figure.high) return "not sampled";
     return `${written(measure, figure.low)} to ${written(measure, figure.high)}`;
   }
@@ -186,6 +246,7 @@
         show(name === "from" ? { from: within, to: Math.max(within, selection.to) } : { to: within, from: Math.min(within, selection.from) });
       });
     }
+    if (switched) element("dimensions").append(switchOf());
     for (const name of filters) element("dimensions").append(filterOf(name));
     element("reset").addEventListener("click", () => (reset(), show({})));
     document.addEventListener("click", (event) => {
@@ -197,6 +258,15 @@
       open.open = false;
       open.querySelector("summary").focus();
     });
+  }
+
+  function switchOf() {
+    const label = made("label", { textContent: `${spec.dimensions[switched].title} ` });
+    const select = made("select", { id: "switch" });
+    for (const place of choices) select.append(made("option", { value: place, textContent: dictionaries[switched][place] }));
+    select.addEventListener("change", () => show({ choice: Number(select.value) }));
+    label.append(select);
+    return label;
   }
 
   function filterOf(name) {
@@ -257,6 +327,7 @@
       const isIt = selection.to === days - 1 && selection.from === days - Number(button.dataset.length);
       button.setAttribute("aria-pressed", isIt);
     }
+    if (switched) element("switch").value = selection.choice;
     for (const name of filters) {
       const chosen = selection.chosen[name];
       const details = element(`filter-${name}`);
@@ -273,13 +344,15 @@
     drawFilters();
     keepInAddress();
     const rows = selectedRows(selection.from, selection.to);
-    const isEmpty = Object.values(rows).every((some) => some.length === 0);
+    const dated = Object.keys(rows).filter((model) => !isAnalysis(model));
+    const isEmpty = (dated.length ? dated : Object.keys(rows)).every((model) => rows[model].length === 0);
     element("empty").hidden = !isEmpty;
     element("content").hidden = isEmpty;
     const chosen = filters.filter((name) => selection.chosen[name]);
+    const choice = switched ? `; ${spec.dimensions[switched].title.toLowerCase()}: ${dictionaries[switched][selection.choice]}` : "";
     const words = chosen.map((name) => `${spec.dimensions[name].title.toLowerCase()}: ${selection.chosen[name].size} of ${dictionaries[name].length}`);
     element("summary").textContent =
-      `${spanText(selection.from, selection.to)} (${dayCount(selection.to - selection.from + 1)}, UTC)` + (words.length ? `; ${words.join(", ")}` : "; everything");
+      `${spanText(selection.from, selection.to)} (${dayCount(selection.to - selection.from + 1)}, UTC)` + (words.length ? `; ${words.join(", ")}` : "; everything") + choice;
     if (isEmpty) {
       const hasRows = Object.values(datasets).some((dataset) => dataset.length);
       element("empty-why").textContent = hasRows ? "Choose other days or values, or press Reset." : "No day of this report has any data.";
@@ -296,20 +369,24 @@
     element("figures").replaceChildren(
       ...spec.key_figures.map((name) => {
         const measure = spec.measures[name];
-        const missing = { value: measure.value.kind === "ratio" ? null : 0 };
-        const figure = evaluated(measure, rows, []).get(0) || missing;
+        const figure = evaluated(measure, rows, []).get(0) || missingOf(measure);
         const card = made("div", { className: "figure" });
         card.dataset.measure = name;
         card.append(made("h3", { textContent: measure.title }), made("p", { className: "value", textContent: written(measure, figure.value) }));
         const range = interval(measure, figure);
         if (range) card.append(made("p", { className: "interval", textContent: figure.low === figure.high ? range : `95 %: ${range}` }));
         if (measure.above_one && figure.value > 1) card.append(made("p", { className: "above", textContent: measure.above_one }));
-        const old = before && (evaluated(measure, before, []).get(0) || missing);
-        card.append(made("p", { className: "change", textContent: changed(measure, figure.value, old, length) }));
+        if (figure.of) card.append(made("p", { className: "of", textContent: `${spec.dimensions[measure.value.part].title}: ${figure.of}` }));
+        if (isUnfinished(measure, isoDay(selection.to))) card.append(made("p", { className: "unfinished", textContent: `unfinished from ${measure.unfinished_from} on` }));
+        const old = before && (evaluated(measure, before, []).get(0) || missingOf(measure));
+        const change = isOfAnalysis(measure) ? `as of ${spec.as_of}` : changed(measure, figure.value, old, length);
+        card.append(made("p", { className: "change", textContent: change }));
         return card;
       }),
     );
   }
+
+  const isOfAnalysis = ({ value }) => (value.kind === "ratio" ? [value.over, value.under] : [value.sum || value]).some((part) => isAnalysis(part.model));
 
   function changed(measure, now, old, length) {
     const before = length === 1 ? "the day before" : `the ${length} days before`;
@@ -337,21 +414,26 @@
   function drawChart(chart, place, rows) {
     const measure = spec.measures[chart.measure];
     const by = chart.split ? [chart.by, chart.split] : [chart.by];
-    let found = [...evaluated(measure, rows, by)].map(([group, figure]) => ({ names: valuesOf(group, by), figure }));
+    const figures = evaluated(measure, rows, by);
+    const other = chart.against && spec.measures[chart.against];
+    const others = other ? evaluated(other, rows, by) : new Map();
+    for (const group of others.keys()) if (!figures.has(group)) figures.set(group, missingOf(measure));
+    let found = [...figures].map(([group, figure]) => ({ names: valuesOf(group, by), figure, group }));
     let rest = "";
     if (chart.by === "day") {
       // Each day of the selection has a place on the axis; the line has a gap on a day without a ratio.
       const held = new Set(found.map(({ names }) => names[0]));
-      const missing = { value: measure.value.kind === "ratio" ? null : 0 };
       const split = chart.split ? [dictionaries[chart.split][0]] : [];
       for (let day = selection.from; day <= selection.to; day++) {
-        if (!held.has(isoDay(day))) found.push({ names: [isoDay(day), ...split], figure: missing });
+        if (!held.has(isoDay(day))) found.push({ names: [isoDay(day), ...split], figure: missingOf(measure) });
       }
       found.sort((one, other) => (one.names[0] < other.names[0] ? -1 : 1));
+      if (isUnfinished(measure, isoDay(selection.to))) rest = `The shaded days, from ${measure.unfinished_from} on, are unfinished: more is to come.`;
     } else if (!chart.lines) {
       const totals = new Map();
       for (const { names, figure } of found) totals.set(names[0], (totals.get(names[0]) || 0) + (figure.value || 0));
-      const largest = [...totals.keys()].sort((one, other) => totals.get(other) - totals.get(one));
+      const size = (name) => (chart.in_order ? -dictionaries[chart.by].indexOf(name) : totals.get(name));
+      const largest = [...totals.keys()].sort((one, other) => size(other) - size(one));
       if (largest.length > chart.top) rest = `The largest ${chart.top} of ${largest.length}; all of them are in the table.`;
       const shown = new Map(largest.slice(0, chart.top).map((name, order) => [name, order]));
       found = found.filter(({ names }) => shown.has(names[0])).sort((one, other) => shown.get(one.names[0]) - shown.get(other.names[0]));
@@ -364,14 +446,19 @@
     // Vega groups by places, not names, since it keeps the values as object keys.
     const places = new Map(names.map((name, order) => [name, order]));
     const splits = chart.split ? spec.dimensions[chart.split].values || dictionaries[chart.split] : [];
-    const values = found.map(({ names: [name, split], figure }) => ({
+    const against = (group) => other && (others.get(group) || missingOf(other)).value;
+    if (other) rest = `The mark across a bar: ${other.title.toLowerCase()}. ${rest}`;
+    const values = found.map(({ names: [name, split], figure, group }, row) => ({
       by: chart.by === "day" ? Date.parse(name) : chart.lines ? Number(name) : places.get(name),
       full_by: name,
       split,
       place: split === undefined ? 0 : splits.indexOf(split),
       written: written(measure, figure.value),
       interval: interval(measure, figure),
-      said: `${split === undefined ? name : `${name}, ${split}`}: ${written(measure, figure.value)}`,
+      against: against(group),
+      against_written: other && written(other, against(group)),
+      said: `${split === undefined ? name : `${name}, ${split}`}: ${written(measure, figure.value)}` + (other ? `, against ${written(other, against(group))}` : ""),
+      is_shaded: chart.by === "day" && isUnfinished(measure, name) && found[row - 1]?.names[0] !== name,
       ...figure,
     }));
     element(`chart-${place}`).classList.toggle("nothing", !hasAny);
@@ -399,11 +486,11 @@
         if (!found.has(group)) found.set(group, { group, names: valuesOf(group, table.by), figures: {} });
         found.get(group).figures[name] = figure;
       }
-      const missing = { value: measure.value.kind === "ratio" ? null : 0 };
-      const figureOf = (row) => row.figures[name] || missing;
+      const figureOf = (row) => row.figures[name] || missingOf(measure);
       const write = (value) => written(measure, value);
       const range = (row) => (figureOf(row).low === undefined ? "" : interval(measure, figureOf(row)));
-      columns.push({ title: measure.title, measure: name, cell: (row) => figureOf(row).value, write, range });
+      const isToCome = (row) => table.by[0] === "day" && isUnfinished(measure, row.names[0]);
+      columns.push({ title: measure.title, measure: name, cell: (row) => figureOf(row).value, write, range, isToCome });
       if (measure.has_interval) {
         for (const end of ["low", "high"]) columns.push({ measure: `${name}_${end}`, cell: (row) => figureOf(row)[end] ?? null, isHidden: true });
       }
@@ -424,7 +511,7 @@
   // The value of a dimension on each group's newest day, in the rows of the first measure; rows are sorted by day.
   function newestOf(name, measures, rows, by) {
     const value = spec.measures[measures[0]].value;
-    const part = value.kind === "ratio" ? value.over : value;
+    const part = value.over || value.sum || value;
     const places = datasets[part.model].columns[name];
     const held = grouped(part, rows, by, () => ({}), (newest, row) => (newest.place = places[row]));
     return new Map([...held].map(([group, newest]) => [group, dictionaries[name][newest.place]]));
@@ -461,6 +548,7 @@
         if (place === 0) td.scope = "row";
         if (!its.measure) td.title = value ?? ""; // CSS cuts long values
         if (its.measure) Object.assign(td, { className: "number" }).dataset.measure = its.measure;
+        if (its.isToCome && its.isToCome(row)) Object.assign(td, { title: "unfinished: more is to come" }).classList.add("unfinished");
         const range = its.range && its.range(row);
         if (range) td.append(made("span", { className: "range", textContent: range }));
         tr.append(td);
@@ -512,6 +600,7 @@
 
   function keepInAddress() {
     const held = new URLSearchParams({ from: isoDay(selection.from), to: isoDay(selection.to) });
+    if (switched) held.set(switched, dictionaries[switched][selection.choice]);
     for (const name of filters) {
       for (const place of selection.chosen[name] || []) held.append(name, dictionaries[name][place]);
       if (selection.chosen[name] && selection.chosen[name].size === 0) held.append(name, "");
@@ -527,6 +616,8 @@
     const held = new URLSearchParams(location.hash.slice(1));
     const [from, to] = ["from", "to"].map((name) => placeOfDay(held.get(name)));
     if (from >= 0 && from <= to && to < days) Object.assign(selection, { from, to });
+    const choice = switched ? spec.dimensions[switched].one_of.indexOf(held.get(switched)) : -1;
+    if (choice >= 0) selection.choice = choice;
     for (const name of filters) {
       const places = held.getAll(name).map((value) => dictionaries[name].indexOf(value));
       if (places.length) selection.chosen[name] = new Set(places.filter((place) => place >= 0));

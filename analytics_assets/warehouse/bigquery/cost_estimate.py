@@ -9,6 +9,7 @@ A table counts once in a query, however often the SQL names it. Load jobs, and t
 """
 
 import math
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -17,6 +18,7 @@ from datetime import date, timedelta
 from pathlib import PurePath
 
 from analytics_assets.partitions import Window
+from analytics_assets.spec.analysis import Analysis
 from analytics_assets.spec.model_node import Manifest, ModelNode
 from analytics_assets.spec.report import Report
 from analytics_assets.warehouse.bigquery.query_reads import Lineage, NotMade, Read
@@ -58,9 +60,16 @@ def query_of(asset: str, what: str, reads: Iterable[Read]) -> Query:
 
 
 def queries_of(
-    sql: Mapping[str, str], manifest: Manifest, reports: Iterable[Report], tables: Tables, day: date
+    sql: Mapping[str, str],
+    manifest: Manifest,
+    reports: Iterable[Report],
+    tables: Tables,
+    day: date,
+    analyses: Iterable[Analysis] = (),
 ) -> list[Query]:
     """The queries that make one day of everything: MERGE, checks and count of rows of each model; those of reports.
+
+    A report reads the table of an analysis from its file. The analysis itself reads whole rows of its days.
 
     What reads something that is not made yet is left out.
 
@@ -87,13 +96,31 @@ def queries_of(
     for report in reports:
         window = Window.of_days(day - timedelta(report.days - 1), day)
         for file in report.files:
-            for dataset in report.datasets:
+            for dataset in (one for part in report.parts_of(file) for one in part.datasets):
                 if model := manifest.made.get(dataset.model):
                     of_rows = dataset.day or model.day
                     columns = [of_rows, *dataset.dimensions, *dataset.numbers]
                     text = _of_days(model.relation_name, columns, of_rows, window)
                     add(file.asset(report.name), dataset.model, text)
+    for analysis in analyses:
+        window = Window.of_days(day - timedelta(analysis.days - 1), day)
+        for name in analysis.reads:
+            if (model := manifest.made.get(name)) is None:
+                continue  # another analysis, or broken
+            if model.materialized == "table_function":
+                add(analysis.name, name, _called(sql.get(model.unique_id, ""), window))
+            elif model.has_days:
+                add(analysis.name, name, _of_days(model.relation_name, model.columns, model.day, window))
+            else:
+                add(analysis.name, name, f"select * from {model.relation_name}")  # noqa: S608
     return found
+
+
+def _called(sql: str, window: Window) -> str:
+    """The SQL of a table function of a first and a last day, for the days of a window."""
+    until = re.sub(r"<= last_day\b", f"< date '{window.end}'", sql)
+    with_last = re.sub(r"\blast_day\b", f"date '{max(window.days())}'", until)
+    return re.sub(r"\bfirst_day\b", f"date '{window.start}'", with_last)
 
 
 def _layer(node: ModelNode) -> tuple[bool, str | int]:

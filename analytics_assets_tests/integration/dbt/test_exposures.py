@@ -1,4 +1,4 @@
-"""Who reads what, as dbt's docs and lineage show it: each report is an exposure, and each exposure a report."""
+"""Who reads what, as dbt's docs and lineage show it: each report or analysis is an exposure, and each exposure one."""
 
 import json
 import re
@@ -21,17 +21,30 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
     return dbt.load_manifest(settings_in(tmp_path_factory.mktemp("project")))
 
 
-def test_every_report_is_an_exposure_of_its_domain_and_reads_what_that_says(manifest: Manifest) -> None:
+def test_every_report_and_analysis_is_an_exposure_of_its_domain_and_reads_what_that_says(
+    manifest: Manifest, tmp_path: Path
+) -> None:
+    project = open_project(settings_in(tmp_path), find_domains())
     reports = {
-        report.name: {
+        read.name: {
             "domain": domain.name,
             "owner": domain.owner,
-            "title": report.title,
-            "reads": {dataset.model for dataset in report.datasets},
-            "assets": [file.asset(report.name) for file in report.files],
+            "title": read.title,
+            "reads": set(project.models_behind([one.model for part in read.parts for one in part.datasets])),
+            "assets": [file.asset(read.name) for file in read.files],
         }
         for domain in find_domains()
-        for report in domain.reports
+        for read in domain.reports
+    } | {
+        analysis.name: {
+            "domain": domain.name,
+            "owner": domain.owner,
+            "title": analysis.title,
+            "reads": set(project.models_behind(analysis.reads)),
+            "assets": [analysis.name],
+        }
+        for domain in find_domains()
+        for analysis in domain.analyses
     }
     exposures = {
         exposure["name"]: {
@@ -56,8 +69,8 @@ def test_an_exposure_names_assets_that_there_are_and_the_file_that_they_write(
     for exposure in manifest.raw["exposures"].values():
         meta = exposure["config"]["meta"]
         assert set(meta["assets"]) <= known
-        assert meta["file"] == f"data/{settings.exports_dir.name}/{meta['assets'][0]}.html"
-        assert exposure["type"] == "dashboard"
+        ending = {"dashboard": "html", "analysis": "csv"}[exposure["type"]]
+        assert meta["file"] == f"data/{settings.exports_dir.name}/{meta['assets'][0]}.{ending}"
 
 
 def test_an_exposure_goes_with_a_model_that_it_reads_and_the_others_stay(

@@ -104,6 +104,17 @@ CASES = {
         ("", None),
         (None, None),
     ),
+    "monday_of": of_each(
+        "monday_of",
+        "{{ monday_of('x') }}",
+        "date",
+        (date(2024, 2, 26), date(2024, 2, 26)),
+        (date(2024, 3, 2), date(2024, 2, 26)),
+        (date(2024, 3, 3), date(2024, 2, 26)),  # a Sunday
+        (date(2024, 3, 4), date(2024, 3, 4)),
+        (date(2025, 1, 1), date(2024, 12, 30)),
+        (None, None),
+    ),
     "utc_timestamp": of_each(
         "utc_timestamp",
         "{{ utc_timestamp('x') }}",

@@ -1,17 +1,21 @@
 """The real files of an app's marketing, with simulated touches and revenue. Skipped where they are not at hand."""
 
 import shutil
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
+import duckdb
 import polars as pl
 import pytest
+from mam import MAM
 
 from analytics_assets.defs.attribution import DOMAIN as ATTRIBUTION
 from analytics_assets.defs.attribution.given_users import write_activity
 from analytics_assets.defs.attribution.sources import MARKETING_SPEND, USERS
 from analytics_assets.operations.reconciliation import reconcile
 from analytics_assets.partitions import Window
+from analytics_assets.state.builds import newest_export
 from analytics_assets.state.ledger import Ledger
 from analytics_assets_tests.support.project import IN_FULL, REAL_DATA, Project
 
@@ -109,3 +113,77 @@ def test_each_model_of_attribution_credits_all_conversions_and_all_revenue_of_ea
     cells = daily.filter(pl.col("model").is_null() & (pl.col("spend") != 0)).select(CELL)
     spent = real.frame("campaign_performance_daily").filter(pl.col("spend") != 0).select(CELL)
     assert sorted(cells.rows()) == sorted(spent.rows()), "spend that nobody answers stays"
+
+
+def rows_of_function(real: Project, sql: str) -> pl.DataFrame:
+    with duckdb.connect(str(real.settings.published_file), read_only=True) as connection:
+        return connection.execute(sql).pl()
+
+
+def test_paths_are_those_of_all_conversions_and_of_all_users_since(real: Project) -> None:
+    """Against the touches themselves, user by user."""
+    counts: Counter[tuple[str, bool]] = Counter()
+    touches = real.frame("int_path_touches").sort("user_id", "touched_at", "is_conversion", "touch_id")
+    for of_user in touches.partition_by("user_id"):
+        rows = of_user.select("channel", "is_conversion", "is_touch").rows()
+        last = max((place for place, (_, converted, _) in enumerate(rows) if converted), default=-1)
+        if since := [channel for channel, _, is_touch in rows[last + 1 :] if is_touch]:
+            counts[" > ".join(since), False] += 1
+    credit = real.frame("attribution_credit").sort("touch_number")
+    for of_conversion in credit.partition_by("conversion_id"):
+        counts[" > ".join(of_conversion["channel"]), True] += 1
+    found = rows_of_function(real, f"from reporting.rpt_paths(date '{DAYS.start}', date '{max(DAYS.days())}')")
+    assert {(path, is_converting): number for path, is_converting, number, _ in found.rows()} == counts
+    assert found["conversions"].sum() == credit["conversion_id"].n_unique() > 0
+
+
+def test_all_models_divide_the_same_conversions_and_revenue(real: Project) -> None:
+    table = pl.read_csv(newest_export(real.settings, "attribution_models_report", "csv"))
+    performance = real.frame("channel_performance_daily")
+    conversions, revenue = performance["conversions"].sum(), float(performance["revenue"].sum())
+    sums = table.group_by("model").agg(pl.col("share", "credited_conversions", "credited_revenue").sum())
+    assert sums.height == 12
+    for model, share, credited, credited_revenue in sums.rows():
+        assert (share, credited, credited_revenue) == pytest.approx((1, conversions, revenue)), model
+    assert (table["credited_conversions"] >= 0).all()
+    assert (table["conversions_low"] <= table["credited_conversions"]).all()
+    assert (table["credited_conversions"] <= table["conversions_high"]).all()
+    assert set(table["supported_by"]) == {"no test supports this"}
+
+
+def test_another_package_credits_the_same_by_the_same_rules(real: Project) -> None:
+    paths = rows_of_function(real, f"from reporting.rpt_paths(date '{DAYS.start}', date '{max(DAYS.days())}')")
+    theirs = MAM(paths, "grouped_journey", "path", "is_converting", occurrences_colname="paths")
+    daily = real.frame("attribution_daily").drop_nulls("model")
+    for model, said in {
+        "first_touch": theirs.run_first_click(),
+        "last_touch": theirs.run_last_click(),
+        "linear": theirs.run_linear(),
+        "position_based": theirs.run_position_based(),
+    }.items():
+        expected = {str(channel): credit for channel, credit in said.to_polars().rows() if credit}
+        ours = daily.filter(pl.col("model") == model).group_by("channel").agg(pl.col("credited_conversions").sum())
+        found = {channel: float(credit) for channel, credit in ours.rows() if credit}
+        assert found == pytest.approx(expected, abs=1e-6), model
+
+
+def test_weeks_hold_all_spend_and_revenue(real: Project) -> None:
+    weeks, performance = rows_of_function(real, "from reporting.mmm_input"), real.frame("channel_performance_daily")
+    for column in ("spend", "impressions", "clicks", "conversions", "revenue"):
+        assert weeks[column].sum() == performance[column].sum(), column
+    assert {week.weekday() for week in weeks["week"]} == {0}
+    assert weeks.unique("week")["days"].sum() == len(DAYS)
+    assert weeks.height == weeks["week"].n_unique() * performance["channel"].n_unique()
+
+
+def test_the_variance_of_a_sum_is_that_of_its_parts(real: Project) -> None:
+    daily = real.frame("attribution_daily").filter(pl.col("model") == "linear")
+    credit = (
+        real.frame("attribution_credit").group_by("conversion_id", "channel", "campaign").agg(pl.col("linear").sum())
+    )
+    squares = credit.group_by("channel").agg((pl.col("linear").cast(pl.Float64) ** 2).sum(), pl.len())
+    found = daily.group_by("channel").agg(
+        pl.col("credited_conversions_variance").sum().cast(pl.Float64), pl.col("credited_conversions_rows").sum()
+    )
+    told = {channel: (variance, rows) for channel, variance, rows in found.rows() if rows}
+    assert told == {channel: (pytest.approx(square, abs=1e-6), rows) for channel, square, rows in squares.rows()}

@@ -38,6 +38,7 @@ pytestmark = pytest.mark.models_alone
 MIB = 2**20
 
 REPORTS = [report for domain in DOMAINS for report in domain.reports]
+ANALYSES = [analysis for domain in DOMAINS for analysis in domain.analyses]
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +69,7 @@ def sql(made: Project) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def queries(made: Project, tables: dict[str, Table], sql: dict[str, str]) -> list[Query]:
-    return queries_of(sql, load_manifest(made.settings), REPORTS, tables, DAY)
+    return queries_of(sql, load_manifest(made.settings), REPORTS, tables, DAY, ANALYSES)
 
 
 def size(value: object) -> int:
@@ -106,7 +107,8 @@ def test_every_column_of_every_table_weighs_what_its_values_do_one_by_one(
         rows = rows_of(made, name)
         assert table.rows == len(rows)
         if not rows:
-            assert name in {"int_conversions", "attribution_credit"}, "few touches are conversions"
+            said = "few touches are conversions, and nobody has run a test of lift"
+            assert name in {"int_conversions", "attribution_credit", "lookup_lift_tests"}, said
             continue
         weighed = {column.lower(): sum(size(row[column]) for row in rows) for column in rows[0]}
         assert table.columns == weighed, name
@@ -316,6 +318,18 @@ def test_checks_that_look_back_and_reports_read_all_that_they_look_back_on(queri
     (report,) = (report for report in REPORTS if report.name == "campaigns")
     read = reads_of(queries, "campaigns_dashboard", "core_campaign_performance")["core_campaign_performance"]
     assert read.end - read.start + 1 == report.days
+
+
+def test_an_analysis_reads_the_days_that_it_looks_back_on_also_by_a_table_function(queries: list[Query]) -> None:
+    of_analysis = {query.what: query for query in queries if query.asset == "attribution_models_report"}
+    assert of_analysis.keys() == {"attribution_daily", "rpt_paths", "lookup_lift_tests"}
+    (daily,) = of_analysis["attribution_daily"].reads
+    assert (daily.start, daily.end, "credited_revenue_variance" in daily.columns) == (-89, 0, True)
+    credit, days = sorted(of_analysis["rpt_paths"].reads, key=lambda read: read.table)
+    assert (credit.table, credit.start, credit.end) == ("attribution_credit", -89, 0)
+    assert credit.columns == {"conversion_id", "channel", "touch_number", "conversion_date"}
+    assert (days.table, days.start, days.end) == ("user_paths_daily", -89, 0)
+    assert days.columns == {"user_id", "open_path", "conversions", "touch_date"}
 
 
 def test_a_report_reads_what_its_views_are_made_of_and_a_key_is_checked_again_with_its_reader(

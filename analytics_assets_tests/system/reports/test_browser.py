@@ -513,7 +513,94 @@ def test_the_campaigns_are_those_of_the_summary(page: Page, reported: Project, r
     assert figure(page, "conversion_rate") == f"{100 * mart['conversions'] / mart['clicks']:.1f} %"
 
 
-REPORTS_BESIDE = ["sessions", "campaigns"]
+@pytest.mark.parametrize("model", ["linear", "last_touch"])
+def test_the_credit_is_that_of_the_mart_by_the_chosen_model(page: Page, reported: Project, model: str) -> None:
+    open_report(page, reported, name="attribution_dashboard")
+    page.click("#spans button:has-text('all')")
+    page.select_option("#switch", label=model)
+    (mart,) = query(
+        reported,
+        "select sum(spend)::double as spend,"
+        f" sum(credited_revenue) filter (model = '{model}')::double as revenue,"
+        f" sum(credited_conversions) filter (model = '{model}')::double as conversions"
+        " from marts.attribution_daily",
+    )
+    assert figure(page, "spend") == f"{mart['spend']:,.2f} €"
+    assert figure(page, "credited_revenue") == f"{mart['revenue']:,.2f} €"
+    assert figure(page, "credited_conversions") == written(mart["conversions"])
+    assert figure(page, "roas") == f"{mart['revenue'] / mart['spend']:.1%}".replace("%", " %")
+    assert figure(page, "cac") == f"{mart['spend'] / mart['conversions']:,.2f} €"
+    choose(page, "channel", "google_ads")
+    (google,) = query(
+        reported,
+        f"select sum(credited_revenue) filter (model = '{model}')::double / sum(spend) as roas"
+        " from marts.attribution_daily where channel = 'google_ads'",
+    )
+    assert figure(page, "roas") == f"{google['roas']:.1%}".replace("%", " %")
+
+
+def test_the_disagreement_of_the_models_is_the_largest_less_the_smallest_share(page: Page, reported: Project) -> None:
+    open_report(page, reported, name="attribution_dashboard")
+    page.click("#spans button:has-text('all')")
+    apart = query(
+        reported,
+        "select channel, max(share) - min(share) as spread from ("
+        " select channel, model, sum(credited_conversions)::double / sum(sum(credited_conversions)) over"
+        " (partition by model) as share from marts.attribution_daily where model is not null group by channel, model)"
+        " group by channel order by spread desc, channel",
+    )
+    assert page.locator(".figure").first.get_attribute("data-measure") == "disagreement"
+    assert figure(page, "disagreement") == f"{apart[0]['spread']:.1%}".replace("%", " %")
+    assert page.locator(".figure .of").inner_text() == f"Channel: {apart[0]['channel']}"
+    place = page.locator("figure h3").all_inner_texts().index("Disagreement of the models by channel")
+    assert said(page, place)[0] == f"{apart[0]['channel']}: {apart[0]['spread']:.1%}".replace("%", " %")
+
+
+def test_the_paths_are_those_of_the_credit(page: Page, reported: Project) -> None:
+    open_report(page, reported, name="attribution_dashboard")
+    page.click("#spans button:has-text('all')")
+    (paths,) = query(
+        reported,
+        "select avg(touches) as touches, avg(channels) as channels, avg(days) as days from ("
+        " select max(touches) as touches, max(channels) as channels,"
+        " epoch(max(converted_at) - min(touched_at)) / 86400 as days"
+        " from marts.attribution_credit where touches > 0 group by conversion_id)",
+    )
+    assert figure(page, "touches_of_path") == f"{paths['touches']:.1f}"
+    assert figure(page, "channels_of_path") == f"{paths['channels']:.1f}"
+    assert figure(page, "days_to_convert") == f"{paths['days']:.1f}"
+    place = page.locator("figure h3").all_inner_texts().index("Paths by their touches")
+    lengths = query(
+        reported,
+        "select path_length as length, sum(conversions) as conversions"
+        " from marts.mart_paths_daily group by path_length",
+    )
+    listed = ("no touch", "1", "2", "3", "4", "5", "6 to 9", "10 and more")
+    lengths.sort(key=lambda row: listed.index(row["length"]))
+    assert said(page, place) == [f"{row['length']}: {row['conversions']:,}" for row in lengths]
+
+
+def test_the_advice_is_above_the_figures_and_no_filter_acts_on_it(page: Page, reported: Project) -> None:
+    open_report(page, reported, name="attribution_dashboard")
+    section = page.locator("section.sentences")
+    assert section.bounding_box()["y"] < page.locator("#figures").bounding_box()["y"]  # type: ignore[index]
+    first = section.locator("li").first
+    expect(first).to_contain_text("The models give")
+    before = section.inner_text()
+    choose(page, "channel", "email")
+    page.select_option("#switch", label="shapley")
+    assert section.inner_text() == before
+    more = section.locator("details").first
+    hidden = more.locator("li").first
+    expect(hidden).to_be_hidden()
+    more.locator("summary").click()
+    expect(hidden).to_be_visible()
+    rows = page.locator("#table-recommendations tbody tr")
+    assert rows.count() == 15
+    assert rows.first.locator("th").inner_text().strip("0") == "1"
+
+
+REPORTS_BESIDE = ["sessions", "campaigns", "attribution"]
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])

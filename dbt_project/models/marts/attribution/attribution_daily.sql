@@ -1,13 +1,19 @@
-{%- set numbers = {} -%}
+{%- set numbers, of_conversions, of_revenue = {}, {'influenced': 'influenced'}, {} -%}
 {%- for model in attribution_models() -%}
-    {%- do numbers.update({model: type_amount(), model ~ '_revenue': type_amount()}) -%}
+    {%- for credit, own in ((model, of_conversions), (model ~ '_revenue', of_revenue)) -%}
+        {#- A number of equally likely rows has the variance of its size (Poisson), so that a sum over them has that of the
+            sum of squares. Rounded for each row, so that it does not depend on an order. -#}
+        {%- do own.update({
+            credit: credit,
+            credit ~ '_variance': credit ~ ' * ' ~ credit,
+            credit ~ '_rows': 'case when ' ~ credit ~ ' = 0 then 0 else 1 end',
+        }) -%}
+        {%- do numbers.update({
+            credit: type_amount(), credit ~ '_variance': type_amount(), credit ~ '_rows': type_count()
+        }) -%}
+    {%- endfor -%}
 {%- endfor -%}
 {%- do numbers.update({'spend': type_amount(), 'touchpoints': type_count(), 'influenced': type_count()}) -%}
-{%- set of_conversions, of_revenue = {'influenced': 'influenced'}, {} -%}
-{%- for model in attribution_models() -%}
-    {%- do of_conversions.update({model: model}) -%}
-    {%- do of_revenue.update({model ~ '_revenue': model ~ '_revenue'}) -%}
-{%- endfor -%}
 
 with spend as (
     select * from {{ ref('stg_marketing_spend') }}
@@ -16,6 +22,37 @@ with spend as (
 
 aliases as (
     select * from {{ ref('lookup_campaign_aliases') }}
+),
+
+-- What a campaign of a channel has of a conversion, by all its touches: the squares are of that.
+credits as (
+    select
+        conversion_id,
+        channel,
+        campaign,
+        conversion_date,
+        {% for model in attribution_models() -%}
+            cast(sum({{ model }}) as {{ type_amount() }}) as {{ model }},
+        {% endfor -%}
+        sum(influenced) as influenced
+    from {{ ref('attribution_credit') }}
+    where {{ in_window('conversion_date') }}
+    group by conversion_id, channel, campaign, conversion_date
+),
+
+-- And of what a user brought on a day.
+revenues as (
+    select
+        user_id,
+        channel,
+        campaign,
+        {% for model in attribution_models() -%}
+            cast(sum({{ model }}_revenue) as {{ type_amount() }}) as {{ model }}_revenue,
+        {% endfor -%}
+        revenue_date
+    from {{ ref('int_revenue_credited') }}
+    where {{ in_window('revenue_date') }}
+    group by user_id, channel, campaign, revenue_date
 ),
 
 -- The rows of all below each other, so that none counts another's rows twice, and spend that nobody answers stays.
@@ -48,8 +85,7 @@ parts as (
         conversion_date as event_date,
         true as is_of_models,
         {{ numbers_or_zero(numbers, of_conversions) }}
-    from {{ ref('attribution_credit') }}
-    where {{ in_window('conversion_date') }}
+    from credits
 
     union all
 
@@ -59,8 +95,7 @@ parts as (
         revenue_date as event_date,
         true as is_of_models,
         {{ numbers_or_zero(numbers, of_revenue) }}
-    from {{ ref('int_revenue_credited') }}
-    where {{ in_window('revenue_date') }}
+    from revenues
 ),
 
 summed as (
@@ -89,18 +124,16 @@ final as (
         summed.campaign,
         models.model,
 
-        cast(case models.model
-            {% for model in attribution_models() -%}
-                when '{{ model }}' then summed.{{ model }}
+        {% for credit, column in (('', 'credited_conversions'), ('_revenue', 'credited_revenue')) -%}
+            {% for kind, type in (('', type_amount()), ('_variance', type_amount()), ('_rows', type_count())) -%}
+                cast(case models.model
+                    {% for model in attribution_models() -%}
+                        when '{{ model }}' then summed.{{ model ~ credit ~ kind }}
+                    {% endfor -%}
+                    else 0
+                end as {{ type }}) as {{ column ~ kind }},
             {% endfor -%}
-            else 0
-        end as {{ type_amount() }}) as credited_conversions,
-        cast(case models.model
-            {% for model in attribution_models() -%}
-                when '{{ model }}' then summed.{{ model }}_revenue
-            {% endfor -%}
-            else 0
-        end as {{ type_amount() }}) as credited_revenue,
+        {% endfor -%}
         cast(case when models.model is null then summed.influenced else 0 end as {{ type_count() }}) as influenced_conversions,
         cast(case when models.model is null then summed.touchpoints else 0 end as {{ type_count() }}) as touchpoints,
         cast(case when models.model is null then summed.spend else 0 end as {{ type_amount() }}) as spend,

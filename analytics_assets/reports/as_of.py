@@ -1,0 +1,237 @@
+"""What all assets that are as of a day have in common: dashboards, workbooks and sheets, and the tables of analyses.
+
+A day of such an asset is made from published rows of the days that it looks back on, as a file of its own. The newest
+one also lies under a name that stays.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from dagster import (
+    AssetCheckResult,
+    AssetCheckSeverity,
+    AssetCheckSpec,
+    AssetDep,
+    AssetExecutionContext,
+    AssetsDefinition,
+    AssetSpec,
+    BackfillPolicy,
+    MaterializeResult,
+    MetadataValue,
+    TimeWindowPartitionMapping,
+    asset,
+)
+
+from analytics_assets.automation.steps import made_days
+from analytics_assets.dagster_internals import BaseAssetGraph
+from analytics_assets.foundation.files import only_one, replacing, sweep
+from analytics_assets.partitions import Window
+from analytics_assets.project import Project, published_asset
+from analytics_assets.settings import Settings
+from analytics_assets.spec.domain import Domain
+from analytics_assets.spec.model_node import Manifest, name_in
+from analytics_assets.state.builds import export_of, newest_export
+
+
+@dataclass(frozen=True)
+class Span:
+    """The days that an asset looks back on.
+
+    Attributes:
+        is_newest: whether no newer one is kept.
+    """
+
+    days: Window
+    is_newest: bool
+
+    @property
+    def day(self) -> date:
+        """The day that it is as of."""
+        return max(self.days.days())
+
+
+@dataclass(frozen=True)
+class Made:
+    """What was made as of a day.
+
+    Attributes:
+        rows: how many rows it shows.
+        has_data: whether the days that it looks back on hold any.
+    """
+
+    rows: int
+    has_data: bool
+    metadata: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Declared:
+    """An asset that is as of a day.
+
+    Attributes:
+        days: how many days it looks back, including its own.
+        ending: the ending of its file; empty if it is no file on this machine.
+        upstream: what it reads.
+        code: changes when its declaration or its code does.
+        pool: of its steps.
+    """
+
+    name: str
+    kind: str
+    description: str
+    days: int
+    ending: str
+    upstream: Sequence[AssetDep]
+    code: str
+    pool: str
+
+
+def build_as_of(
+    project: Project,
+    domain: Domain,
+    declared: Declared,
+    graph: Callable[[], BaseAssetGraph],
+    make: Callable[[AssetExecutionContext, Span], Made],
+) -> AssetsDefinition:
+    """Builds the asset.
+
+    Args:
+        graph: returns the asset graph, once all assets are built.
+        make: makes one day.
+    """
+    settings, automation, name = project.settings, project.automation, declared.name
+
+    @asset(
+        name=name,
+        group_name=domain.name,
+        owners=[domain.owner],
+        kinds={declared.kind},
+        tags=project.catalog[name].tags,
+        description=declared.description,
+        deps=declared.upstream,
+        partitions_def=project.partitions,
+        backfill_policy=BackfillPolicy.single_run(),
+        code_version=declared.code,
+        automation_condition=automation.report(),
+        pool=declared.pool,
+        check_specs=[
+            AssetCheckSpec(
+                "has_data",
+                asset=name,
+                description="The days that it looks back on hold data.",
+                automation_condition=automation.with_its_asset(),
+            )
+        ],
+    )
+    def as_of(context: AssetExecutionContext) -> MaterializeResult:
+        spec = AssetSpec(name, deps=declared.upstream, code_version=declared.code)
+        empty = []
+        with made_days(context, [spec], project.catalog, settings) as (window, _):
+            newest_day = automation.newest_day(graph(), name, datetime.now(UTC))
+            for day in window.days():
+                days = Window.of_days(max(day - timedelta(declared.days - 1), settings.start_date), day)
+                made = make(context, Span(days, day >= newest_day))
+                if not made.has_data:
+                    empty.append(day)
+                context.add_asset_metadata(
+                    asset_key=context.asset_key,
+                    partition_key=day.isoformat(),
+                    metadata={**made.metadata, "dagster/partition_row_count": made.rows},
+                )
+        newest = {}
+        if declared.ending:
+            newest = {"newest": MetadataValue.path(str(newest_export(settings, name, declared.ending)))}
+        return MaterializeResult(
+            metadata=newest,
+            check_results=[
+                AssetCheckResult(
+                    check_name="has_data",
+                    passed=not empty,
+                    severity=AssetCheckSeverity.WARN,
+                    metadata={"reports without data": [str(day) for day in empty]},
+                )
+            ],
+        )
+
+    return as_of
+
+
+def upstream_of(project: Project, reader: str, names: Sequence[str], days: int) -> list[AssetDep]:
+    """What an asset reads that looks back a number of days.
+
+    These are the models with days, also those that views are made of, and the parts of the published copy that hold
+    them; the views, table functions and seeds themselves; and analyses, as of the same day.
+
+    Args:
+        reader: the asset in words, for errors.
+
+    Raises:
+        ValueError: a model is not public.
+    """
+    nodes = project.manifest.made
+    analyses = [name for name in names if name in project.analyses]
+    models = [name for name in names if name not in project.analyses]
+    found = [nodes[name] for name in models if name in nodes]
+    for node in found:
+        if not (node.is_public or node.is_seed):
+            raise ValueError(f"{reader} reads {node.name}, which is no public model: give it `access: public`")
+    copies = sorted({published_asset(node.domain) for node in found if node.is_model})
+    back = TimeWindowPartitionMapping(start_offset=1 - days, allow_nonexistent_upstream_partitions=True)
+    dated = [*with_days(models, project.manifest), *(copies if project.warehouse.blocks_readers else ())]
+    return [
+        *(AssetDep(name, partition_mapping=back) for name in dated),
+        *(AssetDep(node.name) for node in found if not node.has_days),
+        *(AssetDep(name, partition_mapping=TimeWindowPartitionMapping()) for name in analyses),
+    ]
+
+
+def with_days(names: Iterable[str], manifest: Manifest) -> list[str]:
+    """Those of some models that have days, and those that the others are made of, however far up.
+
+    A model that is broken and left out counts as one with days.
+    """
+    found: dict[str, None] = {}
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop(0)
+        node = manifest.made.get(name)
+        if node is None or node.has_days:
+            found[name] = None
+        else:
+            waiting += [name_in(one) for one in node.reads if one.startswith("model.")]
+    return list(found)
+
+
+def checksums(names: Iterable[str], manifest: Manifest) -> list[str]:
+    """What changes when the code of the views, table functions and seeds among some models does.
+
+    They hold no days that would change with it.
+    """
+    nodes = [manifest.made[name] for name in names if name in manifest.made]
+    return [node.checksum for node in nodes if not node.has_days]
+
+
+def own_code() -> list[str]:
+    """The texts of this folder's files: what they make depends on them as well as on its declaration and rows."""
+    return texts_in(Path(__file__).parent)
+
+
+def texts_in(folder: Path) -> list[str]:
+    """The texts of the files in a folder and below it."""
+    return [file.read_text(encoding="utf-8") for file in sorted(folder.rglob("*.*")) if file.suffix != ".pyc"]
+
+
+def write_export(settings: Settings, name: str, day: date, ending: str, content: bytes, *, is_newest: bool) -> Path:
+    """Writes the file of a day and, for the newest day, its copy; each write is atomic."""
+    file = export_of(settings, name, day, ending)
+    targets = [file, *([newest_export(settings, name, ending)] if is_newest else [])]
+    with only_one(settings.exports_dir / ".write.lock"):
+        for target in targets:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            sweep(target.parent)
+            with replacing(target) as temporary:
+                temporary.write_bytes(content)
+    return file
