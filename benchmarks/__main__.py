@@ -385,6 +385,55 @@ def bench_keys(runs: int, payments_a_day: int, users: int, long: int, short: int
     ]
 
 
+# -------------------------------------------------------------------------------------------------- attribution
+
+
+def bench_attribution(runs: int, touches: int) -> list[Figure]:
+    """Paths and the credit of all models, all days at once, against bare DuckDB that answers last touch alone."""
+    from benchmarks import attribution
+
+    with tempfile.TemporaryDirectory() as folder:
+        attribution.write_raw_days(Path(folder, "lake", "raw"), touches)
+        attribution.stage(Path(folder))
+        ours, bare = in_turn(
+            runs, lambda: child(attribution.BUILD, folder), lambda: child(attribution.BUILD_BARE, folder)
+        )
+        if differing := attribution.differing(Path(folder)):
+            sys.exit(f"the last touches are not the same, so their times say nothing: {differing}")
+    what = f"paths and eight models of {touches:,} touches, SQL / last touch in bare DuckDB"
+    return [Figure(what, median(ours), median(bare), "s", 6)]
+
+
+def bench_attribution_day(runs: int, touches_a_day: int, long: int, short: int) -> list[Figure]:
+    """A rebuild of the newest day, the whole process and its SQL, with a long and with a short history."""
+    from datetime import UTC, datetime, timedelta
+
+    from analytics_assets.defs.attribution import DOMAIN
+    from benchmarks import attribution, sessions
+
+    last = datetime.now(UTC).date() - timedelta(days=1)
+    program = str(Path(sys.executable).parent / "analytics-assets")
+
+    def prepared(folder: str, days: int) -> Callable[[], Run]:
+        first = last - timedelta(days=days - 1)
+        env = env_of(folder, first)
+        inbox = Path(folder, "inbox", "user_touchpoints")
+        inbox.mkdir(parents=True)
+        attribution.write_file(inbox, touches_a_day * days, first, days)
+        whole_process([program, "materialize", "--new", "--select", "+published_attribution"], env)
+        again = ["--from", str(last), "--to", str(last), "--select", "+published_attribution"]
+        return lambda: whole_process([program, "materialize", *again], env)
+
+    with tempfile.TemporaryDirectory() as few, tempfile.TemporaryDirectory() as many:
+        many_runs, few_runs = in_turn(runs, prepared(many, long), prepared(few, short))
+        many_sql, few_sql = sessions.day_again([Path(many), Path(few)], last, runs, DOMAIN)
+    what = f"a day of {touches_a_day:,} touches again, with {long} days of history / with {short}"
+    return [
+        Figure(what, median(many_runs), median(few_runs), "s", 1.15),
+        Figure("the SQL of that", statistics.median(many_sql), statistics.median(few_sql), "s", 1.15),
+    ]
+
+
 # ------------------------------------------------------------------------------------------------------ extract
 
 
@@ -550,6 +599,10 @@ BENCHES: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {
     "session_day": lambda chosen: bench_session_day(chosen.runs),
     "session_late": lambda chosen: bench_session_late(chosen.runs),
     "keys": lambda chosen: bench_keys(chosen.runs, chosen.facts, chosen.users, *chosen.days),
+    "attribution": lambda chosen: [
+        *bench_attribution(min(chosen.runs, 3), chosen.touches),
+        *bench_attribution_day(chosen.runs, chosen.touches // 1000, *chosen.days),
+    ],
     "extract": lambda chosen: bench_extract(min(chosen.runs, 3), chosen.pages),
     "domains": lambda chosen: bench_domains(min(chosen.runs, 3)),
     "history": lambda chosen: bench_history(min(chosen.runs, 3)),
@@ -565,8 +618,14 @@ def main() -> None:
     parser.add_argument("--facts", type=int, default=100_000, help="a day, which look up their users")
     parser.add_argument("--users", type=int, default=2_000_000, help="who came over the longer history")
     parser.add_argument(
-        "--days", type=int, nargs=2, default=[365, 30], metavar=("LONG", "SHORT"), help="of those two histories"
+        "--days",
+        type=int,
+        nargs=2,
+        default=[365, 30],
+        metavar=("LONG", "SHORT"),
+        help="of the histories that are compared",
     )
+    parser.add_argument("--touches", type=int, default=20_000_000, help="whose paths are made at once")
     parser.add_argument("--pages", type=int, default=1_000, help="that are pulled")
     chosen = parser.parse_args()
     if unknown := [name for name in chosen.which if name not in BENCHES]:

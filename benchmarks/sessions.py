@@ -23,6 +23,7 @@ from analytics_assets.partitions import ONE_DAY, Window
 from analytics_assets.settings import Settings
 from analytics_assets.simulation.defects import Row
 from analytics_assets.simulation.files import write_rows
+from analytics_assets.spec.domain import Domain
 from analytics_assets_tests.support.project import Project
 
 DAYS, CUSTOMERS, BOTS, FIRST = 30, 400_000, 20, date(2025, 9, 1)
@@ -224,11 +225,11 @@ def late_files(numbers: Sequence[int], events_a_day: int) -> list[tuple[float, f
         return found
 
 
-def day_again(histories: Sequence[Path], day: date, runs: int) -> list[list[float]]:
-    """Seconds of SQL to rebuild a day, in turn in projects with different histories."""
+def day_again(histories: Sequence[Path], day: date, runs: int, domain: Domain = SESSIONS) -> list[list[float]]:
+    """Seconds of SQL to rebuild a day of a domain, in turn in projects with different histories."""
 
     def again(folder: Path, first: date) -> float:
-        project = Project(folder, [replace(SESSIONS, reports=())], {"start_date": first})
+        project = Project(folder, [replace(domain, reports=())], {"start_date": first})
         runner = project.runner()
         windows = tied_windows(runner.upstream, set(project.assets), Window(day, day + ONE_DAY), project.window)
         seconds.clear()

@@ -2,13 +2,15 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
+import duckdb
 from dagster import AssetKey
 
 from analytics_assets.dbt.runner import run_dbt
 from analytics_assets.settings import PROJECT_DIR
 from analytics_assets_tests.support.project import Project
-from benchmarks import sessions, settle
+from benchmarks import attribution, sessions, settle
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -35,3 +37,16 @@ def test_the_steps_that_are_timed_are_those_of_the_project(project: Project) -> 
 
         assert step.run_dbt is not run_dbt, "each run is timed"
     assert seconds == []
+
+
+def test_the_bare_query_finds_the_last_touches_that_the_project_finds(tmp_path: Path) -> None:
+    attribution.write_raw_days(tmp_path / "lake" / "raw", touches=5_000)
+    attribution.stage(tmp_path)
+    assert attribution.build(tmp_path) > 0
+    assert attribution.build_bare(tmp_path) > 0
+    assert attribution.differing(tmp_path) == []
+    with duckdb.connect(str(tmp_path / "bare.duckdb")) as connection:
+        (found,) = connection.execute("select count(*) from last_touch where touched_at is not null").fetchone() or (0,)
+        assert found > 100
+        connection.execute("update last_touch set touched_at = touched_at - interval 1 second")
+    assert attribution.differing(tmp_path) != []

@@ -7,89 +7,135 @@
 {%- set divided = ['linear', 'position_based', 'time_decay', 'w_shaped', 'shapley'] -%}
 
 with conversions as (
-    select * from {{ ref('int_conversions') }}
+    select
+        *,
+        -- Windows over numbers take a fraction of the time of windows over texts. It is counted by day, since BigQuery
+        -- counts on one machine what is not divided.
+        {{ days_between("date '1970-01-01'", 'conversion_date') }} * {{ whole }}
+        + row_number() over (partition by conversion_date order by conversion_id) as path_number
+    from {{ ref('int_conversions') }}
     where {{ in_window('conversion_date') }}
 ),
 
 touches as (
-    select * from {{ by_key('int_path_touches') }} as touches_of_users
+    select
+        *,
+        {{ plus_minutes('touched_at', '24 * 60 * ' ~ touch_lookback_days('touchpoint_type')) }} as counts_until
+    from {{ by_key('int_path_touches') }} as touches_of_users
 ),
 
 -- Each conversion with what its user did up to it, itself included: it is the last of its moment, and of two conversions
 -- of one moment that with the smaller id is the first.
 reached as (
     select
-        conversions.conversion_id,
-        conversions.converted_at,
+        conversions.path_number,
         {% if restarts -%}
             touches.is_conversion and (
                 touches.touched_at < conversions.converted_at or touches.touch_id < conversions.touch_id
             ) as is_conversion_before,
+            touches.is_touch and touches.counts_until >= conversions.converted_at as counts,
         {% endif -%}
         touches.touch_id,
         touches.channel,
         touches.campaign,
         touches.touchpoint_type,
         touches.is_conversion,
-        touches.is_touch,
         touches.is_direct,
         touches.touched_at
     from conversions
     inner join touches
         on conversions.user_id = touches.user_id and conversions.conversion_date = touches._for_day
     where
-        touches.touched_at < conversions.converted_at
-        or (
-            touches.touched_at = conversions.converted_at
-            and (not touches.is_conversion or touches.touch_id <= conversions.touch_id)
+        (
+            touches.touched_at < conversions.converted_at
+            or (
+                touches.touched_at = conversions.converted_at
+                and (not touches.is_conversion or touches.touch_id <= conversions.touch_id)
+            )
         )
+        {%- if not restarts %}
+            and touches.is_touch
+            and touches.counts_until >= conversions.converted_at
+        {%- endif %}
+),
+
+-- What many touches are alike in. Its number stands for these texts in the windows, and for their order in ties.
+kinds as (
+    select
+        *,
+        row_number() over (order by is_conversion, touch_id, channel, campaign, touchpoint_type) as kind_number,
+        dense_rank() over (order by channel) as channel_number
+    from (
+        select distinct
+            touch_id,
+            channel,
+            campaign,
+            touchpoint_type,
+            is_conversion,
+            is_direct
+        from reached
+    ) as different_touches
+),
+
+numbered as (
+    select
+        reached.path_number,
+        {% if restarts -%}
+            reached.is_conversion_before,
+            reached.counts,
+        {% endif -%}
+        kinds.kind_number,
+        kinds.channel_number,
+        kinds.is_direct,
+        reached.touched_at
+    from reached
+    inner join kinds
+        on
+            reached.touch_id = kinds.touch_id
+            and reached.channel = kinds.channel
+            and reached.campaign = kinds.campaign
+            and reached.touchpoint_type is not distinct from kinds.touchpoint_type
+            and reached.is_conversion = kinds.is_conversion
+            and reached.is_direct = kinds.is_direct
 ),
 {%- if restarts %}
 
 placed as (
     select
         *,
-        row_number() over (
-            partition by conversion_id order by touched_at, is_conversion, touch_id, channel, campaign
-        ) as place
-    from reached
+        row_number() over (partition by path_number order by touched_at, kind_number) as place
+    from numbered
 ),
 
 since_restart as (
     select
         *,
-        max(case when is_conversion_before then place else 0 end) over (partition by conversion_id) as restarted_at
+        max(case when is_conversion_before then place else 0 end) over (partition by path_number) as restarted_at
     from placed
 ),
 {%- endif %}
 
 paths as (
-    select * from {{ 'since_restart' if restarts else 'reached' }}
-    where
-        is_touch
-        {%- if restarts %}
-        and place > restarted_at
-        {%- endif %}
-        and {{ plus_minutes('touched_at', '24 * 60 * ' ~ touch_lookback_days('touchpoint_type')) }} >= converted_at
+    select * from {{ 'since_restart' if restarts else 'numbered' }}
+    {%- if restarts %}
+    where counts and place > restarted_at
+    {%- endif %}
 ),
 
 in_order as (
     select
         *,
-        row_number() over (
-            partition by conversion_id order by touched_at, is_conversion, touch_id, channel, campaign
-        ) as touch_number,
-        count(*) over (partition by conversion_id) as touches,
-        max(touched_at) over (partition by conversion_id) as last_touched_at
+        row_number() over (partition by path_number order by touched_at, kind_number) as touch_number,
+        count(*) over (partition by path_number) as touches,
+        max(touched_at) over (partition by path_number) as last_touched_at
     from paths
 ),
 
 by_channel as (
     select
         *,
-        row_number() over (partition by conversion_id, channel order by touch_number desc) as number_from_last_of_channel,
-        count(*) over (partition by conversion_id, channel) as touches_of_channel,
-        max(case when not is_direct then touch_number end) over (partition by conversion_id) as last_non_direct_number,
+        row_number() over (partition by path_number, channel_number order by touch_number desc) as number_from_last_of_channel,
+        count(*) over (partition by path_number, channel_number) as touches_of_channel,
         -- Against the newest touch, so that its weight is whole however long before the conversion it was. A whole
         -- number, since a sum of fractions depends on their order.
         cast(round({{ whole }} * power(
@@ -102,8 +148,9 @@ by_channel as (
 whole_paths as (
     select
         *,
-        sum(weight) over (partition by conversion_id) as weight_of_path,
-        sum(case when number_from_last_of_channel = 1 then 1 else 0 end) over (partition by conversion_id) as channels
+        sum(weight) over (partition by path_number) as weight_of_path,
+        sum(case when number_from_last_of_channel = 1 then 1 else 0 end) over (partition by path_number) as channels,
+        max(case when not is_direct then touch_number end) over (partition by path_number) as last_non_direct_number
     from by_channel
 ),
 
@@ -141,11 +188,8 @@ rounded_down as (
 -- The last touch has what the others leave.
 credited as (
     select
-        conversion_id,
-        touch_id,
-        channel,
-        campaign,
-        touchpoint_type,
+        path_number,
+        kind_number,
         touch_number,
         touches,
         channels,
@@ -154,7 +198,7 @@ credited as (
             {% if model in divided -%}
                 case
                     when touch_number < touches then {{ model }}_units
-                    else {{ whole }} + {{ model }}_units - sum({{ model }}_units) over (partition by conversion_id)
+                    else {{ whole }} + {{ model }}_units - sum({{ model }}_units) over (partition by path_number)
                 end as {{ model }}_units,
             {% else -%}
                 {{ model }}_units,
@@ -168,11 +212,11 @@ final as (
     select
         conversions.conversion_id,
         conversions.user_id,
-        credited.touch_id,
+        kinds.touch_id,
 
-        coalesce(credited.channel, 'unattributed') as channel,
-        coalesce(credited.campaign, 'none') as campaign,
-        credited.touchpoint_type,
+        coalesce(kinds.channel, 'unattributed') as channel,
+        coalesce(kinds.campaign, 'none') as campaign,
+        kinds.touchpoint_type,
 
         cast(credited.touch_number as {{ type_count() }}) as touch_number,
         cast(coalesce(credited.touches, 0) as {{ type_count() }}) as touches,
@@ -189,7 +233,8 @@ final as (
         conversions.converted_at,
         conversions.conversion_date
     from conversions
-    left join credited on conversions.conversion_id = credited.conversion_id
+    left join credited on conversions.path_number = credited.path_number
+    left join kinds on credited.kind_number = kinds.kind_number
 )
 
 select * from final
