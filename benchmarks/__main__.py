@@ -434,6 +434,17 @@ def bench_attribution_day(runs: int, touches_a_day: int, long: int, short: int) 
     ]
 
 
+def bench_path_models(runs: int, conversions: int) -> list[Figure]:
+    """Markov chains and counterfactuals, with their intervals, of ten times as many conversions."""
+    from benchmarks import attribution
+
+    many, few = in_turn(
+        runs, lambda: child(attribution.FIT, str(10 * conversions)), lambda: child(attribution.FIT, str(conversions))
+    )
+    what = f"models over all paths, {10 * conversions:,} conversions / {conversions:,}"
+    return [Figure(what, median(many), median(few), "s", 1.3)]
+
+
 # ------------------------------------------------------------------------------------------------------ extract
 
 
@@ -602,6 +613,7 @@ BENCHES: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {
     "attribution": lambda chosen: [
         *bench_attribution(min(chosen.runs, 3), chosen.touches),
         *bench_attribution_day(chosen.runs, chosen.touches // 1000, *chosen.days),
+        *bench_path_models(chosen.runs, chosen.touches // 100),
     ],
     "extract": lambda chosen: bench_extract(min(chosen.runs, 3), chosen.pages),
     "domains": lambda chosen: bench_domains(min(chosen.runs, 3)),

@@ -3,13 +3,19 @@
 import sys
 import time
 from datetime import date
+from itertools import product
+from math import prod
 from pathlib import Path
 
 import duckdb
+import numpy as np
 
 from analytics_assets.dbt.invocation import DbtRun
 from analytics_assets.dbt.runner import run_dbt
 from analytics_assets.defs.attribution import DOMAIN as ATTRIBUTION
+from analytics_assets.defs.attribution.intervals import resampled
+from analytics_assets.defs.attribution.models_report import PATH_MODELS
+from analytics_assets.defs.attribution.paths import Paths
 from analytics_assets.defs.attribution.sources import USER_TOUCHPOINTS
 from analytics_assets.partitions import ONE_DAY, Window
 from analytics_assets.settings import Settings
@@ -197,3 +203,42 @@ def _run(folder: Path, arguments: list[str]) -> DbtRun:
 
 def _settings(folder: Path) -> Settings:
     return Settings(_env_file=None, data_dir=folder)
+
+
+# ------------------------------------------------------------------------------- models that look at all paths
+
+_CHANNELS = {"search": 0.35, "social": 0.25, "email": 0.15, "organic": 0.12, "affiliate": 0.08, "video": 0.05}
+_TOUCHES_OF_A_PATH = {1: 0.5, 2: 0.25, 3: 0.125, 4: 0.075, 5: 0.05}
+_CONVERTS = 0.1
+
+FIT = """
+from benchmarks.attribution import fit
+seconds = fit(int(sys.argv[1]))
+"""
+
+
+def fit(conversions: int) -> float:
+    """Fits all models that look at all paths, with their intervals; returns the seconds.
+
+    Both sides draw from the same some 9,000 paths, as `rpt_paths` counts them.
+    """
+    paths = drawn_paths(conversions)
+    started = time.perf_counter()
+    for fitted in PATH_MODELS.values():
+        shares = fitted(paths)
+        shares(paths)
+        resampled(paths, shares)
+    return time.perf_counter() - started
+
+
+def drawn_paths(conversions: int) -> Paths:
+    """Paths of a simulated span with about so many conversions, one in ten of the paths."""
+    random = np.random.default_rng(1)
+    counts = {}
+    for touches, share in _TOUCHES_OF_A_PATH.items():
+        for path in product(_CHANNELS, repeat=touches):
+            expected = conversions / _CONVERTS * share * prod(_CHANNELS[channel] for channel in path)
+            counts[path] = (
+                float(random.poisson(expected * _CONVERTS)), float(random.poisson(expected * (1 - _CONVERTS)))
+            )  # fmt: skip
+    return Paths.of(counts)
