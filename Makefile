@@ -47,6 +47,7 @@ browser: ## install what the tests of the dashboard need: Chromium and axe-core
 proof: install ## run what takes long in full size: 10,000 files, all kills, backfills, histories, 1,000 pages
 	@HYPOTHESIS_PROFILE=full $(BIN)/pytest -m proof
 	@HYPOTHESIS_PROFILE=full $(BIN)/pytest analytics_assets_tests/integration/automation/test_property.py \
+		analytics_assets_tests/integration/defs/test_attribution_credit.py \
 		analytics_assets_tests/integration/defs/test_sessions.py \
 		analytics_assets_tests/integration/defs/test_simulate.py analytics_assets_tests/system/operations/test_live.py
 
