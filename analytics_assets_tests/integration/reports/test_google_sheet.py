@@ -260,6 +260,14 @@ def test_the_newest_day_is_sent_once_there_is_an_account_and_again_when_it_chang
         "LTV by age",
         "Users",
         "Quality",
+        "Credit by channel",
+        "Credit by campaign",
+        "Credit by model",
+        "Credit by day",
+        "Clicks and views",
+        "Paths",
+        "All models",
+        "Recommendations in numbers",
     ]
     assert ["As of", str(YESTERDAY)] in google.sheet.tab("About").values
     headings, *rows = google.sheet.tab("Days").values

@@ -108,7 +108,7 @@ def test_every_column_of_every_table_weighs_what_its_values_do_one_by_one(
         assert table.rows == len(rows)
         if not rows:
             said = "few touches are conversions, and nobody has run a test of lift"
-            assert name in {"int_conversions", "attribution_credit", "lookup_lift_tests"}, said
+            assert name in {"int_conversions", "attribution_credit", "mart_paths_daily", "lookup_lift_tests"}, said
             continue
         weighed = {column.lower(): sum(size(row[column]) for row in rows) for column in rows[0]}
         assert table.columns == weighed, name

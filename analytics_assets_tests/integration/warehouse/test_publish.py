@@ -15,12 +15,11 @@ from analytics_assets.dbt import step
 from analytics_assets.dbt.invocation import DbtRun
 from analytics_assets.dbt.project import load_manifest
 from analytics_assets.partitions import WHOLE, Window
-from analytics_assets.reports.assets import newest_export
 from analytics_assets.reports.datasets import read_datasets
 from analytics_assets.settings import get_settings
 from analytics_assets.spec.model_node import ModelNode
 from analytics_assets.spec.report import Dataset, Dimension, Format, Measure, Report, Sum, Table
-from analytics_assets.state.builds import Build, builds_of, builds_of_model
+from analytics_assets.state.builds import Build, builds_of, builds_of_model, newest_export
 from analytics_assets.warehouse.choice import warehouse_of
 from analytics_assets.warehouse.published import Published, publish, publish_views
 from analytics_assets_tests.support.consent_events import HEADER, event

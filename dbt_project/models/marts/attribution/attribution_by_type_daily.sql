@@ -9,7 +9,7 @@ with parts as (
     select
         channel,
         campaign,
-        touchpoint_type,
+        coalesce(touchpoint_type, 'none') as touchpoint_type,
         conversion_date as event_date,
         {{ numbers_or_zero(numbers, of_conversions) }}
     from {{ ref('attribution_credit') }}
@@ -20,7 +20,7 @@ with parts as (
     select
         channel,
         campaign,
-        touchpoint_type,
+        coalesce(touchpoint_type, 'none') as touchpoint_type,
         revenue_date as event_date,
         {{ numbers_or_zero(numbers, of_revenue) }}
     from {{ ref('int_revenue_credited') }}
@@ -31,11 +31,11 @@ summed as (
     select
         channel,
         campaign,
-        coalesce(touchpoint_type, 'none') as touchpoint_type,
+        touchpoint_type,
         event_date,
         {{ sums_of(numbers) }}
     from parts
-    group by channel, campaign, coalesce(touchpoint_type, 'none'), event_date
+    group by channel, campaign, touchpoint_type, event_date
 ),
 
 models as (

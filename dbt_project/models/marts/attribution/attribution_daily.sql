@@ -1,11 +1,14 @@
+{#- Of what is larger, a square has more digits than an amount. -#}
+{%- set most = 'cast(1000000000 as ' ~ type_amount() ~ ')' -%}
 {%- set numbers, of_conversions, of_revenue = {}, {'influenced': 'influenced'}, {} -%}
 {%- for model in attribution_models() -%}
     {%- for credit, own in ((model, of_conversions), (model ~ '_revenue', of_revenue)) -%}
         {#- A number of equally likely rows has the variance of its size (Poisson), so that a sum over them has that of the
             sum of squares. Rounded for each row, so that it does not depend on an order. -#}
+        {%- set size = 'least(abs(' ~ credit ~ '), ' ~ most ~ ')' -%}
         {%- do own.update({
             credit: credit,
-            credit ~ '_variance': credit ~ ' * ' ~ credit,
+            credit ~ '_variance': size ~ ' * ' ~ size,
             credit ~ '_rows': 'case when ' ~ credit ~ ' = 0 then 0 else 1 end',
         }) -%}
         {%- do numbers.update({
