@@ -5,6 +5,7 @@ sequences that a terminal obeys, marks that reverse the direction of writing. Th
 """
 
 import logging
+import re
 
 
 def plain(text: object) -> str:
@@ -18,6 +19,14 @@ def plain(text: object) -> str:
 def shortened(text: str, longest: int) -> str:
     """A text of at most `longest` characters, with an ellipsis if it was cut."""
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def in_markdown(text: str) -> str:
+    """A text on one line that Markdown shows as it is, also in the cell of a table."""
+    line = " ".join(text.split())
+    # An underscore within a word means nothing there, and many names have one.
+    line = re.sub(r"([\\`*\[\]<>&~|]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))", r"\\\1", line)
+    return re.sub(r"^(?:([#+-])|(\d+)([.)])(?= |$))", lambda start: f"{start[2] or ''}\\{start[1] or start[3]}", line)
 
 
 def logger_of(module: str) -> logging.Logger:

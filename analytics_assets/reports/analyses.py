@@ -11,6 +11,7 @@ from dagster import AssetExecutionContext, AssetKey, AssetsDefinition, MetadataV
 
 from analytics_assets.dagster_internals import BaseAssetGraph
 from analytics_assets.foundation.hashes import digest
+from analytics_assets.foundation.plain_text import in_markdown
 from analytics_assets.partitions import WHOLE, Window
 from analytics_assets.project import Project
 from analytics_assets.reports.analysis_file import from_csv, to_csv
@@ -133,10 +134,11 @@ class PublishedRows:
         return f"select * from {node.relation_name} where {between(node.day, days)} and ({passed})"
 
     def _of_analysis(self, analysis: Analysis) -> pl.DataFrame:
-        day = max(self._days.days())
-        file = export_of(self._project.settings, analysis.name, day, ENDING)
-        if not file.is_file():
-            raise NotMade(f"{analysis.name} was not made as of {day}")
+        day, asset, settings = max(self._days.days()), self._project.catalog[analysis.name], self._project.settings
+        # The file of a table that failed since is still there, and is made from other rows than those of now.
+        if day not in builds_of(asset, settings).read_what_is_there(asset.name, Window.of_days(day, day)):
+            raise NotMade(f"{analysis.name} is not made as of {day}")
+        file = export_of(settings, analysis.name, day, ENDING)
         return analysis.checked(_typed(from_csv(file.read_bytes()), analysis))
 
 
@@ -163,4 +165,4 @@ def preview(table: pl.DataFrame) -> str:
 def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:,.6g}"
-    return "" if value is None else str(value).replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
+    return "" if value is None else in_markdown(str(value))

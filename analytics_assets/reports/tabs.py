@@ -97,7 +97,7 @@ def about(
         *(("Failed" if concern.is_error else "Warning", concern.text) for concern in concerns),
         *(("Not whole", sentence) for tab in tabs for sentence in tab.missing),
         *(
-            ("Unfinished", f"{measure.title}: the days from {day} on, since more is to come.")
+            ("Unfinished", f"{measure.title}: what comes of the days from {day} on is still to come.")
             for part in report.parts
             for measure in part.measures
             if (day := measure.unfinished_from(max(window.days())))

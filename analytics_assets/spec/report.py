@@ -206,8 +206,8 @@ class Measure:
         title: what people read.
         note: what it means, in one sentence, with its unit.
         above_one: the text to show when a ratio is above 1.
-        unfinished_days: how many of the newest days are still to change as time passes, such as a return that comes
-            weeks after what it is the return of; they are shaded in charts and tables by day.
+        unfinished_days: how many of the newest days have not yet brought all that they will, such as spend whose return
+            comes in weeks; they are shaded in charts and tables by day.
     """
 
     name: str

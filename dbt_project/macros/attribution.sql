@@ -1,7 +1,8 @@
 {#- Channels and campaigns as all files write them: in small letters, without blanks around them. What the user or the
-    touch of a row does not name is told in a word, so that sums by channel and campaign lose nothing. -#}
+    touch of a row does not name is told in a word, so that sums by channel and campaign lose nothing. What is of no
+    channel at all stands under `unattributed`, so that a channel of a file cannot have that name. -#}
 {% macro channel_name(column) -%}
-    coalesce(lower({{ trimmed(column) }}), 'unknown')
+    coalesce(nullif(lower({{ trimmed(column) }}), 'unattributed'), 'unknown')
 {%- endmacro %}
 
 {% macro campaign_name(column) -%}

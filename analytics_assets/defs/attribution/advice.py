@@ -5,8 +5,7 @@ without a number behind it, and where the data are too thin for one, that is wha
 """
 
 import math
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from typing import Any
@@ -15,8 +14,9 @@ import numpy as np
 import polars as pl
 
 from analytics_assets.defs.attribution.intervals import Z
-from analytics_assets.defs.attribution.models_report import MODELS_REPORT, NO_TEST
+from analytics_assets.defs.attribution.models_report import MODELS_REPORT, NO_TEST, lift_tests
 from analytics_assets.defs.attribution.paths import UNATTRIBUTED
+from analytics_assets.foundation.plain_text import in_markdown
 from analytics_assets.partitions import Window
 from analytics_assets.spec.analysis import Analysis, Column, Published
 
@@ -60,12 +60,15 @@ class Advice:
 COLUMNS = ("rank", *(field.name for field in fields(Advice)))
 
 
-def recommendations(models: pl.DataFrame, daily: pl.DataFrame, days: Window) -> pl.DataFrame:
+def recommendations(
+    models: pl.DataFrame, daily: pl.DataFrame, days: Window, tested: Set[str] = frozenset()
+) -> pl.DataFrame:
     """All advice, the most important first; ranks are texts, so that they sort as they count.
 
     Args:
         models: `attribution_models_report` as of the last of the days.
         daily: the rows of `attribution_daily` on the days, numbers as floats.
+        tested: the channels of which a lift test was over by then.
     """
     # In one order: sums of fractions differ by it in their last digit.
     models, daily = models.sort("channel", "model"), daily.sort("event_date", "channel", "campaign", "model")
@@ -79,7 +82,7 @@ def recommendations(models: pl.DataFrame, daily: pl.DataFrame, days: Window) -> 
         *unfinished_spend(daily, days),
         *too_thin(daily),
         *marginal_return(daily, days, enough),
-        *tests(models, spend),
+        *tests(models, spend, enough, tested),
     ]
     width = len(str(len(found)))
     rows = [(f"{rank:0{width}}", *_cells(advice)) for rank, advice in enumerate(found, start=1)]
@@ -143,8 +146,6 @@ def average_return(models: pl.DataFrame, spend: Mapping[str, float], enough: Seq
 def average_cost(models: pl.DataFrame, spend: Mapping[str, float], enough: Sequence[str]) -> Iterator[Advice]:
     """Spend for each credited conversion of the same days; of what and by which models as the return."""
     for about, cost, row in _costs(models, spend, enough, "credited_conversions"):
-        if row["credited_conversions"] <= 0:
-            continue
         value, low = cost / row["credited_conversions"], cost / row["conversions_high"]
         high = cost / row["conversions_low"] if row["conversions_low"] > 0 else None
         said = f"{_money(low)} to {_money(high)}" if high is not None else f"at least {_money(low)}"
@@ -166,12 +167,13 @@ def _costs(
 ) -> Iterator[tuple[str, float, dict[str, Any]]]:
     """Spend and credit by model: of all paid channels together, then of each with enough conversions.
 
-    The model with most of a column comes first, that with the least second; of a single channel no other comes.
+    The model with most of a column comes first, that with the least second; of a single channel no other comes. A
+    model that credits nothing does not count.
 
     The ends of a sum's interval are the sums of the ends: whatever the channels have to do with each other, it is no
     narrower than the true one.
     """
-    paid = models.filter(pl.col("channel").is_in(list(spend)))
+    paid = models.filter(pl.col("channel").is_in(list(spend)) & (pl.col("credited_conversions") > 0))
     numbers = [f"credited_{what}" for what in ("conversions", "revenue")]
     numbers += [f"{what}_{end}" for what in ("conversions", "revenue") for end in ("low", "high")]
     together = paid.group_by("model", maintain_order=True).agg(pl.col(numbers).sum())
@@ -185,22 +187,27 @@ def _costs(
 
 def _ends_first(rows: pl.DataFrame, by: str) -> list[dict[str, Any]]:
     """The model that credits most, the one that credits least, and those between."""
-    most, *others = rows.sort(by, "model", descending=[True, False]).rows(named=True)
-    return [most, *others[-1:], *others[:-1]]
+    in_order = rows.sort(by, "model", descending=[True, False]).rows(named=True)
+    return [*in_order[:1], *in_order[1:][-1:], *in_order[1:-1]]
 
 
 def unanswered_spend(daily: pl.DataFrame) -> Iterator[Advice]:
-    """Campaigns that cost something and are in no conversion's path, the dearest first."""
+    """Campaigns that cost something and are in no conversion's path, the dearest first.
+
+    In a path, each touch has a part of the conversion by MARGINAL_MODEL. As influenced, a conversion counts for the
+    campaign of its channel's last touch alone.
+    """
     rule = "Spend that no conversion answers"
-    sums = daily.group_by("channel", "campaign").agg(pl.col("spend", "touchpoints", "influenced_conversions").sum())
-    unanswered = sums.filter((pl.col("spend") > 0) & (pl.col("influenced_conversions") == 0))
+    of_paths = pl.col("credited_conversions").filter(pl.col("model") == MARGINAL_MODEL).sum()
+    sums = daily.group_by("channel", "campaign").agg(pl.col("spend", "touchpoints").sum(), of_paths)
+    unanswered = sums.filter((pl.col("spend") > 0) & (pl.col("credited_conversions") == 0))
     if unanswered.is_empty():
         return
     total = _sum(unanswered, "spend")
     sentence = f"{_money(total)} were spent on campaigns that are in the path of no conversion."
     yield Advice(rule, "", "", total, None, None, "€", sentence)
     for row in unanswered.sort("spend", "channel", "campaign", descending=[True, False, False]).rows(named=True):
-        why = "nobody converted after its touches" if row["touchpoints"] else "no touch names it"
+        why = "none of its touches is in the path of a conversion" if row["touchpoints"] else "no touch names it"
         yield Advice(
             rule,
             f"{row['channel']} / {row['campaign']}",
@@ -251,7 +258,7 @@ def too_thin(daily: pl.DataFrame) -> Iterator[Advice]:
 def marginal_return(daily: pl.DataFrame, days: Window, enough: Sequence[str]) -> Iterator[Advice]:
     """What a euro more went along with: the slope of weekly credited revenue on weekly spend, where spend varied."""
     rule = "What one euro more went along with (marginal ROAS)"
-    weeks = _whole_weeks(days)
+    weeks = _whole_weeks(_days_of_both(daily, days))
     channels = [channel for channel in _spend_by_channel(daily) if channel in enough]
     if channels and len(weeks) < FEWEST_WEEKS:
         yield Advice(
@@ -295,10 +302,12 @@ def marginal_return(daily: pl.DataFrame, days: Window, enough: Sequence[str]) ->
         )
 
 
-def tests(models: pl.DataFrame, spend: Mapping[str, float]) -> Iterator[Advice]:
+def tests(
+    models: pl.DataFrame, spend: Mapping[str, float], enough: Sequence[str], tested: Set[str]
+) -> Iterator[Advice]:
     """What lift tests make of the credit, then the paid channels of which there is none, the dearest first."""
     calibrated = models.filter(pl.col("model") == MARGINAL_MODEL).drop_nulls("calibrated_conversions")
-    for row in calibrated.rows(named=True):
+    for row in calibrated.filter(pl.col("channel").is_in(list(enough))).rows(named=True):
         value, low, high = (row[f"calibrated_{name}"] for name in ("conversions", "low", "high"))
         yield Advice(
             "What a test supports",
@@ -308,10 +317,10 @@ def tests(models: pl.DataFrame, spend: Mapping[str, float]) -> Iterator[Advice]:
             low,
             high,
             "conversions",
-            f"As a lift test measured it, {row['channel']} caused {_count(value)} conversions, by the credit of "
-            f"{MARGINAL_MODEL} (95 %: {_count(low)} to {_count(high)}).",
+            f"If {row['channel']} still works as in the {row['supported_by']}, it caused about {_count(value)} of "
+            f"these days' conversions, by the credit of {MARGINAL_MODEL} ({_count(low)} to {_count(high)} by the "
+            "interval of the test).",
         )
-    tested = set(models.filter(pl.col("supported_by") != NO_TEST)["channel"])
     for channel, cost in spend.items():
         if channel not in tested:
             yield Advice(
@@ -369,8 +378,25 @@ def _conversions(daily: pl.DataFrame) -> float:
     return _sum(daily.filter(pl.col("model") == MARGINAL_MODEL), "credited_conversions")
 
 
-def _whole_weeks(days: Window) -> list[Window]:
+def _days_of_both(daily: pl.DataFrame, days: Window) -> Window | None:
+    """The days from the first to the last on which both spend and credited revenue are known; None without any.
+
+    Before files began, and where the files of one end earlier than those of the other, nothing is not zero.
+    """
+    rows = daily.filter(pl.col("event_date").is_between(days.start, days.end, closed="left"))
+    of_spend = rows.filter(pl.col("spend") > 0)["event_date"].to_list()
+    of_revenue = rows.filter((pl.col("model") == MARGINAL_MODEL) & (pl.col("credited_revenue") != 0))["event_date"]
+    if not of_spend or of_revenue.is_empty():
+        return None
+    first = max(min(of_spend), min(of_revenue.to_list()))
+    last = min(max(of_spend), max(of_revenue.to_list()))
+    return Window.of_days(first, last) if first <= last else None
+
+
+def _whole_weeks(days: Window | None) -> list[Window]:
     """The weeks from Monday to Sunday that lie within the days."""
+    if days is None:
+        return []
     weeks = [Window.of_days(day, day + timedelta(6)) for day in days.days() if day.weekday() == 0]
     return [week for week in weeks if week.end <= days.end]
 
@@ -413,20 +439,14 @@ def as_markdown(advice: pl.DataFrame) -> str:
     """The sentences below the rules that they follow from, as a Markdown file."""
     lines = ["# Recommendations on marketing channels", ""]
     for (rule,), rows in advice.group_by("rule", maintain_order=True):
-        lines += [f"## {_escaped(str(rule))}", "", *(f"- {_escaped(text)}" for text in rows["sentence"]), ""]
+        lines += [f"## {in_markdown(str(rule))}", "", *(f"- {in_markdown(text)}" for text in rows["sentence"]), ""]
     return "\n".join(lines)
 
 
-def _escaped(text: str) -> str:
-    """A text that Markdown shows as it is, whatever a channel is called."""
-    line = " ".join(text.split())
-    # An underscore within a word means nothing there, and many names have one.
-    line = re.sub(r"([\\`*\[\]<>&~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))", r"\\\1", line)
-    return re.sub(r"^(?:([#+-])|(\d+)([.)])(?= |$))", lambda start: f"{start[2] or ''}\\{start[1] or start[3]}", line)
-
-
 def _of_published(published: Published) -> pl.DataFrame:
-    return recommendations(published.rows(MODELS_REPORT.name), published.rows("attribution_daily"), published.days)
+    tested = lift_tests(published.rows("lookup_lift_tests"), max(published.days.days()))
+    models, daily = published.rows(MODELS_REPORT.name), published.rows("attribution_daily")
+    return recommendations(models, daily, published.days, tested.keys())
 
 
 STRATEGIC_RECOMMENDATIONS = Analysis(
@@ -445,7 +465,7 @@ STRATEGIC_RECOMMENDATIONS = Analysis(
         "unit": Column.TEXT,
         "sentence": Column.TEXT,
     },
-    reads=(MODELS_REPORT.name, "attribution_daily"),
+    reads=(MODELS_REPORT.name, "attribution_daily", "lookup_lift_tests"),
     compute=_of_published,
     text=as_markdown,
 )

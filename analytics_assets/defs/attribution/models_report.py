@@ -158,8 +158,10 @@ def compute(published: Published) -> pl.DataFrame:
     tests = lift_tests(published.rows("lookup_lift_tests"), max(published.days.days()))
     by_test = {}
     for channel, test in tests.items():
-        daily, path_rows = published.rows("attribution_daily", test.days), published.rows("rpt_paths", test.days)
-        by_test[channel] = factors(test, credits_of(daily, path_rows, with_intervals=False))
+        daily = published.rows("attribution_daily", test.days)
+        if (daily["event_date"].min(), daily["event_date"].max()) == (test.first_day, test.last_day):
+            path_rows = published.rows("rpt_paths", test.days)
+            by_test[channel] = factors(test, credits_of(daily, path_rows, with_intervals=False))
     rows = list(_rows(credited, tests, by_test))
     return pl.DataFrame(rows, schema=[*MODELS_REPORT.columns], orient="row")
 
@@ -177,13 +179,16 @@ def _rows(
         for channel in in_order:
             credit, factor = of_model.get(channel, Credit()), by_test.get(channel, {}).get(model)
             supported_by = tests[channel].said if channel in tests else NO_TEST
+            if channel in tests and not factor:
+                why = "in which it credits nothing" if channel in by_test else "whose days are not all known"
+                supported_by = f"{supported_by}, {why}"
             calibrated = (None, None, None)
             if factor:
                 calibrated = tuple(credit.conversions[0] * each for each in factor)  # type: ignore[assignment]
             yield (
                 model,
                 channel,
-                supported_by if factor or channel not in tests else f"{supported_by}, in which it credits nothing",
+                supported_by,
                 credit.conversions[0] / whole if whole else None,
                 *credit.conversions,
                 *credit.revenue,

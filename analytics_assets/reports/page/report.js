@@ -428,10 +428,13 @@
         if (!held.has(isoDay(day))) found.push({ names: [isoDay(day), ...split], figure: missingOf(measure) });
       }
       found.sort((one, other) => (one.names[0] < other.names[0] ? -1 : 1));
-      if (isUnfinished(measure, isoDay(selection.to))) rest = `The shaded days, from ${measure.unfinished_from} on, are unfinished: more is to come.`;
+      if (isUnfinished(measure, isoDay(selection.to))) rest = `The shaded days, from ${measure.unfinished_from} on, are unfinished: what comes of them is still to come.`;
     } else if (!chart.lines) {
       const totals = new Map();
-      for (const { names, figure } of found) totals.set(names[0], (totals.get(names[0]) || 0) + (figure.value || 0));
+      for (const { names, figure, group } of found) {
+        const against = (others.get(group) || {}).value || 0; // a bar that is short against its mark is one to see
+        totals.set(names[0], (totals.get(names[0]) || 0) + Math.max(figure.value || 0, against));
+      }
       const size = (name) => (chart.in_order ? -dictionaries[chart.by].indexOf(name) : totals.get(name));
       const largest = [...totals.keys()].sort((one, other) => size(other) - size(one));
       if (largest.length > chart.top) rest = `The largest ${chart.top} of ${largest.length}; all of them are in the table.`;
@@ -548,7 +551,7 @@
         if (place === 0) td.scope = "row";
         if (!its.measure) td.title = value ?? ""; // CSS cuts long values
         if (its.measure) Object.assign(td, { className: "number" }).dataset.measure = its.measure;
-        if (its.isToCome && its.isToCome(row)) Object.assign(td, { title: "unfinished: more is to come" }).classList.add("unfinished");
+        if (its.isToCome && its.isToCome(row)) Object.assign(td, { title: "unfinished: what comes of this day is still to come" }).classList.add("unfinished");
         const range = its.range && its.range(row);
         if (range) td.append(made("span", { className: "range", textContent: range }));
         tr.append(td);

@@ -299,8 +299,13 @@ def test_what_an_analysis_reads_is_what_it_declares_and_no_later_day(project: Pr
         rows.rows("mart_visits_daily")
     with pytest.raises(ValueError, match="beyond its own"):
         rows.rows("rpt_orders", Window.of_days(day(1), day(3)))
-    with pytest.raises(NotMade, match="shop_sums was not made as of"):
+    with pytest.raises(NotMade, match="shop_sums is not made as of"):
         PublishedRows(project.declared, SAID, Window.of_days(day(1), day(2))).rows("shop_sums")
+    newest = PublishedRows(project.declared, SAID, project.window)
+    assert newest.rows("shop_sums").height > 0
+    builds_of(project.declared.catalog["shop_sums"], project.settings).forget("shop_sums", [YESTERDAY])
+    with pytest.raises(NotMade, match="shop_sums is not made as of"):  # its file is still there
+        newest.rows("shop_sums")
 
 
 def test_an_analysis_that_reads_no_model_that_there_is_is_left_out_with_its_report(tmp_path: Path) -> None:
@@ -363,7 +368,8 @@ def test_a_table_is_read_back_as_it_was_written_and_no_cell_is_a_formula(rows: l
 
 
 def test_the_preview_shows_the_first_rows_and_no_markdown_of_the_data() -> None:
-    rows = pl.DataFrame({"text": ["a|b\nc", None], "number": [1234.5, None]})
-    assert preview(rows) == "| text | number |\n| --- | --- |\n| a\\|b c | 1,234.5 |\n|  |  |"
+    rows = pl.DataFrame({"text": ["a|b\nc [d](e) <f>", None], "number": [1234.5, None]})
+    said = r"a\|b c \[d\](e) \<f\>"
+    assert preview(rows) == f"| text | number |\n| --- | --- |\n| {said} | 1,234.5 |\n|  |  |"
     many = pl.DataFrame({"number": range(ROWS_SHOWN + 1)})
     assert preview(many).endswith(f"The first {ROWS_SHOWN} of {ROWS_SHOWN + 1} rows.")

@@ -99,7 +99,7 @@ def test_the_file_holds_them_with_formats_and_says_what_is_unfinished() -> None:
     assert sheet["F2"].number_format == "0.0%"
     assert sheet.freeze_panes == "C2"
     about = {name: text for name, text in book["About"].iter_rows(max_col=2, values_only=True) if text}
-    assert about["Unfinished"] == "ROAS: the days from 2026-01-02 on, since more is to come."
+    assert about["Unfinished"] == "ROAS: what comes of the days from 2026-01-02 on is still to come."
 
 
 def test_the_choices_come_first_in_the_page_whatever_the_rows_hold() -> None:

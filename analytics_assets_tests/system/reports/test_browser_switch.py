@@ -111,7 +111,7 @@ def test_unfinished_days_are_shaded_and_said(page: Page) -> None:
     page.click("#spans button:has-text('all')")
     page.wait_for_timeout(300)
     assert page.locator("#chart-0 svg .mark-rect path").count() == 2
-    said = "The shaded days, from 2026-01-02 on, are unfinished: more is to come."
+    said = "The shaded days, from 2026-01-02 on, are unfinished: what comes of them is still to come."
     assert page.locator("#chart-0-rest").inner_text() == said
     assert page.locator(".figure[data-measure=roas] .unfinished").inner_text() == "unfinished from 2026-01-02 on"
     shaded = page.locator("#table-days td.unfinished").all_inner_texts()

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 import numpy as np
 import polars as pl
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,6 +25,7 @@ from analytics_assets.defs.attribution.advice import (
     slope_with_interval,
 )
 from analytics_assets.partitions import Window
+from analytics_assets.settings import PROJECT_DIR
 from analytics_assets_tests.support.project import IN_FULL
 
 FIRST = date(2026, 1, 5)  # a Monday
@@ -128,15 +130,19 @@ def test_spend_that_no_conversion_answers_is_named_with_the_reason() -> None:
         row("tv", FIRST + timedelta(1), campaign="idle", spend=2.5),
         row("tv", campaign="loud", spend=30, touchpoints=4),
         row("tv", campaign="good", spend=5, touchpoints=4),
-        row("tv", FIRST + timedelta(9), campaign="good", influenced_conversions=1),
+        row("tv", FIRST + timedelta(9), campaign="good", model="linear", credited_conversions=1),
+        # In paths, and never the last touch of its channel.
+        row("tv", campaign="opens", spend=9, touchpoints=4),
+        row("tv", FIRST + timedelta(9), campaign="opens", model="linear", credited_conversions=0.5),
         row("email", campaign="free", touchpoints=4),
     )
     total, loud, idle = advice.unanswered_spend(daily)
     assert (total.value, loud.value, idle.value) == (40, 30, 10)
     assert total.sentence == "40.00 € were spent on campaigns that are in the path of no conversion."
-    assert loud.sentence == "Campaign loud of tv cost 30.00 €, and nobody converted after its touches."
+    assert loud.sentence == "Campaign loud of tv cost 30.00 €, and none of its touches is in the path of a conversion."
     assert (idle.about, idle.sentence) == ("tv / idle", "Campaign idle of tv cost 10.00 €, and no touch names it.")
-    assert list(advice.unanswered_spend(daily_of(row("tv", spend=1, influenced_conversions=1)))) == []
+    answered = daily_of(row("tv", spend=1), row("tv", model="linear", credited_conversions=1))
+    assert list(advice.unanswered_spend(answered)) == []
 
 
 def test_the_spend_of_the_newest_days_is_unfinished() -> None:
@@ -163,12 +169,12 @@ def test_where_the_data_are_too_thin_is_said_with_the_threshold() -> None:
 
 
 def by_week(spend: list[float], revenue: list[float], channel: str = "tv") -> pl.DataFrame:
-    """Spend on Mondays, its revenue on Sundays."""
+    """Half of a week's spend and of its revenue on Monday, half on Sunday."""
     rows = []
     for week, (cost, brought) in enumerate(zip(spend, revenue, strict=True)):
-        monday = FIRST + timedelta(7 * week)
-        rows += [row(channel, monday, spend=cost), row(channel, monday, model="last_touch", credited_revenue=99)]
-        rows += [row(channel, monday + timedelta(6), model="linear", credited_revenue=brought)]
+        for day in (FIRST + timedelta(7 * week), FIRST + timedelta(7 * week + 6)):
+            rows += [row(channel, day, spend=cost / 2), row(channel, day, model="last_touch", credited_revenue=99)]
+            rows += [row(channel, day, model="linear", credited_revenue=brought / 2)]
     return daily_of(*rows)
 
 
@@ -224,11 +230,28 @@ def test_there_is_no_marginal_return_where_spend_hardly_varied_or_weeks_are_few(
     assert list(advice.marginal_return(by_week(SPEND, SPEND), DAYS, [])) == [], "too few conversions"
 
 
+def test_weeks_before_the_files_of_both_began_or_after_one_ended_are_no_weeks_of_nothing() -> None:
+    late = by_week(SPEND[:9], [3 * cost for cost in SPEND[:9]]).with_columns(pl.col("event_date") + timedelta(21))
+    assert only(advice.marginal_return(late, DAYS, ["tv"])).value == pytest.approx(3)
+    without_newest = late.with_columns(
+        credited_revenue=pl.when(pl.col("event_date") > LAST - timedelta(2)).then(0.0).otherwise("credited_revenue")
+    )
+    assert only(advice.marginal_return(without_newest, DAYS, ["tv"])).value == pytest.approx(3)
+    few = by_week(SPEND[:3], SPEND[:3]).with_columns(pl.col("event_date") + timedelta(63))
+    assert only(advice.marginal_return(few, DAYS, ["tv"])).value == 3
+    assert only(advice.marginal_return(daily_of(row("tv", spend=5)), DAYS, ["tv"])).value == 0
+
+
+def test_spend_is_unfinished_as_long_as_a_touch_has_a_part_in_a_conversion() -> None:
+    variables = yaml.safe_load((PROJECT_DIR / "dbt_project" / "dbt_project.yml").read_text())["vars"]
+    assert variables["touch_lookback_days"] == UNFINISHED_DAYS
+
+
 def test_spend_that_no_test_supports_is_named() -> None:
     tested = MODELS.with_columns(
         supported_by=pl.when(pl.col("channel") == "tv").then(pl.lit("test")).otherwise("supported_by")
     )
-    found = only(advice.tests(tested, {"tv": 200.0, "email": 1234.5}))
+    found = only(advice.tests(tested, {"tv": 200.0, "email": 1234.5, "radio": 9.0}, [], {"tv", "radio"}))
     assert found.about == "email"
     assert found.sentence == (
         "1,234.50 € were spent on email, and no test supports this: what it caused was never measured."
@@ -239,11 +262,13 @@ def test_what_a_test_measured_is_told_with_its_interval() -> None:
     tested = MODELS.with_columns(
         pl.when(pl.col("channel") == "tv").then(pl.lit(number)).otherwise(None).alias(name)
         for name, number in zip(CALIBRATED, (50.0, 20.0, 80.0), strict=True)
-    )
-    found = next(advice.tests(tested, {}))
+    ).with_columns(supported_by=pl.lit("test of 2026-01-01 to 2026-01-14"))
+    assert list(advice.tests(tested, {}, [], set())) == [], "of too few conversions nothing is said"
+    found = only(advice.tests(tested, {}, ["tv"], set()))
     assert (found.about, found.value, found.low, found.high) == ("tv", 50, 20, 80)
     assert found.sentence == (
-        "As a lift test measured it, tv caused 50 conversions, by the credit of linear (95 %: 20 to 80)."
+        "If tv still works as in the test of 2026-01-01 to 2026-01-14, it caused about 50 of these days' conversions, "
+        "by the credit of linear (20 to 80 by the interval of the test)."
     )
 
 

@@ -86,7 +86,9 @@ class Rows:
 JANUARY = Window.of_days(date(2026, 1, 1), date(2026, 1, 31))
 
 OF_DAYS = daily(
+    (date(2026, 1, 1), "email", 0.0, 0.0),
     (date(2026, 1, 5), "email", 3.0, 30.0),
+    (date(2026, 1, 31), "email", 0.0, 0.0),
     (date(2026, 2, 5), "email", 1.0, -10.0),
     (date(2026, 2, 5), "tv", 4.0, 60.0),
     (date(2026, 3, 5), "unattributed", 2.0, 20.0),
@@ -174,6 +176,14 @@ def test_a_test_calibrates_each_model_by_what_it_credits_in_the_days_of_the_test
         assert (tv["calibration_factor"], tv["calibrated_conversions"]) == (None, None)
         assert row(table, model, "unattributed")["supported_by"] == NO_TEST
     assert lift_tests(tests, date(2026, 4, 1)).keys() == {"email", "tv", "radio"}
+
+
+def test_a_test_whose_days_are_not_all_known_calibrates_nothing() -> None:
+    """What it measured over all of its days would be divided by what was credited in some of them."""
+    days = [("email", date(2025, 12, 20), date(2026, 1, 5), 9.0, 9.0, 9.0)]
+    email = row(made(pl.DataFrame(days, schema=NO_TESTS.schema, orient="row")), "linear", "email")
+    assert email["supported_by"] == "test of 2025-12-20 to 2026-01-05, whose days are not all known"
+    assert (email["calibration_factor"], email["calibrated_conversions"]) == (None, None)
 
 
 def test_without_any_row_there_is_no_table() -> None:
