@@ -255,11 +255,11 @@ def build_bare(folder: Path, start: str, end: str) -> float:
     file = folder / "bare.duckdb"
 
     def seconds(script: str) -> float:
-        started = time.perf_counter()
         with duckdb.connect(str(file), config={"memory_limit": settings.duckdb_memory_limit}) as connection:
             connection.execute(f"attach '{settings.warehouse_file}' as ours (read_only)")
+            started = time.perf_counter()  # as dbt's clock: without opening and closing the database
             connection.execute(script)
-        return time.perf_counter() - started
+            return time.perf_counter() - started
 
     def of_days(window: Window) -> str:
         where = f"where {{}}the_date >= date '{window.start}' and {{}}the_date < date '{window.end}'"
