@@ -2,8 +2,6 @@
 
 import csv
 import io
-import os
-import shutil
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -12,11 +10,10 @@ from typing import Any
 import duckdb
 import polars as pl
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from analytics_assets.partitions import Window
 from analytics_assets.reports import dashboard
-from analytics_assets.settings import PROJECT_DIR
 from analytics_assets.spec.report import (
     Chart,
     Dataset,
@@ -30,42 +27,21 @@ from analytics_assets.spec.report import (
     Table,
 )
 from analytics_assets.state.builds import newest_export
+from analytics_assets_tests.support.browser import NEEDS_BROWSER, faults_of_access, new_page, open_page
 from analytics_assets_tests.support.consent_events import FORMULA, HOSTILE
 from analytics_assets_tests.support.project import YESTERDAY, Project
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-AXE = PROJECT_DIR / ".browser" / "node_modules" / "axe-core" / "axe.min.js"
-IS_CI = bool(os.environ.get("CI"))
+pytestmark = NEEDS_BROWSER
 
-pytestmark = [
-    pytest.mark.skipif(not (CHROMIUM and AXE.exists()) and not IS_CI, reason="`make browser` was not run"),
-]
-LOCAL = ("file:", "data:", "blob:")
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
 def page(browser: Browser, reported: Project) -> Iterator[Page]:
     """The newest dashboard, opened from its file; anything that the page complains of fails the test."""
-    page = browser.new_page(viewport=DESKTOP)
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("dialog", lambda dialog: complaints.append(f"dialog {dialog.message}"))
-    page.on("request", lambda request: request.url.startswith(LOCAL) or complaints.append(request.url))
-    open_report(page, reported)
-    yield page
-    page.close()
-    assert complaints == []
+    with new_page(browser, viewport=DESKTOP) as page:
+        open_report(page, reported)
+        yield page
 
 
 NAMES = (
@@ -129,18 +105,10 @@ def names_page(browser: Browser, tmp_path: Path) -> Iterator[Page]:
     frame = pl.DataFrame(rows, schema=schema, orient="row").sort("day", "company", "kind", "channel")
     file = tmp_path / "names.html"
     file.write_text(dashboard.render(report_of_names(), {"mart": frame}, Window.of_days(*days), []))
-    page = browser.new_page(viewport=DESKTOP)
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("dialog", lambda dialog: complaints.append(f"dialog {dialog.message}"))
-    page.on("request", lambda request: request.url.startswith(LOCAL) or complaints.append(request.url))
-    page.goto(file.as_uri())
-    page.wait_for_selector("html[data-ready=yes]")
-    page.wait_for_timeout(300)
-    yield page
-    page.close()
-    assert complaints == []
+    with new_page(browser, viewport=DESKTOP) as page:
+        open_page(page, file.as_uri())
+        page.wait_for_timeout(300)
+        yield page
 
 
 def labels(page: Page, chart: int) -> list[str]:
@@ -159,8 +127,7 @@ def said(page: Page, chart: int) -> list[str]:
 
 
 def open_report(page: Page, project: Project, fragment: str = "", name: str = "consent_dashboard") -> None:
-    page.goto(newest_export(project.settings, name, "html").as_uri() + fragment)
-    page.wait_for_selector("html[data-ready=yes]")
+    open_page(page, newest_export(project.settings, name, "html").as_uri() + fragment)
 
 
 def figure(page: Page, measure: str) -> str:
@@ -614,12 +581,7 @@ def test_axe_finds_nothing_against_wcag_aa(page: Page, reported: Project, size: 
     elif state == "nothing selected":
         choose(page, "company_id")
     page.wait_for_timeout(200)
-    page.evaluate(AXE.read_text())
-    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
-    result = page.evaluate("tags => axe.run(document, {runOnly: tags})", tags)
-    found = [(one["id"], one["help"], [node["target"] for node in one["nodes"]][:3]) for one in result["violations"]]
-    assert found == []
-    assert len(result["passes"]) > 15
+    assert faults_of_access(page) == []
 
 
 def test_on_a_phone_nothing_is_wider_than_the_screen(page: Page, tmp_path: Path) -> None:

@@ -1,24 +1,19 @@
 """An analysis in the dashboard: as of the report's day, whatever days and values people choose."""
 
-import os
-import shutil
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
 import polars as pl
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from analytics_assets.partitions import Window
 from analytics_assets.reports import dashboard
 from analytics_assets.spec.report import Chart, Dataset, Dimension, Format, Measure, Ratio, Report, Sum, Table
+from analytics_assets_tests.support.browser import NEEDS_BROWSER, new_page, open_page
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-
-pytestmark = [
-    pytest.mark.skipif(not CHROMIUM and not os.environ.get("CI"), reason="`make browser` was not run"),
-]
+pytestmark = NEEDS_BROWSER
 
 DAYS = Window.of_days(date(2026, 1, 1), date(2026, 1, 20))
 
@@ -59,28 +54,13 @@ FITTED = pl.DataFrame(
 )
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def page(browser: Browser, tmp_path: Path) -> Iterator[Page]:
     file = tmp_path / "models.html"
     file.write_text(dashboard.render(REPORT, {"mart": SPEND, "fitted": FITTED}, DAYS, []))
-    page = browser.new_page()
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda message: complaints.append(message.text))
-    page.goto(file.as_uri())
-    page.wait_for_selector("html[data-ready=yes]")
-    yield page
-    page.close()
-    assert complaints == []
+    with new_page(browser) as page:
+        open_page(page, file.as_uri())
+        yield page
 
 
 def figure(page: Page, measure: str) -> tuple[str, str]:

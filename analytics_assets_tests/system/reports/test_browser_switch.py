@@ -1,40 +1,25 @@
 """A switch as a person uses it, in a headless Chromium: one answer of several counts at a time."""
 
-import os
-import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from analytics_assets.reports import dashboard
 from analytics_assets.reports.figures import figures, of_choice
-from analytics_assets.settings import PROJECT_DIR
+from analytics_assets_tests.support.browser import NEEDS_BROWSER, faults_of_access, new_page, open_page
 from analytics_assets_tests.support.switched_report import FRAMES, SWITCHED, WINDOW
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-AXE = PROJECT_DIR / ".browser" / "node_modules" / "axe-core" / "axe.min.js"
-
-pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and AXE.exists()) and not os.environ.get("CI"), reason="`make browser` was not run"
-)
+pytestmark = NEEDS_BROWSER
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+def page(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     file = tmp_path_factory.mktemp("switched") / "switched.html"
     file.write_text(dashboard.render(SWITCHED, FRAMES, WINDOW, []))
-    complaints: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page()
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda message: complaints.append(message.text))
-        page.goto(file.as_uri())
-        page.wait_for_selector("html[data-ready=yes]")
+    with new_page(browser) as page:
+        open_page(page, file.as_uri())
         yield page
-        browser.close()
-    assert complaints == []
 
 
 def figure(page: Page, measure: str) -> str:
@@ -141,7 +126,4 @@ def test_a_bar_has_a_mark_of_the_other_measure_and_stands_in_order(page: Page) -
 def test_axe_finds_nothing_with_a_switch(page: Page) -> None:
     page.click("#spans button:has-text('all')")
     page.wait_for_timeout(200)
-    page.evaluate(AXE.read_text())
-    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
-    result = page.evaluate("tags => axe.run(document, {runOnly: tags})", tags)
-    assert [(one["id"], [node["target"] for node in one["nodes"]][:3]) for one in result["violations"]] == []
+    assert faults_of_access(page) == []
