@@ -15,9 +15,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
+
+if TYPE_CHECKING:
+    from analytics_assets.spec.domain import Domain
 
 
 @dataclass(frozen=True)
@@ -290,32 +294,60 @@ def bench_sessions(runs: int, events: int) -> list[Figure]:
 
 def bench_session_day(runs: int, events_a_day: int = 20_000) -> list[Figure]:
     """A rebuild of one day of sessions, its SQL and the whole process, with a month and with a year of history."""
+    from analytics_assets.defs.sessions import DOMAIN
+    from benchmarks import sessions
+
+    def write(inbox: Path, first: date, days: int) -> None:
+        sessions.write_files(inbox, events_a_day * days, first, days)
+
+    return bench_day_again(f"a day of {events_a_day:,} events", runs, DOMAIN, "clickstream", write, (365, 30), ago=15)
+
+
+def bench_day_again(
+    what: str,
+    runs: int,
+    domain: "Domain",
+    source: str,
+    write: Callable[[Path, date, int], None],
+    days: tuple[int, int],
+    ago: int = 0,
+) -> list[Figure]:
+    """A rebuild of one day of a domain, the whole process and its SQL, with a long and with a short history.
+
+    Args:
+        what: the day and its rows, in words.
+        source: of which files are written.
+        write: writes them into its inbox, for so many days from the first on.
+        days: of the long and of the short history.
+        ago: how many days the one is before the newest.
+    """
     from datetime import UTC, datetime, timedelta
 
     from benchmarks import sessions
 
     last = datetime.now(UTC).date() - timedelta(days=1)
+    day, published = last - timedelta(days=ago), f"+published_{domain.name}"
     program = str(Path(sys.executable).parent / "analytics-assets")
 
-    def prepared(folder: str, days: int) -> Callable[[], Run]:
-        first = last - timedelta(days=days - 1)
+    def prepared(folder: str, of_days: int) -> Callable[[], Run]:
+        first = last - timedelta(days=of_days - 1)
         env = env_of(folder, first)
-        inbox = Path(folder, "inbox", "clickstream")
+        inbox = Path(folder, "inbox", source)
         inbox.mkdir(parents=True)
-        sessions.write_files(inbox, events_a_day * days, first, days)
-        whole_process([program, "materialize", "--new"], env)
-        day = str(last - timedelta(days=15))
-        again = [program, "materialize", "--from", day, "--to", day, "--select", "+published_sessions"]
+        write(inbox, first, of_days)
+        whole_process([program, "materialize", "--new", "--select", published], env)
+        again = [program, "materialize", "--from", str(day), "--to", str(day), "--select", published]
         return lambda: whole_process(again, env)
 
-    with tempfile.TemporaryDirectory() as month, tempfile.TemporaryDirectory() as year:
-        year_runs, month_runs = in_turn(runs, prepared(year, 365), prepared(month, 30))
-        day = last - timedelta(days=15)
-        year_sql, month_sql = sessions.day_again([Path(year), Path(month)], day, runs)
-    what = f"a day of {events_a_day:,} events again, with 365 days of history / with 30"
+    long, short = days
+    with tempfile.TemporaryDirectory() as few, tempfile.TemporaryDirectory() as many:
+        many_runs, few_runs = in_turn(runs, prepared(many, long), prepared(few, short))
+        many_sql, few_sql = sessions.day_again([Path(many), Path(few)], day, runs, domain)
     return [
-        Figure(what, median(year_runs), median(month_runs), "s", 1.15),
-        Figure("the SQL of that", statistics.median(year_sql), statistics.median(month_sql), "s", 1.15),
+        Figure(
+            f"{what} again, with {long} days of history / with {short}", median(many_runs), median(few_runs), "s", 1.15
+        ),
+        Figure("the SQL of that", statistics.median(many_sql), statistics.median(few_sql), "s", 1.15),
     ]
 
 
@@ -405,33 +437,15 @@ def bench_attribution(runs: int, touches: int) -> list[Figure]:
 
 
 def bench_attribution_day(runs: int, touches_a_day: int, long: int, short: int) -> list[Figure]:
-    """A rebuild of the newest day, the whole process and its SQL, with a long and with a short history."""
-    from datetime import UTC, datetime, timedelta
-
+    """A rebuild of the newest day of credit, the whole process and its SQL, with a long and with a short history."""
     from analytics_assets.defs.attribution import DOMAIN
-    from benchmarks import attribution, sessions
+    from benchmarks import attribution
 
-    last = datetime.now(UTC).date() - timedelta(days=1)
-    program = str(Path(sys.executable).parent / "analytics-assets")
-
-    def prepared(folder: str, days: int) -> Callable[[], Run]:
-        first = last - timedelta(days=days - 1)
-        env = env_of(folder, first)
-        inbox = Path(folder, "inbox", "user_touchpoints")
-        inbox.mkdir(parents=True)
+    def write(inbox: Path, first: date, days: int) -> None:
         attribution.write_file(inbox, touches_a_day * days, first, days)
-        whole_process([program, "materialize", "--new", "--select", "+published_attribution"], env)
-        again = ["--from", str(last), "--to", str(last), "--select", "+published_attribution"]
-        return lambda: whole_process([program, "materialize", *again], env)
 
-    with tempfile.TemporaryDirectory() as few, tempfile.TemporaryDirectory() as many:
-        many_runs, few_runs = in_turn(runs, prepared(many, long), prepared(few, short))
-        many_sql, few_sql = sessions.day_again([Path(many), Path(few)], last, runs, DOMAIN)
-    what = f"a day of {touches_a_day:,} touches again, with {long} days of history / with {short}"
-    return [
-        Figure(what, median(many_runs), median(few_runs), "s", 1.15),
-        Figure("the SQL of that", statistics.median(many_sql), statistics.median(few_sql), "s", 1.15),
-    ]
+    what = f"a day of {touches_a_day:,} touches"
+    return bench_day_again(what, runs, DOMAIN, "user_touchpoints", write, (long, short))
 
 
 def bench_path_models(runs: int, conversions: int) -> list[Figure]:

@@ -225,11 +225,11 @@ def late_files(numbers: Sequence[int], events_a_day: int) -> list[tuple[float, f
         return found
 
 
-def day_again(histories: Sequence[Path], day: date, runs: int, domain: Domain = SESSIONS) -> list[list[float]]:
+def day_again(histories: Sequence[Path], day: date, runs: int, domain: Domain) -> list[list[float]]:
     """Seconds of SQL to rebuild a day of a domain, in turn in projects with different histories."""
 
     def again(folder: Path, first: date) -> float:
-        project = Project(folder, [replace(domain, reports=())], {"start_date": first})
+        project = Project(folder, [replace(domain, reports=(), analyses=())], {"start_date": first})
         runner = project.runner()
         windows = tied_windows(runner.upstream, set(project.assets), Window(day, day + ONE_DAY), project.window)
         seconds.clear()

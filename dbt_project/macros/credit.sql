@@ -5,6 +5,26 @@
     {{ return(['first_touch', 'last_touch', 'last_non_direct', 'linear', 'position_based', 'time_decay', 'w_shaped', 'shapley']) }}
 {%- endmacro %}
 
+{#- The models as rows of one column, `model`, and a row without one: for what is of no model. -#}
+{% macro rows_of_models() -%}
+    {% for model in attribution_models() -%}
+        select '{{ model }}' as model
+        union all
+    {% endfor -%}
+    select cast(null as {{ type_text() }}) as model
+{%- endmacro %}
+
+{#- What stands in a column of its own for each model, by the model of a row; 0 without one.
+    model: the column that names it. columns: begins the names of theirs. ending: ends them. type: of the result. -#}
+{% macro of_its_model(model, columns, ending, type) -%}
+    cast(case {{ model }}
+        {%- for name in attribution_models() %}
+        when '{{ name }}' then {{ columns }}{{ name }}{{ ending }}
+        {%- endfor %}
+        else 0
+    end as {{ type }})
+{%- endmacro %}
+
 {#- What a whole credit consists of: 10^9, since an amount has nine digits. Credits are divided in these units, so that
     what is rounded down is known exactly and can be given to the last touch. -#}
 {% macro credit_units() -%}

@@ -220,7 +220,7 @@ ATTRIBUTION_REPORT = Report(
                     "calibrated_conversions",
                     "Calibrated conversions",
                     Format.MEAN,
-                    "The conversions as a lift test measured them, where there is one.",
+                    "The conversions by it, times what a lift test measured over what the model credited in its days.",
                 ),
                 ("calibrated_low", "Calibrated, from", Format.MEAN, "The lower end by the test's interval."),
                 ("calibrated_high", "Calibrated, to", Format.MEAN, "The upper end of it."),

@@ -99,8 +99,8 @@ class Chain:
         converting = np.bincount(sources[~inner], paths.converting[owners[~inner]], minlength=len(states)) / left
         chances = np.bincount(edge_of_step, of_path[owners[inner]], minlength=len(begins)) / left[begins]
         stays = np.vstack([np.ones((1, len(states)), dtype=bool), ~self._holding])  # nothing removed, then each channel
-        solve = self._at_once if len(states) <= MOST_STATES_AT_ONCE else self._step_by_step
-        found = solve(begins, ends, chances, converting, stays)
+        walks = _Walks(begins, ends, chances, converting)
+        found = walks.at_once(stays) if len(states) <= MOST_STATES_AT_ONCE else walks.step_by_step(stays)
         if found[0] <= 0:
             return np.zeros(len(self.paths.channels))
         return np.clip(1 - found[1:] / found[0], 0.0, 1.0)
@@ -109,42 +109,48 @@ class Chain:
         """The share of each channel in the conversions: its effect over the sum of all; linear where that is 0."""
         return shares_of(self.removal_effects(paths), paths)
 
-    def _at_once(
-        self,
-        begins: NDArray[np.int64],
-        ends: NDArray[np.int64],
-        chances: Numbers,
-        converting: Numbers,
-        stays: NDArray[np.bool_],
-    ) -> Numbers:
+
+@dataclass(frozen=True)
+class _Walks:
+    """The equations of a chain.
+
+    Attributes:
+        begins, ends: of each step between two states, sorted.
+        chances: of each of these steps.
+        converting: by state, the chance to convert next.
+    """
+
+    begins: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    chances: Numbers
+    converting: Numbers
+
+    def at_once(self, stays: NDArray[np.bool_]) -> Numbers:
         """The chance to convert from the start, for each choice of the states that stay."""
-        system = np.eye(len(converting))
-        system[begins, ends] -= chances
+        system = np.eye(len(self.converting))
+        system[self.begins, self.ends] -= self.chances
         return np.array(
-            [np.linalg.solve(system[np.ix_(kept, kept)], converting[kept])[0] for kept in map(np.flatnonzero, stays)]
+            [
+                np.linalg.solve(system[np.ix_(kept, kept)], self.converting[kept])[0]
+                for kept in map(np.flatnonzero, stays)
+            ]
         )
 
-    def _step_by_step(
-        self,
-        begins: NDArray[np.int64],
-        ends: NDArray[np.int64],
-        chances: Numbers,
-        converting: Numbers,
-        stays: NDArray[np.bool_],
-    ) -> Numbers:
+    def step_by_step(self, stays: NDArray[np.bool_]) -> Numbers:
         """The same by x = r + Q x, repeated until nothing changes: each step adds the walks that are a touch longer.
 
         It ends, since each state lies on a path that does.
         """
-        firsts = np.flatnonzero(np.r_[True, begins[1:] != begins[:-1]]) if len(begins) else np.array([], dtype=np.int64)
-        leaving = begins[firsts]
+        is_first = np.r_[True, self.begins[1:] != self.begins[:-1]] if len(self.begins) else np.array([], dtype=bool)
+        firsts = np.flatnonzero(is_first)
         kept = stays.T.astype(np.float64)
-        gained = converting[:, None] * kept
+        gained = self.converting[:, None] * kept
         found = gained.copy()
         while gained.max(initial=0.0) > PRECISION:
             following = np.zeros_like(gained)
             if len(firsts):
-                following[leaving] = np.add.reduceat(chances[:, None] * gained[ends], firsts, axis=0)
+                of_steps = self.chances[:, None] * gained[self.ends]
+                following[self.begins[firsts]] = np.add.reduceat(of_steps, firsts, axis=0)
             gained = following * kept
             found += gained
         return found[0]

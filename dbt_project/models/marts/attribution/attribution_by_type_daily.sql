@@ -39,11 +39,7 @@ summed as (
 ),
 
 models as (
-    {% for model in attribution_models() -%}
-        select '{{ model }}' as model
-        union all
-    {% endfor -%}
-    select cast(null as {{ type_text() }}) as model
+    {{ rows_of_models() }}
 ),
 
 final as (
@@ -53,18 +49,8 @@ final as (
         summed.touchpoint_type,
         models.model,
 
-        cast(case models.model
-            {% for model in attribution_models() -%}
-                when '{{ model }}' then summed.{{ model }}
-            {% endfor -%}
-            else 0
-        end as {{ type_amount() }}) as credited_conversions,
-        cast(case models.model
-            {% for model in attribution_models() -%}
-                when '{{ model }}' then summed.{{ model }}_revenue
-            {% endfor -%}
-            else 0
-        end as {{ type_amount() }}) as credited_revenue,
+        {{ of_its_model('models.model', 'summed.', '', type_amount()) }} as credited_conversions,
+        {{ of_its_model('models.model', 'summed.', '_revenue', type_amount()) }} as credited_revenue,
         cast(case when models.model is null then summed.influenced else 0 end as {{ type_count() }}) as influenced_conversions,
 
         summed.event_date

@@ -114,11 +114,7 @@ summed as (
 ),
 
 models as (
-    {% for model in attribution_models() -%}
-        select '{{ model }}' as model
-        union all
-    {% endfor -%}
-    select cast(null as {{ type_text() }}) as model
+    {{ rows_of_models() }}
 ),
 
 final as (
@@ -129,12 +125,7 @@ final as (
 
         {% for credit, column in (('', 'credited_conversions'), ('_revenue', 'credited_revenue')) -%}
             {% for kind, type in (('', type_amount()), ('_variance', type_amount()), ('_rows', type_count())) -%}
-                cast(case models.model
-                    {% for model in attribution_models() -%}
-                        when '{{ model }}' then summed.{{ model ~ credit ~ kind }}
-                    {% endfor -%}
-                    else 0
-                end as {{ type }}) as {{ column ~ kind }},
+                {{ of_its_model('models.model', 'summed.', credit ~ kind, type) }} as {{ column ~ kind }},
             {% endfor -%}
         {% endfor -%}
         cast(case when models.model is null then summed.influenced else 0 end as {{ type_count() }}) as influenced_conversions,
