@@ -9,7 +9,7 @@ unquoted field it is text.
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, pairwise
 from pathlib import Path
@@ -26,9 +26,9 @@ from analytics_assets.ingest.records import (
     Batch,
     BrokenRecord,
     UnreadableFile,
+    columns_of,
     numbered,
     opened,
-    require_columns,
 )
 from analytics_assets.spec.source import Source
 
@@ -51,7 +51,7 @@ def read(path: Path, source: Source, piece_bytes: int | None = None) -> Iterator
     Raises:
         UnreadableFile: it has no valid header, or a record longer than `LONGEST_RECORD`.
     """
-    with opened(path) as file:
+    with opened(path, source.encoding) as file:
         start = file.read(len(_BYTE_ORDER_MARK)).removeprefix(_BYTE_ORDER_MARK)
         pieces = cut(file, source.delimiter, piece_bytes or BYTES_PER_BATCH, start)
         first = next(pieces, Piece(b"", True, True))
@@ -163,14 +163,32 @@ def _header(piece: bytes, source: Source) -> tuple[list[str | None], int, bytes]
         header = next((fields for fields in csv.reader(lines(), delimiter=source.delimiter) if fields), None)
     except (UnicodeDecodeError, csv.Error) as error:
         raise UnreadableFile(f"its header cannot be read as UTF-8 CSV ({error})") from error
+    line_end = line[len(line.rstrip(b"\r\n")) :]
+    if not source.header:
+        return [*_columns_without_header(header or (), source)], 0, line_end
     if header is None:
         raise UnreadableFile("it is empty: not even a header")
     names = [name.strip() for name in header]
     for name in names:
         if source.delimiter in name and len(name.splitlines()) > 1:
             raise UnreadableFile(f"its header opens a quote that it does not close, before {name[:60]!r}")
-    require_columns(names, source)
-    return [name or None for name in names], taken, line[len(line.rstrip(b"\r\n")) :]
+    return [name or None for name in columns_of(names, source)], taken, line_end
+
+
+def _columns_without_header(first: Sequence[str], source: Source) -> list[str]:
+    """The columns of a file whose first record stands for all: the last ones may be lacking if they are optional.
+
+    Raises:
+        UnreadableFile: it lacks others.
+    """
+    columns = list(source.columns)
+    held = columns[: len(first)] if first else columns
+    if missing := [column for column in columns[len(held) :] if column not in source.optional]:
+        raise UnreadableFile(
+            f"its first record has {len(first)} of {len(columns)} fields: it lacks {', '.join(missing)}; "
+            "a file of this source has no header, and its columns come in the order of the spec"
+        )
+    return held
 
 
 # ------------------------------------------------------------------------------------------------------ records

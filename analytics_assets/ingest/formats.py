@@ -19,8 +19,8 @@ from analytics_assets.ingest.records import (
     Batch,
     UnreadableFile,
     blaming_the_file,
+    columns_of,
     numbered,
-    require_columns,
 )
 from analytics_assets.spec.source import Source, file_format
 
@@ -75,7 +75,8 @@ def _read_parquet(path: Path, source: Source) -> Iterator[Batch]:
     _require_one_parquet(path)
     row = 1
     scan = pl.scan_parquet(path, glob=False)
-    require_columns(scan.collect_schema().names(), source)
+    names = scan.collect_schema().names()
+    scan = scan.rename(dict(zip(names, columns_of(names, source), strict=True)))
     for frame in scan.collect_batches(chunk_size=ROWS_PER_BATCH, maintain_order=True):
         yield numbered(frame.with_columns(_in_known_zone(c) for c in frame if _is_of_unknown_zone(c.dtype)), row)
         row += frame.height

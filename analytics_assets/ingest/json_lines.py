@@ -63,7 +63,7 @@ def read(path: Path, source: Source) -> Iterator[Batch]:
     Raises:
         UnreadableFile: it holds a line or a record longer than `LONGEST_RECORD`, or is one broken JSON document.
     """
-    with opened(path) as file:
+    with opened(path, source.encoding) as file:
         number, first = 1, file.readline(LONGEST_RECORD)
         while first and not first.strip():
             number, first = number + 1, file.readline(LONGEST_RECORD)
@@ -171,12 +171,22 @@ def _rows_of(one: _Value, source: Source) -> list[dict[str, str | None]]:
     if not isinstance(one.value, dict):
         raise TypeError(f"a record is a JSON object, this is {type(one.value).__name__}; {_ADVICE}")
     records = [one.value] if source.explode is None else list(source.explode(one.value))
+    if source.aliases:
+        records = [_by_column(record, source) for record in records]
     texts = [{name: as_text(value) for name, value in record.items()} for record in records]
     if one.may_be_odd:
         for record, text in zip(records, texts, strict=True):
             text.update((name, None) for name, value in record.items() if _is_no_text(value, source.columns.get(name)))
         json.dumps(texts, ensure_ascii=False).encode()
     return texts
+
+
+def _by_column(record: dict[str, Any], source: Source) -> dict[str, Any]:
+    of_alias = source.column_of_alias
+    columns = [of_alias.get(name, name) for name in record]
+    if len(set(columns)) < len(columns):
+        raise ValueError(f"it holds {max(columns, key=columns.count)} under more than one name")
+    return dict(zip(columns, record.values(), strict=True))
 
 
 def _is_no_text(value: Any, wanted: PolarsType | None) -> bool:

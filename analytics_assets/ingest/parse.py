@@ -3,6 +3,7 @@
 Pure functions of a batch and a spec: nothing here opens a file or reads a clock.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -164,14 +165,21 @@ def _typed(held: pl.Series, source: Source) -> pl.Series:
     wanted, dtype = source.columns[held.name], held.dtype
     if dtype == pl.Binary:
         held, dtype = _strictly_text(held), pl.String()
+    if dtype == pl.String:
+        held = _without_markers(held, source)
     if wanted == pl.String:
         return held
     if dtype == pl.String:
         held = held.str.strip_chars()
+    form = source.time_formats.get(held.name) if dtype == pl.String else None
     if isinstance(wanted, pl.Datetime) or wanted is pl.Datetime:
+        if form is not None:
+            return _time_by_format(held, form, source.timezone)
         return _time_of(held, source.timezone, source.epoch.get(held.name))
     if wanted == pl.Date:
-        return _date_of(held)
+        return _date_of(held) if form is None else _possible(held.str.to_date(form, strict=False))
+    if dtype == pl.String and wanted.is_numeric():
+        held = _with_points(held, source)
     if wanted.is_integer() and dtype.is_integer():
         return held.cast(wanted, strict=False)
     if wanted.is_integer() and dtype.is_float():  # the cast would truncate 2.5, which is no integer
@@ -180,6 +188,26 @@ def _typed(held: pl.Series, source: Source) -> pl.Series:
     if wanted.is_float() and (dtype.is_integer() or dtype.is_float()):
         return _finite(held.cast(wanted))
     return _parsed(held if dtype == pl.String else _text(held), wanted)
+
+
+def _without_markers(text: pl.Series, source: Source) -> pl.Series:
+    """Texts with null for those that stand for no value."""
+    markers = source.nulls_of(text.name)
+    return text.set(text.str.strip_chars().is_in(markers).fill_null(False), None) if markers else text
+
+
+def _with_points(text: pl.Series, source: Source) -> pl.Series:
+    """Numbers as the spec writes them, written with a decimal point and without groups; null for other texts."""
+    if source.decimal == "." and not source.thousands:
+        return text
+    decimal, group = (
+        re.escape(source.decimal),
+        "[ \u00a0\u202f]" if source.thousands == " " else re.escape(source.thousands),
+    )
+    whole = rf"\d{{1,3}}(?:{group}\d{{3}})+" if group else r"\d+"
+    is_number = text.str.contains(rf"^[+-]?(?:{whole}|\d*)(?:{decimal}\d*)?(?:[eE][+-]?\d+)?$").fill_null(False)
+    plain = text.str.replace_all(group, "") if group else text
+    return plain.str.replace(source.decimal, ".", literal=True).set(~is_number, None)
 
 
 def _strictly_text(held: pl.Series) -> pl.Series:
@@ -249,6 +277,14 @@ def _time_of(held: pl.Series, timezone: str, epoch: EpochUnit | None) -> pl.Seri
     if epoch is not None and (dtype.is_integer() or dtype.is_float() or dtype.is_decimal()):
         return _since_1970(held, epoch)
     return pl.Series(held.name, [None] * len(held), dtype=pl.Datetime("us"))
+
+
+def _time_by_format(text: pl.Series, form: str, timezone: str) -> pl.Series:
+    """Times of one format as naive UTC; without an offset (`%z`) they are in `timezone`."""
+    if "%z" in form or "%:z" in form or "%#z" in form:
+        aware = text.str.to_datetime(form, time_unit="us", time_zone="UTC", strict=False)
+        return _possible(aware.dt.replace_time_zone(None))
+    return _in_utc(_possible(text.str.to_datetime(form, time_unit="us", strict=False)), timezone)
 
 
 def _parsed_time(text: pl.Series, timezone: str, epoch: EpochUnit | None) -> pl.Series:
@@ -375,7 +411,7 @@ def _faults(source: Source, known: list[str], held: pl.Schema) -> list[_Fault]:
         original = pl.col("_record").struct.field(column)
         written = original.is_not_null()
         if held[column] == pl.String:
-            written &= original.str.strip_chars() != ""
+            written &= ~original.str.strip_chars().is_in(["", *source.nulls_of(column)])
         faults.append(_Fault(column, f"not a {_type_name(wanted)}", written & pl.col(column).is_null()))
     if source.time and source.plausible != (date.min, date.max):
         first, last = source.plausible

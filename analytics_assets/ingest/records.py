@@ -7,11 +7,11 @@ import codecs
 import gzip
 import io
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, cast
 
 import polars as pl
 
@@ -22,6 +22,7 @@ ROWS_PER_BATCH = 100_000
 BYTES_PER_BATCH = 8_000_000
 LONGEST_RECORD = 16_000_000  # bytes; no sane file has longer ones, and one must fit into memory several times
 MOST_COLUMNS = 10_000
+_CHARACTERS_AT_ONCE = 1_000_000
 
 
 class UnreadableFile(Exception):
@@ -101,12 +102,15 @@ _NO_UTF8_TEXT = {
     b"PK\x03\x04": "a ZIP archive or a workbook: drop the CSV or JSON Lines that it holds",
 }
 
+_NO_TEXT = (b"\x1f\x8b", b"PK\x03\x04")
+
 
 @contextmanager
-def opened(path: Path) -> Iterator[IO[bytes]]:
-    """The bytes of a text file, unpacked: all members of a gzip file, checksums checked, trailing zeros ignored.
+def opened(path: Path, encoding: str = "utf-8") -> Iterator[IO[bytes]]:
+    """The text of a file as UTF-8, unpacked: all members of a gzip file, checksums checked, trailing zeros ignored.
 
-    Reading raises EOFError if the file was cut off, and zlib.error or OSError if it is damaged.
+    Reading raises EOFError if the file was cut off, zlib.error or OSError if it is damaged, and UnreadableFile if it is
+    not of an encoding other than UTF-8.
 
     Raises:
         UnreadableFile: it begins like a file that is not UTF-8 text, or is an empty gzip file.
@@ -115,32 +119,58 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
         raise UnreadableFile("it is empty, as no gzip is: was it cut off on its way? Drop it again, whole")
     with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
         start = cast(io.BufferedReader, file).peek(4)
+        is_utf8 = codecs.lookup(encoding).name == "utf-8"
         for begins, sentence in _NO_UTF8_TEXT.items():
-            if start.startswith(begins):
+            if start.startswith(begins) and (is_utf8 or begins in _NO_TEXT):
                 raise UnreadableFile(f"it is {sentence}")
-        yield cast(IO[bytes], file)
+        yield cast(IO[bytes], file) if is_utf8 else io.BufferedReader(_InUtf8(cast(IO[bytes], file), encoding))
 
 
-def require_columns(names: list[str], source: Source) -> None:
-    """Checks that a header has all required columns, and no name twice.
+class _InUtf8(io.RawIOBase):
+    """A text file of another encoding, as UTF-8."""
+
+    def __init__(self, file: IO[bytes], encoding: str) -> None:
+        self._text = io.TextIOWrapper(file, encoding, newline="")
+        self._encoding, self._rest = encoding, b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._rest:
+            try:
+                self._rest = self._text.read(_CHARACTERS_AT_ONCE).encode()
+            except UnicodeError as error:
+                raise UnreadableFile(f"it is not of the encoding {self._encoding}: {error}") from error
+        size = min(len(buffer), len(self._rest))
+        buffer[:size], self._rest = self._rest[:size], self._rest[size:]
+        return size
+
+
+def columns_of(names: Sequence[str], source: Source) -> list[str]:
+    """The columns that a header names, in its order: those of the spec by their own names, the others as they are.
 
     Raises:
-        UnreadableFile: with the header and the expected columns.
+        UnreadableFile: it lacks a required column, or names one twice; with the header and the expected columns.
     """
     if len(names) > MOST_COLUMNS:
         raise UnreadableFile(f"its header has {len(names):,} columns, more than {MOST_COLUMNS:,}: {_shown(names)}")
+    of_alias = source.column_of_alias
+    columns = [of_alias.get(name, name) for name in names]
     faults = []
-    if missing := [c for c in source.columns if c not in names and c not in source.optional]:
+    if missing := [c for c in source.columns if c not in columns and c not in source.optional]:
         faults.append(f"lacks the column {', '.join(missing)}")
-    if doubled := sorted(name for name, times in Counter(names).items() if name and times > 1) if not faults else []:
+    if doubled := sorted(name for name, times in Counter(columns).items() if name and times > 1) if not faults else []:
         faults.append(f"names {_shown(doubled)} more than once")
     if faults:
+        expected = [" or ".join([column, *source.aliases.get(column, ())]) for column in source.columns]
         raise UnreadableFile(
-            f"it {' and '.join(faults)}; its header is: {_shown(names)}; expected is: {', '.join(source.columns)}"
+            f"it {' and '.join(faults)}; its header is: {_shown(names)}; expected is: {', '.join(expected)}"
         )
+    return columns
 
 
-def _shown(names: list[str]) -> str:
+def _shown(names: Sequence[str]) -> str:
     """Column names of a file, fit for a sentence: without unprintable characters, and not too long."""
     plain = ["".join(c if c.isprintable() else "�" for c in name[:50]) for name in names[:50]]
     more = [f"and {len(names) - 50} more"] if len(names) > 50 else []

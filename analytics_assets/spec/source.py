@@ -5,6 +5,7 @@ Only the spec, and what follows from it without opening a file, belongs here.
 
 import fnmatch
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -127,9 +128,17 @@ class Source:
         complete: whether the files of one day of delivery are together the whole table, so that a key that they lack
             is withdrawn. Its staging model says so with the macro `with_withdrawn`.
         optional: columns that a file may lack; they are then null.
+        aliases: other names that a column has in files, by the column's own: `{"order_id": ("Order ID", "orderId")}`.
+        null_values: texts that stand for no value, such as `NA` or `-`: of all columns, or by column.
+        time_formats: the format of a column of times or dates that is not ISO 8601, as `strftime` writes it:
+            `{"ordered_at": "%d/%m/%Y %H:%M"}`. Then only texts in this format are read.
         rules: what else a row must satisfy, as a sentence and an expression that is true for good rows.
         explode: turns one JSON record into rows; it must depend only on the record.
         delimiter: what separates the fields of a CSV file.
+        header: whether a CSV file begins with the names of its columns. If not, they come in the order of the spec.
+        encoding: of the text files, by Python's name for it (`cp1252`).
+        decimal, thousands: what stands before the fraction of a number of a CSV file, and between its groups of three
+            digits (a space is any kind of space).
         version: raise it when the spec reads old files differently; files still in the inbox are then read again.
     """
 
@@ -148,9 +157,16 @@ class Source:
     complete: bool = False
     may_be_empty: frozenset[str] = frozenset()
     optional: frozenset[str] = frozenset()
+    aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    null_values: tuple[str, ...] | Mapping[str, tuple[str, ...]] = ()
+    time_formats: Mapping[str, str] = field(default_factory=dict)
     rules: Mapping[str, pl.Expr] = field(default_factory=dict)
     explode: Callable[[dict[str, Any]], Iterable[dict[str, Any]]] | None = None
     delimiter: str = ","
+    header: bool = True
+    encoding: str = "utf-8"
+    decimal: Literal[".", ","] = "."
+    thousands: Literal["", ",", ".", " ", "'"] = ""
     version: int = 1
 
     def __post_init__(self) -> None:
@@ -164,7 +180,8 @@ class Source:
         if self.complete and self.kind is not Kind.DELIVERY:
             raise ValueError(f"source {self.name}: only a delivery may be complete")
         named = [*self.key_columns, *(w.column for w in self.dedup_steps), *self.whole, *self.optional, *self.epoch]
-        named += [self.time] if self.time else []
+        named += [*([self.time] if self.time else []), *self.aliases, *self.time_formats]
+        named += self.null_values if isinstance(self.null_values, Mapping) else []
         if unknown := sorted(set(named) - set(self.columns)):
             raise ValueError(f"source {self.name}: {', '.join(unknown)} is not among its columns")
         if reserved := sorted(c for c in self.columns if c.startswith("_")):
@@ -183,6 +200,37 @@ class Source:
             raise ValueError(f"source {self.name}: {REPEAT} numbers rows of one key, so it is the last name of the key")
         if self.whole and not self.dedup_order:
             raise ValueError(f"source {self.name}: what is delivered as a whole needs a dedup order")
+        self._check_texts()
+
+    def _check_texts(self) -> None:
+        names = Counter([*self.columns, *(alias for names in self.aliases.values() for alias in names)])
+        if twice := sorted(name for name, times in names.items() if times > 1):
+            raise ValueError(f"source {self.name}: {', '.join(twice)} names more than one column, or one twice")
+        for column, form in self.time_formats.items():
+            if self.columns[column] not in (pl.Date, pl.Datetime):
+                raise ValueError(f"source {self.name}: {column} has the format of a time, and is none")
+            if column in self.epoch or "%" not in form:
+                raise ValueError(f"source {self.name}: {form!r} is no format of the times of {column}")
+        try:
+            "".encode(self.encoding)
+        except LookupError as error:
+            raise ValueError(f"source {self.name}: {self.encoding!r} is no encoding of text") from error
+        if self.decimal == self.thousands:
+            raise ValueError(f"source {self.name}: {self.decimal!r} cannot stand for two things in one number")
+        others = [pattern for pattern in self.patterns if not pattern.removesuffix(".gz").endswith(".csv")]
+        if others and (self.decimal != "." or self.thousands or not self.header):
+            raise ValueError(
+                f"source {self.name}: {others[0]}: only CSV files lack a header, or write numbers otherwise"
+            )
+
+    @property
+    def column_of_alias(self) -> Mapping[str, str]:
+        """The columns by their aliases."""
+        return {alias: column for column, aliases in self.aliases.items() for alias in aliases}
+
+    def nulls_of(self, column: str) -> tuple[str, ...]:
+        """The texts that stand for no value in a column."""
+        return self.null_values.get(column, ()) if isinstance(self.null_values, Mapping) else self.null_values
 
     @property
     def dedup_steps(self) -> tuple[DedupStep, ...]:
