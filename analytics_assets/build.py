@@ -10,6 +10,7 @@ from dagster import Definitions, in_process_executor
 from analytics_assets.automation.out_of_date_sensor import build_out_of_date_sensor
 from analytics_assets.dagster_internals import BaseAssetGraph, BetaWarning
 from analytics_assets.dbt.assets import build_model_assets
+from analytics_assets.dbt.manifest import usable_manifest
 from analytics_assets.dbt.project import load_manifest, project_faults
 from analytics_assets.dbt.published import build_published_assets
 from analytics_assets.extract.assets import build_extract_asset, build_pull_schedule
@@ -24,6 +25,7 @@ from analytics_assets.reports.analyses import build_analysis_asset
 from analytics_assets.reports.assets import build_report_assets
 from analytics_assets.settings import Settings
 from analytics_assets.spec.domain import Domain
+from analytics_assets.spec.model_node import Manifest
 from analytics_assets.warehouse.choice import warehouse_of
 from analytics_assets.warehouse.interface import Warehouse
 
@@ -31,23 +33,57 @@ warnings.filterwarnings("ignore", category=BetaWarning)
 
 
 def open_project(settings: Settings, domains: Sequence[Domain]) -> Project:
-    """The project of some domains, under some settings.
+    """The project of those of some domains that are not switched off, under some settings.
 
     Raises:
-        ValueError: the settings name an API that has no extract.
+        ValueError: the settings name an API that has no extract, or switch off a domain that does not exist.
     """
-    project = Project(settings, tuple(domains), warehouse_of(settings), load_manifest(settings))
+    names = {domain.name for domain in domains}
+    if unknown := sorted(settings.switched_off - names):
+        raise ValueError(
+            f"ANALYTICS_DOMAINS_OFF: there is no domain {unknown[0]!r}; there is {', '.join(sorted(names))}"
+        )
+    on = tuple(domain for domain in domains if domain.name not in settings.switched_off)
+    off = tuple(domain for domain in domains if domain.name in settings.switched_off)
+    project = Project(settings, on, warehouse_of(settings), load_manifest(settings), off=off)
+    manifest, unfit = _fitting(project)
+    project = replace(project, manifest=manifest)
     if unknown := sorted(set(settings.api) - {extract.source.name for extract in project.extracts}):
         there_is = ", ".join(sorted(extract.source.name for extract in project.extracts)) or "none"
         raise ValueError(f"ANALYTICS_API__{unknown[0].upper()}__…: there is no such API; there is {there_is}")
-    return replace(project, faults=faults_of(project))
+    return replace(project, faults=[*faults_of(project), *unfit])
+
+
+def _fitting(project: Project) -> tuple[Manifest, list[str]]:
+    """The manifest without the models of domains that are switched off, and those that mix days of several time zones.
+
+    Returns:
+        It, and a sentence for each model of the other domains that is left out.
+    """
+    off = {domain.name for domain in project.off}
+    nodes, zones = project.manifest.nodes, {name: days.timezone for name, days in project.calendars.items()}
+    faults = {name: f"{node.file}: {node.domain} is switched off" for name, node in nodes.items() if node.domain in off}
+    told = {f"{fault}; it is left out" for fault in faults.values()}
+    for name, node in nodes.items():
+        read = [nodes[one] for one in node.reads if one in nodes and nodes[one].has_days]
+        others = [one for one in read if zones.get(one.domain, "UTC") != zones.get(node.domain, "UTC")]
+        if node.is_model and node.has_days and others and not {node.domain, others[0].domain} & off:
+            faults[name] = (
+                f"{node.file} has days of {zones[node.domain]}, but reads {others[0].name}, "
+                f"which has days of {zones[others[0].domain]}"
+            )
+    if not faults:
+        return project.manifest, []
+    manifest, said = usable_manifest(project.manifest, faults)
+    return manifest, [sentence for sentence in said if sentence not in told]
 
 
 def on_warehouse(project: Project, warehouse: Warehouse) -> Project:
     """The project on another warehouse: with its settings, and a manifest that names tables as it does."""
-    return replace(
+    moved = replace(
         project, settings=warehouse.settings, warehouse=warehouse, manifest=load_manifest(warehouse.settings)
     )
+    return replace(moved, manifest=_fitting(moved)[0])
 
 
 def faults_of(project: Project) -> list[str]:

@@ -1,8 +1,9 @@
-"""The daily partitions; Window, a span of days; Read, what a day is made from: upstream days, whole or by key."""
+"""Calendar, the days of a domain; Window, a span of days; Read, what a day is made from: days, whole or by key."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from dagster import (
     AllPartitionMapping,
@@ -18,10 +19,58 @@ from analytics_assets.settings import Settings
 ONE_DAY = timedelta(days=1)
 
 
-def daily_partitions(settings: Settings) -> DailyPartitionsDefinition:
-    """One partition per elapsed UTC day: the last one is yesterday, or `end_date` once that day is over."""
-    end = None if settings.end_date is None else (settings.end_date + ONE_DAY).isoformat()
-    return DailyPartitionsDefinition(start_date=settings.start_date.isoformat(), end_date=end, timezone="UTC")
+@dataclass(frozen=True)
+class Calendar:
+    """The days of a domain.
+
+    Attributes:
+        first, last: the first and last day that have a partition; None for those of the settings.
+        timezone: in which days begin and end.
+    """
+
+    first: date | None = None
+    last: date | None = None
+    timezone: str = "UTC"
+
+    @property
+    def suffix(self) -> str:
+        """Ends the names of steps and schedules of its days; empty for those of the settings, in UTC."""
+        zone = "" if self.timezone == "UTC" else self.timezone.replace("+", "_plus_").replace("-", "_minus_")
+        return "".join(f"_{part}".replace("/", "_").replace("-", "_") for part in (zone, self.first, self.last) if part)
+
+    def first_day(self, settings: Settings) -> date:
+        """The first day that has a partition."""
+        return self.first or settings.start_date
+
+    def last_day(self, settings: Settings) -> date | None:
+        """The last day that will have a partition; None if it goes on."""
+        return self.last or settings.end_date
+
+    def today(self, now: datetime) -> date:
+        """The date at an aware time."""
+        return now.astimezone(ZoneInfo(self.timezone)).date()
+
+
+def all_days(settings: Settings, calendars: Iterable[Calendar]) -> Calendar:
+    """A calendar whose days are those of some others and of the settings."""
+    known = [UTC_DAYS, *calendars]
+    last_days = [day for calendar in known if (day := calendar.last_day(settings))]
+    first = min(calendar.first_day(settings) for calendar in known)
+    return Calendar(first, max(last_days) if len(last_days) == len(known) else None)
+
+
+UTC_DAYS = Calendar()
+"""The calendar of whatever declares none: days of UTC, as the settings have them."""
+
+
+def daily_partitions(settings: Settings, calendar: Calendar = UTC_DAYS) -> DailyPartitionsDefinition:
+    """One partition per elapsed day: the last one is yesterday, or the calendar's last day once that is over."""
+    last = calendar.last_day(settings)
+    return DailyPartitionsDefinition(
+        start_date=calendar.first_day(settings).isoformat(),
+        end_date=(last + ONE_DAY).isoformat() if last else None,
+        timezone=calendar.timezone,
+    )
 
 
 @dataclass(frozen=True)
@@ -79,10 +128,11 @@ EVER = Window(date.min, date.max)
 """Every day that can be recorded, WHOLE included."""
 
 
-def partitioned_days(settings: Settings, now: datetime) -> Window:
-    """All days that have a partition at `now` (an aware UTC time); the first day alone while none has elapsed."""
-    end = now.date() if settings.end_date is None else min(now.date(), settings.end_date + ONE_DAY)
-    return Window(settings.start_date, max(end, settings.start_date + ONE_DAY))
+def partitioned_days(settings: Settings, now: datetime, calendar: Calendar = UTC_DAYS) -> Window:
+    """All days that have a partition at `now` (an aware time); the first day alone while none has elapsed."""
+    first, last, today = calendar.first_day(settings), calendar.last_day(settings), calendar.today(now)
+    end = today if last is None else min(today, last + ONE_DAY)
+    return Window(first, max(end, first + ONE_DAY))
 
 
 def contiguous(days: Iterable[date]) -> list[Window]:
@@ -196,10 +246,13 @@ def downstream_days(reads: Iterable[Read], days_of: Callable[[str], Iterable[dat
     }
 
 
-def widest_mapping(reads: Iterable[Read]) -> PartitionMapping | None:
+def widest_mapping(reads: Iterable[Read], *, same_days: bool = True) -> PartitionMapping | None:
     """Dagster's mapping for what an asset reads of one other: at least those days, since Dagster knows no keys.
 
     None maps a day to the same day.
+
+    Args:
+        same_days: whether both have the same calendar. If not, one has days that the other lacks.
     """
     offsets = [read.days for read in reads]
     if any(days.is_open for days in offsets):
@@ -208,6 +261,8 @@ def widest_mapping(reads: Iterable[Read]) -> PartitionMapping | None:
         min((days.start or 0 for days in offsets), default=0),
         max((days.end or 0 for days in offsets), default=0),
     )
+    if not same_days:
+        return TimeWindowPartitionMapping(start, end, allow_nonexistent_upstream_partitions=True)
     return TimeWindowPartitionMapping(start_offset=start, end_offset=end) if start or end else None
 
 

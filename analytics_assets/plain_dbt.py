@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt.flags import get_flags
@@ -17,6 +17,9 @@ from pydantic import ValidationError
 
 from analytics_assets.dbt.invocation import WRITING, why_not_in_production
 from analytics_assets.settings import Settings, get_settings
+
+if TYPE_CHECKING:
+    from analytics_assets.partitions import Calendar
 
 WITHOUT_ROWS = ("compile", "generate", "debug")
 """The commands that need a database, but no rows in it."""
@@ -97,21 +100,26 @@ def values() -> Mapping[str, Any]:
     """The variables that one of the project's own runs would pass, with the newest raw day as the window."""
     from analytics_assets.dbt.project import last_manifest
     from analytics_assets.dbt.variables import meta_vars, project_vars, window_vars
-    from analytics_assets.defs import find_domains
-    from analytics_assets.partitions import Window
+    from analytics_assets.defs import domains_in_use
+    from analytics_assets.partitions import Window, all_days
 
     settings = _settings()
-    newest = newest_raw_day(settings)
+    domains = domains_in_use(settings)
+    calendar = all_days(settings, [domain.calendar for domain in domains])
+    newest = newest_raw_day(settings, calendar)
     window = Window(newest, newest + timedelta(days=1))
-    sources = [source for domain in find_domains() for source in domain.sources]
-    return {**project_vars(settings, sources), **meta_vars(last_manifest(settings)), **window_vars(window)}
+    sources = [source for domain in domains for source in domain.sources]
+    return {**project_vars(settings, sources, calendar), **meta_vars(last_manifest(settings)), **window_vars(window)}
 
 
-def newest_raw_day(settings: Settings) -> date:
+def newest_raw_day(settings: Settings, calendar: "Calendar") -> date:
     """The newest day with raw files; the last day that has a partition if there are none."""
-    last = settings.end_date or datetime.now(UTC).date() - timedelta(days=1)
+    first, last = (
+        calendar.first_day(settings),
+        calendar.last_day(settings) or datetime.now(UTC).date() - timedelta(days=1),
+    )
     names = (folder.name.rpartition("=")[2] for folder in settings.raw_dir.glob("raw_*/*"))
-    found = [day for name in names if (day := _date(name)) and settings.start_date <= day <= last]
+    found = [day for name in names if (day := _date(name)) and first <= day <= last]
     return max(found, default=last)
 
 

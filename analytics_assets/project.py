@@ -1,13 +1,14 @@
 """The project: settings, domains, warehouse and manifest as one object, from which all assets are made."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import cached_property
 
 from dagster import DailyPartitionsDefinition
 
 from analytics_assets.automation.conditions import Automation
-from analytics_assets.partitions import daily_partitions
+from analytics_assets.partitions import UTC_DAYS, Calendar, Window, daily_partitions, partitioned_days
 from analytics_assets.settings import Settings
 from analytics_assets.spec.analysis import ENDING, TEXT_ENDING, Analysis
 from analytics_assets.spec.asset import Asset, AssetKind, Catalog
@@ -28,6 +29,7 @@ class Project:
         manifest: the dbt models that can be used.
         faults: one sentence per broken or left-out file of the dbt project, and per report or analysis that lacks a
             model.
+        off: the domains that are switched off.
     """
 
     settings: Settings
@@ -35,11 +37,17 @@ class Project:
     warehouse: Warehouse
     manifest: Manifest = field(repr=False)
     faults: Sequence[str] = ()
+    off: Sequence[Domain] = ()
 
     @cached_property
     def sources(self) -> list[Source]:
         """The sources of all domains."""
         return [source for domain in self.domains for source in domain.sources]
+
+    @property
+    def known_sources(self) -> list[Source]:
+        """The sources of all domains, also of those that are switched off."""
+        return [source for domain in (*self.domains, *self.off) for source in domain.sources]
 
     @cached_property
     def extracts(self) -> list[Extract]:
@@ -47,9 +55,18 @@ class Project:
         return [extract for domain in self.domains for extract in domain.extracts]
 
     @cached_property
-    def partitions(self) -> DailyPartitionsDefinition:
-        """The daily partitions of all partitioned assets, except pulls."""
-        return daily_partitions(self.settings)
+    def calendars(self) -> Mapping[str, Calendar]:
+        """The days of each domain, by name."""
+        return {domain.name: domain.calendar for domain in self.domains}
+
+    def partitions(self, calendar: Calendar = UTC_DAYS) -> DailyPartitionsDefinition:
+        """The daily partitions of what has a calendar; those of pulls are their own."""
+        return daily_partitions(self.settings, calendar)
+
+    def days(self, now: datetime) -> Window:
+        """The days that have a partition in any domain."""
+        windows = [partitioned_days(self.settings, now, one) for one in {UTC_DAYS, *self.calendars.values()}]
+        return Window(min(one.start for one in windows), max(one.end for one in windows))
 
     @cached_property
     def automation(self) -> Automation:
@@ -88,19 +105,26 @@ class Project:
     @cached_property
     def catalog(self) -> Catalog:
         """All assets, by name."""
-        found = [node.asset for node in self.manifest.made.values()]
+        found = [node.asset for node in self.manifest.made.values() if not node.has_days]
+        for node in self.manifest.made.values():
+            if node.has_days:
+                found.append(replace(node.asset, calendar=self.calendars.get(node.domain, UTC_DAYS)))
         for domain in self.domains:
+            days = domain.calendar
             found += [Asset(extract.asset, AssetKind.EXTRACT) for extract in domain.extracts]
             for source in domain.sources:
-                found += [Asset(source.landed_asset, AssetKind.LANDED), Asset(source.raw_asset, AssetKind.RAW)]
+                found += [
+                    Asset(source.landed_asset, AssetKind.LANDED),
+                    Asset(source.raw_asset, AssetKind.RAW, calendar=days),
+                ]
             if self.has_published(domain):
-                found.append(Asset(published_asset(domain.name), AssetKind.PUBLISHED))
+                found.append(Asset(published_asset(domain.name), AssetKind.PUBLISHED, calendar=days))
             found += [
-                Asset(analysis.name, AssetKind.REPORT, (ENDING, TEXT_ENDING) if analysis.text else (ENDING,))
+                Asset(analysis.name, AssetKind.REPORT, (ENDING, TEXT_ENDING) if analysis.text else (ENDING,), days)
                 for analysis in domain.analyses
             ]
             found += [
-                Asset(file.asset(report.name), AssetKind.REPORT, (file.ending,) if file.ending else ())
+                Asset(file.asset(report.name), AssetKind.REPORT, (file.ending,) if file.ending else (), days)
                 for report in domain.reports
                 for file in report.files
             ]

@@ -83,6 +83,13 @@ def _mail_addresses(text: str) -> str:
     return text
 
 
+def _names(text: str) -> str:
+    for one in filter(None, map(str.strip, text.split(","))):
+        if not re.fullmatch(r"\w+", one):
+            raise ValueError("it should be names of domains with commas between them")
+    return text
+
+
 class Api(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True):
     """How to reach an API, and how many requests it allows."""
 
@@ -194,6 +201,9 @@ class Settings(BaseSettings):
     end_date: PlausibleDate | None = Field(
         None, description="Last day that has a partition, for a history that is closed; empty: always yesterday."
     )
+    domains_off: Annotated[str, AfterValidator(_names)] = Field(
+        "", description="The domains that are switched off, with commas between their names; their data stay."
+    )
     inbox_settle_seconds: float = Field(
         2.0, ge=0, description="Seconds for which a file must not have changed before it is taken from the inbox."
     )
@@ -274,6 +284,11 @@ class Settings(BaseSettings):
     def __hash__(self) -> int:
         """Equal settings have equal hashes; different settings may share one."""
         return hash((self.data_dir, self.dagster_home, self.warehouse, self.dbt_target, self.user))
+
+    @property
+    def switched_off(self) -> frozenset[str]:
+        """The names of the domains that are switched off."""
+        return frozenset(filter(None, map(str.strip, self.domains_off.split(","))))
 
     @property
     def inbox_dir(self) -> Path:

@@ -231,7 +231,9 @@ def day_again(histories: Sequence[Path], day: date, runs: int, domain: Domain) -
     def again(folder: Path, first: date) -> float:
         project = Project(folder, [replace(domain, reports=(), analyses=())], {"start_date": first})
         runner = project.runner()
-        windows = tied_windows(runner.upstream, set(project.assets), Window(day, day + ONE_DAY), project.window)
+        windows = tied_windows(
+            runner.upstream, set(project.assets), Window(day, day + ONE_DAY), lambda _: project.window
+        )
         seconds.clear()
         runner.make(group_into_runs(runner.upstream, same_window(windows)))
         return sum(seconds)

@@ -13,7 +13,7 @@ from analytics_assets.dbt.translator import ModelTranslator
 from analytics_assets.dbt.variables import project_vars, window_vars
 from analytics_assets.defs import find_domains
 from analytics_assets.ingest.assets import build_source_assets
-from analytics_assets.partitions import Window
+from analytics_assets.partitions import UTC_DAYS, Window
 from analytics_assets.settings import get_settings
 from analytics_assets.warehouse.raw_day_writer import ParquetByDay
 
@@ -23,7 +23,7 @@ _project = open_project(_settings, find_domains())
 
 @dbt_assets(
     manifest=_project.manifest.raw,
-    partitions_def=_project.partitions,
+    partitions_def=_project.partitions(UTC_DAYS),
     dagster_dbt_translator=ModelTranslator(_project, {}),
 )
 def models(context: AssetExecutionContext, dbt: DbtCliResource):  # type: ignore[no-untyped-def]

@@ -11,7 +11,7 @@ from dagster import AssetKey, AssetSelection, AutomationCondition, AutomationCon
 
 from analytics_assets.automation.staleness import Days
 from analytics_assets.dagster_internals import AssetKeyPartitionKey, BaseAssetGraph
-from analytics_assets.partitions import WHOLE, Window, partitioned_days
+from analytics_assets.partitions import WHOLE, Window
 from analytics_assets.settings import Settings
 from analytics_assets.spec.asset import Catalog, name_of
 from analytics_assets.spec.source import Source
@@ -20,8 +20,8 @@ from analytics_assets.spec.source import Source
 class _OfDays(AutomationCondition[AssetKey]):
     """A condition that is true for a set of days, computed from the project's stores."""
 
-    def __init__(self, days: Days, settings: Settings) -> None:
-        self._days, self._settings = days, settings
+    def __init__(self, days: Days) -> None:
+        self._days = days
 
     def _true_days(self, graph: BaseAssetGraph, name: str, window: Window, now: datetime) -> Set[date]:
         """The days for which the condition is true; the window holds all days of the asset."""
@@ -32,7 +32,7 @@ class _OfDays(AutomationCondition[AssetKey]):
         candidates, now = context.candidate_subset, context.evaluation_time.astimezone(UTC)
         if candidates.is_empty:
             return AutomationResult(context, candidates)
-        window = partitioned_days(self._settings, now) if context.partitions_def else WHOLE
+        window = self._days.partitioned(name_of(context.key), now) if context.partitions_def else WHOLE
         with self._days.looking(now):
             days = self._true_days(context.asset_graph, name_of(context.key), window, now)
         if len(days) == len(window):
@@ -170,15 +170,15 @@ class Automation:
 
     def __init__(self, settings: Settings, sources: Iterable[Source], catalog: Catalog) -> None:
         self._days = days = Days(settings, sources, catalog)
-        self._out_of_date, self._stale = OutOfDate(days, settings), Stale(days, settings)
-        self._backing_off, self._pending = BackingOff(days, settings), Pending(days, settings)
-        self._waiting = Waiting(days, settings)
-        self._newest, self._made, self._on = Newest(days, settings), Made(days, settings), On(days, settings)
-        self._of_older_code, self._never_made = OfOlderCode(days, settings), NeverMade(days, settings)
+        self._out_of_date, self._stale = OutOfDate(days), Stale(days)
+        self._backing_off, self._pending = BackingOff(days), Pending(days)
+        self._waiting = Waiting(days)
+        self._newest, self._made, self._on = Newest(days), Made(days), On(days)
+        self._of_older_code, self._never_made = OfOlderCode(days), NeverMade(days)
 
     def recorded(self) -> tuple[object, ...]:
         """A value that changes whenever the input of the conditions does, except for the files of days."""
-        return self._days.recorded()
+        return self._days.recorded(), self._days.todays(datetime.now(UTC))
 
     def newest_day(self, graph: BaseAssetGraph, name: str, now: datetime) -> date:
         """The day that the newest report is as of."""

@@ -89,7 +89,7 @@ class OutOfDateDaysSensor(AutomationConditionSensorDefinition):
         newest = context.instance.get_run_records(limit=1, order_by="update_timestamp")
         runs = [(record.dagster_run.run_id, record.dagster_run.status, record.update_timestamp) for record in newest]
         events = context.instance.event_log_storage.get_maximum_record_id()
-        return self.recorded(), tuple(runs), events, datetime.now(UTC).date()
+        return self.recorded(), tuple(runs), events
 
 
 def build_out_of_date_sensor(

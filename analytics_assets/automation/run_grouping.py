@@ -4,10 +4,9 @@
 just died. Runs in this process (`operations/runner`) follow the order of the graph, upstream first.
 """
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from functools import reduce
 
 from dagster import AssetKey, DagsterEventType, DagsterInstance, DagsterRunStatus, RunRequest, RunsFilter
 
@@ -18,7 +17,17 @@ from analytics_assets.dagster_internals import (
     PARTITION_NAME_TAG,
 )
 from analytics_assets.foundation.hashes import digest
-from analytics_assets.partitions import ONE_DAY, Upstream, Window, assets_of, by_day, contiguous
+from analytics_assets.partitions import (
+    ONE_DAY,
+    UTC_DAYS,
+    WHOLE,
+    Calendar,
+    Upstream,
+    Window,
+    assets_of,
+    by_day,
+    contiguous,
+)
 from analytics_assets.spec.asset import name_of
 from analytics_assets.state.attempts import WAITS
 
@@ -93,6 +102,9 @@ def unless_just_died(instance: DagsterInstance, request: RunRequest, loaded: str
 
 # -------------------------------------------------------------------------------------------------- for one process
 
+CalendarOf = Callable[[str], Calendar]
+"""Returns the days of an asset."""
+
 
 @dataclass(frozen=True)
 class PlannedRun:
@@ -102,14 +114,16 @@ class PlannedRun:
     window: Window
 
 
-def tied_windows(upstream: Upstream, selected: Set[str], window: Window, partitions: Window) -> dict[str, Window]:
+def tied_windows(
+    upstream: Upstream, selected: Set[str], window: Window, partitions: Callable[[str], Window]
+) -> dict[str, Window]:
     """The days of each selected asset that belong to a range: the range itself, and its upstream and downstream days.
 
     What is read by key ties no days: which ones share a key is known only once the rows are there.
 
     Args:
         window: the requested range.
-        partitions: all days that have a partition; no others are returned.
+        partitions: returns all days of an asset that have a partition; no others are returned.
     """
     names = [name for name in upstream if name in selected]
     needed, changed = dict.fromkeys(names, window), dict.fromkeys(names, window)
@@ -123,33 +137,39 @@ def tied_windows(upstream: Upstream, selected: Set[str], window: Window, partiti
                 changed[name] = _hull(changed[name], read.days.downstream_of(changed[read.asset]))
     found = {}
     for name in names:
-        whole = _hull(needed[name], changed[name])
-        found[name] = Window(max(whole.start, partitions.start), min(whole.end, partitions.end))
+        if days := _hull(needed[name], changed[name]).within(partitions(name)):
+            found[name] = days
     return found
 
 
-def same_window(windows: Mapping[str, Window]) -> dict[str, list[Window]]:
-    """Widens the windows of some assets to one window: an extra day costs less than an extra run."""
-    if not windows:
-        return {}
-    whole = reduce(_hull, windows.values())
-    return {name: [whole] for name in windows}
+def same_window(windows: Mapping[str, Window], calendar_of: CalendarOf = lambda _: UTC_DAYS) -> dict[str, list[Window]]:
+    """Widens the windows of assets with the same days to one window: an extra day costs less than an extra run."""
+    widest: dict[Calendar, Window] = {}
+    for name, window in windows.items():
+        widest[calendar_of(name)] = _hull(window, widest.get(calendar_of(name), window))
+    return {name: [widest[calendar_of(name)]] for name in windows}
 
 
 def _hull(one: Window, other: Window) -> Window:
     return Window(min(one.start, other.start), max(one.end, other.end))
 
 
-def group_into_runs(upstream: Upstream, windows: Mapping[str, Sequence[Window]]) -> list[PlannedRun]:
-    """As few runs as possible: each makes assets of one window, and comes after the runs that it reads from."""
+def group_into_runs(
+    upstream: Upstream, windows: Mapping[str, Sequence[Window]], calendar_of: CalendarOf = lambda _: UTC_DAYS
+) -> list[PlannedRun]:
+    """As few runs as possible: each makes assets of one window, and comes after the runs that it reads from.
+
+    Dagster partitions a run as a whole, so the assets of one have the same calendar.
+    """
     waiting = [(name, window) for name in upstream for window in windows.get(name, ())]
     runs = []
     while waiting:
-        window = waiting[0][1]
+        calendar, window = calendar_of(waiting[0][0]), waiting[0][1]
         taken: list[str] = []
         blocked: set[str] = set()
         for name, its_window in waiting:
-            if its_window == window and not blocked & assets_of(upstream[name]) and name not in blocked:
+            alike = its_window == window and (window == WHOLE or calendar_of(name) == calendar)
+            if alike and not blocked & assets_of(upstream[name]) and name not in blocked:
                 taken.append(name)
             else:
                 blocked.add(name)

@@ -19,6 +19,7 @@ from analytics_assets.dagster_internals import BaseAssetGraph
 from analytics_assets.foundation.hashes import digest
 from analytics_assets.partitions import (
     EVER,
+    UTC_DAYS,
     WHOLE,
     Read,
     Upstream,
@@ -62,6 +63,7 @@ class Days:
     def __init__(self, settings: Settings, sources: Iterable[Source], catalog: Catalog) -> None:
         self._settings, self._catalog = settings, catalog
         self._sources = {source.raw_asset: source for source in sources}
+        self._calendars = {UTC_DAYS, *(asset.calendar for asset in catalog.values())}
         records = [builds_of(asset, settings) for asset in catalog.values()]
         self._stores = list({one.place: one for one in records}.values())  # many assets share a store
         self._attempts = Attempts(settings.lake_dir)
@@ -126,7 +128,7 @@ class Days:
         else:
             keys = self._builds(name).key_versions(name, window) if by_key(reads) else None
             found = input_versions(reads, window, recorded_builds(self._catalog, self._settings), keys)
-        first = self._settings.start_date
+        first = self._catalog[name].calendar.first_day(self._settings)
         if first in found and days_without_partition(self._catalog[name], self._settings):
             return {**found, first: digest([found[first], "days without a partition"])}
         return found
@@ -213,6 +215,15 @@ class Days:
 
         return self._keeping("failed upstream", name, for_tick=True, find=find)
 
+    def partitioned(self, name: str, now: datetime) -> Window:
+        """All days of an asset that have a partition."""
+        known = self._catalog.get(name)  # a domain may have assets of its own making
+        return partitioned_days(self._settings, now, known.calendar if known else UTC_DAYS)
+
+    def todays(self, now: datetime) -> frozenset[date]:
+        """The dates that it is now, in the time zones of the assets' days."""
+        return frozenset(calendar.today(now) for calendar in self._calendars)
+
     def _days_and_reads(self, graph: BaseAssetGraph, name: str, now: datetime) -> tuple[Window, Sequence[Read]]:
         """All days of an asset (WHOLE if it has none), and what it reads."""
         known = self._of(graph)
@@ -220,7 +231,7 @@ class Days:
             if self._catalog[name].kind is AssetKind.REPORT:  # only the newest is ever requested
                 newest = self.newest(graph, name, now)
                 return Window.of_days(newest, newest), known.upstream[name]
-            return partitioned_days(self._settings, now), known.upstream[name]
+            return self.partitioned(name, now), known.upstream[name]
         return WHOLE, known.views[name]
 
     def waiting(self, graph: BaseAssetGraph, name: str, now: datetime) -> set[date]:
@@ -268,7 +279,7 @@ class Days:
             days = [self._ledger.newest_day(source, window) for source in sources]
             return max((day for day in days if day), default=max(window.days()))
 
-        window = partitioned_days(self._settings, now)
+        window = self.partitioned(name, now)
         return self._keeping("newest", name, window, find=find)
 
     def _as_of_one_day(self, graph: BaseAssetGraph, name: str) -> Set[str]:

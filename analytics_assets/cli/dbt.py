@@ -22,6 +22,7 @@ def dbt(
         from analytics_assets.dbt.invocation import WRITING, why_not_in_production
         from analytics_assets.dbt.runner import run_dbt
         from analytics_assets.definitions import project
+        from analytics_assets.partitions import all_days
 
         if not context.args:
             raise ValueError(
@@ -34,7 +35,14 @@ def dbt(
         if command and settings.dbt_target == "prod":
             dev = "ANALYTICS_DBT_TARGET=dev"
             raise ValueError(f"{why_not_in_production(command)} or set {dev} to write a schema of your own")
-        window = window_of(settings, from_.date(), to.date()) if from_ and to else None
-        run = run_dbt(context.args, settings, project.sources, window, quiet=False)
+        window = window_of(settings, from_.date(), to.date(), project.calendars.values()) if from_ and to else None
+        run = run_dbt(
+            context.args,
+            settings,
+            project.sources,
+            window,
+            calendar=all_days(settings, project.calendars.values()),
+            quiet=False,
+        )
         if run.failures:
             raise typer.Exit(1)

@@ -27,7 +27,7 @@ def demo() -> None:
         _write_env_once(yesterday() - timedelta(days=DEMO_DAYS - 1))
         days = Window.of_days(yesterday() - timedelta(days=DEMO_DAYS - 1), yesterday())
         for domain in find_domains():
-            if domain.demo:
+            if domain.is_demo and domain.demo:
                 os.environ |= served.enter_context(domain.demo(days))
         settings = get_settings()
         simulate_files(settings, DEMO_DAYS, yesterday(), 1.0, 1, None, with_pulled=False)

@@ -17,8 +17,8 @@ def erd() -> None:
     with told_plainly():
         from analytics_assets.dbt.erd import erd_page
         from analytics_assets.dbt.project import load_manifest
-        from analytics_assets.defs import find_domains
+        from analytics_assets.defs import domains_in_use
 
-        page = erd_page(load_manifest(get_settings()), [domain.name for domain in find_domains()])
+        page = erd_page(load_manifest(get_settings()), [domain.name for domain in domains_in_use(get_settings())])
         PAGE.write_text(page, encoding="utf-8")
     console.print(f"wrote {shown(PAGE)}")

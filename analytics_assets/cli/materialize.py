@@ -47,7 +47,13 @@ def materialize(
         if new == bool(from_ or to) or bool(from_) != bool(to):
             raise ValueError("say which days: either --from DATE --to DATE, or --new for whatever is out of date")
         settings = get_settings()
-        window = window_of(settings, from_.date(), to.date()) if from_ and to else None
+        from analytics_assets.defs import domains_in_use
+
+        window = (
+            window_of(settings, from_.date(), to.date(), [domain.calendar for domain in domains_in_use(settings)])
+            if from_ and to
+            else None
+        )
         if dry_run:
             _show_plan(settings, window, select)
             return

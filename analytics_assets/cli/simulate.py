@@ -25,7 +25,7 @@ def simulate(
     seed: Annotated[int, typer.Option(help="The same seed makes the same files.")] = 1,
     only: Annotated[str | None, typer.Option(help="One domain, by its name.")] = None,
 ) -> None:
-    """Write sample files with real defects into the inbox."""
+    """Write sample files with real defects into the inbox: of the demo's domains, or of one."""
     with told_plainly():
         simulate_files(get_settings(), days, end.date() if end else yesterday(), scale, seed, only)
 
@@ -33,13 +33,20 @@ def simulate(
 def simulate_files(
     settings: Settings, days: int, end: date, scale: float, seed: int, only: str | None, *, with_pulled: bool = True
 ) -> None:
-    """Simulates the files of all domains or one; `with_pulled` includes domains whose files come from pulls."""
-    from analytics_assets.defs import find_domains
+    """Simulates the files of the demo's domains or of one; `with_pulled` includes domains whose files come from pulls.
+
+    Raises:
+        ValueError: there is no such domain, or it is switched off.
+    """
+    from analytics_assets.defs import domains_in_use
     from analytics_assets.partitions import Window
 
-    chosen = [domain for domain in find_domains() if only in (None, domain.name)]
+    known = domains_in_use(settings)
+    chosen = [domain for domain in known if domain.name == only or (only is None and domain.is_demo)]
+    if not chosen and only is None:
+        raise ValueError("the demo's domains are switched off: take them out of ANALYTICS_DOMAINS_OFF, in .env")
     if not chosen:
-        raise ValueError(f"there is no domain {only!r}; there is {', '.join(domain.name for domain in find_domains())}")
+        raise ValueError(f"there is no domain {only!r}; there is {', '.join(domain.name for domain in known)}")
     window = Window.of_days(end - timedelta(days=days - 1), end)
     for domain in chosen:
         if domain.extracts and not with_pulled:

@@ -1,7 +1,7 @@
 """The command that runs SQL on the published copy."""
 
 import re
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from numbers import Number
 from typing import Annotated, Any
@@ -48,13 +48,13 @@ def sql(statement: Annotated[str, typer.Argument(help="One SQL statement, in quo
 def _behind(settings: Settings, statement: str) -> dict[str, list[date]]:
     """The days on which the copy is behind, by public model that a statement names."""
     from analytics_assets.dbt.project import last_manifest
-    from analytics_assets.partitions import partitioned_days
+    from analytics_assets.defs import domains_in_use
     from analytics_assets.warehouse.published import days_behind
 
-    manifest, days = last_manifest(settings), partitioned_days(settings, datetime.now(UTC))
+    manifest, calendars = last_manifest(settings), {domain.name: domain.calendar for domain in domains_in_use(settings)}
     words = set(re.findall(r"\w+", statement.lower()))
     names = [node.name for node in manifest.models if node.is_public and node.alias.lower() in words]
-    return days_behind(manifest, names, settings, days)
+    return days_behind(manifest, names, settings, calendars)
 
 
 def _query(settings: Settings, statement: str) -> tuple[list[str], list[tuple[Any, ...]], int]:

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from analytics_assets.console.terminal import console, line
 from analytics_assets.settings import PROJECT_DIR, Settings, get_settings, is_secret
 
 if TYPE_CHECKING:
-    from analytics_assets.partitions import Window
+    from analytics_assets.partitions import Calendar, Window
 
 INTERRUPTED_CODE = 130  # as in shells: 128 plus the number of SIGINT
 
@@ -76,15 +76,22 @@ def _explain(error: ValidationError) -> None:
         say_error(f"{said}; see analytics_assets/settings.py")
 
 
-def window_of(settings: Settings, first: date, last: date) -> "Window":
+def window_of(settings: Settings, first: date, last: date, calendars: Iterable["Calendar"] = ()) -> "Window":
     """The window from a first to a last day, both included.
+
+    Args:
+        calendars: the days of the domains; without any, those of the settings.
 
     Raises:
         ValueError: some day has no partition.
     """
-    from analytics_assets.partitions import Window, partitioned_days
+    from analytics_assets.partitions import UTC_DAYS, Window, partitioned_days
 
-    partitions = partitioned_days(settings, datetime.now(UTC))
+    chosen = {*calendars} or {UTC_DAYS}
+    elapsed = [partitioned_days(settings, datetime.now(UTC), calendar) for calendar in chosen]
+    partitions = Window(min(one.start for one in elapsed), max(one.end for one in elapsed))
+    last_days = [calendar.last_day(settings) for calendar in chosen]
+    end = None if None in last_days else max(day for day in last_days if day)
     if first > last:
         raise ValueError(f"--from {first} is after --to {last}")
     if first < partitions.start:
@@ -92,9 +99,9 @@ def window_of(settings: Settings, first: date, last: date) -> "Window":
             f"{first} is before the first day that has a partition, {partitions.start}; "
             "set ANALYTICS_START_DATE to an earlier day to have it"
         )
-    if settings.end_date and last > settings.end_date:
+    if end and last > end:
         raise ValueError(
-            f"{last} is after the last day that has a partition, {settings.end_date}; "
+            f"{last} is after the last day that has a partition, {end}; "
             "set ANALYTICS_END_DATE to a later day, or to none, to have it"
         )
     if last >= partitions.end:

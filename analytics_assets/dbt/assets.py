@@ -1,8 +1,8 @@
 """dbt's models and seeds as Dagster assets, in as few steps as possible.
 
 Dagster partitions a step as a whole, so there are three kinds of steps: models whose rows have a day, models without
-days (views and table functions: current state), and seeds. Domains in the same pool share a step: each call of dbt
-costs seconds, however few models it makes.
+days (views and table functions: current state), and seeds. Domains in the same pool, with the same days, share a step:
+each call of dbt costs seconds, however few models it makes.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,6 +13,7 @@ from dagster import AssetExecutionContext, AssetsDefinition, BackfillPolicy, Res
 from analytics_assets.dbt.code_versions import code_versions
 from analytics_assets.dbt.step import make_models
 from analytics_assets.dbt.translator import ModelTranslator
+from analytics_assets.partitions import UTC_DAYS, Calendar
 from analytics_assets.project import Project
 from analytics_assets.spec.asset import AssetKind
 from analytics_assets.spec.model_node import ModelNode
@@ -25,23 +26,22 @@ _STEPS = {AssetKind.MODEL: "models", AssetKind.VIEW: "views", AssetKind.SEED: "s
 def build_model_assets(project: Project) -> list[AssetsDefinition]:
     """The models in `models/*/<domain>/` and the seeds in `seeds/<domain>/`, for all domains."""
     translator = ModelTranslator(project, code_versions(project.manifest, project.sources))
-    pools = dict.fromkeys(project.warehouse.pool(domain.name) for domain in project.domains)
-    return [
-        _step(project, translator, pool, kind, nodes)
-        for pool in pools
-        for kind in _STEPS
-        if (nodes := _nodes(project, pool, kind))
-    ]
-
-
-def _nodes(project: Project, pool: str, kind: AssetKind) -> list[ModelNode]:
-    """The models or seeds of one kind in one pool."""
-    domains = {domain.name for domain in project.domains if project.warehouse.pool(domain.name) == pool}
-    return [node for node in project.manifest.made.values() if node.kind is kind and node.domain in domains]
+    steps: dict[tuple[str, AssetKind, Calendar], list[ModelNode]] = {}
+    for kind in _STEPS:
+        for node in project.manifest.made.values():
+            if node.kind is kind and node.domain in project.calendars:
+                days = project.calendars[node.domain] if kind is AssetKind.MODEL else UTC_DAYS
+                steps.setdefault((project.warehouse.pool(node.domain), kind, days), []).append(node)
+    return [_step(project, translator, *of, nodes) for of, nodes in steps.items()]
 
 
 def _step(
-    project: Project, translator: ModelTranslator, pool: str, kind: AssetKind, nodes: Sequence[ModelNode]
+    project: Project,
+    translator: ModelTranslator,
+    pool: str,
+    kind: AssetKind,
+    calendar: Calendar,
+    nodes: Sequence[ModelNode],
 ) -> AssetsDefinition:
     """One step of some models or seeds, with the tests that are attached to them as checks.
 
@@ -59,11 +59,11 @@ def _step(
     ]
 
     @multi_asset(
-        name=f"dbt_{_STEPS[kind]}{pool.removeprefix('warehouse')}",
+        name=f"dbt_{_STEPS[kind]}{pool.removeprefix('warehouse')}{calendar.suffix}",
         specs=list(specs.values()),
         check_specs=checks,
         can_subset=True,
-        partitions_def=project.partitions if has_days else None,
+        partitions_def=project.partitions(calendar) if has_days else None,
         backfill_policy=BackfillPolicy.single_run() if has_days else None,
         pool=pool,
     )

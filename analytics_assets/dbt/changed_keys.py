@@ -142,7 +142,7 @@ class ChangedKeys:
     def _known_days(self, node: ModelNode) -> Window:
         """The days that have a partition or a record."""
         settings = self._project.settings
-        partitions = partitioned_days(settings, datetime.now(UTC))
+        partitions = partitioned_days(settings, datetime.now(UTC), self._project.catalog[node.name].calendar)
         recorded = self._builds.read(node.name, _DATED)
         return Window.of_days(min([partitions.start, *recorded]), max([partitions.end - ONE_DAY, *recorded]))
 

@@ -1,4 +1,4 @@
-"""The published copy as assets, one per domain with public models; one step writes all of them."""
+"""The published copy as assets, one per domain with public models; one step writes those with the same days."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ from dagster import (
 
 from analytics_assets.automation.steps import made_days
 from analytics_assets.dagster_internals import add_partition_metadata
-from analytics_assets.partitions import Window, partitioned_days
+from analytics_assets.partitions import Calendar, Window
 from analytics_assets.project import Project, published_asset
 from analytics_assets.spec.asset import name_of
 from analytics_assets.spec.domain import Domain
@@ -32,13 +32,19 @@ _CHECK = "same_rows_as_warehouse"
 
 def build_published_assets(project: Project) -> list[AssetsDefinition]:
     """`published_<domain>` for each domain with public models; empty if the warehouse does not block readers."""
-    domains = {published_asset(domain.name): domain for domain in project.domains if project.has_published(domain)}
-    if not domains:
-        return []
+    groups: dict[Calendar, dict[str, Domain]] = {}
+    for domain in project.domains:
+        if project.has_published(domain):
+            groups.setdefault(domain.calendar, {})[published_asset(domain.name)] = domain
+    return [_step(project, calendar, domains) for calendar, domains in groups.items()]
+
+
+def _step(project: Project, calendar: Calendar, domains: Mapping[str, Domain]) -> AssetsDefinition:
+    """The step of the domains with the same days."""
     specs = {name: _spec(name, domain, project) for name, domain in domains.items()}
 
     @multi_asset(
-        name="published",
+        name=f"published{calendar.suffix}",
         specs=list(specs.values()),
         can_subset=True,
         backfill_policy=BackfillPolicy.single_run(),
@@ -59,7 +65,7 @@ def build_published_assets(project: Project) -> list[AssetsDefinition]:
         results: list[MaterializeResult] = []
         try:
             with made_days(context, [specs[name] for name in chosen], project.catalog, settings) as (window, failed):
-                copied = publish(settings, models, window)
+                copied = publish(settings, models, window, calendar)
                 failed |= {name: one for name, one in copied.items() if isinstance(one, Exception)}
                 done = {name: one for name, one in copied.items() if isinstance(one, Published)}
                 results += _results(context, project, specs, done, window)
@@ -68,7 +74,7 @@ def build_published_assets(project: Project) -> list[AssetsDefinition]:
             raise
         yield from results
 
-    return [published]
+    return published
 
 
 def _results(
@@ -88,7 +94,7 @@ def _results(
     }
     check_results = CheckResults(settings.lake_dir)
     check_results.record(window, checks.values())
-    said = check_results.read(partitioned_days(settings, datetime.now(UTC)), checks)
+    said = check_results.read(project.days(datetime.now(UTC)), checks)
     results: list[MaterializeResult] = []
     for name, one in done.items():
         add_partition_metadata(
@@ -122,7 +128,7 @@ def _spec(name: str, domain: Domain, project: Project) -> AssetSpec:
         tags=project.catalog[name].tags,
         description=f"The marts of {domain.name} in the published copy, which can be read while a run writes.",
         deps=[AssetDep(node.name) for node in tables],
-        partitions_def=project.partitions,
+        partitions_def=project.partitions(domain.calendar),
         code_version=CODE_VERSION,
         automation_condition=project.automation.published(),
     )

@@ -8,7 +8,7 @@ from analytics_assets.dagster_internals import dbt_manifest
 from analytics_assets.dbt.invocation import DbtRun, invoke
 from analytics_assets.dbt.project import load_manifest, parsed
 from analytics_assets.dbt.variables import meta_vars, project_vars, window_vars
-from analytics_assets.partitions import Window
+from analytics_assets.partitions import UTC_DAYS, Calendar, Window
 from analytics_assets.settings import Settings
 from analytics_assets.spec.source import Source
 
@@ -31,14 +31,18 @@ def run_dbt(
     sources: Iterable[Source],
     window: Window | None = None,
     *,
+    calendar: Calendar = UTC_DAYS,
     quiet: bool = True,
 ) -> DbtRun:
     """Runs a dbt command in this process on the prepared manifest; `quiet` keeps dbt from printing.
 
+    Args:
+        calendar: the days of the models that it writes, none of which keeps rows of other days.
+
     Raises:
         DbtError: dbt could not even start, for example because another process locks the warehouse.
     """
-    variables = project_vars(settings, sources) | meta_vars(load_manifest(settings))
+    variables = project_vars(settings, sources, calendar) | meta_vars(load_manifest(settings))
     variables |= window_vars(window) if window else {}
     settings.warehouse_dir.mkdir(parents=True, exist_ok=True)
     return invoke(

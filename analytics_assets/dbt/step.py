@@ -22,7 +22,7 @@ from analytics_assets.dbt.runner import run_dbt
 from analytics_assets.dbt.step_results import StepResults, evaluations, row_counts, verdict_on, was_made
 from analytics_assets.dbt.translator import ModelTranslator
 from analytics_assets.foundation.failures import INTERRUPTED, INTERRUPTS, for_dagster, is_transient, sentence, worst
-from analytics_assets.partitions import WHOLE, Read, Upstream, Window, assets_of, by_key, partitioned_days
+from analytics_assets.partitions import WHOLE, Read, Upstream, Window, assets_of, by_key
 from analytics_assets.project import Project
 from analytics_assets.spec.asset import Asset, name_of
 from analytics_assets.spec.model_node import ModelNode
@@ -65,7 +65,8 @@ def make_models(
         context.log.info(f"dbt builds {', '.join(names)} for {part}")
         of_keys = {name: project.manifest.tests_renewed_with(nodes[name]) for name in names}
         arguments = _build_arguments([*names, *sorted({test.name for tests in of_keys.values() for test in tests})])
-        run = run_dbt(arguments, settings, project.sources, None if part == WHOLE else part)
+        days = None if part == WHOLE else part
+        run = run_dbt(arguments, settings, project.sources, days, calendar=project.catalog[names[0]].calendar)
         if not project.manifest.read_by_key.keys().isdisjoint(names):
             renew_key_versions()
         with warehouse.reading() as reader:
@@ -92,9 +93,9 @@ def make_models(
         for name in names:
             begun.add(name)
             attempts.begin(name, plan[name], context.run_id)
-            builds.forget(name, [*plan[name], *days_without_partition(nodes[name].asset, settings)])
+            builds.forget(name, [*plan[name], *days_without_partition(project.catalog[name], settings)])
         warehouse.require_writable()
-        forget_dropped_tables([nodes[name].asset for name in names], project)
+        forget_dropped_tables([project.catalog[name] for name in names], project)
         for name, part, verdict in make_by_halves(names, upstream, window, make):
             # Record at once: a kill, or an error in a later part, then loses no day that was made.
             good = [day for day in part.days() if day not in verdict.failed]
@@ -182,7 +183,7 @@ def make_models(
         fail(settings, specs, window, context.run_id, error)
         raise dagster_error(context, settings, error) from error
 
-    said = CheckResults(settings.lake_dir).read(partitioned_days(settings, datetime.now(UTC)), nodes)
+    said = CheckResults(settings.lake_dir).read(project.days(datetime.now(UTC)), nodes)
     yield from made.events(context, project.manifest, translator, window, said)
     if errors:
         first = worst(errors)

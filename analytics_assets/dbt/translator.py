@@ -12,7 +12,7 @@ from dagster import (
 )
 from dagster_dbt import DagsterDbtTranslator, DbtProject
 
-from analytics_assets.partitions import Read, assets_of, is_exact, widest_mapping
+from analytics_assets.partitions import UTC_DAYS, Calendar, Read, assets_of, is_exact, widest_mapping
 from analytics_assets.project import Project
 from analytics_assets.spec.asset import reads_as_metadata
 from analytics_assets.spec.model_node import ModelNode
@@ -24,7 +24,7 @@ class ModelTranslator(DagsterDbtTranslator):
 
     def __init__(self, project: Project, code_versions: Mapping[str, str]) -> None:
         super().__init__()
-        self._automation, self._code_versions = project.automation, code_versions
+        self._automation, self._code_versions, self._catalog = project.automation, code_versions, project.catalog
         self._shifted: dict[str, list[Read]] = {}  # by upstream model: all reads of it but those of the same day
         for node in project.manifest.models:
             for read in node.mappings:
@@ -92,5 +92,11 @@ class ModelTranslator(DagsterDbtTranslator):
 
         All models of a step that read other days of it share one: Dagster knows one for a step and upstream asset.
         """
+        same_days = self._calendar_of(parent) == self._calendar_of(node.name)
         own = [read for read in node.mappings if read.asset == parent and read != Read(parent)]
-        return widest_mapping([*self._shifted.get(parent, ()), *own]) if own else None
+        if own or not same_days:
+            return widest_mapping([*self._shifted.get(parent, ()), *own], same_days=same_days)
+        return None
+
+    def _calendar_of(self, name: str) -> Calendar:
+        return self._catalog[name].calendar if name in self._catalog else UTC_DAYS

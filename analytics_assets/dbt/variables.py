@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from analytics_assets.partitions import Window
+from analytics_assets.partitions import UTC_DAYS, Calendar, Window
 from analytics_assets.settings import Settings
 from analytics_assets.spec.model_node import Manifest
 from analytics_assets.spec.source import PolarsType, Source
@@ -54,13 +54,18 @@ def window_vars(window: Window) -> dict[str, str]:
     return {"window_start": window.start.isoformat(), "window_end": window.end.isoformat()}
 
 
-def project_vars(settings: Settings, sources: Iterable[Source]) -> dict[str, Any]:
-    """All other variables of the project's models, macros and profile."""
+def project_vars(settings: Settings, sources: Iterable[Source], calendar: Calendar = UTC_DAYS) -> dict[str, Any]:
+    """All other variables of the project's models, macros and profile.
+
+    Args:
+        calendar: the days of the models that are run; the rows of others are deleted.
+    """
+    last = calendar.last_day(settings)
     return {
         **parse_vars(settings),
         **warehouse_of(settings).variables(),
-        "first_day": settings.start_date.isoformat(),
-        "last_day": settings.end_date.isoformat() if settings.end_date else None,
+        "first_day": calendar.first_day(settings).isoformat(),
+        "last_day": last.isoformat() if last else None,
         "raw_dir": str(settings.raw_dir),
         "sources": source_vars(sources),
     }

@@ -4,7 +4,13 @@ from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 
+from analytics_assets.settings import Settings
 from analytics_assets.spec.domain import Domain
+
+
+def domains_in_use(settings: Settings) -> tuple[Domain, ...]:
+    """The domains that are not switched off."""
+    return tuple(domain for domain in find_domains() if domain.name not in settings.switched_off)
 
 
 @cache

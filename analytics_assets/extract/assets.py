@@ -88,9 +88,10 @@ def build_extract_asset(project: Project, domain: Domain, extract: Extract) -> A
         try:
             work = Pull(extract, api, settings)
             known = datetime.fromisoformat(newest) if newest else None
+            first = extract.source.calendar.first_day(settings)
 
             def begin() -> Span:
-                return span_of(window, today, known, work.swept_at(), api, settings)
+                return span_of(window, today, known, work.swept_at(), api, first)
 
             pulled = work.run(begin)
         except Exception as error:
@@ -110,7 +111,7 @@ def build_extract_asset(project: Project, domain: Domain, extract: Extract) -> A
         kinds={"api", "json"},
         tags=project.catalog[name].tags,
         description=f"Pulls of the API of {extract.source.name}, by their day; each drops a file into the inbox.",
-        partitions_def=pull_days(settings.start_date),
+        partitions_def=pull_days(extract.source.calendar.first_day(settings)),
         backfill_policy=BackfillPolicy.single_run(),
     )
     def pulls() -> Any:
@@ -142,17 +143,18 @@ def no_address(source: str) -> str:
 
 
 def span_of(
-    window: Window, today: date, newest: datetime | None, swept_at: datetime | None, api: Api, settings: Settings
+    window: Window, today: date, newest: datetime | None, swept_at: datetime | None, api: Api, first_day: date
 ) -> "Span":
     """What a pull for some days requests: never less than today's pull, since its rows move staging's newest change.
 
     Args:
         newest: the newest change in staging; None if there is none.
         swept_at: when the last sweep began; None if there was none.
+        first_day: that has a partition.
     """
     from analytics_assets.extract.pull import Span, since_when
 
-    first = _midnight(settings.start_date)
+    first = _midnight(first_day)
     usual = since_when(newest, first, timedelta(minutes=api.overlap_minutes))
     if window.start < today:
         asked = min(usual, _midnight(window.start))

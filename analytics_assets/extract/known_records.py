@@ -40,7 +40,7 @@ class KnownRecords:
         self._store, self._source = Store(file, TABLES, _IF_DAMAGED), source
         self._delete_if_damaged()
         identities = ledger.current_identities(source)
-        self._landed = {identity for identity in identities if identity.endswith(f":v{source.version}")}
+        self._landed = {identity for identity in identities if identity.endswith(f":v{source.reading}")}
 
     def new(self, records: Sequence[Raw]) -> list[Raw]:
         """The records among some that have not landed."""

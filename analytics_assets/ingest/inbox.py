@@ -108,7 +108,7 @@ def look(
     found, now_ns, known = Look(), time.time_ns(), ledger.count_paths(source)
     clock_ns = now_ns - time.monotonic_ns()
     if since and (
-        since.version != source.version
+        since.version != source.reading
         or since.known > known
         or since.full_ns + FULL_LOOK_NS < now_ns
         or abs(since.clock_ns - clock_ns) > _CLOCK_WAS_SET_NS
@@ -130,7 +130,7 @@ def look(
     for page in batched(candidates, _PAGE):
         seen = ledger.seen(source, [file.path for file in page])
         for file in page:
-            if seen.get(file.path) == file.seen(source.version):
+            if seen.get(file.path) == file.seen(source.reading):
                 continue
             # A time in the future says nothing about when the file was written.
             is_settled = not 0 <= now_ns - file.mtime_ns < settle_seconds * 10**9
@@ -142,7 +142,7 @@ def look(
         found.mark = since  # the next look finds them again, until the ledger knows them
     else:
         full_ns = since.full_ns if since else now_ns
-        found.mark = Mark(now_ns - _SLACK_NS, full_ns, source.version, known, clock_ns)
+        found.mark = Mark(now_ns - _SLACK_NS, full_ns, source.reading, known, clock_ns)
     return found
 
 

@@ -73,7 +73,9 @@ def build_landed_asset(project: Project, domain: Domain, source: Source) -> Asse
             report = Landing(settings, source).run()
         except Exception as error:
             raise dagster_error(context, settings, error) from error
-        totals = Ledger(settings.lake_dir).totals(source, partitioned_days(settings, datetime.now(UTC)))
+        totals = Ledger(settings.lake_dir).totals(
+            source, partitioned_days(settings, datetime.now(UTC), source.calendar)
+        )
         yield MaterializeResult(metadata=_landing_metadata(report, totals))
         yield from file_checks(
             source, settings, closed=report.closed, ignored=report.ignored, landed=report.landed.keys()

@@ -260,7 +260,7 @@ class Landing:
         for read in reads:
             if read.is_gone:
                 continue
-            path, seen = read.file.path, read.file.seen(source.version)
+            path, seen = read.file.path, read.file.seen(source.reading)
             if read.has_changed:
                 report.unsettled.append(path)
             elif not unchanged(self._folder, read.file):
@@ -312,7 +312,7 @@ class Landing:
             return None
         day = source.day_in_path(content.path)
         if source.kind is Kind.DELIVERY and day == UNDATED:
-            return first_landed.get(content.hash, content.landed_at).date()
+            return source.calendar.today(first_landed.get(content.hash, content.landed_at).replace(tzinfo=UTC))
         return day
 
     def _write(self, reads: Sequence["_Read"]) -> dict[str, Content]:

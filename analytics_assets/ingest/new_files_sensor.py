@@ -125,8 +125,8 @@ def request_landing(instance: DagsterInstance, source: Source, new: Iterable[Inb
     """
     if instance.get_runs_count(RunsFilter(tags={SOURCE_TAG: source.name}, statuses=NOT_FINISHED_STATUSES)):
         return f"{source.name}: a run is landing files; what is left is asked for after it."
-    files = "\n".join(f"{file.path} {file.seen(source.version)}" for file in new)
-    batch = hashlib.sha256(f"{source.name} v{source.version}\n{files}".encode()).hexdigest()[:32]
+    files = "\n".join(f"{file.path} {file.seen(source.reading)}" for file in new)
+    batch = hashlib.sha256(f"{source.name} v{source.reading}\n{files}".encode()).hexdigest()[:32]
     runs = instance.get_run_records(RunsFilter(tags={BATCH_TAG: batch}))
     number, landed = len(runs) + 1, source.landed_asset
     if len(runs) > len(WAITS):

@@ -76,7 +76,7 @@ def _parse(batch: Batch, source: Source, file: str | pl.Series, landed_at: datet
         *(pl.lit(None, dtype).alias(c) for c, dtype in source.columns.items() if c not in known),
         pl.lit(file).alias("_source_file"),
         pl.lit(landed_at, pl.Datetime("us")).alias("_landed_at"),
-        (pl.col(source.time).cast(pl.Date) if source.time in known else pl.lit(None, pl.Date)).alias("_day"),
+        (_day_of(source) if source.time in known else pl.lit(None, pl.Date)).alias("_day"),
     )
 
     faults = _faults(source, known, records.schema)
@@ -88,6 +88,14 @@ def _parse(batch: Batch, source: Source, file: str | pl.Series, landed_at: datet
         gathered = batch.extra["shown"].filter(is_bad) if batch.extra is not None else None
         rejected.append(_rejects_of(judged.filter(is_bad), gathered, faults, source))
     return Parsed(accepted.select(*source.columns, *LINEAGE_COLUMNS, "_day"), pl.concat(rejected))
+
+
+def _day_of(source: Source) -> pl.Expr:
+    """The day of a row's time, which is naive UTC; a date is a day in any zone."""
+    time, zone = pl.col(source.time or ""), source.calendar.timezone
+    if zone == "UTC" or source.columns[source.time or ""] == pl.Date:
+        return time.cast(pl.Date)
+    return time.dt.replace_time_zone("UTC").dt.convert_time_zone(zone).dt.date()
 
 
 def empty_landed(source: Source) -> pl.DataFrame:

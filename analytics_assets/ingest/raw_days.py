@@ -73,7 +73,7 @@ def build_raw_asset(project: Project, domain: Domain, source: Source) -> AssetsD
         tags=project.catalog[name].tags,
         description=f"The rows of {source.name} as they were landed, by day. {source.description}",
         deps=[AssetDep(source.landed_asset)],
-        partitions_def=project.partitions,
+        partitions_def=project.partitions(domain.calendar),
         backfill_policy=BackfillPolicy.single_run(),
         io_manager_key="lake",
         code_version=CODE_VERSION,
@@ -121,7 +121,7 @@ def build_raw_asset(project: Project, domain: Domain, source: Source) -> AssetsD
             [{"day": str(day), "rows": rows, "rejected": rejected[day]} for day, rows in too_many.items()],
             AssetCheckSeverity.ERROR,
         )
-        partitions = partitioned_days(settings, datetime.now(UTC))
+        partitions = partitioned_days(settings, datetime.now(UTC), source.calendar)
         failed = CheckResults(settings.lake_dir).failures_after(evaluation, window, partitions)
         yield over_all_days(result, failed, window)
 

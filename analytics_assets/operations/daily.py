@@ -30,8 +30,9 @@ from analytics_assets.automation.run_grouping import one_run_per_span
 from analytics_assets.dagster_internals import AssetDaemonCursor, AutomationTickEvaluationContext, BaseAssetGraph
 from analytics_assets.ingest.new_files_sensor import look_at_inboxes
 from analytics_assets.operations.health import HEALTH, Finding, check_health
+from analytics_assets.partitions import UTC_DAYS, Calendar
 from analytics_assets.project import Project
-from analytics_assets.spec.asset import KIND_TAG, AssetKind
+from analytics_assets.spec.asset import AssetKind, name_of
 
 CATCH_UP_AT = "15 0 * * *"
 HEALTH_AT = "0 5 * * *"
@@ -88,23 +89,7 @@ def as_record(finding: Finding) -> dict[str, str]:
 
 
 def build_daily_schedules(project: Project) -> list[ScheduleDefinition]:
-    """The catch-up shortly after midnight, and the health check before people start to work; both in UTC."""
-
-    @schedule(
-        name="daily_catch_up",
-        cron_schedule=CATCH_UP_AT,
-        execution_timezone="UTC",
-        target=AssetSelection.all()
-        - AssetSelection.tag(KIND_TAG, AssetKind.EXTRACT.value),  # all partitions of a target must be of one kind
-        default_status=DefaultScheduleStatus.RUNNING,
-        description="Looks through the whole inbox and at every day of every asset, and asks for what differs.",
-    )
-    def daily_catch_up(context: ScheduleEvaluationContext) -> list[RunRequest]:
-        found = look_at_inboxes(context.instance, project, marks={})
-        for name, error in found.failed.items():
-            context.log.error(f"{name}: {error}")
-        return [*found.requests, *out_of_date_requests(context)]
-
+    """The catch-ups shortly after midnight, and the health check before people start to work, in UTC."""
     health = ScheduleDefinition(
         name="health",
         cron_schedule=HEALTH_AT,
@@ -113,7 +98,49 @@ def build_daily_schedules(project: Project) -> list[ScheduleDefinition]:
         default_status=DefaultScheduleStatus.RUNNING,
         description="Lists the days that are failed, missing or stale.",
     )
-    return [daily_catch_up, health]
+    calendars = dict.fromkeys([UTC_DAYS, *project.calendars.values()])
+    return [*(_catch_up(project, calendar) for calendar in calendars), health]
+
+
+def _catch_up(project: Project, calendar: Calendar) -> ScheduleDefinition:
+    """The catch-up of the assets with some days, shortly after one begins: a target has days of one kind.
+
+    That of the settings' days also lands files, and makes what has no days.
+    """
+    names = {
+        one.name for one in project.catalog.values() if one.calendar == calendar and one.kind is not AssetKind.EXTRACT
+    }
+    target: AssetSelection = AssetSelection.assets(*sorted(names))
+    if calendar == UTC_DAYS:
+        target = AssetSelection.all() - AssetSelection.assets(*sorted(project.catalog.keys() - names))
+
+    @schedule(
+        name=f"daily_catch_up{calendar.suffix}",
+        cron_schedule=CATCH_UP_AT,
+        execution_timezone=calendar.timezone,
+        target=target,
+        default_status=DefaultScheduleStatus.RUNNING,
+        description="Looks through the whole inbox and at every day of its assets, and asks for what differs.",
+    )
+    def daily_catch_up(context: ScheduleEvaluationContext) -> list[RunRequest]:
+        asked = [request for request in out_of_date_requests(context) if _is_of(request, calendar, project)]
+        if calendar != UTC_DAYS:
+            return asked
+        found = look_at_inboxes(context.instance, project, marks={})
+        for name, error in found.failed.items():
+            context.log.error(f"{name}: {error}")
+        return [*found.requests, *asked]
+
+    return daily_catch_up
+
+
+def _is_of(request: RunRequest, calendar: Calendar, project: Project) -> bool:
+    """Whether a request is for assets with some days."""
+    calendars = {
+        known.calendar if (known := project.catalog.get(name_of(key))) else UTC_DAYS
+        for key in request.asset_selection or ()
+    }
+    return calendar in calendars
 
 
 def out_of_date_requests(context: ScheduleEvaluationContext) -> list[RunRequest]:

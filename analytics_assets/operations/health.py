@@ -23,7 +23,6 @@ from analytics_assets.partitions import (
     Window,
     contiguous,
     downstream_days,
-    partitioned_days,
 )
 from analytics_assets.project import Project
 from analytics_assets.settings import Settings
@@ -127,7 +126,7 @@ def check_health(graph: BaseAssetGraph, project: Project, instance: DagsterInsta
     upstream = upstream_by_asset(graph)
     owners = {name_of(key): ", ".join(graph.get(key).owners) for key in graph.toposorted_asset_keys}
     codes = {name_of(key): graph.get(key).code_version or "" for key in graph.toposorted_asset_keys}
-    partitions, running = partitioned_days(settings, now), _running(instance)
+    partitions, running = project.days(now), _running(instance)
     days = Days(settings, sources, catalog)
     findings = [
         Finding(DBT_PROJECT, "", State.FAILED, None, fault, "when its files change") for fault in project.faults
@@ -139,7 +138,7 @@ def check_health(graph: BaseAssetGraph, project: Project, instance: DagsterInsta
     ]
     findings += [
         Finding("inbox", "", State.IGNORED, None, unexpected)
-        for unexpected in unexpected_files(settings.inbox_dir, sources)
+        for unexpected in unexpected_files(settings.inbox_dir, project.known_sources)
     ]
     for name in sorted(of_kind(graph, AssetKind.EXTRACT)):
         findings += _pull_findings(name, settings, owners[name], running)
@@ -149,7 +148,7 @@ def check_health(graph: BaseAssetGraph, project: Project, instance: DagsterInsta
     upstream = {name: reads for name, reads in upstream.items() if name not in off}
     for name, reads in upstream.items():
         newest = days.newest(graph, name, now)
-        window = Window.of_days(newest, newest) if name in reports else partitions  # older reports are made on demand
+        window = Window.of_days(newest, newest) if name in reports else days.partitioned(name, now)  # older: on demand
         judge = _judge(
             codes[name],
             days.inputs(name, reads, window),

@@ -53,7 +53,7 @@ class Reconciliation:
 def reconcile(source: Source, project: Project, now: datetime) -> Reconciliation:
     """Counts the rows of a source at each stage, as far as it is made."""
     settings = project.settings
-    ledger, window = Ledger(settings.lake_dir), partitioned_days(settings, now)
+    ledger, window = Ledger(settings.lake_dir), partitioned_days(settings, now, source.calendar)
     totals = ledger.totals(source, window)
     found = Reconciliation(totals.accepted, totals.rejected, totals.waiting, totals.superseded)
     once = _count_raw(source, settings, found)
@@ -105,6 +105,7 @@ def _count(reader: Reader, project: Project, model: str, condition: str = "true"
     node = project.manifest.made.get(model)
     if node is None:
         raise NotMade(f"{model} is left out, since it is broken")
-    days = Window(project.settings.start_date, date.max)  # a table may require a filter on its days
+    first = project.catalog[model].calendar.first_day(project.settings)
+    days = Window(first, date.max)  # a table may require a filter on its days
     where = f"{between(node.day, days)} and {condition}"
     return int(reader.rows(f"select count(*) from {node.relation_name} where {where}").rows[0][0])

@@ -44,7 +44,9 @@ from analytics_assets.ingest.landing import Landing
 from analytics_assets.ingest.rows_without_partition import waiting_rows
 from analytics_assets.operations.launcher import PID_TAG
 from analytics_assets.partitions import (
+    UTC_DAYS,
     WHOLE,
+    Calendar,
     Window,
     assets_of,
     by_day,
@@ -153,7 +155,7 @@ class Runner:
         for source in sources:
             self._tell_of_files(source, looks[source.name], refused_before[source.name])
         if names >= {source.landed_asset for source in self._sources}:
-            self.outcome.warnings += unexpected_files(self._settings.inbox_dir, self._sources)
+            self.outcome.warnings += unexpected_files(self._settings.inbox_dir, self._project.known_sources)
 
     def _tell_of_files(self, source: Source, found: Look, refused_before: Mapping[str, str]) -> None:
         """Notes what the last look found that did not land, and the rows that wait."""
@@ -235,9 +237,8 @@ class Runner:
         and the analyses that they show.
         """
         reports = self._with_analyses(self.reports & names)
-        partitions = partitioned_days(self._settings, datetime.now(UTC))
-        windows = tied_windows(self.upstream, (names - self.reports) or reports, window, partitions)
-        return group_into_runs(self.upstream, same_window(windows))
+        windows = tied_windows(self.upstream, (names - self.reports) or reports, window, self._partitions)
+        return self._grouped(same_window(windows, self._calendar_of))
 
     def _with_analyses(self, reports: Set[str]) -> set[str]:
         """Some reports, and the analyses that they show, however far up: reports that others read are analyses."""
@@ -249,16 +250,26 @@ class Runner:
 
     def plan_of_changes(self, names: Set[str]) -> list[PlannedRun]:
         """The runs that would make what is out of date, as far as that is known before anything lands or is made."""
-        partitions = partitioned_days(self._settings, datetime.now(UTC))
         changed = {
             name: {day for window in windows if window != WHOLE for day in window.days()}
             for name, windows in self._requested(names, set()).items()
         }
         for name, reads in self.upstream.items():
             if name in names:
-                tied = downstream_days(reads, lambda parent: changed.get(parent, ()), partitions)
+                tied = downstream_days(reads, lambda parent: changed.get(parent, ()), self._partitions(name))
                 changed[name] = changed.get(name, set()) | tied
-        return group_into_runs(self.upstream, {name: contiguous(days) for name, days in changed.items()})
+        return self._grouped({name: contiguous(days) for name, days in changed.items()})
+
+    def _calendar_of(self, name: str) -> Calendar:
+        known = self._project.catalog.get(name)  # a domain may have assets of its own making
+        return known.calendar if known else UTC_DAYS
+
+    def _partitions(self, name: str) -> Window:
+        """All days of an asset that have a partition."""
+        return partitioned_days(self._settings, datetime.now(UTC), self._calendar_of(name))
+
+    def _grouped(self, windows: Mapping[str, Sequence[Window]]) -> list[PlannedRun]:
+        return group_into_runs({**self.upstream, **self.views}, windows, self._calendar_of)
 
     def readers_by_key(self, names: Set[str]) -> set[str]:
         """Those of some assets that read others of them by key, and what is made from those.
@@ -321,7 +332,7 @@ class Runner:
         self, names: Set[str], given_up: Set[tuple[str, date]], only: Set[tuple[str, date]] | None = None
     ) -> list[PlannedRun]:
         """The runs that the automation requests now, except the days that are given up."""
-        return group_into_runs({**self.upstream, **self.views}, self._requested(names, given_up, only))
+        return self._grouped(self._requested(names, given_up, only))
 
     def _requested(
         self, names: Set[str], given_up: Set[tuple[str, date]], only: Set[tuple[str, date]] | None = None
@@ -348,30 +359,29 @@ class Runner:
         pools, so that other runs wait for one range at most. It ends at the first range that fails. Views and the
         newest reports come last; older reports are made on demand.
         """
-        partitions = partitioned_days(self._settings, datetime.now(UTC))
         all_but_reports = set(self.upstream) - self.reports
         stale = self.stale(self.readers_by_key(all_but_reports))
-        while old := self._made_by_older_code(names - self.reports, partitions):
+        while old := self._made_by_older_code(names - self.reports):
             days = set.union(*old.values())
             last = max(days)
-            window = Window.of_days(max(last - timedelta(days_per_run - 1), partitions.start), last)
+            window = Window.of_days(last - timedelta(days_per_run - 1), last)
             self._announce(f"{len(days):,} days were made by older code; the newest is {last}")
             chosen = {name for name, its_days in old.items() if not its_days.isdisjoint(window.days())}
             for name, reads in self.upstream.items():
                 if chosen & assets_of(by_day(reads)) and name not in self.reports:
                     chosen.add(name)
-            windows = tied_windows(self.upstream, chosen, window, partitions)
-            plan = group_into_runs(self.upstream, {name: [window] for name, window in windows.items()})
+            windows = tied_windows(self.upstream, chosen, window, self._partitions)
+            plan = self._grouped({name: [window] for name, window in windows.items()})
             if not self.make(plan, {PRIORITY_TAG: ROLL_OUT_PRIORITY}):
                 return
         self.settle_by_key(all_but_reports, stale)
         self.settle(names & (set(self.views) | self.reports))
 
-    def _made_by_older_code(self, names: Set[str], partitions: Window) -> dict[str, set[date]]:
+    def _made_by_older_code(self, names: Set[str]) -> dict[str, set[date]]:
         """The days made by older code, by asset; includes the unrecorded days of a range that was killed."""
         found = {}
         for name in names & set(self.upstream):
-            code = self._graph.get(AssetKey(name)).code_version or ""
+            code, partitions = self._graph.get(AssetKey(name)).code_version or "", self._partitions(name)
             builds = builds_of(self._project.catalog[name], self._settings).read(name, partitions)
             attempts = Attempts(self._settings.lake_dir).read(name, partitions)
             killed = {day for day, attempt in attempts.items() if attempt.reason == KILLED and day not in builds}

@@ -112,7 +112,7 @@ def build_as_of(
         tags=project.catalog[name].tags,
         description=declared.description,
         deps=declared.upstream,
-        partitions_def=project.partitions,
+        partitions_def=project.partitions(domain.calendar),
         backfill_policy=BackfillPolicy.single_run(),
         code_version=declared.code,
         automation_condition=automation.report(),
@@ -132,7 +132,8 @@ def build_as_of(
         with made_days(context, [spec], project.catalog, settings) as (window, _):
             newest_day = automation.newest_day(graph(), name, datetime.now(UTC))
             for day in window.days():
-                days = Window.of_days(max(day - timedelta(declared.days - 1), settings.start_date), day)
+                first = domain.calendar.first_day(settings)
+                days = Window.of_days(max(day - timedelta(declared.days - 1), first), day)
                 made = make(context, Span(days, day >= newest_day))
                 if not made.has_data:
                     empty.append(day)

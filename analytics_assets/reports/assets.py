@@ -224,6 +224,6 @@ def _days(days: Sequence[date]) -> str:
 
 def _behind(models: Iterable[str], project: Project, window: Window) -> list[Concern]:
     """A concern for each model that is behind: days that failed or are not made yet, or whose upstream days are so."""
-    behind = days_behind(project.manifest, models, project.settings, window)
+    behind = days_behind(project.manifest, models, project.settings, project.calendars, window)
     shown = "shown is what passed last, if anything did"
     return [Concern(model, f"not made yet{_days(days)}; {shown}", True) for model, days in behind.items()]

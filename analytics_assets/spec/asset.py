@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from dagster import AssetKey, JsonMetadataValue
 
-from analytics_assets.partitions import PartitionOffsets, Read
+from analytics_assets.partitions import UTC_DAYS, Calendar, PartitionOffsets, Read
 
 KIND_TAG = "analytics/kind"
 """The tag that holds the kind of an asset."""
@@ -37,11 +37,17 @@ class AssetKind(StrEnum):
 
 @dataclass(frozen=True)
 class Asset:
-    """An asset's name and kind; for a report, also the endings of the files that a day of it is (`html`)."""
+    """An asset.
+
+    Attributes:
+        endings: for a report, those of the files that a day of it is (`html`).
+        calendar: its days, if it has any.
+    """
 
     name: str
     kind: AssetKind
     endings: tuple[str, ...] = ()
+    calendar: Calendar = UTC_DAYS
 
     @property
     def tags(self) -> dict[str, str]:

@@ -340,6 +340,7 @@ class Report:
         sentences: what an analysis says, above the figures.
         with_tabs_of: other reports whose tables also stand in the workbook and the sheet of this one, after its own,
             over its days.
+        timezone: of its days: its domain's.
 
     Raises:
         ValueError: a name is unknown, a filter does not act on every dataset of a model, or a dataset of which only the
@@ -360,6 +361,7 @@ class Report:
     currency: str = "€"
     sentences: Sentences | None = None
     with_tabs_of: tuple["Report", ...] = ()
+    timezone: str = "UTC"
 
     def parts_of(self, file: ReportFile) -> Sequence["Report"]:
         """The reports whose tables a file shows: this one, and, if it has tabs, those that it is written with."""

@@ -13,11 +13,13 @@ from datetime import date
 from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Any, Literal, get_args
+from zlib import crc32
 from zoneinfo import ZoneInfo
 
 import polars as pl
 from polars.datatypes import DataType, DataTypeClass
 
+from analytics_assets.partitions import UTC_DAYS, Calendar
 from analytics_assets.settings import PLAUSIBLE_YEARS
 
 PolarsType = DataType | DataTypeClass
@@ -75,7 +77,7 @@ class Kind(StrEnum):
     """What a day of a source means."""
 
     FACTS = "facts"
-    """Rows stand on the UTC day of their own time."""
+    """Rows stand on the day of their own time, in the time zone of the domain's days."""
     SNAPSHOT = "snapshot"
     """A file holds everything that is true from its day on, until the next file."""
     DELIVERY = "delivery"
@@ -114,13 +116,13 @@ class Source:
         description: one sentence for people who read the asset graph.
         kind: facts (rows with a time of their own), snapshot (a file that holds until the next) or delivery (rows that
             stand on the day on which they were delivered).
-        time: the column whose UTC day is the row's day. A row without it is rejected. A snapshot may have none:
+        time: the column whose day is the row's day. A row without it is rejected. A snapshot may have none:
             then its path holds its date (`companies-2025-09-10.csv`), or it holds from the first partition on. A
-            delivery has none: its day is the date in its path, or else the UTC day on which its bytes landed first.
+            delivery has none: its day is the date in its path, or else the one on which its bytes landed first.
         timezone: the zone of times that carry none.
         epoch: the time columns that may hold a number since 1970, and its unit: `{"at": "ms"}`. A number in any other
             time column is no time.
-        plausible: the first and last UTC day that a row's own time may have; rows with others are rejected.
+        plausible: the first and last day that a row's own time may have; rows with others are rejected.
         dedup_order: the order that picks the row to keep among rows with one day and key (`"updated_at desc"`). Ties
             are broken by a hash of the row.
         whole: columns that identify what is delivered as a whole: within a day, only the rows of its newest version
@@ -140,6 +142,7 @@ class Source:
         decimal, thousands: what stands before the fraction of a number of a CSV file, and between its groups of three
             digits (a space is any kind of space).
         version: raise it when the spec reads old files differently; files still in the inbox are then read again.
+        calendar: which days have a partition, and in which time zone a day of a row begins: its domain's.
     """
 
     name: str
@@ -168,6 +171,7 @@ class Source:
     decimal: Literal[".", ","] = "."
     thousands: Literal["", ",", ".", " ", "'"] = ""
     version: int = 1
+    calendar: Calendar = UTC_DAYS
 
     def __post_init__(self) -> None:
         ZoneInfo(self.timezone)
@@ -231,6 +235,12 @@ class Source:
     def nulls_of(self, column: str) -> tuple[str, ...]:
         """The texts that stand for no value in a column."""
         return self.null_values.get(column, ()) if isinstance(self.null_values, Mapping) else self.null_values
+
+    @property
+    def reading(self) -> int:
+        """A number that changes when files are to be read again: by another version, or into days of another zone."""
+        zone = self.calendar.timezone
+        return self.version if zone == "UTC" else self.version + (crc32(zone.encode()) << 16)
 
     @property
     def dedup_steps(self) -> tuple[DedupStep, ...]:
@@ -302,7 +312,7 @@ class Source:
             prefix = f"{path}:"
         elif self.kind is Kind.DELIVERY:
             prefix = f"{self.day_in_path(path)}:"
-        return f"{prefix}{digest}:v{self.version}"
+        return f"{prefix}{digest}:v{self.reading}"
 
     def snapshot_key(self, path: str) -> str:
         """A key that all files of one snapshot share: within a folder that holds their day, they differ by a number.

@@ -382,4 +382,6 @@ def days_without_partition(asset: Asset, settings: Settings) -> list[date]:
     """
     if settings.warehouse != "duckdb" or asset.kind is AssetKind.REPORT:
         return []
-    return builds_of(asset, settings).outside(asset.name, settings.start_date, settings.end_date or date.max)
+    return builds_of(asset, settings).outside(
+        asset.name, asset.calendar.first_day(settings), asset.calendar.last_day(settings) or date.max
+    )

@@ -22,7 +22,18 @@ from duckdb import DuckDBPyConnection
 from analytics_assets.foundation.failures import is_transient
 from analytics_assets.foundation.files import only_one, replacing, sweep
 from analytics_assets.foundation.plain_text import logger_of
-from analytics_assets.partitions import EVER, WHOLE, Read, Window, assets_of, by_day, downstream_days, partitioned_days
+from analytics_assets.partitions import (
+    EVER,
+    UTC_DAYS,
+    WHOLE,
+    Calendar,
+    Read,
+    Window,
+    assets_of,
+    by_day,
+    downstream_days,
+    partitioned_days,
+)
 from analytics_assets.settings import Settings
 from analytics_assets.spec.model_node import Manifest, ModelNode, name_in
 from analytics_assets.spec.source import raw_asset
@@ -37,16 +48,26 @@ COPY = "analytics"
 """The copy's database name: the same as the warehouse's, since the SQL of views contains it."""
 
 
-def days_behind(manifest: Manifest, names: Iterable[str], settings: Settings, window: Window) -> dict[str, list[date]]:
+def days_behind(
+    manifest: Manifest,
+    names: Iterable[str],
+    settings: Settings,
+    calendars: Mapping[str, Calendar],
+    window: Window | None = None,
+) -> dict[str, list[date]]:
     """By model, the days of a window on which its published copy is out of date or empty; only models with such days.
 
     Such a day, or one of its upstream days, however far up, was not made yet, or has an attempt that did not succeed.
     Days that are read by key do not count.
+
+    Args:
+        calendars: the days of each domain.
+        window: None for all days that have a partition.
     """
     nodes = {node.name: node for node in manifest.models}
     attempts = Attempts(settings.lake_dir)
-    within = partitioned_days(settings, datetime.now(UTC))
-    partitions = set(within.days())
+    now = datetime.now(UTC)
+    elapsed = {domain: partitioned_days(settings, now, calendar) for domain, calendar in calendars.items()}
 
     @cache
     def behind(unique_id: str) -> frozenset[date]:
@@ -55,9 +76,11 @@ def days_behind(manifest: Manifest, names: Iterable[str], settings: Settings, wi
             return frozenset(attempts.read(raw_asset(name), EVER))
         if kind != "model":
             return frozenset()
-        if name not in nodes:
-            return frozenset(partitions)  # the model is broken and left out
+        if name not in nodes:  # the model is broken and left out
+            return frozenset(day for one in elapsed.values() for day in one.days())
         node = nodes[name]
+        within = elapsed[node.domain]
+        partitions = set(within.days())
         found = set(attempts.read(name, EVER)) & partitions
         if node.has_days:
             found |= partitions - set(builds_of_model(name, settings).read(name, EVER))
@@ -67,7 +90,8 @@ def days_behind(manifest: Manifest, names: Iterable[str], settings: Settings, wi
 
     unique_ids = {name: nodes[name].unique_id if name in nodes else f"model.{name}" for name in names}
     found = {
-        name: sorted(day for day in behind(unique_id) if window.holds(day)) for name, unique_id in unique_ids.items()
+        name: sorted(day for day in behind(unique_id) if window is None or window.holds(day))
+        for name, unique_id in unique_ids.items()
     }
     return {name: days for name, days in found.items() if days}
 
@@ -100,7 +124,7 @@ class Published:
 
 
 def publish(
-    settings: Settings, models: Mapping[str, Sequence[ModelNode]], window: Window
+    settings: Settings, models: Mapping[str, Sequence[ModelNode]], window: Window, calendar: Calendar = UTC_DAYS
 ) -> dict[str, Published | Exception]:
     """Copies the days of a window that are recorded as made, for groups of models, and writes the copy once.
 
@@ -111,7 +135,9 @@ def publish(
     while waiting := {group: nodes for group, nodes in models.items() if group not in failed}:
         try:
             with _next_copy(settings) as connection:
-                copied = {name: _copy(connection, settings, name, nodes, window) for name, nodes in waiting.items()}
+                copied = {
+                    name: _copy(connection, settings, name, nodes, window, calendar) for name, nodes in waiting.items()
+                }
             return {**copied, **failed}
         except _GroupFailed as error:  # what it wrote is thrown away with the next copy; the others are written anew
             failed[error.group] = error.why
@@ -127,10 +153,15 @@ class _GroupFailed(Exception):
 
 
 def _copy(
-    connection: DuckDBPyConnection, settings: Settings, group: str, nodes: Sequence[ModelNode], window: Window
+    connection: DuckDBPyConnection,
+    settings: Settings,
+    group: str,
+    nodes: Sequence[ModelNode],
+    window: Window,
+    calendar: Calendar,
 ) -> Published:
     try:
-        return _copied(connection, settings, nodes, window)
+        return _copied(connection, settings, nodes, window, calendar)
     except duckdb.Error as error:
         if is_transient(error):  # the file or the disk has the fault, so all groups do
             raise
@@ -138,9 +169,9 @@ def _copy(
 
 
 def _copied(
-    connection: DuckDBPyConnection, settings: Settings, nodes: Sequence[ModelNode], window: Window
+    connection: DuckDBPyConnection, settings: Settings, nodes: Sequence[ModelNode], window: Window, calendar: Calendar
 ) -> Published:
-    first, last = settings.start_date, settings.end_date or date.max
+    first, last = calendar.first_day(settings), calendar.last_day(settings) or date.max
     made = {
         node.name: {
             day

@@ -110,7 +110,7 @@ def test_law_3_the_order_of_making_makes_no_difference(
     }[order]
     for window in windows:
         runner = project.runner()
-        tied = tied_windows(runner.upstream, set(project.assets), window, project.window)
+        tied = tied_windows(runner.upstream, set(project.assets), window, lambda _: project.window)
         runner.make(group_into_runs(runner.upstream, {name: [span] for name, span in tied.items()}))
         assert not [f for f in runner.outcome.failures if not f.startswith("check ")]
     project.settle()

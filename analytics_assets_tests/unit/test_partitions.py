@@ -64,7 +64,7 @@ def test_a_span_that_is_open_reaches_to_the_ends_of_what_a_date_can_be() -> None
         "int": [Read("stg", PartitionOffsets(None, 0))],
     }
     day = Window.of_days(DAYS[10], DAYS[10])
-    tied = tied_windows(upstream, set(upstream), day, JANUARY)
+    tied = tied_windows(upstream, set(upstream), day, lambda _: JANUARY)
     assert tied["raw"].start == tied["stg"].start == JANUARY.start
     assert tied["int"].end == JANUARY.end
     assert PartitionOffsets(None, None).upstream_of(day) == Window(date.min, date.max)

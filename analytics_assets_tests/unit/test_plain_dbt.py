@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from analytics_assets.partitions import UTC_DAYS
 from analytics_assets.plain_dbt import newest_raw_day, why_not
 from analytics_assets.settings import BigQuery
 from analytics_assets_tests.support.project import YESTERDAY, day
@@ -39,7 +40,7 @@ def test_on_bigquery_it_is_said_what_to_type(tmp_path: Path) -> None:
 
 def test_the_newest_day_is_that_of_the_raw_days_within_the_partitions(tmp_path: Path) -> None:
     settings = settings_in(tmp_path)
-    assert newest_raw_day(settings) == YESTERDAY, "where there is none"
+    assert newest_raw_day(settings, UTC_DAYS) == YESTERDAY, "where there is none"
     for folder in (f"raw_a/_day={day(1)}", f"raw_b/_day={day(2)}", f"raw_b/_day={date.max}", "raw_b/_day=none", "c"):
         (settings.raw_dir / folder).mkdir(parents=True)
-    assert newest_raw_day(settings) == day(2)
+    assert newest_raw_day(settings, UTC_DAYS) == day(2)

@@ -23,4 +23,5 @@ DOMAIN: Domain = Domain(
     reports=(MARKETING_REPORT, ATTRIBUTION_REPORT),
     simulate=simulate,
     definitions=lambda project: workflow(project, DOMAIN),
+    is_demo=True,
 )

@@ -4,8 +4,6 @@ The automation does the same, and more: it follows late rows to older days, and 
 people who want one run a day to look at, or to start by hand.
 """
 
-from datetime import UTC
-
 from dagster import (
     AssetSelection,
     DefaultScheduleStatus,
@@ -34,7 +32,7 @@ def workflow(project: Project, domain: Domain) -> Definitions:
     job = define_asset_job(
         JOB,
         AssetSelection.groups(domain.name),
-        partitions_def=project.partitions,
+        partitions_def=project.partitions(domain.calendar),
         owners=[domain.owner],
         description="Lands the files of marketing, makes a day of its models, and writes its reports as of that day.",
     )
@@ -52,7 +50,7 @@ def workflow(project: Project, domain: Domain) -> Definitions:
         ledger = Ledger(project.settings.lake_dir)
         if not any(ledger.has_landed(source) for source in domain.sources):
             return SkipReason("no file of marketing has ever landed")
-        days = partitioned_days(project.settings, context.scheduled_execution_time.astimezone(UTC))
+        days = partitioned_days(project.settings, context.scheduled_execution_time, domain.calendar)
         newest = max(days.days()).isoformat()
         return RunRequest(partition_key=newest, tags=NO_RETRY)  # what fails is tried again by the automation
 

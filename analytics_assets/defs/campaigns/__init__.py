@@ -15,4 +15,5 @@ DOMAIN = Domain(
     reports=(CAMPAIGNS_REPORT,),
     simulate=simulate,
     demo=serve_demo,
+    is_demo=True,
 )

@@ -11,4 +11,5 @@ DOMAIN = Domain(
     sources=(CONSENT_EVENTS, COMPANIES),
     reports=(CONSENT_REPORT,),
     simulate=simulate,
+    is_demo=True,
 )

@@ -11,4 +11,5 @@ DOMAIN = Domain(
     sources=(CLICKSTREAM,),
     reports=(SESSIONS_REPORT,),
     simulate=simulate,
+    is_demo=True,
 )

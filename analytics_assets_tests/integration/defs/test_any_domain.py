@@ -173,7 +173,7 @@ def test_a_domain_brings_assets_checks_resources_and_schedules_of_its_own(tmp_pa
     def own(project: package.Project) -> Definitions:
         given.append(project)
 
-        @asset(group_name="shop", partitions_def=project.partitions, deps=["raw_orders"])
+        @asset(group_name="shop", partitions_def=project.partitions(), deps=["raw_orders"])
         def letters(stamp: ResourceParam[str]) -> None:
             sent.append(stamp)
 

@@ -30,7 +30,7 @@ def make_all(folder: Path) -> tuple[Project, Outcome]:
         shutil.copytree(REAL_DATA / "consent" / folder, project.settings.inbox_dir / source)
     runner = project.runner()
     runner.land({"landed_consent_events", "landed_companies"})
-    windows = tied_windows(runner.upstream, set(project.assets), DAYS, project.window)
+    windows = tied_windows(runner.upstream, set(project.assets), DAYS, lambda _: project.window)
     runner.make(group_into_runs(runner.upstream, {name: [window] for name, window in windows.items()}))
     assert runner.outcome.failures == []
     return project, runner.outcome

@@ -204,7 +204,7 @@ def drop(project: Project, name: str, events: Iterable[Event]) -> None:
 def make_a_range(project: Project, random: Random) -> None:
     first, last = sorted(random.choices(list(project.window.days()), k=2))
     runner = project.runner()
-    tied = tied_windows(runner.upstream, set(project.assets), Window.of_days(first, last), project.window)
+    tied = tied_windows(runner.upstream, set(project.assets), Window.of_days(first, last), lambda _: project.window)
     runner.make(group_into_runs(runner.upstream, {name: [span] for name, span in tied.items()}))
     assert not [f for f in runner.outcome.failures if not f.startswith("check ")], runner.outcome.failures
 

@@ -20,7 +20,7 @@ def january(first: int, last: int) -> Window:
 
 
 def test_a_range_brings_the_days_that_it_is_made_from_and_those_that_hang_on_it() -> None:
-    windows = tied_windows(CHAIN, set(CHAIN), january(10, 12), ALL)
+    windows = tied_windows(CHAIN, set(CHAIN), january(10, 12), lambda _: ALL)
     assert windows == {
         "raw": january(9, 13),
         "stg": january(9, 13),
@@ -31,16 +31,16 @@ def test_a_range_brings_the_days_that_it_is_made_from_and_those_that_hang_on_it(
 
 
 def test_no_day_without_a_partition_is_asked_for() -> None:
-    windows = tied_windows(CHAIN, set(CHAIN), january(1, 31), ALL)
+    windows = tied_windows(CHAIN, set(CHAIN), january(1, 31), lambda _: ALL)
     assert set(windows.values()) == {ALL}
 
 
 def test_only_what_is_selected_is_made() -> None:
-    assert tied_windows(CHAIN, {"mart"}, january(10, 12), ALL) == {"mart": january(10, 12)}
+    assert tied_windows(CHAIN, {"mart"}, january(10, 12), lambda _: ALL) == {"mart": january(10, 12)}
 
 
 def test_assets_of_one_window_share_a_run_and_every_run_comes_after_those_that_it_reads_from() -> None:
-    windows = tied_windows(CHAIN, set(CHAIN), january(10, 12), ALL)
+    windows = tied_windows(CHAIN, set(CHAIN), january(10, 12), lambda _: ALL)
     runs = group_into_runs(CHAIN, {name: [window] for name, window in windows.items()})
     assert runs == [
         PlannedRun(("raw", "stg"), january(9, 13)),
@@ -61,6 +61,6 @@ def test_days_with_gaps_are_a_window_for_each_span() -> None:
 
 
 def test_a_range_is_one_run_of_the_same_days_for_all() -> None:
-    windows = tied_windows(CHAIN, set(CHAIN), january(10, 12), ALL)
+    windows = tied_windows(CHAIN, set(CHAIN), january(10, 12), lambda _: ALL)
     assert group_into_runs(CHAIN, same_window(windows)) == [PlannedRun(tuple(CHAIN), january(9, 13))]
     assert same_window({}) == {}
