@@ -4,10 +4,10 @@ BIN := .venv/bin
 AXE := 4.14.1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev docs check test browser proof lint format validate bench lock clean lint-python lint-sql
+.PHONY: help install demo dev docs check test browser proof lint format validate bench lock clean clean-demo lint-python lint-sql
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 install: .venv/.installed ## install everything into .venv
 
@@ -90,6 +90,9 @@ endif
 lock: install ## resolve the dependencies anew
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --all-extras \
 		--upgrade pyproject.toml -o requirements.lock
+
+clean-demo: install ## take the demo out: its data, and its domains are switched off; your own stay
+	@$(BIN)/analytics-assets remove-domain --demo --yes
 
 clean: ## delete what the project made: data, Dagster's state, dbt's artifacts (the inbox, too)
 	@[ ! -x $(BIN)/python ] || $(BIN)/python -m analytics_assets.operations.processes "$(CURDIR)"

@@ -1,10 +1,12 @@
-"""Maintenance commands: prepare Dagster's home, and rebuild a lost ledger."""
+"""Maintenance commands: prepare Dagster's home, rebuild a lost ledger, remove domains."""
+
+from typing import Annotated
 
 import typer
 
 from analytics_assets.console.terminal import console, line
-from analytics_assets.console.words import told_plainly
-from analytics_assets.settings import get_settings
+from analytics_assets.console.words import shown, told_plainly
+from analytics_assets.settings import PROJECT_DIR, get_settings
 
 commands = typer.Typer()
 
@@ -24,6 +26,51 @@ def repair() -> None:
         console.print(line(("gone:", "red"), f" {file}; restore it from a backup"), soft_wrap=True)
     if rebuilt.gone:
         raise typer.Exit(1)
+
+
+@commands.command("remove-domain")
+def remove_domain(
+    names: Annotated[list[str] | None, typer.Argument(help="The domains, by their names.")] = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Those of the demo. Their code stays, switched off.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Remove domains: their files in the inbox, data, tables, reports and code. The others stay as they are."""
+    with told_plainly():
+        from analytics_assets.defs import domains_in_use
+        from analytics_assets.operations.processes import working_in
+        from analytics_assets.operations.removal import code_of, delete, remove_data, switch_off
+
+        settings = get_settings()
+        if bool(names) == demo:
+            raise ValueError("say which domains, or --demo for those of the demo")
+        known = {domain.name: domain for domain in domains_in_use(settings)}
+        if unknown := sorted(set(names or ()) - known.keys()):
+            raise ValueError(f"there is no domain {unknown[0]!r}; there is {', '.join(known)}")
+        chosen = [one for one in known.values() if one.name in (names or ()) or (demo and one.is_demo)]
+        if not chosen:
+            console.print("The demo's domains are switched off already: nothing was removed.")
+            return
+        if at_work := working_in(PROJECT_DIR):
+            what = ", ".join(f"{program} ({pid})" for pid, program in at_work.items())
+            raise ValueError(f"end first what works in this project: {what}")
+        for domain in chosen:
+            of_it = [shown(settings.inbox_dir / source.name) for source in domain.sources]
+            of_it += ["its data, tables and reports", *([] if domain.is_demo else map(shown, code_of(domain.name)))]
+            console.print(line((domain.name, "bold"), f": {', '.join(of_it)}"))
+        if not yes:
+            typer.confirm("Remove all of this?", abort=True)
+        from analytics_assets.definitions import project
+
+        for domain in chosen:
+            with console.status(f"removing {domain.name}"):
+                remove_data(project, domain)
+            if not domain.is_demo:
+                for folder in code_of(domain.name):
+                    delete([folder])
+            console.print(f"removed {domain.name}")
+        if off := [domain.name for domain in chosen if domain.is_demo]:
+            switch_off(off)
+            console.print("The code of the demo stays; ANALYTICS_DOMAINS_OFF, in .env, switches it off.")
 
 
 @commands.command()

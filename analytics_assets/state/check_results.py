@@ -23,7 +23,7 @@ from dagster import (
     MetadataValue,
     TableRecord,
 )
-from sqlalchemy import Boolean, Column, Date, MetaData, Table, Text, select
+from sqlalchemy import Boolean, Column, Date, MetaData, Table, Text, delete, select
 
 from analytics_assets.partitions import Window
 from analytics_assets.spec.asset import name_of
@@ -126,6 +126,11 @@ class CheckResults:
             key: FailedCheck(*key, f": {[*days.values()][-1]}", key in errors, days) if days else None
             for key, days in objections.items()
         }
+
+    def forget(self, assets: Iterable[str]) -> None:
+        """Drops the results of some assets' checks."""
+        with self._store.writing() as connection:
+            connection.execute(delete(_FINDINGS).where(_FINDINGS.c.asset.in_(list(assets))))
 
     def failures_after(self, evaluation: Evaluation, window: Window, days: Window) -> FailedCheck | None:
         """Records a check's result for the days of a run, and returns its failures over all days."""

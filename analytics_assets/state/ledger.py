@@ -365,6 +365,14 @@ class Ledger:
         for ending in ("-wal", "-shm"):
             file.with_name(file.name + ending).unlink(missing_ok=True)
 
+    def forget(self, source: Source) -> None:
+        """Drops all that is known of a source, whose pieces and journal are gone."""
+        if not self._store.file.exists():
+            return
+        with self._store.writing() as connection:
+            for table in (_PIECES, _REJECTED, _PATHS, _CONTENTS, _JOURNALS):
+                connection.execute(delete(table).where(table.c.source == source.name))
+
     # ------------------------------------------------------------------------------------------------- landing
 
     def seen(self, source: Source, paths: Iterable[str]) -> dict[str, Seen]:

@@ -39,7 +39,7 @@ from analytics_assets.spec.model_node import Manifest, ModelNode, name_in
 from analytics_assets.spec.source import raw_asset
 from analytics_assets.state.attempts import Attempts
 from analytics_assets.state.builds import builds_of_model
-from analytics_assets.warehouse.duckdb.warehouse import IF_COPY_IS_DAMAGED, translated_errors
+from analytics_assets.warehouse.duckdb.warehouse import IF_COPY_IS_DAMAGED, drop, translated_errors
 from analytics_assets.warehouse.duckdb.warehouse import IF_DAMAGED as IF_WAREHOUSE_IS_DAMAGED
 
 logger = logger_of(__name__)
@@ -201,6 +201,13 @@ def publish_views(settings: Settings, views: Sequence[ModelNode]) -> None:
         with _next_copy(settings) as connection:
             for node in views:
                 _copy_view(connection, node)
+
+
+def unpublish(settings: Settings, models: Sequence[ModelNode]) -> None:
+    """Drops some models from the copy, readers first."""
+    if settings.published_file.exists() and settings.warehouse_file.exists():
+        with _next_copy(settings) as connection:
+            drop(connection, models, f"{COPY}.")
 
 
 @contextmanager

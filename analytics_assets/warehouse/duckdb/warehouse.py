@@ -15,7 +15,7 @@ from analytics_assets.foundation.failures import is_transient
 from analytics_assets.foundation.files import Damaged
 from analytics_assets.partitions import Window
 from analytics_assets.spec.asset import Asset
-from analytics_assets.spec.model_node import Manifest
+from analytics_assets.spec.model_node import Manifest, ModelNode
 from analytics_assets.warehouse.interface import CannotRead, NotMade, Reader, Rows, Warehouse
 from analytics_assets.warehouse.raw_day_writer import ParquetByDay
 
@@ -97,6 +97,18 @@ _NOT_NOW = re.compile(
 
 def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]
+
+
+def drop(connection: duckdb.DuckDBPyConnection, models: Iterable[ModelNode], database: str = "") -> None:
+    """Drops the tables, views and table functions of some models, as far as they are there.
+
+    Args:
+        database: the prefix that names the database; empty for the connection's own.
+    """
+    for model in models:
+        kind = {"view": "view", "table_function": "macro table"}.get(model.materialized, "table")
+        name = '"' + model.alias.replace('"', '""') + '"'
+        connection.execute(f"drop {kind} if exists {database}{model.schema}.{name}")
 
 
 class DuckDBWarehouse(Warehouse):
