@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from dagster import (
     AssetKey,
+    AssetSelection,
     DagsterInstance,
     DefaultSensorStatus,
     RunRequest,
@@ -42,7 +43,7 @@ def build_new_files_sensor(project: Project) -> SensorDefinition:
 
     @sensor(
         name="new_files",
-        asset_selection=[AssetKey(source.landed_asset) for source in project.sources],
+        asset_selection=AssetSelection.assets(*(source.landed_asset for source in project.sources)),
         minimum_interval_seconds=1,  # at each turn of the daemon, which takes five seconds
         default_status=DefaultSensorStatus.RUNNING,
         description="Asks for a landing run when files lie in the inbox that are new or have changed.",

@@ -7,7 +7,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from dagster import AssetKey
+from dagster import AssetKey, Definitions
 
 from analytics_assets.ingest.rows_without_partition import waiting_rows
 from analytics_assets.partitions import Calendar, Window, partitioned_days
@@ -228,3 +228,11 @@ def test_a_domain_that_does_not_exist_cannot_be_switched_off(files: None, tmp_pa
 def test_days_that_cannot_be_are_refused(changes: dict[str, object]) -> None:
     with pytest.raises((ValueError, KeyError)):
         replace(ABROAD, **changes)  # type: ignore[arg-type]
+
+
+def test_a_project_without_a_domain_loads_and_has_nothing_to_do(tmp_path: Path) -> None:
+    nothing = Project(tmp_path, (ABROAD,), {"domains_off": "shop"}, on=False)
+    definitions = nothing.definitions
+    Definitions.validate_loadable(definitions)
+    assert {key.path[-1] for key in definitions.resolve_asset_graph().get_all_asset_keys()} == {"health"}
+    assert nothing.settle().outcome.made == {}
