@@ -15,6 +15,21 @@
     timestamp_add({{ column }}, interval ({{ minutes }}) minute)
 {%- endmacro %}
 
+{#- A timestamp some seconds later.
+    column: the timestamp, any expression.
+    seconds: a whole number, or an expression of one. -#}
+{% macro plus_seconds(column, seconds) -%}
+    {{ return(adapter.dispatch('plus_seconds')(column, seconds)) }}
+{%- endmacro %}
+
+{% macro default__plus_seconds(column, seconds) -%}
+    {{ column }} + interval ({{ seconds }}) second
+{%- endmacro %}
+
+{% macro bigquery__plus_seconds(column, seconds) -%}
+    timestamp_add({{ column }}, interval ({{ seconds }}) second)
+{%- endmacro %}
+
 {#- A date some days earlier.
     column: the date. days: a whole number, or an expression of one. -#}
 {% macro minus_days(column, days) -%}

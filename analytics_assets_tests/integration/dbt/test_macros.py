@@ -269,6 +269,21 @@ CASES = {
             (None, None, None),
         ],
     ),
+    "plus_seconds": Case(
+        ["plus_seconds"],
+        "select {{ plus_seconds('x', 1) }} as found, {{ plus_seconds('x', '24 * 60 * 60') }} as next_day,"
+        " {{ plus_seconds('x', 'case when x is null then 1 else -1 end') }} as before from given order by n",
+        {"x": "timestamp"},
+        [["2024-02-28 23:59:59.000001"], [None]],
+        [
+            (
+                datetime(2024, 2, 29, 0, 0, 0, 1),
+                datetime(2024, 2, 29, 23, 59, 59, 1),
+                datetime(2024, 2, 28, 23, 59, 58, 1),
+            ),
+            (None, None, None),
+        ],
+    ),
     "days_between": Case(
         ["days_between"],
         "select {{ days_between('x', 'y') }} as found from given order by n",

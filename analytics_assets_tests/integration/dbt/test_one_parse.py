@@ -14,7 +14,7 @@ from analytics_assets_tests.support.shop import HEADER, MODELS, SHOP, model, wri
 SEED = "seeds/shop/lookup_prices.csv"
 MODEL = "models/marts/shop/priced.sql"
 SQL = """
-select order_id, order_date, {{ var('session_gap_minutes') }} as gap,
+select order_id, order_date, {{ var('session_gap_seconds') }} as gap,
     (select max(price) from {{ ref('lookup_prices') }}) as price
 from {{ ref('stg_orders') }} where {{ in_window('order_date') }}
 """
@@ -37,7 +37,7 @@ def test_what_is_edited_after_the_versions_were_taken_makes_no_run(folder: Path,
     project = Project(tmp_path / "data", [SHOP])  # which takes them
     edit(folder, MODEL, "order_id", "'edited' as order_id")
     edit(folder, SEED, "euro,1", "euro,2")
-    edit(folder, "dbt_project.yml", "session_gap_minutes: 30", "session_gap_minutes: 31")
+    edit(folder, "dbt_project.yml", "session_gap_seconds: 1800", "session_gap_seconds: 1801")
     edit(
         folder,
         "macros/window.sql",

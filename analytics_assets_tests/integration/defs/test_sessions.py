@@ -5,11 +5,12 @@ The suite tries 500 customers' histories, always the same; with `HYPOTHESIS_PROF
 
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from itertools import pairwise, product
+from itertools import product
 from pathlib import Path
 from random import Random
 from zoneinfo import ZoneInfo
@@ -49,6 +50,11 @@ class Event:
     identity: str
 
     @property
+    def device(self) -> str:
+        """Of every third event, the app."""
+        return "app" if sum(map(ord, self.identity)) % 3 == 0 else "desktop"
+
+    @property
     def row(self) -> Row:
         """Its page is named as the event, so that landing and exit pages tell which events they are of."""
         return {
@@ -57,6 +63,7 @@ class Event:
             "event_timestamp": self.at.isoformat(sep=" ", timespec="microseconds"),
             "event_type": "page_view",
             "page_type": f"page {self.identity}",
+            "device": self.device,
         }
 
 
@@ -66,26 +73,43 @@ Place = tuple[str, datetime, int]
 """Where an event stands: the session's id, its start, and the number of the event in it."""
 
 
-def sessionized(events: Iterable[Event]) -> dict[Event, Place]:
+Gaps = Mapping[str, timedelta]
+"""The gaps of some devices; those of the others are GAP."""
+
+
+def sessionized(events: Iterable[Event], gaps: Gaps) -> dict[Event, Place]:
     """The rule, applied to the whole history at once."""
     found: dict[Event, Place] = {}
-    times: dict[tuple[str | None, date], list[datetime]] = defaultdict(list)
+    of_day: dict[tuple[str | None, date], list[Event]] = defaultdict(list)
     before = None
     for event in sorted(event for event in events if event.customer is not None):
-        is_next = before is not None and before.customer == event.customer and event.at - before.at <= GAP
-        if is_next and before.at.date() < event.at.date() and is_covered(times[before.customer, before.at.date()]):
+        is_next = (
+            before is not None
+            and before.customer == event.customer
+            and event.at - before.at <= gaps.get(event.device, GAP)
+        )
+        if (
+            is_next
+            and before.at.date() < event.at.date()
+            and is_covered(of_day[before.customer, before.at.date()], gaps)
+        ):
             is_next = False
         session, start, number = found[before] if is_next else (event.identity, event.at, 0)
         found[event] = (session, start, number + 1)
-        times[event.customer, event.at.date()].append(event.at)
+        of_day[event.customer, event.at.date()].append(event)
         before = event
     return found
 
 
-def is_covered(times: Sequence[datetime]) -> bool:
-    """Whether none of the times between the two midnights, both counted, are further apart than the gap."""
-    midnight = datetime.combine(times[0].date(), time())
-    return all(after - before <= GAP for before, after in pairwise([midnight, *times, midnight + ONE_DAY]))
+def is_covered(events: Sequence[Event], gaps: Gaps) -> bool:
+    """Whether none of a day's events comes later after the one before than its gap, both midnights counted.
+
+    Of which device the event after the second midnight is, is not known; it may have the longest gap.
+    """
+    midnight = datetime.combine(events[0].at.date(), time())
+    before = [midnight, *(event.at for event in events)]
+    is_busy = all(event.at - at <= gaps.get(event.device, GAP) for at, event in zip(before, events, strict=False))
+    return is_busy and midnight + ONE_DAY - before[-1] <= max([GAP, *gaps.values()])
 
 
 def deduplicated(events: Iterable[Event]) -> set[Event]:
@@ -96,18 +120,18 @@ def deduplicated(events: Iterable[Event]) -> set[Event]:
     return set(kept.values())
 
 
-def expected_sessions(events: set[Event]) -> list[tuple]:
+def expected_sessions(events: set[Event], gaps: Gaps) -> list[tuple]:
     """The rows of mart_sessions, as far as the events here tell of them."""
     by_session: dict[tuple[str, datetime], list[Event]] = defaultdict(list)
-    for event, (session, start, _) in sorted(sessionized(events).items()):
+    for event, (session, start, _) in sorted(sessionized(events, gaps).items()):
         by_session[session, start].append(event)
-    times: dict[tuple[str | None, date], list[datetime]] = defaultdict(list)
+    of_day: dict[tuple[str | None, date], list[Event]] = defaultdict(list)
     for event in sorted(event for event in events if event.customer is not None):
-        times[event.customer, event.at.date()].append(event.at)
+        of_day[event.customer, event.at.date()].append(event)
     rows = []
     for (session, start), its in by_session.items():
         first, last = its[0], its[-1]
-        was_cut = is_covered(times[last.customer, last.at.date()])
+        was_cut = is_covered(of_day[last.customer, last.at.date()], gaps)
         pages = f"page {first.identity}", f"page {last.identity}"
         seconds = Decimal((last.at - first.at) // timedelta(milliseconds=1)) / 1000
         rows.append((start.date(), session, first.customer, first.at, last.at, seconds, len(its), was_cut, *pages))
@@ -120,15 +144,15 @@ SESSION_COLUMNS = [
 ]  # fmt: skip
 
 
-def assert_that_the_rule_holds(project: Project, events: Iterable[Event]) -> None:
+def assert_that_the_rule_holds(project: Project, events: Iterable[Event], gaps: Gaps = {}) -> None:  # noqa: B006
     """Every event stands where the rule puts it, and every session is what its events make it; no row is too many."""
     kept = deduplicated(events)
-    places = sessionized(kept)
+    places = sessionized(kept, gaps)
     columns = ["event_date", "event_id", "customer_id", "session_id", "session_start_at", "event_number"]
     held = project.frame("int_events_sessionized").select(columns).rows()
     expected = [(e.at.date(), e.identity, e.customer, *places.get(e, (None, None, None))) for e in kept]
     assert sorted(held, key=lambda row: row[:2]) == sorted(expected, key=lambda row: row[:2])
-    assert sorted(project.frame("mart_sessions").select(SESSION_COLUMNS).rows()) == expected_sessions(kept)
+    assert sorted(project.frame("mart_sessions").select(SESSION_COLUMNS).rows()) == expected_sessions(kept, gaps)
 
 
 # ----------------------------------------------------------------------------------------------- by random histories
@@ -216,14 +240,29 @@ def new_project(folder: Path, days: int = DAYS) -> Project:
     return Project(folder, [BARE], {"start_date": day(0, days)})
 
 
-@pytest.mark.parametrize("today", TODAYS, ids=lambda today: str(today.date()))
+@contextmanager
+def gaps_of(gaps: Gaps) -> Iterator[None]:
+    """The project with the gaps of some devices, for as long as the block lasts."""
+    project_vars, seconds = runner.project_vars, {name: gap // timedelta(seconds=1) for name, gap in gaps.items()}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            runner, "project_vars", lambda *of: project_vars(*of) | {"session_gap_seconds_by_device": seconds}
+        )
+        yield
+
+
+@pytest.mark.parametrize(
+    ("today", "gaps"),
+    [(today, {} if number % 2 == 0 else {"app": timedelta(seconds=601)}) for number, today in enumerate(TODAYS)],
+    ids=lambda one: str(one.date()) if isinstance(one, datetime) else ", ".join(one) or "one gap",
+)
 @settings(max_examples=HISTORIES // CUSTOMERS // len(TODAYS))
 @given(seed=st.integers(0, 2**64 - 1))
 def test_sessions_are_those_of_the_rule_and_of_a_rebuild_whatever_comes_in_whatever_order(
-    seed: int, today: datetime
+    seed: int, today: datetime, gaps: Gaps
 ) -> None:
     random = Random(f"{seed} {today}")
-    with tempfile.TemporaryDirectory() as folder, time_machine.travel(today):
+    with tempfile.TemporaryDirectory() as folder, time_machine.travel(today), gaps_of(gaps):
         days = Window(today.date() - DAYS * ONE_DAY, today.date())
         project = Project(Path(folder) / "data", [BARE], {"start_date": days.start, "end_date": days.end - ONE_DAY})
         events = random_events(random, project.settings.start_date)
@@ -233,7 +272,7 @@ def test_sessions_are_those_of_the_rule_and_of_a_rebuild_whatever_comes_in_whate
             random.choice([lambda: None, project.settle, lambda: make_a_range(project, random)])()
         project.settle()
         assert project.requested() == {}
-        assert_that_the_rule_holds(project, events)
+        assert_that_the_rule_holds(project, events, gaps)
 
         rebuild = project.copy_to(Path(folder) / "rebuilt")
         rebuild.forget_builds()
@@ -299,13 +338,28 @@ def test_what_is_never_idle_is_cut_at_the_end_of_each_day(sessions: Project) -> 
     assert_that_the_rule_holds(sessions, events)
 
 
-@pytest.mark.parametrize("gap", [0, 30.5, 1_440, "half an hour"])
+def test_a_pause_counts_by_the_device_of_the_event_that_ends_it(sessions: Project) -> None:
+    names = [name for name in "abcdefgh" if Event("ann", at(1, "10:00"), name).device == "app"][:2]
+    others = [name for name in "abcdefgh" if Event("ann", at(1, "10:00"), name).device != "app"][:2]
+    clocks = ("10:00", "10:05", "10:15", "10:35")  # pauses of 5, 10 and 20 minutes
+    events = [
+        Event("ann", at(1, clock), name)
+        for clock, name in zip(clocks, (others[0], names[0], names[1], others[1]), strict=True)
+    ]
+    drop(sessions, "clickstream-1.csv", events)
+    with gaps_of({"app": timedelta(minutes=7)}):
+        sessions.settle()
+    found = sessions.frame("mart_sessions").sort("started_at").select("session_id", "events").rows()
+    assert found == [(others[0], 2), (names[1], 2)]
+
+
+@pytest.mark.parametrize("gap", [0, 30.5, 86_400, "half an hour"])
 def test_a_gap_under_which_the_windows_would_not_hold_is_refused(
     sessions: Project, monkeypatch: pytest.MonkeyPatch, gap: object
 ) -> None:
     project_vars = runner.project_vars
-    monkeypatch.setattr(runner, "project_vars", lambda *of: project_vars(*of) | {"session_gap_minutes": gap})
-    with pytest.raises(DbtError, match=f"session_gap_minutes in dbt_project.yml is {gap}; it must be a whole number"):
+    monkeypatch.setattr(runner, "project_vars", lambda *of: project_vars(*of) | {"session_gap_seconds": gap})
+    with pytest.raises(DbtError, match=f"session_gap_seconds in dbt_project.yml is {gap}; it must be a whole number"):
         run_dbt(["compile", "--select", "int_events_sessionized"], sessions.settings, sessions.sources, sessions.window)
 
 

@@ -1,4 +1,4 @@
-{%- set gap = session_gap_minutes() -%}
+{%- set longest_gap = session_gap_seconds() -%}
 
 {#- Each step reads the events by itself. What is named twice DuckDB keeps in memory, whole: of 20 million events, twice
     the time. -#}
@@ -26,18 +26,22 @@ busy_days as (
     where {{ is_of_a_customer | trim }}
     group by customer_id, event_date
     having
-        (count(*) + 1) * {{ gap }} >= 24 * 60
-        and min(event_timestamp) <= {{ plus_minutes('cast(event_date as timestamp)', gap) }}
-        and {{ plus_minutes('max(event_timestamp)', gap) }} >= {{ plus_minutes('cast(event_date as timestamp)', 24 * 60) }}
+        (count(*) + 1) * {{ longest_gap }} >= 24 * 60 * 60
+        and min(event_timestamp) <= {{ plus_seconds('cast(event_date as timestamp)', longest_gap) }}
+        and {{ plus_seconds('max(event_timestamp)', longest_gap) }} >= {{ plus_seconds('cast(event_date as timestamp)', 24 * 60 * 60) }}
 ),
 
 events_of_busy_days as (
     select
         events.customer_id,
         events.event_date,
+        events.device,
         events.event_timestamp,
-        lag(events.event_timestamp) over (
-            partition by events.customer_id, events.event_date order by events.event_timestamp
+        coalesce(
+            lag(events.event_timestamp) over (
+                partition by events.customer_id, events.event_date order by events.event_timestamp, events.event_id
+            ),
+            cast(events.event_date as timestamp)
         ) as previous_at
     from {{ events }} as events
     inner join busy_days on events.customer_id = busy_days.customer_id and events.event_date = busy_days.event_date
@@ -45,14 +49,15 @@ events_of_busy_days as (
 ),
 
 covered_days as (
-    -- Days on which a customer is never idle for longer than the gap, both midnights counted as edges. Such a day ends
+    -- Days on which a customer is never idle for longer than the gap, both midnights counted as edges; before the second
+    -- one for the longest gap, since the device of the next event is that of another day. Such a day ends
     -- its session: else what never sleeps would be one session for ever, and each day would depend on all before it.
     select
         customer_id,
         event_date as covered_date
     from events_of_busy_days
     group by customer_id, event_date
-    having max(case when event_timestamp > {{ plus_minutes('previous_at', gap) }} then 1 else 0 end) = 0
+    having max(case when event_timestamp > {{ plus_seconds('previous_at', session_gap_seconds('device')) }} then 1 else 0 end) = 0
 ),
 
 in_order as (
@@ -72,7 +77,7 @@ with_covered_days as (
         -- goes back to the day before, it is an event of the day before the window, and not in the result: a session
         -- that runs into a day began after the last break of the day before, or that day is covered and ends it.
         in_order.previous_at is null
-        or in_order.event_timestamp > {{ plus_minutes('in_order.previous_at', gap) }}
+        or in_order.event_timestamp > {{ plus_seconds('in_order.previous_at', session_gap_seconds('in_order.device')) }}
         or (cast(in_order.previous_at as date) < in_order.event_date and previous_covered_days.covered_date is not null)
             as is_first_of_session
     from in_order

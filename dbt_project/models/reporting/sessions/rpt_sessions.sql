@@ -31,7 +31,7 @@ final as (
         sessions.has_late_events,
         sessions.was_cut,
         -- The customer may still come back in time; where the day is covered, before it ends.
-        {{ plus_minutes('sessions.ended_at', session_gap_minutes()) }} >= newest.newest_event_at
+        {{ plus_seconds('sessions.ended_at', session_gap_seconds()) }} >= newest.newest_event_at
         and not (sessions.was_cut and cast(newest.newest_event_at as date) > cast(sessions.ended_at as date)) as is_open,
 
         sessions.started_at,
