@@ -23,6 +23,7 @@ from analytics_assets.operations.reload import Reload
 from analytics_assets.project import Project
 from analytics_assets.reports.analyses import build_analysis_asset
 from analytics_assets.reports.assets import build_report_assets
+from analytics_assets.reports.index_asset import build_index_asset
 from analytics_assets.settings import Settings
 from analytics_assets.spec.domain import Domain
 from analytics_assets.spec.model_node import Manifest
@@ -123,6 +124,21 @@ def build_definitions(project: Project, resource_overrides: Mapping[str, Any] | 
         problems = [Problem(DBT_PROJECT, "", reason, owner=owner) for reason in reasons]
         tell_owner(problems, all_assets(), project.settings)
 
+    reports = [
+        *(
+            build_analysis_asset(project, domain, analysis, all_assets)
+            for domain in project.domains
+            for analysis in domain.analyses
+            if not project.lacking(analysis)
+        ),
+        *(
+            asset
+            for domain in project.domains
+            for report in domain.reports
+            if not project.lacking(report)
+            for asset in build_report_assets(project, domain, report, all_assets)
+        ),
+    ]
     own = [domain.definitions(project) for domain in project.domains if domain.definitions]
     shared = Definitions(
         assets=[
@@ -139,19 +155,8 @@ def build_definitions(project: Project, resource_overrides: Mapping[str, Any] | 
             ),
             *build_model_assets(project),
             *build_published_assets(project),
-            *(
-                build_analysis_asset(project, domain, analysis, all_assets)
-                for domain in project.domains
-                for analysis in domain.analyses
-                if not project.lacking(analysis)
-            ),
-            *(
-                asset
-                for domain in project.domains
-                for report in domain.reports
-                if not project.lacking(report)
-                for asset in build_report_assets(project, domain, report, all_assets)
-            ),
+            *reports,
+            *([build_index_asset(project, [asset.key for asset in reports])] if reports else []),
             build_health_asset(project, all_assets),
         ],
         sensors=[

@@ -64,16 +64,24 @@ def seeds_by_asset(graph: BaseAssetGraph) -> dict[str, set[str]]:
 
 
 def linked_assets(graph: BaseAssetGraph) -> dict[str, frozenset[str]]:
-    """For each asset, itself and all assets linked to it, up or down, however far: one domain, or several."""
+    """For each asset, itself and all assets linked to it, up or down, however far: one domain, or several.
+
+    What the automation does not make and nothing reads links nothing: the page of all reports would tie all domains.
+    """
     found: dict[str, frozenset[str]] = {}
+    ends = {
+        key
+        for key in graph.get_all_asset_keys()
+        if KIND_TAG not in graph.get(key).tags and not graph.get(key).child_keys
+    }
     for key in graph.toposorted_asset_keys:
         if name_of(key) in found:
             continue
-        linked, waiting = set(), {key}
+        linked, waiting = {key}, set() if key in ends else {key}
         while waiting:
             linked |= waiting
             waiting = {other for one in waiting for other in graph.get(one).parent_keys | graph.get(one).child_keys}
-            waiting -= linked
+            waiting -= linked | ends
         names = frozenset(name_of(one) for one in linked)
         found |= dict.fromkeys(names, names)
     return found

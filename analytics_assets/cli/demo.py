@@ -22,6 +22,7 @@ def demo() -> None:
     """Simulate 30 days ending yesterday, make every day of every asset, and say where to look."""
     from analytics_assets.defs import find_domains
     from analytics_assets.partitions import Window
+    from analytics_assets.reports.index_asset import index_file
 
     with told_plainly(), ExitStack() as served:
         _write_env_once(yesterday() - timedelta(days=DEMO_DAYS - 1))
@@ -36,9 +37,13 @@ def demo() -> None:
     if outcome.failures:
         raise typer.Exit(1)
     places = Table.grid(padding=(0, 2))
-    for ending, what in (("html", "a dashboard: open it in a browser"), ("xlsx", "its tables")):
+    index = index_file(settings)
+    if index.is_file():
+        places.add_row(shown(index), "open this first, in a browser: all reports, with links to each")
+    for ending, what in (("html", "a dashboard"), ("xlsx", "its tables and charts")):
         for file in sorted(settings.exports_dir.glob(f"*.{ending}")):
-            places.add_row(shown(file), what)
+            if file != index:
+                places.add_row(shown(file), what)
     places.add_row(line(("make dev", "bold")), "the asset graph, its days and checks, at http://127.0.0.1:3000")
     places.add_row(line(("analytics-assets reconcile", "bold")), "where every row went (it is in .venv/bin)")
     places.add_row(shown(settings.inbox_dir), "drop files here, then: analytics-assets materialize --new")

@@ -65,6 +65,9 @@ def materialize(
 
 def make_days(settings: Settings, window: "Window | None", select: str | None) -> "Outcome":
     """Pulls, lands and makes the days of a window, or all days that are out of date, for some assets or all."""
+    from analytics_assets.definitions import project
+    from analytics_assets.reports.index_asset import differs, write_index
+
     with runner_of(settings) as runner:
         names = _selected(select)
         runner.pull(names)
@@ -78,6 +81,8 @@ def make_days(settings: Settings, window: "Window | None", select: str | None) -
                 after |= runner.published & names  # publish the days that did not fail
             runner.settle_by_key(names, stale)
             runner.settle(names & after)
+        if differs(project):  # somebody may have deleted it, or have taken a report out
+            write_index(project)
         return runner.outcome
 
 

@@ -30,6 +30,7 @@ from analytics_assets.dagster_internals import BaseAssetGraph
 from analytics_assets.foundation.files import only_one, replacing, sweep
 from analytics_assets.partitions import Window
 from analytics_assets.project import Project, published_asset
+from analytics_assets.reports.index_asset import write_index_in
 from analytics_assets.settings import Settings
 from analytics_assets.spec.domain import Domain
 from analytics_assets.spec.model_node import Manifest, name_in
@@ -142,6 +143,7 @@ def build_as_of(
                     partition_key=day.isoformat(),
                     metadata={**made.metadata, "dagster/partition_row_count": made.rows},
                 )
+            write_index_in(context, project)
         newest = {}
         if declared.ending:
             newest = {"newest": MetadataValue.path(str(newest_export(settings, name, declared.ending)))}

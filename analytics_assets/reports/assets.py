@@ -28,6 +28,9 @@ from analytics_assets.reports.as_of import (
 )
 from analytics_assets.reports.dashboard import Concern
 from analytics_assets.reports.datasets import Frames, days_with_rows, read_datasets
+from analytics_assets.reports.how_made import how_made
+from analytics_assets.reports.index_asset import leave_facts, leave_link
+from analytics_assets.reports.index_page import facts_of
 from analytics_assets.reports.tabs import ABOUT, Tab, about, tabs_of
 from analytics_assets.settings import Settings
 from analytics_assets.spec.asset import Asset, name_of
@@ -41,12 +44,17 @@ from analytics_assets.warehouse.published import days_behind
 
 @dataclass(frozen=True)
 class AsOf:
-    """What a report shows as of the last day of a span."""
+    """What a report shows as of the last day of a span.
+
+    Attributes:
+        described: what is said of its models and analyses, by name.
+    """
 
     report: Report
     frames: Frames
     span: Span
     concerns: Sequence[Concern]
+    described: Mapping[str, str]
 
 
 Metadata = Mapping[str, Any]
@@ -77,6 +85,8 @@ def _build(
     place = [settings.sheets.model_dump_json()] if is_sheet and settings.sheets else []
     shown = [dataset.model for part in parts for dataset in part.datasets]
     declaration = json.dumps(asdict(report))
+    described = {name: _description(project, name) for name in shown}
+    said = described.values() if file is not ReportFile.DASHBOARD else ()
     dated = with_days(project.models_behind(shown), project.manifest)
 
     def make(context: AssetExecutionContext, span: Span) -> Made:
@@ -95,7 +105,7 @@ def _build(
             for source in project.automation.sources_of(graph(), name)
             for sentence in waiting_rows(source, settings, datetime.now(UTC))
         ]
-        written = write(AsOf(report, frames, span, concerns), settings)
+        written = write(AsOf(report, frames, span, concerns, described), settings)
         if SENT_NOTHING in written:
             context.log.info(f"{name} for {span.day}: {written[SENT_NOTHING]}")
         rows = sum(frame.height for frame in frames.values())
@@ -108,10 +118,17 @@ def _build(
         days=report.days,
         ending=file.ending,
         upstream=upstream_of(project, f"report {report.name}", shown, report.days),
-        code=digest([file.name, declaration, *own_code(), *checksums(shown, project.manifest), *place]),
+        code=digest([file.name, declaration, *own_code(), *checksums(shown, project.manifest), *said, *place]),
         pool=name if is_sheet else project.warehouse.pool(domain.name),  # no model should wait for Google
     )
     return build_as_of(project, domain, declared, graph, make)
+
+
+def _description(project: Project, name: str) -> str:
+    if name in project.analyses:
+        return project.analyses[name].description
+    node = project.manifest.made.get(name)
+    return node.description if node else ""
 
 
 def _is_made(asset: Asset, settings: Settings, day: date) -> bool:
@@ -139,11 +156,15 @@ def _require_days(report: Report, manifest: Manifest) -> None:
 
 def _write_dashboard(shown: AsOf, settings: Settings) -> Metadata:
     page = dashboard.render(shown.report, shown.frames, shown.span.days, shown.concerns)
-    return _write_file(shown, settings, ReportFile.DASHBOARD, page.encode())
+    written = _write_file(shown, settings, ReportFile.DASHBOARD, page.encode())
+    if shown.span.is_newest:
+        facts = facts_of(shown.report, shown.frames, shown.span.day, shown.concerns)
+        leave_facts(settings, ReportFile.DASHBOARD.asset(shown.report.name), facts)
+    return written
 
 
 def _write_workbook(shown: AsOf, settings: Settings) -> Metadata:
-    content = workbook.render(shown.report, shown.frames, shown.span.days, shown.concerns)
+    content = workbook.render(shown.report, shown.frames, shown.span.days, shown.concerns, shown.described)
     return _write_file(shown, settings, ReportFile.WORKBOOK, content)
 
 
@@ -177,8 +198,10 @@ def _write_sheet(shown: AsOf, settings: Settings) -> Metadata:
     lines = about(report, shown.frames, shown.span.days, shown.concerns, tabs)
     first = Tab(ABOUT, (report.title, ""), lines, (None, None), named_by=1, widest=100)
     title = f"{report.title} ({settings.of_developer})" if settings.of_developer else report.title
-    link = google_sheet.send(settings.sheets, title, [first, *tabs], settings.retry_wait_seconds)
-    return {"sheet": MetadataValue.url(link), "tabs": len(tabs) + 1}
+    tabs = [first, *tabs, how_made(report, shown.described)]
+    link = google_sheet.send(settings.sheets, title, tabs, settings.retry_wait_seconds)
+    leave_link(settings, ReportFile.SHEET.asset(report.name), link)
+    return {"sheet": MetadataValue.url(link), "tabs": len(tabs)}
 
 
 _WRITE: Mapping[ReportFile, tuple[str, Write]] = {

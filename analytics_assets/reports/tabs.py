@@ -12,7 +12,7 @@ from analytics_assets.partitions import Window
 from analytics_assets.reports.dashboard import Concern
 from analytics_assets.reports.datasets import Frames, days_with_rows, largest, left_out_of
 from analytics_assets.reports.figures import Figure, figures, newest_values, of_choice
-from analytics_assets.spec.report import DAY, Dimension, Format, Measure, Report, Table
+from analytics_assets.spec.report import DAY, Chart, Dimension, Format, Measure, Report, Table
 
 ABOUT = "About"
 """The title of the first tab."""
@@ -45,6 +45,30 @@ class Room:
 
 
 @dataclass(frozen=True)
+class TabChart:
+    """A chart over the first rows of a tab.
+
+    Attributes:
+        rows: how many rows it draws, from the first one below the headings.
+        is_by_day: whether it is a line over days; if not, it is bars.
+        names: the column with the day or the name of each row.
+        values: the columns that are drawn, the chart's own measure first.
+        is_interval: whether the other columns are the ends of its interval.
+        value_title: what the numbers are, with their unit.
+        note: what the chart's declaration says below its title.
+    """
+
+    title: str
+    rows: int
+    is_by_day: bool
+    names: int
+    values: Sequence[int]
+    is_interval: bool
+    value_title: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class Tab:
     """A table.
 
@@ -55,6 +79,8 @@ class Tab:
         below: a sentence below the last row; empty if all rows fit.
         widest: the most characters of a column's width.
         currency: the symbol of amounts of money.
+        charts: those that a spreadsheet can draw from the rows; a Google Sheet has none.
+        is_prose: whether its texts are sentences, which take several lines of a cell.
     """
 
     title: str
@@ -66,6 +92,8 @@ class Tab:
     below: str = ""
     widest: int = 42
     currency: str = "€"
+    charts: Sequence[TabChart] = ()
+    is_prose: bool = False
 
     @property
     def widths(self) -> list[int]:
@@ -204,7 +232,50 @@ def _tab(report: Report, table: Table, frames: Frames, left_out: Mapping[str, st
         missing.append(
             f"{table.title}: {cut:,} texts are longer than a cell, and end after {room.characters:,} characters."
         )
-    return Tab(table.title, headings, rows, forms, named_by, missing, below, currency=report.currency)
+    charts = [_chart(report, table, chart, named_by, len(rows)) for chart in _charts_of(report, table) if rows]
+    return Tab(table.title, headings, rows, forms, named_by, missing, below, currency=report.currency, charts=charts)
+
+
+def _charts_of(report: Report, table: Table) -> list[Chart]:
+    """The charts that are drawn from the rows of a table: each from the first table that holds what it shows."""
+    return [
+        chart
+        for chart in report.charts
+        if next((one for one in report.tables if _holds(report, one, chart)), None) is table
+    ]
+
+
+def _holds(report: Report, table: Table, chart: Chart) -> bool:
+    """Whether the rows of a table are the points of a chart: days or bars, each in a row of its own.
+
+    Where a table has rows for each choice of the switch, those of one choice do not stand together. Lines over numbers
+    need an axis of numbers, and the table has texts.
+    """
+    shown = {chart.measure, *([chart.against] if chart.against else [])}
+    is_plain = not (chart.split or chart.lines or _switch_of(report, table))
+    return is_plain and table.by == (chart.by,) and shown <= {*table.measures}
+
+
+def _chart(report: Report, table: Table, chart: Chart, named_by: int, rows: int) -> TabChart:
+    measure, first, at = report.measure(chart.measure), {}, named_by + len(table.details)
+    for place, name in enumerate(table.measures):
+        first[name] = at
+        at += len(_columns(table, place, report.measure(name)))
+    own = first[chart.measure]
+    after = 2 if table.shares and chart.measure == table.measures[0] else 1
+    is_interval = chart.by == DAY and measure.has_interval
+    others = [own + after, own + after + 1] if is_interval else [first[chart.against]] if chart.against else []
+    drawn, unit = rows if chart.by == DAY else min(rows, chart.top), report.unit(measure)
+    return TabChart(
+        chart.title if drawn == rows else f"{chart.title}: the first {drawn} of {rows:,} rows",
+        drawn,
+        chart.by == DAY,
+        0,
+        [own, *others],
+        is_interval,
+        f"{measure.title} ({unit})" if unit else measure.title,
+        chart.note,
+    )
 
 
 def _that_fit(table: Table, rows: list[list[Cell]], room: int) -> tuple[list[list[Cell]], list[str]]:

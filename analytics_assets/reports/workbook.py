@@ -1,19 +1,34 @@
-"""The tabs of a report as an XLSX workbook: one sheet per tab, with formats, frozen headings and filters."""
+"""The tabs of a report as an XLSX workbook: one sheet per tab, with formats, frozen headings, filters and charts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from io import BytesIO
 from typing import Any
 
 from analytics_assets.partitions import Window
+from analytics_assets.reports.charts import COLOURS
 from analytics_assets.reports.dashboard import Concern
 from analytics_assets.reports.datasets import Frames
-from analytics_assets.reports.tabs import ABOUT, Cell, Room, Tab, about, number_formats, tabs_of
+from analytics_assets.reports.how_made import how_made
+from analytics_assets.reports.tabs import ABOUT, Cell, Room, Tab, TabChart, about, number_formats, tabs_of
 from analytics_assets.spec.report import TITLE_LENGTH, Report
 
+CHART_WIDTH, CHART_HEIGHT = 640, 320  # pixels
 
-def render(report: Report, frames: Frames, window: Window, concerns: Sequence[Concern]) -> bytes:
+_ROW_HEIGHT = 20  # pixels, of a row that nobody has made higher
+
+
+def render(
+    report: Report,
+    frames: Frames,
+    window: Window,
+    concerns: Sequence[Concern],
+    described: Mapping[str, str] | None = None,
+) -> bytes:
     """The workbook over all days of the window; the same rows give the same bytes.
+
+    Args:
+        described: what is said of models and analyses, by name.
 
     Raises:
         ValueError: a cell could not be written.
@@ -37,12 +52,16 @@ def render(report: Report, frames: Frames, window: Window, concerns: Sequence[Co
     }
     first = book.add_worksheet(ABOUT)
     tabs = tabs_of(report, frames, Room(first.xls_rowmax, first.xls_strmax))
-    for tab in tabs:
-        _write_tab(book.add_worksheet(tab.title[:TITLE_LENGTH]), tab, formats)
+    for tab in [*tabs, how_made(report, described or {})]:
+        sheet = book.add_worksheet(tab.title[:TITLE_LENGTH])
+        _write_tab(sheet, tab, formats)
+        _draw_charts(book, sheet, tab)
     first.set_column(0, 0, 30)
     first.set_column(1, 1, 100)
     _write(first, 0, 0, report.title, formats["title"], formats)
-    for row, line in enumerate(about(report, frames, window, concerns, tabs), start=2):
+    lines = about(report, frames, window, concerns, tabs)
+    lines += [("Chart", f"{chart.title}: beside the table {tab.title}") for tab in tabs for chart in tab.charts]
+    for row, line in enumerate(lines, start=2):
         for column, text in enumerate(line):
             _write(first, row, column, text, formats["text"], formats)
     book.close()
@@ -55,11 +74,55 @@ def _write_tab(sheet: Any, tab: Tab, formats: dict[str, Any]) -> None:
         sheet.set_column(column, column, width)
     for number, row in enumerate(tab.rows, start=1):
         for column, (cell, form) in enumerate(zip(row, tab.formats, strict=True)):
-            _write(sheet, number, column, cell, formats[form.value] if form else None, formats)
+            shown = formats[form.value] if form else formats["text"] if tab.is_prose else None
+            _write(sheet, number, column, cell, shown, formats)
     if tab.below:
         _write(sheet, len(tab.rows) + 1, 0, tab.below, None, formats)
     sheet.freeze_panes(1, tab.named_by)
     sheet.autofilter(0, 0, max(len(tab.rows), 1), len(tab.headings) - 1)
+
+
+def _draw_charts(book: Any, sheet: Any, tab: Tab) -> None:
+    """Draws the charts of a tab beside its table, one below the other."""
+    for number, chart in enumerate(tab.charts):
+        drawn = book.add_chart({"type": "line" if chart.is_by_day else "bar"})
+        for place, column in enumerate(chart.values):
+            drawn.add_series(
+                {
+                    "name": [sheet.name, 0, column],
+                    "categories": [sheet.name, 1, chart.names, chart.rows, chart.names],
+                    "values": [sheet.name, 1, column, chart.rows, column],
+                    "gap": 60,
+                    **_look(chart, place),
+                }
+            )
+        form = tab.formats[chart.values[0]]
+        values = [row[column] for row in tab.rows[: chart.rows] for column in chart.values]
+        numbers: dict[str, Any] = {"num_format": number_formats(tab.currency)[form]} if form else {}
+        bottom: dict[str, Any] = {} if any(isinstance(value, float) and value < 0 for value in values) else {"min": 0}
+        value_axis: dict[str, Any] = {"name": chart.value_title, "name_font": {"bold": False}, **numbers, **bottom}
+        name_axis: dict[str, Any] = {"name": tab.headings[chart.names], "name_font": {"bold": False}}
+        if chart.is_by_day:
+            drawn.set_x_axis({**name_axis, "date_axis": True, "num_format": "d mmm"})
+            drawn.set_y_axis(value_axis)
+        else:  # the first row stands on top, and the numbers below the last one
+            drawn.set_y_axis({**name_axis, "reverse": True, "crossing": "max"})
+            drawn.set_x_axis(value_axis)
+        drawn.set_title({"name": chart.title, "name_font": {"size": 12}, "overlay": False})
+        drawn.set_legend({"none": len(chart.values) == 1, "position": "bottom"})
+        drawn.set_size({"width": CHART_WIDTH, "height": CHART_HEIGHT})
+        row = 1 + number * (CHART_HEIGHT // _ROW_HEIGHT + 1)
+        said = " ".join(filter(None, (f"{chart.title}.", chart.note, "It draws rows of this sheet.")))
+        sheet.insert_chart(row, len(tab.headings) + 1, drawn, {"description": said})
+
+
+def _look(chart: TabChart, place: int) -> dict[str, Any]:
+    """The colour of a series; the ends of an interval are thin lines in the colour of their measure."""
+    if not chart.is_by_day:
+        return {"fill": {"color": COLOURS[place]}}
+    if chart.is_interval and place:
+        return {"line": {"color": COLOURS[0], "width": 0.75, "dash_type": "dash"}}
+    return {"line": {"color": COLOURS[place], "width": 2}}
 
 
 def _write(sheet: Any, row: int, column: int, cell: Cell, form: Any, formats: dict[str, Any]) -> None:

@@ -74,6 +74,11 @@ class ModelNode:
         return self.raw["fqn"][place] if len(self.raw["fqn"]) > place + 1 else ""
 
     @property
+    def description(self) -> str:
+        """What its yml says of it; empty if it says nothing."""
+        return self.raw.get("description") or ""
+
+    @property
     def file(self) -> str:
         """The path of its file within the dbt project."""
         return self.raw["original_file_path"]

@@ -123,7 +123,7 @@ def test_the_models_and_spans_are_those_of_the_sql(reported: Project) -> None:
 def test_the_tabs_of_attribution_stand_after_those_of_marketing(reported: Project) -> None:
     book = load_workbook(newest_export(reported.settings, "marketing_workbook", "xlsx"))
     titles = [table.title for report in (MARKETING_REPORT, ATTRIBUTION_REPORT) for table in report.tables]
-    assert book.sheetnames == ["About", *titles]
+    assert book.sheetnames == ["About", *titles, "How each figure is made"]
 
 
 # ---------------------------------------------------------------------------------------------------- the advice

@@ -1,6 +1,7 @@
 """A report as a Google Sheet, written to a stand-in of Google's APIs on loopback."""
 
 import copy
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -14,6 +15,7 @@ from analytics_assets.foundation.failures import sentence
 from analytics_assets.partitions import Window
 from analytics_assets.reports import google_sheet
 from analytics_assets.reports.google_sheet import SheetError, send
+from analytics_assets.reports.index_asset import index_file
 from analytics_assets.reports.tabs import Tab
 from analytics_assets.settings import Sheets
 from analytics_assets.spec.report import Format
@@ -268,7 +270,13 @@ def test_the_newest_day_is_sent_once_there_is_an_account_and_again_when_it_chang
         "Paths",
         "All models",
         "Recommendations in numbers",
+        "How each figure is made",
     ]
+    roas = next(row for row in google.sheet.tab("How each figure is made").values if row[0] == "Return on ad spend")
+    assert "(sum of " in roas[2] and "%" in roas[3]
+    facts = json.loads((project.settings.exports_dir / ".facts" / "marketing_sheet.json").read_text())
+    assert facts == {"link": found["sheet"]}
+    assert found["sheet"] in index_file(project.settings).read_text(), "the page of all reports leads to it"
     assert ["As of", str(YESTERDAY)] in google.sheet.tab("About").values
     headings, *rows = google.sheet.tab("Days").values
     spend = sum(float(row[headings.index("Spend")] or 0) for row in rows)

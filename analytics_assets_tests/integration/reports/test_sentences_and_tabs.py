@@ -88,7 +88,7 @@ def test_the_tables_of_another_report_are_tabs_of_the_workbook_and_not_of_the_pa
     from openpyxl import load_workbook
 
     book = load_workbook(BytesIO(workbook.render(COSTS, FRAMES, WINDOW, [])))
-    assert book.sheetnames == ["About", "Costs", "Advice"]
+    assert book.sheetnames == ["About", "Costs", "Advice", "How each figure is made"]
     rows = [row for row in book["Advice"].iter_rows(min_row=2, values_only=True)]
     assert rows == [
         ("1", "First", "One.", 0.12345),
