@@ -30,11 +30,12 @@ from analytics_assets.dagster_internals import BaseAssetGraph
 from analytics_assets.foundation.files import only_one, replacing, sweep
 from analytics_assets.partitions import Window
 from analytics_assets.project import Project, published_asset
-from analytics_assets.reports.index_asset import write_index_in
+from analytics_assets.reports.index_asset import as_json, facts_file, write_index_in
+from analytics_assets.reports.index_page import Facts
 from analytics_assets.settings import Settings
 from analytics_assets.spec.domain import Domain
 from analytics_assets.spec.model_node import Manifest, name_in
-from analytics_assets.state.builds import export_of, newest_export
+from analytics_assets.state.builds import export_of, exports_lock, newest_export
 
 
 @dataclass(frozen=True)
@@ -227,14 +228,30 @@ def texts_in(folder: Path) -> list[str]:
     return [file.read_text(encoding="utf-8") for file in sorted(folder.rglob("*.*")) if file.suffix != ".pyc"]
 
 
-def write_export(settings: Settings, name: str, day: date, ending: str, content: bytes, *, is_newest: bool) -> Path:
-    """Writes the file of a day and, for the newest day, its copy; each write is atomic."""
+def write_export(
+    settings: Settings,
+    name: str,
+    day: date,
+    ending: str,
+    content: bytes,
+    *,
+    is_newest: bool,
+    facts: Facts | None = None,
+) -> Path:
+    """Writes the file of a day and, for the newest day, its copy and its facts; each write is atomic.
+
+    Two runs that write at once leave the file and the facts of the same one.
+    """
     file = export_of(settings, name, day, ending)
-    targets = [file, *([newest_export(settings, name, ending)] if is_newest else [])]
-    with only_one(settings.exports_dir / ".write.lock"):
-        for target in targets:
+    contents = {file: content}
+    if is_newest:
+        contents[newest_export(settings, name, ending)] = content
+        if facts is not None:
+            contents[facts_file(settings, name)] = as_json(facts)
+    with only_one(exports_lock(settings)):
+        for target, its_content in contents.items():
             target.parent.mkdir(parents=True, exist_ok=True)
             sweep(target.parent)
             with replacing(target) as temporary:
-                temporary.write_bytes(content)
+                temporary.write_bytes(its_content)
     return file

@@ -29,8 +29,8 @@ from analytics_assets.reports.as_of import (
 from analytics_assets.reports.dashboard import Concern
 from analytics_assets.reports.datasets import Frames, days_with_rows, read_datasets
 from analytics_assets.reports.how_made import how_made
-from analytics_assets.reports.index_asset import leave_facts, leave_link
-from analytics_assets.reports.index_page import facts_of
+from analytics_assets.reports.index_asset import leave_link
+from analytics_assets.reports.index_page import Facts, facts_of
 from analytics_assets.reports.tabs import ABOUT, Tab, about, tabs_of
 from analytics_assets.settings import Settings
 from analytics_assets.spec.asset import Asset, name_of
@@ -156,11 +156,8 @@ def _require_days(report: Report, manifest: Manifest) -> None:
 
 def _write_dashboard(shown: AsOf, settings: Settings) -> Metadata:
     page = dashboard.render(shown.report, shown.frames, shown.span.days, shown.concerns)
-    written = _write_file(shown, settings, ReportFile.DASHBOARD, page.encode())
-    if shown.span.is_newest:
-        facts = facts_of(shown.report, shown.frames, shown.span.day, shown.concerns)
-        leave_facts(settings, ReportFile.DASHBOARD.asset(shown.report.name), facts)
-    return written
+    facts = facts_of(shown.report, shown.frames, shown.span.day, shown.concerns)
+    return _write_file(shown, settings, ReportFile.DASHBOARD, page.encode(), facts)
 
 
 def _write_workbook(shown: AsOf, settings: Settings) -> Metadata:
@@ -168,9 +165,13 @@ def _write_workbook(shown: AsOf, settings: Settings) -> Metadata:
     return _write_file(shown, settings, ReportFile.WORKBOOK, content)
 
 
-def _write_file(shown: AsOf, settings: Settings, file: ReportFile, content: bytes) -> Metadata:
+def _write_file(
+    shown: AsOf, settings: Settings, file: ReportFile, content: bytes, facts: Facts | None = None
+) -> Metadata:
     name = file.asset(shown.report.name)
-    path = write_export(settings, name, shown.span.day, file.ending, content, is_newest=shown.span.is_newest)
+    path = write_export(
+        settings, name, shown.span.day, file.ending, content, is_newest=shown.span.is_newest, facts=facts
+    )
     return {"file": MetadataValue.path(str(path)), "bytes": len(content)}
 
 

@@ -32,7 +32,7 @@ from analytics_assets.settings import PROJECT_DIR, Settings
 from analytics_assets.spec.analysis import ENDING, TEXT_ENDING, Analysis
 from analytics_assets.spec.domain import Domain
 from analytics_assets.spec.report import Report, ReportFile
-from analytics_assets.state.builds import newest_export
+from analytics_assets.state.builds import exports_lock, newest_export
 
 INDEX = "report_index"
 
@@ -47,25 +47,30 @@ def index_file(settings: Settings) -> Path:
     return settings.exports_dir / "index.html"
 
 
-def leave_facts(settings: Settings, name: str, facts: Facts) -> None:
-    """Replaces what the newest file of an asset says of itself."""
-    file = _facts_file(settings, name)
-    with only_one(_lock(settings)):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        sweep(file.parent)
-        with replacing(file) as temporary:
-            temporary.write_text(json.dumps(facts, allow_nan=False, indent=1), encoding="utf-8")
+def facts_file(settings: Settings, name: str) -> Path:
+    """Where the facts of the newest file of an asset lie."""
+    return _facts_folder(settings) / f"{name}.json"
+
+
+def as_json(facts: Facts) -> bytes:
+    """Facts as their file holds them."""
+    return json.dumps(facts, allow_nan=False, indent=1).encode()
 
 
 def leave_link(settings: Settings, name: str, link: str) -> None:
-    """Replaces the address of a sheet."""
-    leave_facts(settings, name, {_LINK: link})
+    """Replaces the address of a sheet, which is its only fact."""
+    file = facts_file(settings, name)
+    with only_one(exports_lock(settings)):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        sweep(file.parent)
+        with replacing(file) as temporary:
+            temporary.write_bytes(as_json({_LINK: link}))
 
 
 def write_index(project: Project) -> bool:
     """Writes the page anew if it differs from what it should be; returns whether it did."""
     file = index_file(project.settings)
-    with only_one(_lock(project.settings)):  # who comes last sees what all have left
+    with only_one(exports_lock(project.settings)):  # who comes last sees what all have left
         page = _page(project)
         if _held(file) == page:
             return False
@@ -135,22 +140,14 @@ def _metadata(settings: Settings) -> Mapping[str, Any]:
 # ------------------------------------------------------------------------------------------------- what is there
 
 
-def _lock(settings: Settings) -> Path:
-    return settings.exports_dir / ".index.lock"
-
-
 def _facts_folder(settings: Settings) -> Path:
     return settings.exports_dir / ".facts"
-
-
-def _facts_file(settings: Settings, name: str) -> Path:
-    return _facts_folder(settings) / f"{name}.json"
 
 
 def _facts(settings: Settings, name: str) -> Facts | None:
     """What an asset has left; None if it has left nothing, or if somebody has damaged it."""
     with suppress(OSError, ValueError):
-        return json.loads(_facts_file(settings, name).read_bytes())
+        return json.loads(facts_file(settings, name).read_bytes())
     return None
 
 
@@ -161,15 +158,14 @@ def _held(file: Path) -> bytes | None:
 def _page(project: Project) -> bytes:
     settings = project.settings
     declared = [(domain, report) for domain in project.domains for report in domain.reports]
-    entries = {report.name: _entry(settings, domain, report) for domain, report in declared}
+    entries = [_entry(settings, domain, report) for domain, report in declared]
     shown = {dataset.model for _, report in declared for dataset in report.datasets}
     others = [one for domain in project.domains for one in domain.analyses if one.name not in shown]
     index = Index(
-        reports=[entry for entry in entries.values() if entry.dashboard or entry.links],
+        reports=[entry for entry in entries if entry.dashboard or entry.links],
         tables=[link for one in others for link in _tables(settings, one)],
         elsewhere=_elsewhere(settings),
         last_day=settings.end_date,
-        not_made=[entry.title for entry in entries.values() if not (entry.dashboard or entry.links)],
     )
     return render(index).encode()
 

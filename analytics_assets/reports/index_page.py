@@ -6,9 +6,11 @@ same for the same facts.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from analytics_assets.reports.figures import Figure, figures, of_choice
 from analytics_assets.spec.report import DAY, Format, Measure, Report
 
 FIGURES = 4
-"""How many key figures of a report are shown."""
+"""How many key figures of a report are shown: the first ones that have a value on any day."""
 
 CONCERNS = 3
 """How many concerns are shown until somebody asks for the others."""
@@ -63,21 +65,21 @@ class DaysOfFigure:
 def facts_of(report: Report, frames: Frames, as_of: date, concerns: Sequence[Concern]) -> Facts:
     """The facts of a dashboard; its file holds the same rows and concerns."""
     days = days_with_rows(report, frames)
-    shown = [_by_day(report, frames, report.measure(name), as_of) for name in report.key_figures[:FIGURES]]
+    by_day = (_by_day(report, frames, report.measure(name), as_of) for name in report.key_figures)
     return {
         "as_of": as_of.isoformat(),
         "newest": days[-1].isoformat() if days else None,
         "concerns": [{"is_error": concern.is_error, "text": concern.text} for concern in concerns],
-        "figures": [asdict(one) for one in shown if one],
+        "figures": [asdict(one) for one in islice(filter(None, by_day), FIGURES)],
     }
 
 
 def _by_day(report: Report, frames: Frames, measure: Measure, as_of: date) -> DaysOfFigure | None:
-    """A measure by day; of a switched one, that of the value that is chosen when the dashboard opens."""
+    """A measure by day, if it has a value on any; a switched one by the value that is chosen when the dashboard opens."""
     switch = report.switch
     chosen = of_choice(frames, switch, switch.one_of[0]) if switch and report.is_switched(measure) else frames
     found = {day: figure for (day,), figure in figures(chosen, measure, (DAY,), switch).items()}
-    if not found:
+    if all(figure.value is None for figure in found.values()):
         return None
     first, newest = min(found), max(found)  # type: ignore[type-var]
     assert isinstance(first, date) and isinstance(newest, date)
@@ -92,8 +94,8 @@ def _by_day(report: Report, frames: Frames, measure: Measure, as_of: date) -> Da
         (first.isoformat(), newest.isoformat()),
         values,
         newest=written(report, measure, values[-1]),
-        lowest=written(report, measure, min(known, default=None)),
-        highest=written(report, measure, max(known, default=None)),
+        lowest=written(report, measure, min(known)),
+        highest=written(report, measure, max(known)),
         unfinished=sum(day >= unfinished for day in days) if unfinished else 0,
     )
 
@@ -208,14 +210,17 @@ class Index:
     tables: Sequence[Link] = ()
     elsewhere: Sequence[Link] = ()
     last_day: date | None = None
-    not_made: Sequence[str] = field(default_factory=list)
 
 
 def render(index: Index) -> str:
     """The page; the same facts and files give the same bytes."""
+    return _template().render(index=index, sparkline=sparkline, width=WIDTH, height=HEIGHT, concerns_shown=CONCERNS)
+
+
+@cache
+def _template() -> Any:
+    """To compile it takes ten times as long as to fill it in, and the automation compares the page often."""
     from jinja2 import Environment, FileSystemLoader  # not needed to load the definitions
 
     environment = Environment(loader=FileSystemLoader(_PAGE), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    return environment.get_template("index.html").render(
-        index=index, sparkline=sparkline, width=WIDTH, height=HEIGHT, concerns_shown=CONCERNS
-    )
+    return environment.get_template("index.html")

@@ -60,10 +60,14 @@ def render(
     first.set_column(1, 1, 100)
     _write(first, 0, 0, report.title, formats["title"], formats)
     lines = about(report, frames, window, concerns, tabs)
-    lines += [("Chart", f"{chart.title}: beside the table {tab.title}") for tab in tabs for chart in tab.charts]
     for row, line in enumerate(lines, start=2):
         for column, text in enumerate(line):
             _write(first, row, column, text, formats["text"], formats)
+    places = [(tab, number) for tab in tabs for number in range(len(tab.charts))]
+    for row, (tab, number) in enumerate(places, start=2 + len(lines)):
+        _write(first, row, 0, "Chart", formats["text"], formats)
+        said = f"{tab.charts[number].title}: beside the table {tab.title}"
+        first.write_url(row, 1, _address(tab, number), string=said)
     book.close()
     return target.getvalue()
 
@@ -100,8 +104,9 @@ def _draw_charts(book: Any, sheet: Any, tab: Tab) -> None:
         values = [row[column] for row in tab.rows[: chart.rows] for column in chart.values]
         numbers: dict[str, Any] = {"num_format": number_formats(tab.currency)[form]} if form else {}
         bottom: dict[str, Any] = {} if any(isinstance(value, float) and value < 0 for value in values) else {"min": 0}
-        value_axis: dict[str, Any] = {"name": chart.value_title, "name_font": {"bold": False}, **numbers, **bottom}
-        name_axis: dict[str, Any] = {"name": tab.headings[chart.names], "name_font": {"bold": False}}
+        grid = {"visible": True, "line": {"color": "#E3E6E8"}}
+        value_axis: dict[str, Any] = {"name": chart.value_title, "major_gridlines": grid, **numbers, **bottom}
+        name_axis: dict[str, Any] = {"name": tab.headings[chart.names]}
         if chart.is_by_day:
             drawn.set_x_axis({**name_axis, "date_axis": True, "num_format": "d mmm"})
             drawn.set_y_axis(value_axis)
@@ -110,10 +115,22 @@ def _draw_charts(book: Any, sheet: Any, tab: Tab) -> None:
             drawn.set_x_axis(value_axis)
         drawn.set_title({"name": chart.title, "name_font": {"size": 12}, "overlay": False})
         drawn.set_legend({"none": len(chart.values) == 1, "position": "bottom"})
+        drawn.set_chartarea({"border": {"color": "#D5DADE"}})
         drawn.set_size({"width": CHART_WIDTH, "height": CHART_HEIGHT})
-        row = 1 + number * (CHART_HEIGHT // _ROW_HEIGHT + 1)
         said = " ".join(filter(None, (f"{chart.title}.", chart.note, "It draws rows of this sheet.")))
-        sheet.insert_chart(row, len(tab.headings) + 1, drawn, {"description": said})
+        sheet.insert_chart(*_corner(tab, number), drawn, {"description": said})
+
+
+def _corner(tab: Tab, number: int) -> tuple[int, int]:
+    """The row and the column of the upper left corner of a chart, from 0."""
+    return 1 + number * (CHART_HEIGHT // _ROW_HEIGHT + 1), len(tab.headings) + 1
+
+
+def _address(tab: Tab, number: int) -> str:
+    """The address of a chart, for a link."""
+    from xlsxwriter.utility import quote_sheetname, xl_rowcol_to_cell
+
+    return f"internal:{quote_sheetname(tab.title[:TITLE_LENGTH])}!{xl_rowcol_to_cell(*_corner(tab, number))}"
 
 
 def _look(chart: TabChart, place: int) -> dict[str, Any]:

@@ -329,6 +329,11 @@ def newest_export(settings: Settings, name: str, ending: str) -> Path:
     return settings.exports_dir / f"{name}.{ending}"
 
 
+def exports_lock(settings: Settings) -> Path:
+    """What whoever writes into the folder of reports holds meanwhile."""
+    return settings.exports_dir / ".write.lock"
+
+
 def builds_of(asset: Asset, settings: Settings) -> Builds:
     """The record of an asset's days, which lies beside what it describes.
 

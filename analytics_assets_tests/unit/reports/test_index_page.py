@@ -67,7 +67,7 @@ ROWS = pl.DataFrame(
 
 def test_the_first_key_figures_are_by_day_and_a_day_without_rows_is_nothing_or_unknown() -> None:
     facts = facts_of(REPORT, {"mart": ROWS}, FIRST + timedelta(4), [])
-    assert [one["title"] for one in facts["figures"]] == ["Revenue", "Basket", "Places", "Share of x"]
+    assert [one["title"] for one in facts["figures"]] == ["Revenue", "Basket", "Places", "Share of x"], "four of five"
     amount, basket, places, share = facts["figures"]
     assert {one["days"] for one in facts["figures"]} == {("2026-01-01", "2026-01-04")}, "those with rows"
     assert amount["values"] == [10.0, 0.0, 6.0, 3.5], "of the model that is chosen, and of none"
@@ -78,6 +78,11 @@ def test_the_first_key_figures_are_by_day_and_a_day_without_rows_is_nothing_or_u
     assert (share["newest"], share["lowest"], share["highest"]) == ("25.0 %", "25.0 %", "100.0 %")
     assert amount["unfinished"] == 1, "the fourth of January; the fifth has no rows"
     assert (facts["as_of"], facts["newest"]) == ("2026-01-05", "2026-01-04")
+
+
+def test_a_figure_without_a_value_on_any_day_leaves_its_place_to_the_next() -> None:
+    facts = facts_of(REPORT, {"mart": ROWS.with_columns(orders=pl.lit(0.0))}, FIRST, [])
+    assert [one["title"] for one in facts["figures"]] == ["Revenue", "Places", "Apart"], "no ratio to nothing"
 
 
 def test_a_report_without_rows_has_no_figures() -> None:
@@ -141,7 +146,7 @@ def test_the_page_is_the_same_for_the_same_facts_and_says_no_text_as_code() -> N
     facts = facts_of(report, {"mart": ROWS}, FIRST, concerns)
     link = Link("a.csv", HOSTILE)
     entry = Entry("shop", HOSTILE, "shop_dashboard.html", [link], facts)
-    index = Index([entry], [link], [link], date(2026, 1, 9), not_made=[HOSTILE])
+    index = Index([entry], [link], [link], date(2026, 1, 9))
     page = render(index)
     assert page == render(index)
     assert page.count("<script>") == 1, "its own"

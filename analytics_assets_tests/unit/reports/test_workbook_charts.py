@@ -84,8 +84,12 @@ def test_charts_stand_on_the_first_sheet_that_holds_their_rows() -> None:
         "Days too": [],
         HOW_MADE: [],
     }, "no stacks, no curve, and none of which no table has the rows"
-    about = [text for name, text in book["About"].iter_rows(max_col=2, values_only=True) if name == "Chart"]
-    assert about[1:] == ["Return by day: beside the table Days", "Places by day: beside the table Days"]
+    about = [text for name, text in book["About"].iter_rows(max_col=2) if name.value == "Chart"]
+    assert [cell.value for cell in about[1:]] == [
+        "Return by day: beside the table Days",
+        "Places by day: beside the table Days",
+    ]
+    assert [cell.hyperlink.location for cell in about[1:]] == ["Days!H2", "Days!H19"], "a wide table hides them"
 
 
 def test_a_chart_draws_the_cells_with_titles_and_units() -> None:
