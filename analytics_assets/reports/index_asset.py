@@ -165,7 +165,6 @@ def _page(project: Project) -> bytes:
         reports=[entry for entry in entries if entry.dashboard or entry.links],
         tables=[link for one in others for link in _tables(settings, one)],
         elsewhere=_elsewhere(settings),
-        last_day=settings.end_date,
     )
     return render(index).encode()
 
@@ -184,6 +183,8 @@ def _entry(settings: Settings, domain: Domain, report: Report) -> Entry:
             *(link for one in domain.analyses if one.name in shown for link in _tables(settings, one)),
         ],
         _facts(settings, dashboard),
+        report.timezone,
+        domain.calendar.last_day(settings),
     )
 
 

@@ -30,8 +30,6 @@ WIDTH, HEIGHT = 240, 44
 
 _MARGIN = 4  # above and below a line
 
-_DECIMALS = {Format.SHARE: 1, Format.SECONDS: 1, Format.MEAN: 1, Format.MONEY: 2}
-
 _PAGE = Path(__file__).parent / "page"
 
 Facts = Mapping[str, Any]
@@ -75,7 +73,7 @@ def facts_of(report: Report, frames: Frames, as_of: date, concerns: Sequence[Con
 
 
 def _by_day(report: Report, frames: Frames, measure: Measure, as_of: date) -> DaysOfFigure | None:
-    """A measure by day, if it has a value on any; a switched one by the value that is chosen when the dashboard opens."""
+    """A measure by day, if it has a value on any; a switched one as the dashboard opens, with the first choice."""
     switch = report.switch
     chosen = of_choice(frames, switch, switch.one_of[0]) if switch and report.is_switched(measure) else frames
     found = {day: figure for (day,), figure in figures(chosen, measure, (DAY,), switch).items()}
@@ -101,16 +99,19 @@ def _by_day(report: Report, frames: Frames, measure: Measure, as_of: date) -> Da
 
 
 def written(report: Report, measure: Measure, value: float | None) -> str:
-    """A value as people read it: as the script of the dashboard writes it (`written` in `reports/page/report.js`)."""
+    """A value as people read it: as `written` in the script of the dashboard."""
     if value is None:
         return "–"
-    form, unit = measure.format, report.unit(measure)
-    if form is Format.PLAIN:
-        return _trimmed(_rounded(value, 4))
-    if form is Format.COUNT:
-        return _rounded(value, 0) if abs(value) >= 100 else _trimmed(_rounded(value, 1))
-    number = _rounded(value * 100 if form is Format.SHARE else value, _DECIMALS[form])
-    return f"{number} {unit}".strip()
+    match measure.format:
+        case Format.PLAIN:
+            number = _trimmed(_rounded(value, 4))
+        case Format.COUNT:
+            number = _rounded(value, 0) if abs(value) >= 100 else _trimmed(_rounded(value, 1))
+        case Format.SHARE:
+            number = _rounded(value * 100, 1)
+        case form:
+            number = _rounded(value, 2 if form is Format.MONEY else 1)
+    return f"{number} {report.unit(measure)}".strip()
 
 
 def _rounded(value: float, decimals: int) -> str:
@@ -185,6 +186,8 @@ class Entry:
 
     Attributes:
         dashboard: where its dashboard is; empty if there is none.
+        timezone: of its days.
+        last_day: the last day that there will ever be of it; None if there is no end.
         links: its other files, and its sheet.
         facts: what its dashboard says of itself; None if it was never made by a code that leaves facts.
     """
@@ -194,6 +197,8 @@ class Entry:
     dashboard: str
     links: Sequence[Link] = ()
     facts: Facts | None = None
+    timezone: str = "UTC"
+    last_day: date | None = None
 
 
 @dataclass(frozen=True)
@@ -203,13 +208,11 @@ class Index:
     Attributes:
         tables: the files of analyses that no report shows.
         elsewhere: what else is worth opening, such as the dbt docs.
-        last_day: the last day that there will ever be; None if there is no end.
     """
 
     reports: Sequence[Entry]
     tables: Sequence[Link] = ()
     elsewhere: Sequence[Link] = ()
-    last_day: date | None = None
 
 
 def render(index: Index) -> str:

@@ -120,7 +120,7 @@ def about(
     days = days_with_rows(report, frames)
     return [
         ("As of", str(max(window.days()))),
-        ("Days", f"{window}; days are UTC days"),
+        ("Days", f"{window}; days are {report.timezone} days"),
         ("Data until", str(days[-1]) if days else "no day at all"),
         *(("Failed" if concern.is_error else "Warning", concern.text) for concern in concerns),
         *(("Not whole", sentence) for tab in tabs for sentence in tab.missing),
@@ -142,7 +142,7 @@ def table_rows(report: Report, table: Table, frames: Frames) -> tuple[list[str],
     first. Where one value of a dimension would be chosen, there are rows for each, named in the first column.
     """
     names, by_switch = [*table.by, *table.details], _switch_of(report, table)
-    headings = ["Day (UTC)" if column == DAY else report.dimension(column).title for column in names]
+    headings = [f"Day ({report.timezone})" if column == DAY else report.dimension(column).title for column in names]
     for place, name in enumerate(table.measures):
         headings += [heading for heading, _ in _columns(table, place, report.measure(name))]
     listed = [() if name == DAY else report.dimension(name).values or report.dimension(name).one_of for name in names]

@@ -3,8 +3,6 @@
 "use strict";
 
 (async () => {
-  // The file of a day lies one folder deeper than the newest one, and is the same otherwise.
-  if (/-\d{4}-\d{2}-\d{2}\.html$/.test(location.pathname)) element("index").setAttribute("href", "../index.html");
   const spec = JSON.parse(element("spec").textContent);
   if (typeof DecompressionStream === "undefined") {
     element("broken").hidden = false;

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from analytics_assets.reports.index_asset import index_file
+from analytics_assets.reports.index_page import Entry, Index, render
 from analytics_assets.state.builds import export_of
 from analytics_assets_tests.support.browser import NEEDS_BROWSER, faults_of_access, new_page
 from analytics_assets_tests.support.project import DOMAINS, YESTERDAY, Project
@@ -36,7 +37,7 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(
         assert faults_of_access(page) == []
         assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
         ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
-        assert (ground == "rgb(20, 24, 27)") == (colours == "dark")
+        assert (ground == "rgb(18, 23, 27)") == (colours == "dark")
         assert page.locator(".figure").first.bounding_box()["y"] < size["height"]  # type: ignore[index]
 
 
@@ -99,17 +100,26 @@ def test_after_the_last_day_a_report_of_it_stays_up_to_date(browser: Browser, re
         assert page.locator("[data-report=consent] [data-newest]").inner_text() == ", up to date"
 
 
-@pytest.mark.parametrize(("days", "said"), [(1, "up to date"), (2, "1 day behind"), (9, "8 days behind")])
-def test_how_far_behind_a_report_is_depends_on_when_somebody_looks(
-    browser: Browser, reported: Project, tmp_path: Path, days: int, said: str
+@pytest.mark.parametrize(
+    ("now", "timezone", "said"),
+    [
+        ("2026-03-02T00:00:01Z", "UTC", "up to date"),
+        ("2026-03-03T00:00:01Z", "UTC", "1 day behind"),
+        ("2026-03-10T23:59:59Z", "UTC", "8 days behind"),
+        ("2026-03-02T23:30:00Z", "Europe/Berlin", "1 day behind"),  # there it is the third
+        ("2026-03-03T04:30:00Z", "America/New_York", "up to date"),  # there it is still the second
+    ],
+)
+def test_how_far_behind_a_report_is_depends_on_when_somebody_looks_and_on_its_time_zone(
+    browser: Browser, tmp_path: Path, now: str, timezone: str, said: str
 ) -> None:
-    text = index_file(reported.settings).read_text()
+    facts = {"as_of": "2026-03-01", "newest": "2026-03-01", "concerns": [], "figures": []}
     file = tmp_path / "index.html"
-    file.write_text(text.replace(f'data-last-day="{YESTERDAY}"', 'data-last-day=""'))
+    file.write_text(render(Index([Entry("shop", "Shop", "", [], facts, timezone)])))
     with new_page(browser) as page:
-        page.clock.install(time=f"{YESTERDAY + timedelta(days)}T00:00:01Z")
+        page.clock.install(time=now)
         page.goto(file.as_uri())
-        shown = page.locator("[data-report=consent] [data-newest]")
-        assert shown.inner_text().removeprefix(", ") == said
-        assert ("is-behind" in (shown.get_attribute("class") or "")) == (days > 1)
-        assert page.inner_text("#last-day").endswith(f"{YESTERDAY + timedelta(days - 1)}.")
+        shown = page.locator("[data-newest]")
+        assert shown.inner_text() == f", {said}"
+        assert ("is-behind" in (shown.get_attribute("class") or "")) == (said != "up to date")
+        assert f"2026-03-01 ({timezone})" in page.inner_text(".of")

@@ -145,8 +145,8 @@ def test_the_page_is_the_same_for_the_same_facts_and_says_no_text_as_code() -> N
     concerns = [Concern("mart", f"{HOSTILE} {number}", number == 0) for number in range(5)]
     facts = facts_of(report, {"mart": ROWS}, FIRST, concerns)
     link = Link("a.csv", HOSTILE)
-    entry = Entry("shop", HOSTILE, "shop_dashboard.html", [link], facts)
-    index = Index([entry], [link], [link], date(2026, 1, 9))
+    entry = Entry("shop", HOSTILE, "shop_dashboard.html", [link], facts, last_day=date(2026, 1, 9))
+    index = Index([entry], [link], [link])
     page = render(index)
     assert page == render(index)
     assert page.count("<script>") == 1, "its own"
