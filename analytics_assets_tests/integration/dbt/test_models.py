@@ -235,12 +235,12 @@ def test_a_day_that_was_rewritten_and_put_back_while_a_run_read_it_is_made_again
     tell(project, 1)
     other, runs = Project(project.folder, project.domains), []
 
-    def while_others_write(*arguments: Any) -> DbtRun:
+    def while_others_write(*arguments: Any, **named: Any) -> DbtRun:
         runs.append(arguments)
         if len(runs) > 1:
-            return run_dbt(*arguments)
+            return run_dbt(*arguments, **named)
         tell(other, 5)
-        run = run_dbt(*arguments)
+        run = run_dbt(*arguments, **named)
         tell(other, 1)
         return run
 
