@@ -1,6 +1,6 @@
 """Takes every picture of the docs: makes the demo in a temporary folder, and looks at it with a headless Chromium.
 
-`make pictures` runs it, in about five minutes; `make pictures sessions campaigns-graph` takes some of them.
+`make pictures` runs it, in five minutes; `make pictures sessions campaigns-graph` takes some of them.
 """
 
 import os
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, FloatRect, expect
 
 from analytics_assets_tests.support.browser import chromium, open_page
 from analytics_assets_tests.support.live import Live, running
@@ -18,6 +18,7 @@ from analytics_assets_tests.support.project import YESTERDAY
 
 DAYS = 30
 WIDTH = 1280
+MARGIN = 20  # pixels around a graph
 IMAGES = Path(__file__).parent / "images"
 
 DASHBOARDS = {
@@ -49,6 +50,7 @@ def main(names: Sequence[str]) -> None:
                 _dashboard(browser, data, name)
         if any(name in GRAPHS for name in wanted):
             with running(data, live.start_date) as live:
+                live.kill("daemon")  # nothing is made while it is looked at
                 for name in wanted:
                     if name in GRAPHS:
                         _graph(browser, live, name)
@@ -67,9 +69,18 @@ def _graph(browser: Browser, live: Live, name: str) -> None:
     page = browser.new_page(viewport={"width": 2600, "height": 1200})
     location = f"grpc:127.0.0.1:{live.code_port}"
     page.goto(f"http://127.0.0.1:{live.web_port}/locations/{location}/asset-groups/{GRAPHS[name]}/lineage")
-    page.wait_for_selector("text=landed_")
-    page.wait_for_timeout(3_000)  # for the layout
-    page.screenshot(path=IMAGES / f"{name}.png")
+    page.locator("foreignObject", has_text="landed_").first.wait_for(timeout=60_000)
+    for offer in page.locator("button", has_text="Skip").all():  # to join a newsletter
+        offer.click()
+    expect(page.get_by_text("Loading...")).to_have_count(0, timeout=60_000)
+    page.wait_for_timeout(2_000)  # for the layout
+    boxes = [box for node in page.locator("foreignObject").all() if (box := node.bounding_box())]
+    left, top = (min(box[side] for box in boxes) - MARGIN for side in ("x", "y"))
+    right, bottom = (
+        max(box[side] + box[size] for box in boxes) + MARGIN for side, size in (("x", "width"), ("y", "height"))
+    )
+    clip: FloatRect = {"x": left, "y": top, "width": right - left, "height": bottom - top}
+    page.screenshot(path=IMAGES / f"{name}.png", clip=clip)
     page.close()
 
 

@@ -167,7 +167,7 @@ function rowOf(table, columns, row, selected) {
       const missing = its.missing && its.missing(row);
       if (missing) td.append(made("span", { className: "range", textContent: missing }));
     }
-    if (its.isToCome && its.isToCome(row)) Object.assign(td, { title: "unfinished: what comes of this day is still to come" }).classList.add("unfinished");
+    if (its.isToCome && its.isToCome(row)) Object.assign(td, { title: `unfinished: what comes of this ${grainNow()} is still to come` }).classList.add("unfinished");
     tr.append(td);
   });
   const first = tr.querySelector("button.pick");

@@ -361,6 +361,11 @@ def test_every_name_has_its_row_its_choice_and_its_line_in_the_csv(names_page: P
     cells = names_page.locator("#table-companies tbody th").all_text_contents()
     assert sorted(cells) == sorted(NAMES)
     assert names_page.locator("#table-companies tbody :is(script, img)").count() == 0
+    overhanging = """all => all.map(one => [one.getBoundingClientRect(), one.closest('th').getBoundingClientRect()])
+      .filter(([its, cell]) => its.right > cell.right).length"""
+    assert names_page.locator("#table-companies tbody th button.pick").evaluate_all(overhanging) == 0, (
+        "none is cut away"
+    )
     assert names_page.locator("#filter-company label").all_text_contents() == sorted(NAMES)
     with names_page.expect_download() as download:
         names_page.click("#table-companies .csv")
