@@ -4,7 +4,7 @@ BIN := .venv/bin
 AXE := 4.14.1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev docs check test browser proof lint format validate bench lock clean clean-demo lint-python lint-sql
+.PHONY: help install demo dev docs pictures check test browser proof lint format validate bench lock clean clean-demo lint-python lint-sql
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -77,6 +77,14 @@ docs: install ## the dbt docs, models and who reads them, as one page that needs
 	@cd dbt_project && "../$(BIN)/dbt" --quiet docs generate --static --target-path target/docs
 	@mv dbt_project/target/docs/static_index.html dbt_project/target/docs/index.html
 	@echo "the dbt docs: dbt_project/target/docs/index.html"
+
+pictures: install ## take the pictures of the docs anew; `make pictures sessions` takes one
+	@$(BIN)/python docs/pictures.py $(PICTURES)
+
+ifeq (pictures,$(firstword $(MAKECMDGOALS)))
+PICTURES := $(wordlist 2,$(words $(MAKECMDGOALS)),$(MAKECMDGOALS))
+$(foreach picture,$(PICTURES),$(eval $(picture):;@:))
+endif
 
 bench: install ## measure speed, as ratios to something outside the project; `make bench landing` measures a part
 	@$(BIN)/python -m benchmarks $(PARTS)

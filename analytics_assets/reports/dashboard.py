@@ -17,9 +17,25 @@ import polars as pl
 
 from analytics_assets.foundation.plain_text import plain, shortened
 from analytics_assets.partitions import Window
-from analytics_assets.reports.charts import chart_spec
+from analytics_assets.reports.charts import COLOURS, DARK_COLOURS, chart_spec
+from analytics_assets.reports.countries import outlines
 from analytics_assets.reports.datasets import Frames, days_with_rows, largest, left_out_of
-from analytics_assets.spec.report import DAY, NONE, OTHER, Distinct, Measure, Ratio, Report, Spread, Sum, Value
+from analytics_assets.spec.report import (
+    DAY,
+    NONE,
+    OTHER,
+    WEEKDAY,
+    Chart,
+    Dimension,
+    Distinct,
+    Measure,
+    Ratio,
+    Report,
+    Shape,
+    Spread,
+    Sum,
+    Value,
+)
 
 MAX_BYTES = 3_000_000
 """Maximum size that mail servers and chats accept. A report with more rows leaves out its oldest days."""
@@ -28,6 +44,9 @@ LONGEST_CONCERN = 1_000
 """Maximum characters of a concern."""
 
 _PAGE = Path(__file__).parent / "page"
+
+_SCRIPTS = ("rows", "measures", "texts", "filters", "figures", "charts", "tables", "behind", "address", "begin")
+"""The parts of the page's script, one after the other in one function."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +116,8 @@ def _render(
         concerns=concerns,
         sentences=_sentences(report, frames),
         left_out={table.name: left_out_of(report, table, left_out) for table in report.tables},
-        style=(_PAGE / "report.css").read_text(encoding="utf-8"),
-        script=(_PAGE / "report.js").read_text(encoding="utf-8"),
+        style=_style(),
+        script=_page_script(),
         vega=_vega(vl_convert),
         spec=_script_json(page_spec(report, window)),
         rows=pack(report, frames, window),
@@ -113,6 +132,21 @@ def _sentences(report: Report, frames: Frames) -> list[tuple[str, list[str]]]:
     for heading, text in frames[report.sentences.model].select(report.sentences.under, report.sentences.text).rows():
         found.setdefault(heading, []).append(text)
     return [*found.items()]
+
+
+def _style() -> str:
+    """The style sheet, below the colours of charts as variables `--c0` and on."""
+    light, dark = (
+        ":root { " + " ".join(f"--c{place}: {colour};" for place, colour in enumerate(colours)) + " }"
+        for colours in (COLOURS, DARK_COLOURS)
+    )
+    own = (_PAGE / "report.css").read_text(encoding="utf-8")
+    return f"{light}\n@media screen and (prefers-color-scheme: dark) {{ {dark} }}\n{own}"
+
+
+def _page_script() -> str:
+    parts = [(_PAGE / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS]
+    return '"use strict";\n(async () => {\n' + "\n".join(parts) + "})();\n"
 
 
 @cache
@@ -138,35 +172,22 @@ def page_spec(report: Report, window: Window) -> dict[str, Any]:
     """The report as the page's script reads it."""
     return {
         "name": report.name,
+        "timezone": report.timezone,
         "switch": report.switch.column if report.switch else None,
-        "analyses": [dataset.model for dataset in report.datasets if dataset.is_analysis],
+        "datasets": {
+            dataset.model: {
+                "is_analysis": dataset.is_analysis,
+                "has_days": not (dataset.is_analysis or dataset.day),
+                "is_partial": dataset.largest is not None,
+            }
+            for dataset in report.datasets
+        },
         "first_day": window.start.isoformat(),
         "as_of": max(window.days()).isoformat(),
-        "dimensions": {
-            one.column: {
-                "title": one.title,
-                "values": None if one.values is None else [*one.values, OTHER],
-                "is_filter": one.is_filter,
-                "is_identifier": one.is_identifier,
-                "one_of": one.one_of,
-            }
-            for one in report.dimensions
-        },
+        "dimensions": {one.column: _dimension(one) for one in [*report.dimensions, report.dimension(WEEKDAY)]},
         "measures": {measure.name: _measure(report, measure, window) for measure in report.measures},
         "key_figures": report.key_figures,
-        "charts": [
-            {
-                "measure": chart.measure,
-                "by": chart.by,
-                "split": chart.split,
-                "lines": chart.lines,
-                "top": chart.top,
-                "in_order": chart.in_order,
-                "against": chart.against,
-                "spec": chart_spec(report, chart),
-            }
-            for chart in report.charts
-        ],
+        "charts": [_chart(report, chart) for chart in report.charts],
         "tables": [
             {
                 "name": table.name,
@@ -181,6 +202,30 @@ def page_spec(report: Report, window: Window) -> dict[str, Any]:
     }
 
 
+def _dimension(dimension: Dimension) -> dict[str, Any]:
+    return {
+        "title": dimension.title,
+        "values": None if dimension.values is None else [*dimension.values, OTHER],
+        "is_filter": dimension.is_filter,
+        "is_identifier": dimension.is_identifier,
+        "one_of": dimension.one_of,
+    }
+
+
+def _chart(report: Report, chart: Chart) -> dict[str, Any]:
+    return {
+        "measure": chart.measure,
+        "by": chart.by,
+        "split": chart.split,
+        "lines": chart.lines,
+        "top": chart.top,
+        "in_order": chart.in_order,
+        "against": chart.against,
+        "shape": chart.shape,
+        "spec": chart_spec(report, chart),
+    }
+
+
 def _measure(report: Report, measure: Measure, window: Window) -> dict[str, Any]:
     unfinished = measure.unfinished_from(max(window.days()))
     return {
@@ -191,6 +236,8 @@ def _measure(report: Report, measure: Measure, window: Window) -> dict[str, Any]
         "has_interval": measure.has_interval,
         "is_null_of_nothing": measure.is_null_of_nothing,
         "unfinished_from": unfinished and unfinished.isoformat(),
+        "good": measure.good,
+        "target": measure.target,
         "value": _value(measure.value),
     }
 
@@ -214,9 +261,14 @@ def _value(value: Value) -> dict[str, Any]:
 
 
 def pack(report: Report, frames: Frames, window: Window) -> str:
-    """The rows by column: texts as places in a dictionary shared by all datasets, days counted from the first."""
+    """The rows by column: texts as places in a dictionary shared by all datasets, days counted from the first.
+
+    For a map, the outlines of the countries are with them.
+    """
     dictionaries = {one.column: _dictionary(report, frames, one.column) for one in report.dimensions}
     packed: dict[str, Any] = {"dictionaries": dictionaries, "datasets": {}}
+    if any(chart.shape is Shape.MAP for chart in report.charts):
+        packed["countries"] = outlines()
     for dataset in report.datasets:
         frame = frames[dataset.model]
         columns: dict[str, Any] = {

@@ -21,7 +21,7 @@ from requests import RequestException, Response
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from analytics_assets.foundation.failures import is_transient
-from analytics_assets.reports.tabs import Cell, Room, Tab, number_formats
+from analytics_assets.reports.tabs import Cell, Room, Tab
 from analytics_assets.settings import Sheets
 from analytics_assets.spec.report import Format
 
@@ -256,7 +256,7 @@ def _of_column(tab: Tab, at: int, where: _Request) -> _Request:
     form = tab.formats[at]
     wanted: _Request = {"wrapStrategy": "WRAP", "verticalAlignment": "TOP"}
     if form:
-        wanted = {"numberFormat": {"type": _TYPES.get(form, "NUMBER"), "pattern": number_formats(tab.currency)[form]}}
+        wanted = {"numberFormat": {"type": _TYPES.get(form.format, "NUMBER"), "pattern": form.pattern}}
     elif any(isinstance(row[at], date) for row in tab.rows):
         wanted = {"numberFormat": {"type": "DATE", "pattern": "yyyy-mm-dd"}}
     return _formatted({**where, "startRowIndex": 1, "startColumnIndex": at, "endColumnIndex": at + 1}, wanted)

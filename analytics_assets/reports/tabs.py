@@ -22,6 +22,7 @@ _NUMBER_FORMATS = {
     Format.SHARE: "0.0%",
     Format.SECONDS: "#,##0.0",
     Format.MEAN: "#,##0.0",
+    Format.MONEY: "#,##0.00",
     Format.PLAIN: "#,##0.####",
 }
 
@@ -30,10 +31,19 @@ _NARROWEST = 13  # characters
 Cell = str | float | date | None
 
 
-def number_formats(currency: str) -> dict[Format, str]:
-    """How spreadsheets show a number."""
-    symbol = currency.replace('"', "")
-    return {**_NUMBER_FORMATS, Format.MONEY: f'#,##0.00 "{symbol}"'}
+@dataclass(frozen=True)
+class NumberFormat:
+    """How spreadsheets show the numbers of a column: the pattern has the currency or the unit of their measure."""
+
+    format: Format
+    pattern: str
+
+
+def _number_format(report: Report, measure: Measure, form: Format) -> NumberFormat:
+    """The format of a measure, or of the share of it that stands beside it."""
+    unit = report.unit(measure) if form is Format.MONEY else measure.unit if form is measure.format else ""
+    symbol = unit.replace('"', "")
+    return NumberFormat(form, f'{_NUMBER_FORMATS[form]} "{symbol}"' if symbol else _NUMBER_FORMATS[form])
 
 
 @dataclass(frozen=True)
@@ -78,7 +88,6 @@ class Tab:
         missing: one sentence for each kind of thing that did not fit.
         below: a sentence below the last row; empty if all rows fit.
         widest: the most characters of a column's width.
-        currency: the symbol of amounts of money.
         charts: those that a spreadsheet can draw from the rows; a Google Sheet has none.
         is_prose: whether its texts are sentences, which take several lines of a cell.
     """
@@ -86,12 +95,11 @@ class Tab:
     title: str
     headings: Sequence[str]
     rows: Sequence[Sequence[Cell]]
-    formats: Sequence[Format | None]
+    formats: Sequence[NumberFormat | None]
     named_by: int
     missing: Sequence[str] = ()
     below: str = ""
     widest: int = 42
-    currency: str = "€"
     charts: Sequence[TabChart] = ()
     is_prose: bool = False
 
@@ -216,9 +224,10 @@ def _columns(table: Table, place: int, measure: Measure) -> list[tuple[str, Form
 def _tab(report: Report, table: Table, frames: Frames, left_out: Mapping[str, str], room: Room) -> Tab:
     headings, rows = table_rows(report, table, frames)
     named_by = len(table.by) + bool(_switch_of(report, table))
-    forms: list[Format | None] = [None] * (named_by + len(table.details))
+    forms: list[NumberFormat | None] = [None] * (named_by + len(table.details))
     for place, name in enumerate(table.measures):
-        forms += [form for _, form in _columns(table, place, report.measure(name))]
+        measure = report.measure(name)
+        forms += [_number_format(report, measure, form) for _, form in _columns(table, place, measure)]
     if said := left_out_of(report, table, left_out):
         missing = [f"{table.title}: {said}."]
     else:
@@ -233,7 +242,7 @@ def _tab(report: Report, table: Table, frames: Frames, left_out: Mapping[str, st
             f"{table.title}: {cut:,} texts are longer than a cell, and end after {room.characters:,} characters."
         )
     charts = [_chart(report, table, chart, named_by, len(rows)) for chart in _charts_of(report, table) if rows]
-    return Tab(table.title, headings, rows, forms, named_by, missing, below, currency=report.currency, charts=charts)
+    return Tab(table.title, headings, rows, forms, named_by, missing, below, charts=charts)
 
 
 def _charts_of(report: Report, table: Table) -> list[Chart]:
@@ -249,10 +258,10 @@ def _holds(report: Report, table: Table, chart: Chart) -> bool:
     """Whether the rows of a table are the points of a chart: days or bars, each in a row of its own.
 
     Where a table has rows for each choice of the switch, those of one choice do not stand together. Lines over numbers
-    need an axis of numbers, and the table has texts.
+    need an axis of numbers, and the table has texts; heatmaps, scatters and maps are not drawn.
     """
     shown = {chart.measure, *([chart.against] if chart.against else [])}
-    is_plain = not (chart.split or chart.lines or _switch_of(report, table))
+    is_plain = not (chart.split or chart.lines or chart.shape or _switch_of(report, table))
     return is_plain and table.by == (chart.by,) and shown <= {*table.measures}
 
 

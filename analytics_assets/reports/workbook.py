@@ -10,7 +10,7 @@ from analytics_assets.reports.charts import COLOURS
 from analytics_assets.reports.dashboard import Concern
 from analytics_assets.reports.datasets import Frames
 from analytics_assets.reports.how_made import how_made
-from analytics_assets.reports.tabs import ABOUT, Cell, Room, Tab, TabChart, about, number_formats, tabs_of
+from analytics_assets.reports.tabs import ABOUT, Cell, Room, Tab, TabChart, about, tabs_of
 from analytics_assets.spec.report import TITLE_LENGTH, Report
 
 CHART_WIDTH, CHART_HEIGHT = 640, 320  # pixels
@@ -47,11 +47,12 @@ def render(
             "text": {"text_wrap": True, "valign": "top"},
             "date": {"num_format": "yyyy-mm-dd", "align": "left"},
             "part": {},
-            **{form.value: {"num_format": pattern} for form, pattern in number_formats(report.currency).items()},
         }.items()
     }
     first = book.add_worksheet(ABOUT)
     tabs = tabs_of(report, frames, Room(first.xls_rowmax, first.xls_strmax))
+    patterns = dict.fromkeys(form.pattern for tab in tabs for form in tab.formats if form)
+    formats |= {pattern: book.add_format({"num_format": pattern}) for pattern in patterns}
     for tab in [*tabs, how_made(report, described or {})]:
         sheet = book.add_worksheet(tab.title[:TITLE_LENGTH])
         _write_tab(sheet, tab, formats)
@@ -78,7 +79,7 @@ def _write_tab(sheet: Any, tab: Tab, formats: dict[str, Any]) -> None:
         sheet.set_column(column, column, width)
     for number, row in enumerate(tab.rows, start=1):
         for column, (cell, form) in enumerate(zip(row, tab.formats, strict=True)):
-            shown = formats[form.value] if form else formats["text"] if tab.is_prose else None
+            shown = formats[form.pattern] if form else formats["text"] if tab.is_prose else None
             _write(sheet, number, column, cell, shown, formats)
     if tab.below:
         _write(sheet, len(tab.rows) + 1, 0, tab.below, None, formats)
@@ -102,7 +103,7 @@ def _draw_charts(book: Any, sheet: Any, tab: Tab) -> None:
             )
         form = tab.formats[chart.values[0]]
         values = [row[column] for row in tab.rows[: chart.rows] for column in chart.values]
-        numbers: dict[str, Any] = {"num_format": number_formats(tab.currency)[form]} if form else {}
+        numbers: dict[str, Any] = {"num_format": form.pattern} if form else {}
         bottom: dict[str, Any] = {} if any(isinstance(value, float) and value < 0 for value in values) else {"min": 0}
         grid = {"visible": True, "line": {"color": "#E3E6E8"}}
         value_axis: dict[str, Any] = {"name": chart.value_title, "major_gridlines": grid, **numbers, **bottom}

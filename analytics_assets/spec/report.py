@@ -1,7 +1,7 @@
 """What a report is: the models that it reads, its measures, and how they are shown. Only declarations.
 
 A measure is defined once, over columns that add up, and holds for any selection: a ratio is the ratio of two sums over
-the selection, never an average of ratios. The page evaluates measures in the browser (`reports/page/report.js`), the
+the selection, never an average of ratios. The page evaluates measures in the browser (`reports/page/measures.js`), the
 workbook in Python (`reports/figures.py`); both are tested against the marts.
 """
 
@@ -9,9 +9,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
+from typing import Literal
 
 DAY = "day"
 """The name of the day in every dataset."""
+
+WEEKDAY = "weekday"
+"""The name of the weekday, by which charts can be although no dataset has it."""
+
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 OTHER = "other"
 """How a value that its dimension does not list is shown."""
@@ -31,7 +37,7 @@ class Format(StrEnum):
     SHARE = "share"
     SECONDS = "seconds"
     MEAN = "mean"  # a number that is not whole
-    MONEY = "money"  # in the currency of the report
+    MONEY = "money"  # in the currency of the measure, or else of the report
     PLAIN = "plain"  # in whatever unit its row names
 
 
@@ -42,7 +48,7 @@ UNITS: Mapping[Format, str] = {
     Format.MEAN: "",
     Format.PLAIN: "",
 }
-"""The unit that follows a value; that of money is the report's."""
+"""The unit that follows a value, unless its measure names another; that of money is a currency."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,7 @@ class Dimension:
             question, which must not be summed, such as those of several models. Rows without a value count for each of
             them, and so does a dataset that lacks the dimension. Charts and tables by the dimension show all values;
             the workbook and the sheet, in which nothing is chosen, add it to their tables.
+        is_country: whether its values are countries, by the two letters of ISO 3166; then a chart can be a map.
     """
 
     column: str
@@ -67,6 +74,7 @@ class Dimension:
     is_filter: bool = False
     is_identifier: bool = False
     one_of: tuple[str, ...] = ()
+    is_country: bool = False
 
 
 @dataclass(frozen=True)
@@ -208,6 +216,11 @@ class Measure:
         above_one: the text to show when a ratio is above 1.
         unfinished_days: how many of the newest days have not yet brought all that they will, such as spend whose return
             comes in weeks; they are shaded in charts and tables by day.
+        good: which direction is the better one, if either is; a change is then said to be better or worse.
+        target: the value to reach: at least that if up is good, at most that if down is. Only figures that do not grow
+            with the number of days have one.
+        unit: what follows a value in the place of its format's unit.
+        currency: the symbol of an amount of money in another currency than that of the report.
     """
 
     name: str
@@ -217,6 +230,10 @@ class Measure:
     note: str
     above_one: str = ""
     unfinished_days: int = 0
+    good: Literal["up", "down"] | None = None
+    target: float | None = None
+    unit: str = ""
+    currency: str = ""
 
     @property
     def is_null_of_nothing(self) -> bool:
@@ -239,13 +256,26 @@ class Measure:
         return isinstance(self.value, Sum) and self.value.variance is not None
 
 
+class Shape(StrEnum):
+    """A kind of chart that is neither lines nor bars."""
+
+    HEATMAP = "heatmap"
+    """A cell for each value of `by`, from left to right, and of `split`, from above."""
+    SCATTER = "scatter"
+    """A point for each value of `by`: the measure upwards, the one that it stands `against` to the right."""
+    MAP = "map"
+    """The countries of the world, each in the strength of its value."""
+
+
 @dataclass(frozen=True)
 class Chart:
-    """A measure by day or by a dimension.
+    """A measure by day, by weekday or by a dimension.
+
+    What is by day is by week or month where many days are selected, or people choose it.
 
     Attributes:
         measure: its name.
-        by: `day`, or a dimension.
+        by: `day`, `weekday`, or a dimension.
         split: another dimension, whose values are stacked.
         as_shares: whether each stack adds up to 100 %.
         lines: whether the values of the dimension are numbers on an axis, with a line for each value of the split. A
@@ -253,7 +283,8 @@ class Chart:
         top: how many values of a dimension to show, largest first.
         in_order: whether bars stand in the order of the dimension's values, instead of the largest first.
         against: another measure in the same unit, drawn as a mark across each bar: spend against what it brought.
-        note: a sentence below the title.
+        note: a sentence below the title, which must hold for days, weeks and months.
+        shape: the kind of chart, if it is neither lines nor bars.
     """
 
     title: str
@@ -266,6 +297,7 @@ class Chart:
     against: str | None = None
     top: int = 15
     note: str = ""
+    shape: Shape | None = None
 
 
 @dataclass(frozen=True)
@@ -336,7 +368,7 @@ class Report:
         key_figures: names of measures, shown against the period before.
         notes: what a reader must know to trust the figures, one sentence each.
         files: what it is written as; a Google Sheet only where it is declared.
-        currency: the symbol of its amounts of money, which are all in that currency.
+        currency: the symbol of its amounts of money, except those of measures that name their own.
         sentences: what an analysis says, above the figures.
         with_tabs_of: other reports whose tables also stand in the workbook and the sheet of this one, after its own,
             over its days.
@@ -374,14 +406,21 @@ class Report:
 
     def unit(self, measure: Measure) -> str:
         """The unit that follows a value of a measure."""
-        return self.currency if measure.format is Format.MONEY else UNITS[measure.format]
+        if measure.format is Format.MONEY:
+            return measure.currency or self.currency
+        return measure.unit or UNITS[measure.format]
 
     def __post_init__(self) -> None:
         for what, name, known in self._names():
             if name not in known:
                 raise ValueError(f"report {self.name}: {what} names {name!r}; there is {', '.join(sorted(known))}")
+        for dimension in self.dimensions:
+            if dimension.column in (DAY, WEEKDAY):
+                raise ValueError(f"report {self.name}: {dimension.column} is the name of what each row's day gives")
         self._check_switch()
         self._check_tabs()
+        for measure in self.measures:
+            self._check_measure(measure)
         for dataset in self.datasets:
             if dataset.is_analysis and dataset.day:
                 raise ValueError(f"report {self.name}: {dataset.model} is an analysis, and has no column with days")
@@ -408,20 +447,47 @@ class Report:
                     f"report {self.name}: {what} would sum {found[0]}, of which only the largest rows are shown"
                 )
         for chart in self.charts:
-            if chart.against and (
-                chart.by == DAY
-                or chart.split
-                or chart.lines
-                or self.measure(chart.against).format is not self.measure(chart.measure).format
-            ):
-                raise ValueError(
-                    f"report {self.name}: chart {chart.title!r} sets {chart.measure} against {chart.against}, which "
-                    "takes bars by a dimension, not split, and two measures in one unit"
-                )
-            if chart.lines and (chart.by == DAY or not self.dimension(chart.by).values):
-                raise ValueError(
-                    f"report {self.name}: chart {chart.title!r} draws lines by {chart.by}, which lists no values"
-                )
+            self._check_chart(chart)
+
+    def _check_measure(self, measure: Measure) -> None:
+        where = f"report {self.name}: measure {measure.name}"
+        if measure.target is not None and (not measure.good or not isinstance(measure.value, Ratio | Spread)):
+            raise ValueError(f"{where} has a target; that takes a ratio or a spread, and which direction is good")
+        if measure.currency and measure.format is not Format.MONEY:
+            raise ValueError(f"{where} has a currency, and is no money")
+        if measure.unit and measure.format in (Format.MONEY, Format.SHARE, Format.SECONDS):
+            raise ValueError(f"{where} has the unit {measure.unit!r}, and its format another")
+
+    def _check_chart(self, chart: Chart) -> None:
+        where = f"report {self.name}: chart {chart.title!r}"
+        measure, by_time = self.measure(chart.measure), chart.by in (DAY, WEEKDAY)
+        against = self.measure(chart.against) if chart.against else None
+        is_plain = not (chart.as_shares or chart.lines or chart.in_order)
+        if chart.shape is Shape.HEATMAP:
+            if not chart.split or DAY in (chart.by, chart.split) or against or not is_plain:
+                raise ValueError(f"{where} is a heatmap, which takes two dimensions, or one and the weekday")
+        elif chart.shape is Shape.SCATTER:
+            if not against or by_time or chart.split or not is_plain:
+                raise ValueError(f"{where} is a scatter, which takes two measures by a dimension")
+        elif chart.shape is Shape.MAP:
+            if by_time or not self.dimension(chart.by).is_country or chart.split or against or not is_plain:
+                raise ValueError(f"{where} is a map, which takes one measure by a dimension of countries")
+        elif against and (
+            by_time
+            or chart.split
+            or chart.lines
+            or (against.format, self.unit(against)) != (measure.format, self.unit(measure))
+        ):
+            raise ValueError(
+                f"{where} sets {chart.measure} against {chart.against}, which takes bars by a dimension, not split, "
+                "and two measures in one unit"
+            )
+        if WEEKDAY in (chart.by, chart.split):
+            for model in self.models_of(measure):
+                if self.dataset(model).is_analysis:
+                    raise ValueError(f"{where} is by weekday; {model} is an analysis, and of no day")
+        if chart.lines and (by_time or not self.dimension(chart.by).values):
+            raise ValueError(f"{where} draws lines by {chart.by}, which lists no values")
 
     def _check_switch(self) -> None:
         switches = [one for one in self.dimensions if one.one_of]
@@ -490,7 +556,7 @@ class Report:
             for name in filter(None, (chart.measure, chart.against)):
                 yield f"chart {chart.title!r}", name, measures
                 for column in filter(None, (chart.by, chart.split)):
-                    yield f"chart {chart.title!r}", column, self._dimensions_of(name) | {DAY}
+                    yield f"chart {chart.title!r}", column, self._dimensions_of(name) | {DAY, WEEKDAY}
         for table in self.tables:
             for name in table.measures:
                 yield f"table {table.name}", name, measures
@@ -524,7 +590,9 @@ class Report:
         return next(one for one in self.datasets if one.model == model)
 
     def dimension(self, column: str) -> Dimension:
-        """A dimension by its column."""
+        """A dimension by its column; the weekday is one, too."""
+        if column == WEEKDAY:
+            return Dimension(WEEKDAY, "Weekday", values=WEEKDAYS)
         return next(one for one in self.dimensions if one.column == column)
 
     def measure(self, name: str) -> Measure:

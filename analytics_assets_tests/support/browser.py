@@ -42,7 +42,7 @@ def new_page(browser: Browser, **options: Any) -> Iterator[Page]:
     page.on("request", lambda request: request.url.startswith(_LOCAL) or complaints.append(request.url))
     yield page
     page.close()
-    assert complaints == []
+    assert complaints == [], complaints
 
 
 def open_page(page: Page, address: str) -> None:

@@ -105,6 +105,7 @@ ATTRIBUTION_REPORT = Report(
             Format.SHARE,
             "The largest less the smallest share that the models give a channel of the conversions; over several "
             "channels, that of the one on which they are farthest apart.",
+            good="down",
         ),
         Measure("spend", "Spend", _SPEND, Format.MONEY, "What was spent, by the channels' bills, in euros."),
         Measure(
@@ -115,6 +116,7 @@ ATTRIBUTION_REPORT = Report(
             "Revenue of the day, divided as the chosen model divides the newest conversion of its user, in euros; what "
             "follows no conversion is of the channel unattributed.",
             unfinished_days=UNFINISHED_DAYS,
+            good="up",
         ),
         Measure(
             "roas",
@@ -124,6 +126,8 @@ ATTRIBUTION_REPORT = Report(
             "Credited revenue as a share of the spend (ROAS) of the same days, by the chosen model; revenue of "
             "channels that cost nothing is included unless they are filtered out.",
             unfinished_days=UNFINISHED_DAYS,
+            good="up",
+            target=1,
         ),
         Measure(
             "credited_conversions",
@@ -131,6 +135,7 @@ ATTRIBUTION_REPORT = Report(
             _CONVERSIONS,
             Format.COUNT,
             "Conversions of the day, divided among the touches of their paths by the chosen model.",
+            good="up",
         ),
         Measure(
             "cac",
@@ -139,6 +144,7 @@ ATTRIBUTION_REPORT = Report(
             Format.MONEY,
             "Euros for each credited conversion (CAC) of the same days, by the chosen model; those of channels that "
             "cost nothing are included unless they are filtered out.",
+            good="down",
         ),
         Measure(
             "influenced",
@@ -157,6 +163,7 @@ ATTRIBUTION_REPORT = Report(
             ),
             Format.SHARE,
             "Revenue that follows no conversion, or one that no touch led to, as a share of all revenue.",
+            good="down",
         ),
         Measure(
             "type_conversions",
@@ -265,7 +272,7 @@ ATTRIBUTION_REPORT = Report(
         Chart(
             "Return on ad spend over time",
             "roas",
-            note="Credited revenue as a share of the spend of the day, by the chosen model.",
+            note="Credited revenue as a share of the spend of the same time, by the chosen model.",
         ),
         Chart(
             "Conversions by model",
@@ -285,9 +292,7 @@ ATTRIBUTION_REPORT = Report(
             in_order=True,
             note="With the models that look at all paths; over all days of the report, whichever are selected.",
         ),
-        Chart(
-            "Credited revenue over time", "credited_revenue", split="channel", note="Euros a day, by the chosen model."
-        ),
+        Chart("Credited revenue over time", "credited_revenue", split="channel", note="Euros, by the chosen model."),
         Chart("Cost per credited conversion by channel", "cac", by="channel", note="Euros, by the chosen model."),
         Chart(
             "Clicks against views by channel",

@@ -95,6 +95,7 @@ MARKETING_REPORT = Report(
             _sum("revenue"),
             Format.MONEY,
             "What users brought, less refunds, in euros; by the channel that acquired them, whenever that was.",
+            good="up",
         ),
         Measure(
             "rewards",
@@ -110,13 +111,17 @@ MARKETING_REPORT = Report(
             Format.COUNT,
             "How many rewards in another currency have no rate (yet): rewards and margin lack them.",
         ),
-        Measure("margin", "Margin", _sum("margin"), Format.MONEY, "Revenue less rewards, in euros, before spend."),
+        Measure(
+            "margin", "Margin", _sum("margin"), Format.MONEY, "Revenue less rewards, in euros, before spend.", good="up"
+        ),
         Measure(
             "roas",
             "Return on ad spend",
             _ratio("revenue", "spend"),
             Format.SHARE,
             "Revenue as a share of the spend (ROAS), on the same days.",
+            good="up",
+            target=1,
         ),
         Measure("impressions", "Impressions", _sum("impressions"), Format.COUNT, "How often campaigns were shown."),
         Measure(
@@ -125,6 +130,7 @@ MARKETING_REPORT = Report(
             _ratio("spend", "impressions", 1_000),
             Format.MONEY,
             "Euros for a thousand impressions (CPM).",
+            good="down",
         ),
         Measure("clicks", "Clicks", _sum("clicks"), Format.COUNT, "How often they were clicked."),
         Measure(
@@ -133,17 +139,32 @@ MARKETING_REPORT = Report(
             _ratio("clicks", "impressions"),
             Format.SHARE,
             "Clicks as a share of the impressions (CTR).",
+            good="up",
         ),
-        Measure("cpc", "Cost per click", _ratio("spend", "clicks"), Format.MONEY, "Euros for each click (CPC)."),
-        Measure("installs", "Installs", _sum("installs"), Format.COUNT, "Installs, as the channels count them."),
-        Measure("cpi", "Cost per install", _ratio("spend", "installs"), Format.MONEY, "Euros for an install (CPI)."),
-        Measure("users", "New users", _sum("users"), Format.COUNT, "Users of the users file, by their install."),
+        Measure(
+            "cpc", "Cost per click", _ratio("spend", "clicks"), Format.MONEY, "Euros for each click (CPC).", good="down"
+        ),
+        Measure(
+            "installs", "Installs", _sum("installs"), Format.COUNT, "Installs, as the channels count them.", good="up"
+        ),
+        Measure(
+            "cpi",
+            "Cost per install",
+            _ratio("spend", "installs"),
+            Format.MONEY,
+            "Euros for an install (CPI).",
+            good="down",
+        ),
+        Measure(
+            "users", "New users", _sum("users"), Format.COUNT, "Users of the users file, by their install.", good="up"
+        ),
         Measure(
             "cac",
             "Cost per new user",
             _ratio("spend", "users"),
             Format.MONEY,
             "Euros for each new user (CAC), organic users included unless they are filtered out.",
+            good="down",
         ),
         Measure(
             "installs_less_users",
@@ -159,6 +180,7 @@ MARKETING_REPORT = Report(
             _sum("conversions"),
             Format.COUNT,
             "Touches at which a user converted, by the channel of the touch.",
+            good="up",
         ),
         Measure(
             "conversion_rate",
@@ -166,6 +188,7 @@ MARKETING_REPORT = Report(
             _ratio("conversions", "touchpoints"),
             Format.SHARE,
             "Conversions as a share of the touches.",
+            good="up",
         ),
         Measure(
             "orphan_touchpoints",
@@ -251,12 +274,12 @@ MARKETING_REPORT = Report(
     ),
     key_figures=_KEY_FIGURES,
     charts=(
-        Chart("Spend over time", "spend", split="channel", note="Euros a day, by channel."),
-        Chart("Revenue over time", "revenue", split="channel", note="Euros a day, by the channel of acquisition."),
+        Chart("Spend over time", "spend", split="channel", note="Euros, by channel."),
+        Chart("Revenue over time", "revenue", split="channel", note="Euros, by the channel of acquisition."),
         Chart("New users over time", "users", split="channel", note="By the day of their install."),
-        Chart("Return on ad spend over time", "roas", note="Revenue as a share of the spend of the day."),
+        Chart("Return on ad spend over time", "roas", note="Revenue as a share of the spend of the same time."),
         Chart("Conversions over time", "conversions", split="channel", note="By the channel of the touch."),
-        Chart("Margin over time", "cohort_margin", split="age_group", note="Euros a day, by age of the users in days."),
+        Chart("Margin over time", "cohort_margin", split="age_group", note="Euros, by age of the users in days."),
         Chart(
             "LTV by age",
             "ltv",

@@ -1,6 +1,6 @@
 """The report of campaigns: what the dashboard and the workbook show."""
 
-from analytics_assets.spec.report import Chart, Dataset, Dimension, Format, Measure, Ratio, Report, Sum, Table
+from analytics_assets.spec.report import Chart, Dataset, Dimension, Format, Measure, Ratio, Report, Shape, Sum, Table
 
 _PERFORMANCE = "core_campaign_performance"
 
@@ -36,7 +36,12 @@ CAMPAIGNS_REPORT = Report(
     measures=(
         Measure("total_cost", "Cost", _sum("total_cost"), Format.MONEY, "What the campaigns cost, in euros."),
         Measure(
-            "total_revenue", "Revenue", _sum("total_revenue"), Format.MONEY, "What their conversions brought, in euros."
+            "total_revenue",
+            "Revenue",
+            _sum("total_revenue"),
+            Format.MONEY,
+            "What their conversions brought, in euros.",
+            good="up",
         ),
         Measure(
             "roas",
@@ -44,6 +49,8 @@ CAMPAIGNS_REPORT = Report(
             _ratio("total_revenue", "total_cost"),
             Format.MEAN,
             "Euros of revenue for each euro of cost (ROAS).",
+            good="up",
+            target=1,
         ),
         Measure("impressions", "Impressions", _sum("impressions"), Format.COUNT, "How often campaigns were shown."),
         Measure("clicks", "Clicks", _sum("clicks"), Format.COUNT, "How often they were clicked."),
@@ -53,14 +60,23 @@ CAMPAIGNS_REPORT = Report(
             _ratio("clicks", "impressions"),
             Format.SHARE,
             "Clicks as a share of the impressions (CTR).",
+            good="up",
         ),
-        Measure("cpc", "Cost per click", _ratio("total_cost", "clicks"), Format.MONEY, "Euros for each click (CPC)."),
+        Measure(
+            "cpc",
+            "Cost per click",
+            _ratio("total_cost", "clicks"),
+            Format.MONEY,
+            "Euros for each click (CPC).",
+            good="down",
+        ),
         Measure(
             "conversions",
             "Conversions",
             _sum("conversions"),
             Format.COUNT,
             "How often a click led to what the campaign is for, as the platform counts it.",
+            good="up",
         ),
         Measure(
             "conversion_rate",
@@ -68,18 +84,27 @@ CAMPAIGNS_REPORT = Report(
             _ratio("conversions", "clicks"),
             Format.SHARE,
             "Conversions as a share of the clicks.",
+            good="up",
         ),
     ),
     key_figures=("total_cost", "total_revenue", "roas", "impressions", "clicks", "ctr", "cpc", "conversion_rate"),
     charts=(
-        Chart("Cost over time", "total_cost", split="platform", note="Euros a day, by platform."),
-        Chart("Revenue over time", "total_revenue", split="platform", note="Euros a day, by platform."),
-        Chart("Return on ad spend over time", "roas", note="Euros of revenue for each euro of cost of the day."),
-        Chart("Click-through rate over time", "ctr", note="Share of the day's impressions."),
+        Chart("Cost over time", "total_cost", split="platform", note="Euros, by platform."),
+        Chart("Revenue over time", "total_revenue", split="platform", note="Euros, by platform."),
+        Chart("Return on ad spend over time", "roas", note="Euros of revenue for each euro of cost of the same time."),
+        Chart("Click-through rate over time", "ctr", note="Share of the impressions of the same time."),
         Chart("Cost by region", "total_cost", by="region", note="unknown: the country is not in lookup_regions."),
         Chart("Return on ad spend by region", "roas", by="region", note="Euros of revenue for each euro of cost."),
         Chart("Cost by platform", "total_cost", by="platform", note="Euros."),
         Chart("Return on ad spend by platform", "roas", by="platform", note="Euros of revenue for each euro of cost."),
+        Chart(
+            "Revenue against cost by campaign",
+            "total_revenue",
+            by="campaign_name",
+            against="total_cost",
+            shape=Shape.SCATTER,
+            note="Euros; each point is a campaign.",
+        ),
         Chart("Revenue by campaign", "total_revenue", by="campaign_name", note="Euros; the campaigns with the most."),
         Chart("Return on ad spend by campaign", "roas", by="campaign_name", note="Euros of revenue for each of cost."),
     ),

@@ -9,6 +9,7 @@ from analytics_assets.spec.report import (
     Measure,
     Ratio,
     Report,
+    Shape,
     Sum,
     Table,
 )
@@ -48,7 +49,7 @@ CONSENT_REPORT = Report(
         Dimension("industry_front", "Industry", is_filter=True),
         Dimension("industry_back", "Industry in detail", is_filter=True),
         Dimension("hq_country", "Headquarters", is_filter=True),
-        Dimension("country_code", "Country", is_filter=True),
+        Dimension("country_code", "Country", is_filter=True, is_country=True),
         Dimension("event_type", "Event type", values=_TYPES),
         Dimension("consent_status", "Consent status", values=_STATUSES),
     ),
@@ -81,6 +82,7 @@ CONSENT_REPORT = Report(
             Format.SHARE,
             "Consent given / consent asked, over the whole selection; none where nothing was asked.",
             above_one="Above 100 %: more was given than asked. Asked events are sampled, given ones mostly not.",
+            good="up",
         ),
         Measure(
             "full_opt_in_share",
@@ -88,6 +90,7 @@ CONSENT_REPORT = Report(
             Ratio(_events(consent_status="full opt-in"), _events()),
             Format.SHARE,
             "Events with the status full opt-in, as a share of all events.",
+            good="up",
         ),
         Measure(
             "countries",
@@ -102,6 +105,7 @@ CONSENT_REPORT = Report(
             Ratio(Sum(_ANSWERS, "pair_seconds"), Sum(_ANSWERS, "pairs")),
             Format.SECONDS,
             "Mean seconds from asked to given, over the answers for which a question was found.",
+            good="down",
         ),
         Measure(
             "pair_coverage",
@@ -109,6 +113,7 @@ CONSENT_REPORT = Report(
             Ratio(Sum(_ANSWERS, "pairs"), Sum(_ANSWERS, "answers")),
             Format.SHARE,
             "Share of the answers that the time to answer speaks for.",
+            good="up",
         ),
         Measure(
             "avg_seconds_created_to_updated",
@@ -142,16 +147,21 @@ CONSENT_REPORT = Report(
             as_shares=True,
             note="Share of all events; the company with most events first.",
         ),
-        Chart("Event types over time", "total_events", split="event_type", note="Events a day, extrapolated."),
+        Chart("Event types over time", "total_events", split="event_type", note="Events, extrapolated."),
         Chart(
             "Event types by company", "total_events", by="company_id", split="event_type", note="Events, extrapolated."
         ),
         Chart(
-            "Reach by country", "total_events", by="country_code", note="Events, extrapolated, with the code as sent."
+            "Reach on the map",
+            "total_events",
+            by="country_code",
+            shape=Shape.MAP,
+            note="Events, extrapolated; the stronger, the more.",
         ),
         Chart(
-            "Countries reached over time", "countries", note="Different countries a day; they do not add up over days."
+            "Reach by country", "total_events", by="country_code", note="Events, extrapolated, with the code as sent."
         ),
+        Chart("Countries reached over time", "countries", note="Different countries; they do not add up over days."),
         Chart("Time to answer over time", "avg_seconds_asked_to_given", note="Mean seconds from asked to given."),
         Chart("Events by industry", "total_events", by="industry_front", note="Events, extrapolated."),
     ),

@@ -1,6 +1,18 @@
 """The report of sessions: what the dashboard and the workbook show."""
 
-from analytics_assets.spec.report import Chart, Dataset, Dimension, Format, Measure, Ratio, Report, Sum, Table
+from analytics_assets.spec.report import (
+    WEEKDAY,
+    Chart,
+    Dataset,
+    Dimension,
+    Format,
+    Measure,
+    Ratio,
+    Report,
+    Shape,
+    Sum,
+    Table,
+)
 
 _SESSIONS = "mart_sessions_daily"
 _FROM = ("device", "landing_page", "utm_source", "utm_medium", "utm_campaign", "was_cut")
@@ -43,13 +55,21 @@ SESSIONS_REPORT = Report(
         Dimension("was_cut", "Never idle", is_filter=True),
     ),
     measures=(
-        Measure("sessions", "Sessions", _sum("sessions"), Format.COUNT, "Sessions, on the day on which they began."),
+        Measure(
+            "sessions",
+            "Sessions",
+            _sum("sessions"),
+            Format.COUNT,
+            "Sessions, on the day on which they began.",
+            good="up",
+        ),
         Measure(
             "bounce_rate",
             "Bounce rate",
             _per_session("bounces"),
             Format.SHARE,
             "Sessions that are one view of a page or a product alone, as a share of all.",
+            good="down",
         ),
         Measure(
             "conversion_rate",
@@ -57,6 +77,7 @@ SESSIONS_REPORT = Report(
             _per_session("sessions_with_purchase"),
             Format.SHARE,
             "Sessions with at least one purchase, as a share of all.",
+            good="up",
         ),
         Measure(
             "seconds_per_session",
@@ -87,6 +108,7 @@ SESSIONS_REPORT = Report(
             _per_session("sessions_with_late_events"),
             Format.SHARE,
             "Sessions with an event that landed late, as a share of all.",
+            good="down",
         ),
         Measure(
             "cut_share",
@@ -107,9 +129,17 @@ SESSIONS_REPORT = Report(
         "cut_share",
     ),
     charts=(
-        Chart("Sessions over time", "sessions", split="device", note="Sessions a day, by device."),
-        Chart("Sessions with a purchase over time", "conversion_rate", note="Share of all sessions of the day."),
-        Chart("Bounce rate over time", "bounce_rate", note="Share of all sessions of the day."),
+        Chart("Sessions over time", "sessions", split="device", note="By device."),
+        Chart("Sessions with a purchase over time", "conversion_rate", note="Share of all sessions."),
+        Chart("Bounce rate over time", "bounce_rate", note="Share of all sessions."),
+        Chart(
+            "Sessions with a purchase by weekday and device",
+            "conversion_rate",
+            by=WEEKDAY,
+            split="device",
+            shape=Shape.HEATMAP,
+            note="Share of the sessions that began on the weekday, by UTC.",
+        ),
         Chart("Sessions by source", "sessions", by="utm_source", note="(none): no event of the session names one."),
         Chart("Sessions with a purchase by source", "conversion_rate", by="utm_source", note="Share of its sessions."),
         Chart("Sessions by landing page", "sessions", by="landing_page", note="The page of the first event."),
@@ -117,7 +147,7 @@ SESSIONS_REPORT = Report(
         Chart(
             "Sessions with late events over time",
             "late_share",
-            note="Share of the day's sessions. After a first load of old files it is all of them.",
+            note="Share of all sessions. After a first load of old files it is all of them.",
         ),
     ),
     tables=(

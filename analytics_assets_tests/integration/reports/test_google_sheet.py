@@ -16,7 +16,7 @@ from analytics_assets.partitions import Window
 from analytics_assets.reports import google_sheet
 from analytics_assets.reports.google_sheet import SheetError, send
 from analytics_assets.reports.index_asset import index_file
-from analytics_assets.reports.tabs import Tab
+from analytics_assets.reports.tabs import NumberFormat, Tab
 from analytics_assets.settings import Sheets
 from analytics_assets.spec.report import Format
 from analytics_assets_tests.support.google_api import ACCOUNT, GoogleApi, HeldSpreadsheet, HeldTab, served
@@ -25,11 +25,13 @@ from analytics_assets_tests.support.project import YESTERDAY, Project
 pytestmark = pytest.mark.models_alone
 
 TITLE = 'Marketing, it\'s \\ a "report"'
+COUNT, MONEY = NumberFormat(Format.COUNT, "#,##0"), NumberFormat(Format.MONEY, '#,##0.00 "€"')
+
 DAYS = Tab(
     "Days",
     ("Day (UTC)", "Spend", "Share", "Users"),
     [[date(2026, 1, 5), 10.5, 0.25, 3.0], [date(2026, 1, 6), 31.5, None, 4.0]],
-    (None, Format.MONEY, Format.SHARE, Format.COUNT),
+    (None, MONEY, NumberFormat(Format.SHARE, "0.0%"), COUNT),
     named_by=1,
 )
 HOSTILE = (
@@ -43,7 +45,7 @@ HOSTILE = (
     "1.5",
     "2026-01-05",
 )
-NAMES = Tab("Names", ("Name", "Number"), [[name, 1.0] for name in HOSTILE], (None, Format.COUNT), named_by=1)
+NAMES = Tab("Names", ("Name", "Number"), [[name, 1.0] for name in HOSTILE], (None, COUNT), named_by=1)
 TABS = [DAYS, NAMES]
 
 

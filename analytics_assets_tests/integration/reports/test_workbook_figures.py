@@ -69,7 +69,7 @@ def test_every_chart_that_a_table_has_the_rows_of_is_drawn_once(name: str, books
         chart.title
         for part in report.parts
         for chart in part.charts
-        if not (chart.split or chart.lines or part.switch)
+        if not (chart.split or chart.lines or chart.shape or part.switch)
         and any(
             table.by == (chart.by,) and {chart.measure, chart.against or chart.measure} <= {*table.measures}
             for table in part.tables
