@@ -110,7 +110,7 @@ def yml_of(mart: Mart) -> str:
         "config": {"severity": "warn"},
     }
     tests.append({"usual_volume": Flow(volume)})
-    config: dict[str, Any] = {"contract": {"enforced": True}, "require_partition_filter": True}
+    config: dict[str, Any] = {"contract": Flow(enforced=True), "require_partition_filter": True}
     if mart.by:
         config["cluster_by"] = list(mart.by)[:4]  # BigQuery takes four
     config["meta"] = {"day": mart.day, "adds_up": {"measures_of": mart.model, "measures": measures}}
@@ -118,7 +118,7 @@ def yml_of(mart: Mart) -> str:
     model = {
         "name": mart.name,
         "description": f"{mart.title} by day{split}: rows, sums, and how many rows each sum is of.",
-        "config": {**config, "contract": Flow(config["contract"])},
+        "config": config,
         "data_tests": tests,
         "columns": columns,
     }

@@ -3,14 +3,18 @@
 import json
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import jinja2
-import yaml  # type: ignore[import-untyped]
 
 _WIDTH = 84  # characters of a literal in one line
+_LINE = 116  # characters of a line of yml
+
+_PLAIN = r"[A-Za-z_][\w .;()+/-]*"
+_NOT_PLAIN = ("true", "false", "null", "yes", "no", "on", "off", "y", "n")
 
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
@@ -58,29 +62,81 @@ def lower_first(text: str) -> str:
     return text[:1].lower() + text[1:]
 
 
-class _Dumper(yaml.SafeDumper):
-    """Lists stand further in than what they belong to, as in the yml files of the project; nothing is said by alias."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
-
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
-        return super().increase_indent(flow, False)
-
-
 class Flow(dict[str, Any]):
-    """A mapping that stands in one line."""
+    """A mapping that stands in one line, if it fits."""
 
 
-_Dumper.add_representer(
-    Flow, lambda dumper, held: dumper.represent_mapping("tag:yaml.org,2002:map", held, flow_style=True)
-)
+def yml(held: Mapping[str, Any]) -> str:
+    """A yml file, written as the project's own are: `Flow` in one line, long texts folded, a line between models."""
+    lines = list(_block(held, 0))
+    parted = [f"\n{line}" if _begins_part(line, before) else line for before, line in pairwise(["", *lines])]
+    return "\n".join(parted) + "\n"
 
 
-def yml(held: Any) -> str:
-    """A yml file."""
-    text = yaml.dump(held, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100, default_flow_style=False)
-    return re.sub(r"\n(?=[a-z]|  - name: )", r"\n\n", text).replace(":\n\n  - name", ":\n  - name")
+def _begins_part(line: str, before: str) -> bool:
+    if not before:
+        return False
+    return line[0].isalpha() or (line.startswith("  - name: ") and not before.endswith(":"))
+
+
+def _block(held: Any, indent: int) -> Iterator[str]:
+    """The lines of a mapping or list."""
+    pad = " " * indent
+    if isinstance(held, Mapping):
+        for key, value in held.items():
+            yield from _entry(f"{pad}{key}:", value, indent + 2)
+        return
+    for one in held:
+        if isinstance(one, Mapping) and not isinstance(one, Flow):
+            lines = list(_block(one, indent + 2))
+            yield f"{pad}- {lines[0].lstrip()}"
+            yield from lines[1:]
+        else:
+            yield from _entry(f"{pad}-", one, indent + 2)
+
+
+def _entry(begin: str, value: Any, indent: int) -> Iterator[str]:
+    if isinstance(value, Flow) or not isinstance(value, Mapping | list):
+        line = f"{begin} {_flow(value)}"
+        if len(line) <= _LINE:
+            yield line
+        elif isinstance(value, str):
+            yield f"{begin} >-"
+            yield from textwrap.wrap(value, _LINE, initial_indent=" " * indent, subsequent_indent=" " * indent)
+        else:
+            parts = [f"{key}: {_flow(one)}" for key, one in value.items()]
+            yield from _wrapped(f"{begin} {{", parts)
+        return
+    if isinstance(value, list) and all(not isinstance(one, Mapping | list) for one in value):
+        line = f"{begin} {_flow(value)}"
+        if len(line) <= _LINE:
+            yield line
+            return
+    yield begin
+    yield from _block(value, indent)
+
+
+def _wrapped(begin: str, parts: Sequence[str]) -> Iterator[str]:
+    """A flow mapping in several lines, which stand below its first key."""
+    line, pad = begin, " " * len(begin)
+    for number, part in enumerate(parts):
+        text = part + ("," if number < len(parts) - 1 else "}")
+        if len(line) + len(text) + 1 > _LINE and line.strip() != begin.strip():
+            yield line.rstrip()
+            line = pad
+        line += text if line in (begin, pad) else f" {text}"
+    yield line
+
+
+def _flow(value: Any) -> str:
+    """A value within a line."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {_flow(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_flow, value)) + "]"
+    if isinstance(value, str) and not (re.fullmatch(_PLAIN, value) and value.lower() not in _NOT_PLAIN):
+        return json.dumps(value, ensure_ascii=not value.isprintable())
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def from_title(text: str) -> str:
