@@ -1,7 +1,7 @@
 """The files of a new domain: spec, models, report, simulator and test, from what the files of its source hold."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
@@ -14,7 +14,6 @@ from analytics_assets.scaffold.marts import Mart, Summed, exposure_of, report_of
 from analytics_assets.scaffold.names import free, said_plainly, title_of
 from analytics_assets.scaffold.pages import Page
 from analytics_assets.scaffold.texts import Flow, literal, names, rendered, yml
-from analytics_assets.spec.domain import Domain
 from analytics_assets.spec.source import REPEAT, Kind, PolarsType, file_format
 
 LONGEST_REPORT = 366  # days
@@ -123,8 +122,6 @@ def _init(plan: Plan) -> str:
     of_days = [f'timezone="{look.timezone}",'] if look.timezone != "UTC" else []
     of_days += [f"first_day={_day(look.first_day)},"] if look.first_day else []
     of_days += [f"last_day={_day(look.last_day)},"] if look.last_day else []
-    known = {field.name for field in fields(Domain)}
-    of_days = [line for line in of_days if line.partition("=")[0] in known]
     return rendered(
         "init.py.j2",
         name=plan.name,

@@ -16,6 +16,7 @@ import polars as pl
 from analytics_assets.ingest.formats import read_batches
 from analytics_assets.ingest.parse import parse_batch
 from analytics_assets.ingest.records import UnreadableFile
+from analytics_assets.partitions import Calendar
 from analytics_assets.scaffold.columns import (
     AMOUNT,
     MARKERS,
@@ -332,7 +333,14 @@ def _with_days(
         guess = Said("kind", kind, why_kind if time is None else "as you say")
         return replace(source, kind=kind, time=None), [guess], "UTC"
     zone, said = _zone(time, columns, rows, ask, answers)
-    found = replace(source, kind=Kind.FACTS, time=time, timezone=zone, optional=source.optional - {time})
+    found = replace(
+        source,
+        kind=Kind.FACTS,
+        time=time,
+        timezone=zone,
+        optional=source.optional - {time},
+        calendar=Calendar(timezone=zone),
+    )
     return found, [Said("kind", "facts", "its rows have a time of their own"), Said("time", time, why), *said], zone
 
 
