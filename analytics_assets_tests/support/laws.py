@@ -147,8 +147,7 @@ def drop_a_change(project: Project, source: Source, at: date) -> tuple[Path, set
     extra = {**random.Random(1).choice(fullest), **_new_key(source)}
     folder = project.settings.inbox_dir / source.name
     if source.kind is not Kind.SNAPSHOT:
-        current = sorted(Ledger(project.settings.lake_dir).current_paths(source))
-        paths = [path for path in current if path.endswith(".csv")] or current
+        paths = _dropped(project, source)
         if source.kind is Kind.DELIVERY:
             paths = [path for path in paths if source.day_in_path(path) == at]
         stem, dot, ending = paths[0].rpartition(".")
@@ -157,14 +156,21 @@ def drop_a_change(project: Project, source: Source, at: date) -> tuple[Path, set
         return file, {at}
     dates = sorted(source.day_in_path(path) for path in Ledger(project.settings.lake_dir).current_paths(source))
     until = min((d for d in dates if d > at), default=YESTERDAY + timedelta(days=1))
-    ending = PurePosixPath(next(iter(Ledger(project.settings.lake_dir).current_paths(source)))).suffix
+    ending = PurePosixPath(_dropped(project, source)[0]).suffix
     file = folder / f"{source.name}-{at}{ending}"
     write_as(file, [*rows, extra], source)
     return file, set(Window(at, until).days())
 
 
+def _dropped(project: Project, source: Source) -> list[str]:
+    """The files of a source, those of one format, CSV if there are any."""
+    paths = [path for path in Ledger(project.settings.lake_dir).current_paths(source) if PurePosixPath(path).suffix]
+    return [path for path in paths if path.endswith(".csv")] or paths
+
+
 def _new_key(source: Source) -> dict[str, str]:
-    """A value of the key that no row has, in a column that does not hold the row's day; none if there is no other."""
-    values = {pl.String: "a-key-that-is-new", pl.Int64: "987654321"}
-    usable = [name for name in source.key_columns if name != source.time and source.columns[name] in values]
+    """A value of the key that no row has, in a column that does not hold the row's day; else of another column."""
+    values = {pl.String: "a-key-that-is-new", pl.Int64: "987654321", pl.Float64: "98765.4"}
+    columns = [*source.key_columns, *source.columns]
+    usable = [name for name in columns if name != source.time and source.columns[name] in values]
     return {name: values[source.columns[name]] for name in usable[:1]}  # type: ignore[index]
