@@ -80,7 +80,9 @@ def plan_of(look: Look, owner: str, page: Page | None = None) -> Plan:
     """What is to be written for what was found in files."""
     time = look.source.time
     is_date = time is not None and look.source.columns[time] == pl.Date
-    day = time if time and is_date else free("date", look.source.columns)
+    day = time if time and is_date else "date"
+    if not is_date and day in look.source.columns:
+        day = free("date_day", look.source.columns)
     sums = summed([(one.name, one.is_whole, one.is_mean) for one in look.measures], [*look.dimensions, day])
     return Plan(look, owner, title_of(look.source.name), day, tuple(sums), page)
 

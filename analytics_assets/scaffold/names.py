@@ -47,7 +47,7 @@ def column_names(spelled: Sequence[str]) -> dict[str, str]:
             name, again = f"{(_good(text) or 'column')[: LONGEST - 4]}_{again}", again + 1
         taken.add(name)
         found[text] = name
-    return found
+    return {text: found[text] for text in spelled}
 
 
 def _good(text: str) -> str:
