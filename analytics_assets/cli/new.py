@@ -12,6 +12,7 @@ from analytics_assets.console.words import shown, told_plainly, yesterday
 from analytics_assets.settings import PROJECT_DIR, get_settings
 
 if TYPE_CHECKING:
+    from analytics_assets.project import Project
     from analytics_assets.scaffold.look import Look
     from analytics_assets.scaffold.questions import Ask
 
@@ -75,6 +76,85 @@ def new_source(
                     is_dropped = True
                     console.print(f"copied {', '.join(names)} into {shown(folder)}")
     _show_next(name, shown(folder), is_dropped=is_dropped, dry_run=dry_run)
+
+
+@commands.command()
+def new_mart(
+    name: Annotated[str, typer.Argument(help="The name of the new model, as mart_orders_by_country.")],
+    of: Annotated[str, typer.Option(help="The model whose rows it sums.")],
+    by: Annotated[str, typer.Option(help="The columns to split by, beside the day, as country,plan.")] = "",
+    sum_: Annotated[str, typer.Option("--sum", help="The columns to sum, as amount,quantity.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be written, and write nothing.")] = False,
+) -> None:
+    """Write a daily mart of a model: SQL, and yml with contract, tests and a unit test."""
+    from analytics_assets.scaffold.names import require_free
+    from analytics_assets.scaffold.of_models import mart_files
+    from analytics_assets.scaffold.write import write_all
+
+    with told_plainly():
+        project = _project()
+        require_free(name, {asset: "an asset" for asset in project.catalog} | _taken())
+        types = _types(project, of)
+        owner = next(domain.owner for domain in project.domains if domain.name == project.manifest.made[of].domain)
+        texts = mart_files(name, project.manifest, types, of, _listed(by), _listed(sum_), owner)
+        if not dry_run:
+            write_all(texts, PROJECT_DIR)
+        _show_written(texts, dry_run=dry_run)
+    console.print(line(("analytics-assets materialize --new", "bold"), " makes its days"))
+
+
+@commands.command()
+def new_report(
+    name: Annotated[str, typer.Argument(help="The name of the new report, as orders_by_country.")],
+    of: Annotated[str, typer.Option(help="The mart that it shows.")],
+    title: Annotated[str, typer.Option(help="Its title; the name without it.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be written, and write nothing.")] = False,
+) -> None:
+    """Write a report of a mart: key figures, charts and tables."""
+    from analytics_assets.scaffold.names import require_free, title_of
+    from analytics_assets.scaffold.of_models import report_files
+    from analytics_assets.scaffold.write import write_all
+
+    with told_plainly():
+        project = _project()
+        require_free(name, _taken())
+        types = _types(project, of)
+        domain = next(one for one in project.domains if one.name == project.manifest.made[of].domain)
+        texts = report_files(name, project.manifest, types, of, title or title_of(name), domain.owner)
+        if not dry_run:
+            write_all(texts, PROJECT_DIR)
+        _show_written(texts, dry_run=dry_run)
+    where = f"analytics_assets.defs.{domain.name}"
+    console.print(f"Two lines are yours, in analytics_assets/defs/{domain.name}/__init__.py:")
+    console.print(line((f"from {where}.{name} import {name.upper()}_REPORT", "bold")))
+    console.print(line((f"reports=(…, {name.upper()}_REPORT),", "bold"), " in its DOMAIN"))
+
+
+def _project() -> "Project":
+    from analytics_assets.definitions import project
+
+    return project
+
+
+def _types(project: "Project", model: str) -> dict[str, str]:
+    """The columns of a model with their types: as its yml says, or else as they are in the warehouse.
+
+    Raises:
+        ValueError: there is no such model, or neither says it.
+    """
+    from analytics_assets.scaffold.of_models import model_of, types_in_yml, types_of
+    from analytics_assets.warehouse.interface import NotMade
+
+    node = model_of(project.manifest, model)
+    if types := types_in_yml(node):
+        return types
+    try:
+        with project.warehouse.reading() as reader:
+            return types_of(reader.frame(f"select * from {node.raw['relation_name']} limit 0"))  # noqa: S608
+    except NotMade as error:
+        raise ValueError(
+            f"the types of the columns of {model} are not known: make its days first, or say data_type in its yml"
+        ) from error
 
 
 def _taken() -> dict[str, str]:

@@ -434,7 +434,7 @@ def _mart(plan: Plan) -> Mart:
         by,
         {name: _described(plan, name) for name in by},
         plan.sums,
-        is_daily,
+        is_daily=is_daily,
     )
 
 

@@ -440,11 +440,16 @@ def _measures(source: Source, columns: Mapping[str, ColumnLook], rows: pl.DataFr
             continue
         if is_of_calendar(name) or _OF_NO_MEASURE.search(name) or _is_of_clock(name, rows[name]):
             continue
-        is_sum = bool(_OF_SUM.search(name)) and (rows[name].min() or 0) >= 0  # type: ignore[operator]
+        is_summed = is_sum(name) and (rows[name].min() or 0) >= 0  # type: ignore[operator]
         found.append(
-            MeasureLook(name, not (is_sum or (one.dtype == AMOUNT and "price" not in name)), one.dtype == pl.Int64)
+            MeasureLook(name, not (is_summed or (one.dtype == AMOUNT and "price" not in name)), one.dtype == pl.Int64)
         )
     return tuple(found[:MOST_MEASURES])
+
+
+def is_sum(name: str) -> bool:
+    """Whether a name says that people ask for the sum of a column, and not for its mean."""
+    return bool(_OF_SUM.search(name))
 
 
 def _is_of_clock(name: str, held: pl.Series) -> bool:

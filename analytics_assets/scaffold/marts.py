@@ -47,6 +47,7 @@ class Mart:
     Attributes:
         by: the columns to split by, with their types as DuckDB writes them.
         described: what the columns of `by` hold.
+        counts: its other columns of whole numbers that add up.
         is_daily: whether each day is expected to have rows.
     """
 
@@ -59,12 +60,13 @@ class Mart:
     by: Mapping[str, str]
     described: Mapping[str, str]
     sums: Sequence[Summed]
+    counts: Sequence[str] = ("row_count",)
     is_daily: bool = False
 
     @property
     def numbers(self) -> list[str]:
         """Its columns of numbers."""
-        return ["row_count", *(name for one in self.sums for name in (one.total, one.rows))]
+        return [*self.counts, *dict.fromkeys(name for one in self.sums for name in (one.total, one.rows))]
 
 
 def summed(columns: Sequence[tuple[str, bool, bool]], taken: Sequence[str]) -> list[Summed]:
@@ -181,8 +183,10 @@ def report_of(mart: Mart, report: str, title: str, days: int, values: Mapping[st
         days: how many it looks back.
         values: how many values each dimension has, as far as that is known.
     """
-    of_rows = mart.title if mart.title.endswith("s") and not mart.title.endswith("ss") else "Rows"
-    counted = _Figure("row_count", of_rows, f'Sum("{mart.name}", "row_count")', "COUNT", "Each row is counted once.")
+    counted = [
+        _Figure(name, _title_of_count(mart, name), f'Sum("{mart.name}", "{name}")', "COUNT", f"The sum of {name}.")
+        for name in mart.counts
+    ]
     sums = [
         _Figure(
             one.total,
@@ -203,24 +207,25 @@ def report_of(mart: Mart, report: str, title: str, days: int, values: Mapping[st
             f"The mean of {one.column}, over the rows that have one.",
         )
         for one in mart.sums
+        if one.is_mean
     ]
-    of_means = [mean for mean, one in zip(means, mart.sums, strict=True) if one.is_mean]
-    figures = [counted, *sums, *of_means]
-    shown = [one.name for one in figures]
-    split = next((name for name in mart.by if values.get(name, 0) <= FEW), None)
-    charts = [_chart(f"{of_rows} over time", "row_count", split=split)]
+    figures = [*counted, *sums, *means]
+    first, shown = figures[0], [one.name for one in figures]
+    split = next((name for name in mart.by if values.get(name, FEW) <= FEW), None) if not _is_mean(first) else None
+    charts = [_chart(f"{first.title} over time", first.name, split=split)]
     charts += [_chart(f"{one.title} over time", one.name) for one in figures[1 : 1 + MOST_OVER_TIME]]
+    others = [one for one in (*sums[:1], *means[:1]) if one != first]
     for name in mart.by:
         by = lower_first(title_of(name))
-        charts.append(_chart(f"{of_rows} by {by}", "row_count", by=name))
-        charts += [_chart(f"{one.title} by {by}", one.name, by=name) for one in figures[1:2]]
+        charts += [_chart(f"{one.title} by {by}", one.name, by=name) for one in (first, *others)]
     tables = [f'"days", "Days", ("day",), {names(shown)}']
     for name in mart.by:
-        tables.append(f'"by_{name}", {literal(title_of(name)[:28])}, ("{name}",), {names(shown)}, shares=True')
+        shares = "" if _is_mean(first) else ", shares=True"
+        tables.append(f'"by_{name}", {literal(title_of(name)[:28])}, ("{name}",), {names(shown)}{shares}')
     used = ["Chart", "Dataset", "Dimension", "Format", "Measure", "Ratio", "Report", "Sum", "Table"]
     if not mart.by:
         used.remove("Dimension")
-    if not of_means:
+    if not means:
         used.remove("Ratio")
     return rendered(
         "reports.py.j2",
@@ -240,6 +245,12 @@ def report_of(mart: Mart, report: str, title: str, days: int, values: Mapping[st
     )
 
 
+def _title_of_count(mart: Mart, name: str) -> str:
+    if name != "row_count":
+        return title_of(name)
+    return mart.title if mart.title.endswith("s") and not mart.title.endswith("ss") else "Rows"
+
+
 @dataclass(frozen=True)
 class _Figure:
     name: str
@@ -247,6 +258,10 @@ class _Figure:
     value: str
     format: str
     note: str
+
+
+def _is_mean(figure: _Figure) -> bool:
+    return figure.value.startswith("Ratio")
 
 
 def _chart(title: str, measure: str, by: str | None = None, split: str | None = None) -> str:
