@@ -14,7 +14,6 @@ from analytics_assets.settings import PROJECT_DIR, get_settings
 if TYPE_CHECKING:
     from analytics_assets.project import Project
     from analytics_assets.scaffold.look import Look
-    from analytics_assets.scaffold.questions import Ask
 
 commands = typer.Typer()
 
@@ -44,33 +43,33 @@ def new_source(
     from analytics_assets.scaffold.look import Answers, look
     from analytics_assets.scaffold.names import require_free
     from analytics_assets.scaffold.pages import as_files
+    from analytics_assets.scaffold.questions import ask_on_terminal, say_default
     from analytics_assets.scaffold.write import drop as drop_files
-    from analytics_assets.scaffold.write import require_none_of, write_all
+    from analytics_assets.scaffold.write import require_none_of, require_places, write_all
 
     with told_plainly():
         require_free(name, _taken())
         require_none_of([f"analytics_assets/defs/{name}"], PROJECT_DIR)
         began = time.perf_counter()
-        ask = _ask(yes)
+        is_asked = sys.stdin.isatty() and not yes
+        ask = ask_on_terminal if is_asked else say_default
         answers = Answers(time_, tuple(_listed(key)), timezone, kind, tuple(_listed(columns)))
         with as_files(name, files) as (paths, page):
             found = look(name, paths, ask, answers)
             plan = plan_of(found, owner or f"team:{name}", page=page)
             texts = files_of(plan)
             _show_look(found, time.perf_counter() - began)
+            folder = get_settings().inbox_dir / name
+            names = as_dropped(found, yesterday())
+            if drop is not False:
+                require_places(paths, folder, names)
             if not dry_run:
                 write_all(texts, PROJECT_DIR)
             _show_written(texts, dry_run=dry_run)
-            folder = get_settings().inbox_dir / name
-            names = as_dropped(found, yesterday())
             is_dropped = False
             if not dry_run:
                 if drop is None:
-                    drop = (
-                        typer.confirm(f"Copy {_counted(len(paths), 'file')} into {shown(folder)}?", default=True)
-                        if (ask.__name__ == "ask_on_terminal")
-                        else True
-                    )
+                    drop = not is_asked or typer.confirm(f"Copy them into {shown(folder)}?", default=True)
                 if drop:
                     drop_files(paths, folder, names)
                     is_dropped = True
@@ -171,12 +170,6 @@ def _taken() -> dict[str, str]:
 
 def _listed(text: str) -> list[str]:
     return [one.strip() for one in text.split(",") if one.strip()]
-
-
-def _ask(yes: bool) -> "Ask":
-    from analytics_assets.scaffold.questions import ask_on_terminal, say_default
-
-    return ask_on_terminal if sys.stdin.isatty() and not yes else say_default
 
 
 def _counted(number: int, what: str) -> str:

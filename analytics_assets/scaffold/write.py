@@ -62,8 +62,8 @@ def _format(files: Sequence[Path], project_dir: Path) -> None:
             subprocess.run([ruff, *command, "--quiet", "--no-cache", *options, *files], check=True, capture_output=True)
 
 
-def drop(files: Sequence[Path], folder: Path, names: Sequence[str]) -> None:
-    """Copies files into a folder of the inbox; nothing there is replaced.
+def require_places(files: Sequence[Path], folder: Path, names: Sequence[str]) -> None:
+    """Checks that files can be dropped without replacing another.
 
     Args:
         names: what each is called there.
@@ -74,7 +74,11 @@ def drop(files: Sequence[Path], folder: Path, names: Sequence[str]) -> None:
     for file, name in zip(files, names, strict=True):
         there = folder / name
         if there.exists() and there.read_bytes() != file.read_bytes():
-            raise ValueError(f"{there} is there already, with another content; it was left as it is")
+            raise ValueError(f"{there} is there already, with another content: give --no-drop, or another name")
+
+
+def drop(files: Sequence[Path], folder: Path, names: Sequence[str]) -> None:
+    """Copies files into a folder of the inbox, under names that `require_places` has looked at."""
     folder.mkdir(parents=True, exist_ok=True)
     for file, name in zip(files, names, strict=True):
         with replacing(folder / name) as temporary:

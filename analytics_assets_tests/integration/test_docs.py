@@ -6,10 +6,12 @@ import shutil
 import subprocess
 import sys
 from datetime import date
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import duckdb
 import polars as pl
 
 from analytics_assets.dbt.project import load_manifest
@@ -20,6 +22,7 @@ from analytics_assets.settings import PROJECT_DIR, Api, BigQuery, Settings, Shee
 from analytics_assets_tests.support.project import test_settings as settings_in
 
 PAGE = PROJECT_DIR / "docs" / "add-a-source.md"
+PAGE_ON_MARTS = PROJECT_DIR / "docs" / "write-a-mart.md"
 
 
 def blocks(page: Path) -> dict[str, str]:
@@ -27,11 +30,69 @@ def blocks(page: Path) -> dict[str, str]:
     return dict(re.findall(r"this as\s+`([^`]+)`:\s+```\w+\n(.*?)```", page.read_text(), re.S))
 
 
-def test_adding_a_source_works_as_its_page_says(tmp_path: Path) -> None:
-    copy = tmp_path / "project"
+def copy_of_the_project(folder: Path) -> Path:
+    """The project without what it made."""
     ignored = shutil.ignore_patterns(".*", "data", "target", "logs", "__pycache__", "docs")
-    shutil.copytree(PROJECT_DIR, copy, ignore=ignored)
-    for name, code in blocks(PAGE).items():
+    shutil.copytree(PROJECT_DIR, folder, ignore=ignored)
+    return folder
+
+
+def test_a_real_file_becomes_a_dashboard_and_a_tested_domain_as_the_page_says(tmp_path: Path) -> None:
+    copy = copy_of_the_project(tmp_path / "project")
+    package = find_spec("vega_datasets")
+    assert package is not None and package.origin is not None
+    file = Path(package.origin).parent / "_data" / "seattle-weather.csv"
+    for needed in (file, PROJECT_DIR / ".yamllint.yml", PROJECT_DIR / ".gitignore"):
+        shutil.copy(needed, copy)
+    env = {name: value for name, value in os.environ.items() if not name.startswith("ANALYTICS_")}
+    env |= {"PYTHONPATH": str(copy), "DAGSTER_HOME": str(tmp_path / "home"), "ANALYTICS_INBOX_SETTLE_SECONDS": "0"}
+
+    def run(command: str) -> str:
+        words = ["env", *command.split()] if "=" in command.split()[0] else command.split()
+        in_venv = [
+            str(Path(sys.executable).parent / word.removeprefix(".venv/bin/"))
+            if word.startswith(".venv/bin/")
+            else word
+            for word in words
+        ]
+        program = (
+            [sys.executable, "-m", "analytics_assets.cli", *in_venv[1:]]
+            if words[0].endswith("analytics-assets")
+            else in_venv
+        )
+        done = subprocess.run(
+            program, cwd=copy, env=env, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        )
+        assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
+        return done.stdout
+
+    commands, _, laws = re.findall(r"^```\n(.*?)^```", PAGE.read_text().partition("## 2.")[0], re.S | re.M)
+    for command in commands.splitlines():
+        run(command)
+    assert (copy / "data" / "exports" / "weather_dashboard.html").is_file()
+    rows = pl.read_csv(file).with_columns(pl.col("date").str.to_date("%Y/%m/%d"))
+    with duckdb.connect(str(copy / "data/published/analytics.duckdb"), read_only=True) as connection:
+        mart = connection.execute("select * from marts.mart_weather_daily order by date").pl()
+    assert mart["date"].to_list() == rows["date"].to_list()
+    assert mart["weather"].to_list() == rows["weather"].to_list()
+    for column in ("precipitation", "temp_max", "temp_min", "wind"):
+        assert mart[f"total_{column}"].cast(pl.Float64).to_list() == rows[column].to_list()
+
+    written = re.findall(r"^\| `((?:analytics|dbt)_[^`]*weather[^`]*)` \|", PAGE.read_text(), re.M)
+    assert len(written) == 7
+    assert [name for name in written if not (copy / name).exists()] == []
+    models = [name for name in written if name.startswith("dbt_project")]
+    python = [name for name in written if name.endswith(".py")]
+    run(f".venv/bin/ruff check {' '.join(python)}")
+    run(f".venv/bin/ruff format --check {' '.join(python)}")
+    run(f".venv/bin/yamllint --strict {' '.join(models)}")
+    run(f".venv/bin/sqlfluff lint {' '.join(models)}")
+    run(f"{laws} -p no:cacheprovider".replace("\\\n", ""))
+
+
+def test_adding_a_source_works_as_its_page_says(tmp_path: Path) -> None:
+    copy = copy_of_the_project(tmp_path / "project")
+    for name, code in (blocks(PAGE) | blocks(PAGE_ON_MARTS)).items():
         file = copy / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(code)
