@@ -133,8 +133,7 @@ def look_at(
     values = text.drop_nulls()
     if values.is_empty():
         return replace(found, why="text: it is empty in what was looked at")
-    counted = values.value_counts()
-    marks = [one for one in counted[name].to_list() if one in MARKERS]
+    marks = [one for one in values.unique().sort().to_list() if one in MARKERS]
     typed = values.filter(~values.is_in(marks)) if marks else values
     if typed.is_empty():
         return found

@@ -231,7 +231,7 @@ def _simulator(plan: Plan) -> str:
     hours: list[float] = []
     if source.time and source.columns[source.time] == TIME:
         local = rows[source.time].dt.replace_time_zone("UTC").dt.convert_time_zone(source.timezone).dt.hour()
-        counts = dict(local.value_counts().rows())
+        counts = dict(local.alias("hour").value_counts().rows())
         hours = [round(counts.get(hour, 0) / rows.height, 3) for hour in range(24)]
         hours = hours if sum(hours) else []
     a_day = rows.height
@@ -275,8 +275,8 @@ def _distribution(plan: Plan, name: str, column: ColumnLook) -> str:
         return f"{_numbers(known, decimals)[:-1]}{missing})"
     if column.is_number:
         return f"MadeUp({missing.removeprefix(', ')})"
-    counts = known.value_counts(sort=True)
-    often = counts.filter(pl.col("count") >= FEWEST_OF_A_CATEGORY)
+    counts = known.alias("value").value_counts(sort=True, name="times").sort("times", "value", descending=[True, False])
+    often = counts.filter(pl.col("times") >= FEWEST_OF_A_CATEGORY)
     is_category = (
         often.height
         and counts.height <= 10 * MOST_CATEGORIES

@@ -376,7 +376,7 @@ def _time(columns: Mapping[str, ColumnLook], rows: pl.DataFrame, ask: Ask, answe
 
 def _score(name: str, column: ColumnLook, held: pl.Series) -> int | None:
     """How likely it is the time of the rows; None if it is none of theirs."""
-    name, missing = name.removesuffix("_value"), held.null_count() / max(1, len(held))
+    name, missing = name.removesuffix("_field"), held.null_count() / max(1, len(held))
     if _NO_TIMES.search(name) or missing > 0.2:
         return None
     score = 4 if _GOOD_TIMES.match(name) else 2 if _TIMES.search(name) else 0

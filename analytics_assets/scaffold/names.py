@@ -54,7 +54,7 @@ def _good(text: str) -> str:
     name = snake_case(text)[:LONGEST].strip("_")
     if name[:1].isdigit():
         name = f"n_{name}"
-    return f"{name}_value" if name in reserved_words() or name in OF_THE_MODELS - {"date"} else name
+    return f"{name}_field" if name in reserved_words() or name in OF_THE_MODELS - {"date"} else name
 
 
 def title_of(name: str) -> str:

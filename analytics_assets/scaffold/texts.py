@@ -105,7 +105,11 @@ def _entry(begin: str, value: Any, indent: int) -> Iterator[str]:
             yield from textwrap.wrap(value, _LINE, initial_indent=" " * indent, subsequent_indent=" " * indent)
         else:
             parts = [f"{key}: {_flow(one)}" for key, one in value.items()]
-            yield from _wrapped(f"{begin} {{", parts)
+            if max(map(len, parts)) + len(begin) + 4 <= _LINE:
+                yield from _wrapped(f"{begin} {{", parts)
+            else:
+                lines = list(_block(dict(value), indent))
+                yield from [f"{begin} {lines[0].lstrip()}", *lines[1:]] if begin.endswith("-") else [begin, *lines]
         return
     if isinstance(value, list) and all(not isinstance(one, Mapping | list) for one in value):
         line = f"{begin} {_flow(value)}"

@@ -260,7 +260,7 @@ def test_json_lines_and_parquet_and_gzip_are_looked_at_alike(looked: Looked, tmp
         {"id": 2, "at": "2026-01-06T10:00:00Z", "n": 2.5},
     ]
     lines = "".join(json.dumps(one) + "\n" for one in records).encode()
-    expected = {"id": "Int64", "at_value": "Datetime(time_unit='us', time_zone=None)", "tags": "String", "n": "Float64"}
+    expected = {"id": "Int64", "at_field": "Datetime(time_unit='us', time_zone=None)", "tags": "String", "n": "Float64"}
     assert types(looked(lines, "a.jsonl")) == types(looked(gzip.compress(lines), "a.jsonl.gz")) == expected
     pl.DataFrame({"id": [1, 2], "On Day": [date(2026, 1, 5), date(2026, 1, 6)], "v": [1.5, None]}).write_parquet(
         tmp_path / "b.parquet"
@@ -324,7 +324,7 @@ def test_names_of_columns_are_snake_case_and_no_words_of_sql_and_each_is_there_o
         "Group By",
     ]
     names = column_names(spelled)
-    assert list(names[text] for text in spelled[:4]) == ["order_id_2", "order_id_3", "order_id", "select_value"]
+    assert list(names[text] for text in spelled[:4]) == ["order_id_2", "order_id_3", "order_id", "select_field"]
     assert (names["Größe (cm)"], names["2nd"], names["日本"], names["_x"]) == ("grosse_cm", "n_2nd", "column_7", "x")
     assert len(names["a" * 300]) == 60
     assert len(set(names.values())) == len(spelled)
@@ -356,6 +356,9 @@ HOSTILE = [
     "_day",
     "día; drop table x",
     "\\N",
+    "count",
+    "len",
+    "literal",
 ]
 
 
