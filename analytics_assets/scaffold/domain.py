@@ -14,7 +14,7 @@ from analytics_assets.scaffold.marts import Mart, Summed, exposure_of, report_of
 from analytics_assets.scaffold.names import free, said_plainly, title_of
 from analytics_assets.scaffold.pages import Page
 from analytics_assets.scaffold.texts import Flow, literal, names, rendered, yml
-from analytics_assets.spec.source import REPEAT, Kind, PolarsType, file_format
+from analytics_assets.spec.source import REPEAT, UNDATED, Kind, PolarsType, file_format
 
 LONGEST_REPORT = 366  # days
 USUAL_REPORT = 90  # days
@@ -449,7 +449,7 @@ def _report_days(plan: Plan) -> int:
     """A year, or all days if there are fewer, as long as a page takes their rows; else a quarter."""
     rows = plan.look.rows
     if plan.look.source.kind is not Kind.FACTS:
-        return USUAL_REPORT
+        return 1 if plan.look.source.kind is Kind.SNAPSHOT else USUAL_REPORT
     newest, oldest = rows["_day"].max(), rows["_day"].min()
     assert isinstance(newest, date) and isinstance(oldest, date)
     span = (newest - oldest).days + 1
@@ -471,7 +471,7 @@ def _notes(plan: Plan) -> list[str]:
         days = f"of {source.time}" if source.columns[source.time or ""] == pl.Date else f"of {source.time}, in {zone}"
         found.append(f"A row stands on the day {days}.")
     elif source.kind is Kind.SNAPSHOT:
-        found.append("A list holds from the date in its file's name, or from the first day, until the next list.")
+        found.append("Figures are those of the newest list: a list holds until the next one, and days do not add up.")
     else:
         found.append("A row stands on the day of its delivery.")
     found.append("Means are ratios of sums over what is selected, never means of means.")
@@ -491,13 +491,22 @@ def _test(plan: Plan) -> str:
     )
 
 
+def _has_day(look: Look, name: str) -> bool:
+    try:
+        return look.source.day_in_path(name) != UNDATED
+    except ValueError:
+        return False
+
+
 def as_dropped(look: Look, yesterday: date) -> Sequence[str]:
-    """The files' names in the inbox: a delivery without a date is of yesterday, the newest day that is over."""
-    found = []
+    """The files' names in the inbox: what has no time and no date is of yesterday, the newest day that is over."""
+    found: list[str] = []
     for file in look.files:
         name = file.name
-        if look.source.kind is Kind.DELIVERY and not any(one.isdigit() for one in name):
+        if look.source.kind is not Kind.FACTS and not _has_day(look, name):
             stem, dot, ending = name.partition(".")
+            number = f"-{len(found) + 1}" if len(look.files) > 1 else ""
+            stem = look.source.name + number if any(one.isdigit() for one in stem) else stem
             name = f"{stem}-{yesterday}{dot}{ending}"
         found.append(name)
     return found

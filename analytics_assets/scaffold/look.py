@@ -39,6 +39,7 @@ MOST_ROWS_OF_MART = 40_000  # days times combinations that occur: what a page in
 MOST_MEASURES = 12
 LONGEST_DIMENSION = 40  # characters on average: what is longer is a text that people wrote
 YEAR = timedelta(days=366)
+GAP = timedelta(days=5 * 366)  # between days that belong together, there is none as long
 
 _GOOD_TIMES = re.compile(
     r"^(timestamp|datetime|date|time|ts|day|at|when|created|created_at|event_(time|timestamp|date|at)|occurred_at|"
@@ -166,17 +167,16 @@ def look(name: str, files: Sequence[Path], ask: Ask = take_default, answers: Ans
     if rows.is_empty():
         reasons = "; ".join(f"{why}: {count:,} rows" for why, count in rejected.items())
         raise ValueError(f"of the files' rows none would be accepted ({reasons or 'there is none'})")
-    days = rows["_day"].drop_nulls() if source.kind is Kind.FACTS else pl.Series(dtype=pl.Date)
-    first, last = (days.min(), days.max()) if len(days) else (None, None)
-    assert first is None or isinstance(first, date)
-    assert last is None or isinstance(last, date)
+    first, last = _span(rows, ask_once) if source.kind is Kind.FACTS else (None, None)
     is_recent = last is not None and last >= datetime.now(UTC).date() - RECENT
     said += [*of_days, Said("primary key", ", ".join(key.columns), key.why)]
     if key.dedup_order:
         said.append(Said("dedup order", ", ".join(key.dedup_order), "of two rows with one key, this one stays"))
     if first and last:
+        beyond = rows.filter((pl.col("_day") < first) | (pl.col("_day") > last)).height
         why = "the newest row is recent: more will come" if is_recent else "the oldest and the newest row"
-        said.append(Said("days", f"{first} to {'—' if is_recent else last}", why))
+        why += f"; {beyond:,} rows are of other days, and wait" if beyond else ""
+        said.append(Said("days", f"{first} to {'now' if is_recent else last}", why))
     measures = _measures(source, columns, rows)
     dimensions, of_dimensions = _dimensions(source, columns, rows)
     said += _of_columns(columns, measures) + of_dimensions
@@ -344,6 +344,25 @@ def _with_days(
     return found, [Said("kind", "facts", "its rows have a time of their own"), Said("time", time, why), *said], zone
 
 
+def _span(rows: pl.DataFrame, ask: Ask) -> tuple[date, date]:
+    """The first and the last day; asks where few rows are years away from all others, as those of 1970 often are."""
+    days = rows["_day"].value_counts(name="rows").sort("_day")
+    held: list[tuple[date, int]] = days.rows()
+    first, last, some = 0, len(held) - 1, max(1, rows.height // 100)
+    while first < last and held[first + 1][0] - held[first][0] > GAP and sum(n for _, n in held[: first + 1]) <= some:
+        first += 1
+    while first < last and held[last][0] - held[last - 1][0] > GAP and sum(n for _, n in held[last:]) <= some:
+        last -= 1
+    near, whole = f"{held[first][0]} to {held[last][0]}", f"{held[0][0]} to {held[-1][0]}"
+    if near == whole:
+        return held[0][0], held[-1][0]
+    others = sum(n for place, (_, n) in enumerate(held) if not first <= place <= last)
+    sentence = f"{others:,} rows are years away from all others: which days shall be made?"
+    if ask(Question("days", sentence, (near, whole), near)) == near:
+        return held[first][0], held[last][0]
+    return held[0][0], held[-1][0]
+
+
 def _time(columns: Mapping[str, ColumnLook], rows: pl.DataFrame, ask: Ask, answers: Answers) -> tuple[str | None, str]:
     if answers.time == "none":
         return None, ""
@@ -414,9 +433,7 @@ def _kind_without_time(
     except ValueError:
         days = {UNDATED}
     if UNDATED in days:
-        if len(files) == 1:
-            return Kind.SNAPSHOT, "no column says when a row happened: it is one list, which holds until the next one"
-        return Kind.DELIVERY, "no column says when a row happened, and no date stands in the files' names"
+        return Kind.DELIVERY, "no column says when a row happened: they stand on the day on which they are delivered"
     key = find_key(rows, columns, None, ["_source_file"])
     names = [name for name in key.columns if name != REPEAT]
     repeats = rows.height - rows.select(names).n_unique()

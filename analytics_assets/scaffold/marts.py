@@ -212,19 +212,24 @@ def report_of(mart: Mart, report: str, title: str, days: int, values: Mapping[st
     figures = [*counted, *sums, *means]
     first, shown = figures[0], [one.name for one in figures]
     split = next((name for name in mart.by if values.get(name, FEW) <= FEW), None) if not _is_mean(first) else None
-    charts = [_chart(f"{first.title} over time", first.name, split=split)]
-    charts += [_chart(f"{one.title} over time", one.name) for one in figures[1 : 1 + MOST_OVER_TIME]]
+    charts, tables = [], []
+    if days > 1:
+        charts.append(_chart(f"{first.title} over time", first.name, split=split))
+        charts += [_chart(f"{one.title} over time", one.name) for one in figures[1 : 1 + MOST_OVER_TIME]]
+    if days > 1 or not mart.by:
+        tables.append(f'"days", "Days", ("day",), {names(shown)}')
     others = [one for one in (*sums[:1], *means[:1]) if one != first]
     for name in mart.by:
         by = lower_first(title_of(name))
         charts += [_chart(f"{one.title} by {by}", one.name, by=name) for one in (first, *others)]
-    tables = [f'"days", "Days", ("day",), {names(shown)}']
     for name in mart.by:
         shares = "" if _is_mean(first) else ", shares=True"
         tables.append(f'"by_{name}", {literal(title_of(name)[:28])}, ("{name}",), {names(shown)}{shares}')
     used = ["Chart", "Dataset", "Dimension", "Format", "Measure", "Ratio", "Report", "Sum", "Table"]
     if not mart.by:
         used.remove("Dimension")
+    if not charts:
+        used.remove("Chart")
     if not means:
         used.remove("Ratio")
     return rendered(

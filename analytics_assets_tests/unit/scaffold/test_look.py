@@ -4,7 +4,7 @@ import ast
 import gzip
 import json
 from collections.abc import Callable, Sequence
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -175,7 +175,7 @@ def test_of_two_equally_good_times_one_is_asked_for(looked: Looked) -> None:
     assert (about, found.source.time) == (["time"], "payment_date")
     ask, about = asked({"time": "none"})
     found = looked("id,visit_date,payment_date\n1,2026-01-05,2026-01-06\n2,2026-01-06,2026-01-08\n", ask=ask)
-    assert (found.source.kind, found.source.time) == (Kind.SNAPSHOT, None)
+    assert (found.source.kind, found.source.time) == (Kind.DELIVERY, None)
 
 
 def test_the_zone_of_times_without_one_is_asked_and_makes_their_day(looked: Looked) -> None:
@@ -215,7 +215,7 @@ def test_files_without_times_are_lists_or_deliveries_by_their_names(tmp_path: Pa
         assert found.first_day is None
         return found.source.kind
 
-    assert kind({"all.csv": "1,a\n2,b\n"}) is Kind.SNAPSHOT
+    assert kind({"all.csv": "1,a\n2,b\n"}) is Kind.DELIVERY
     assert kind({"all-2026-01-05.csv": "1,a\n2,b\n", "all-2026-01-06.csv": "1,a\n2,c\n"}) is Kind.SNAPSHOT
     assert kind({"new-2026-01-05.csv": "1,a\n2,b\n", "new-2026-01-06.csv": "3,a\n4,c\n"}) is Kind.DELIVERY
     assert kind({"a.csv": "1,a\n2,b\n", "b.csv": "3,a\n"}) is Kind.DELIVERY
@@ -226,6 +226,21 @@ def test_a_delivery_without_a_date_is_dropped_as_yesterdays(tmp_path: Path) -> N
         (tmp_path / name).write_text(f"id,plan\n{name},x\n")
     found = look("parts", [tmp_path / "a.csv", tmp_path / "b.csv"])
     assert as_dropped(found, date(2026, 1, 5)) == ["a-2026-01-05.csv", "b-2026-01-05.csv"]
+    for name in ("a-2026-02-01.csv", "v2.csv"):
+        (tmp_path / name).write_text("id,plan\n1,x\n")
+    assert as_dropped(look("parts", [tmp_path / "a-2026-02-01.csv"]), date(2026, 1, 5)) == ["a-2026-02-01.csv"]
+    assert as_dropped(look("parts", [tmp_path / "v2.csv"]), date(2026, 1, 5)) == ["parts-2026-01-05.csv"]
+
+
+def test_rows_that_are_years_away_from_all_others_are_asked_about(looked: Looked) -> None:
+    rows = "".join(f"{number},2025-01-{number % 28 + 1:02}\n" for number in range(300))
+    ask, about = asked({})
+    found = looked(f"id,date\n{rows}999,1970-01-01\n", ask=ask)
+    assert (about, found.first_day, found.last_day) == (["days"], date(2025, 1, 1), date(2025, 1, 28))
+    ask, _ = asked({"days": "1970-01-01 to 2025-01-28"})
+    assert looked(f"id,date\n{rows}999,1970-01-01\n", ask=ask).first_day == date(1970, 1, 1)
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    assert looked(f"id,date\n1,{yesterday}\n").last_day is None, "more will come"
 
 
 # ------------------------------------------------------------------------------------------------------------- files
