@@ -223,5 +223,6 @@ def _show_next(name: str, folder: str, *, is_dropped: bool, dry_run: bool) -> No
         places.add_row(line(("analytics-assets materialize --new", "bold")), "lands them and makes their days")
         places.add_row(line((f"data/exports/{name}_dashboard.html", "bold")), "is then the dashboard")
         places.add_row(line((f"analytics_assets/defs/{name}/sources.py", "bold")), "is the spec, if a guess was wrong")
+        places.add_row(line(("analytics-assets erd", "bold")), "draws its tables into docs/erd.md")
         places.add_row(line(("make test", "bold")), "fails once, since the graph has changed: see docs/add-a-source.md")
     console.print(places)

@@ -54,7 +54,7 @@ _LATER_TIMES = re.compile(
 _NO_TIMES = re.compile(r"(^|_)(birth\w*|born|dob|expir\w*|valid|until|due|holiday)(_|$)")
 _OF_SUM = re.compile(
     r"(^|_)(amount|amounts|revenue|sales|cost|costs|quantity|qty|count|counts|total|subtotal|sum|units|fee|fees|tax|vat|"
-    r"tip|tips|spend|clicks|impressions|views|visits|orders|sessions|users|conversions|passengers|items|volume|"
+    r"tip|tips|spend|clicks|impressions|views|visits|orders|users|conversions|passengers|items|volume|"
     r"precipitation|rain|snow|distance|deaths|cases|sold|payment|payments|discount|profit|fare|kwh|mwh|bytes)(_|$)|^(n|num|number_of|no_of)_"
 )
 _OF_NO_MEASURE = re.compile(

@@ -13,7 +13,7 @@ import jinja2
 _WIDTH = 84  # characters of a literal in one line
 _LINE = 116  # characters of a line of yml
 
-_PLAIN = r"[A-Za-z_][\w .;()+/-]*"
+_PLAIN = r"[A-Za-z_][\w./-]*"
 _NOT_PLAIN = ("true", "false", "null", "yes", "no", "on", "off", "y", "n")
 
 _TEMPLATES = jinja2.Environment(

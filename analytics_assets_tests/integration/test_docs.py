@@ -66,7 +66,7 @@ def test_a_real_file_becomes_a_dashboard_and_a_tested_domain_as_the_page_says(tm
         assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
         return done.stdout
 
-    commands, _, laws = re.findall(r"^```\n(.*?)^```", PAGE.read_text().partition("## 2.")[0], re.S | re.M)
+    commands, _, _, laws = re.findall(r"^```\n(.*?)^```", PAGE.read_text().partition("## 2.")[0], re.S | re.M)
     for command in commands.splitlines():
         run(command)
     assert (copy / "data" / "exports" / "weather_dashboard.html").is_file()
