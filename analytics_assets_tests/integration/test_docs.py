@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from analytics_assets.settings import PROJECT_DIR, Api, BigQuery, Settings, Shee
 from analytics_assets_tests.support.project import test_settings as settings_in
 
 PAGE = PROJECT_DIR / "docs" / "add-a-source.md"
+VENV = Path(sys.executable).parent
 PAGE_ON_MARTS = PROJECT_DIR / "docs" / "write-a-mart.md"
 
 
@@ -44,30 +46,26 @@ def test_a_real_file_becomes_a_dashboard_and_a_tested_domain_as_the_page_says(tm
     file = Path(package.origin).parent / "_data" / "seattle-weather.csv"
     for needed in (file, PROJECT_DIR / ".yamllint.yml", PROJECT_DIR / ".gitignore"):
         shutil.copy(needed, copy)
+    (copy / "docs").mkdir()
     env = {name: value for name, value in os.environ.items() if not name.startswith("ANALYTICS_")}
     env |= {"PYTHONPATH": str(copy), "DAGSTER_HOME": str(tmp_path / "home"), "ANALYTICS_INBOX_SETTLE_SECONDS": "0"}
 
-    def run(command: str) -> str:
-        words = ["env", *command.split()] if "=" in command.split()[0] else command.split()
-        in_venv = [
-            str(Path(sys.executable).parent / word.removeprefix(".venv/bin/"))
-            if word.startswith(".venv/bin/")
-            else word
-            for word in words
+    def run(command: str) -> None:
+        """Runs a command of the page: the programs are those of this venv, and know the copy."""
+        words = [
+            str(VENV / word.removeprefix(".venv/bin/")) if word.startswith(".venv/") else word
+            for word in shlex.split(command)
         ]
-        program = (
-            [sys.executable, "-m", "analytics_assets.cli", *in_venv[1:]]
-            if words[0].endswith("analytics-assets")
-            else in_venv
-        )
+        if words[0].endswith("/analytics-assets"):
+            words[:1] = [sys.executable, "-m", "analytics_assets.cli"]
         done = subprocess.run(
-            program, cwd=copy, env=env, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+            ["env", *words], cwd=copy, env=env, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
         )
-        assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
-        return done.stdout
+        assert done.returncode == 0, f"{command}\n{done.stdout[-5000:]}{done.stderr[-5000:]}"
 
-    commands, _, _, laws = re.findall(r"^```\n(.*?)^```", PAGE.read_text().partition("## 2.")[0], re.S | re.M)
-    for command in commands.splitlines():
+    page = PAGE.read_text().replace("\\\n", "").partition("## 2.")[0]
+    first, query, accepted, laws = re.findall(r"^```\n(.*?)^```", page, re.S | re.M)
+    for command in (*first.splitlines(), query):
         run(command)
     assert (copy / "data" / "exports" / "weather_dashboard.html").is_file()
     rows = pl.read_csv(file).with_columns(pl.col("date").str.to_date("%Y/%m/%d"))
@@ -78,16 +76,18 @@ def test_a_real_file_becomes_a_dashboard_and_a_tested_domain_as_the_page_says(tm
     for column in ("precipitation", "temp_max", "temp_min", "wind"):
         assert mart[f"total_{column}"].cast(pl.Float64).to_list() == rows[column].to_list()
 
-    written = re.findall(r"^\| `((?:analytics|dbt)_[^`]*weather[^`]*)` \|", PAGE.read_text(), re.M)
+    written = re.findall(r"^\| `((?:analytics|dbt)_[^`]*weather[^`]*)` \|", page, re.M)
     assert len(written) == 7
     assert [name for name in written if not (copy / name).exists()] == []
-    models = [name for name in written if name.startswith("dbt_project")]
-    python = [name for name in written if name.endswith(".py")]
-    run(f".venv/bin/ruff check {' '.join(python)}")
-    run(f".venv/bin/ruff format --check {' '.join(python)}")
-    run(f".venv/bin/yamllint --strict {' '.join(models)}")
-    run(f".venv/bin/sqlfluff lint {' '.join(models)}")
-    run(f"{laws} -p no:cacheprovider".replace("\\\n", ""))
+    models = " ".join(name for name in written if name.startswith("dbt_project"))
+    python = " ".join(name for name in written if name.endswith(".py"))
+    for linter in ("ruff check", "ruff format --check"):
+        run(f".venv/bin/{linter} {python}")
+    for linter in ("yamllint --strict", "sqlfluff lint"):
+        run(f".venv/bin/{linter} {models}")
+    for command in (*accepted.splitlines(), laws):
+        run(command)
+    assert "mart_weather_daily" in (copy / "docs" / "erd.md").read_text()
 
 
 def test_adding_a_source_works_as_its_page_says(tmp_path: Path) -> None:
