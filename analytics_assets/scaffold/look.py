@@ -168,15 +168,14 @@ def look(name: str, files: Sequence[Path], ask: Ask = take_default, answers: Ans
         reasons = "; ".join(f"{why}: {count:,} rows" for why, count in rejected.items())
         raise ValueError(f"of the files' rows none would be accepted ({reasons or 'there is none'})")
     first, last = _span(rows, ask_once) if source.kind is Kind.FACTS else (None, None)
-    is_recent = last is not None and last >= datetime.now(UTC).date() - RECENT
     said += [*of_days, Said("primary key", ", ".join(key.columns), key.why)]
     if key.dedup_order:
         said.append(Said("dedup order", ", ".join(key.dedup_order), "of two rows with one key, this one stays"))
-    if first and last:
-        beyond = rows.filter((pl.col("_day") < first) | (pl.col("_day") > last)).height
-        why = "the newest row is recent: more will come" if is_recent else "the oldest and the newest row"
+    if first:
+        beyond = rows.filter((pl.col("_day") < first) | (pl.col("_day") > (last or date.max))).height
+        why = "the oldest and the newest row" if last else "the oldest row; the newest one is recent: more will come"
         why += f"; {beyond:,} rows are of other days, and wait" if beyond else ""
-        said.append(Said("days", f"{first} to {'now' if is_recent else last}", why))
+        said.append(Said("days", f"{first} to {last or 'now'}", why))
     measures = _measures(source, columns, rows)
     dimensions, of_dimensions = _dimensions(source, columns, rows)
     said += _of_columns(columns, measures) + of_dimensions
@@ -189,7 +188,7 @@ def look(name: str, files: Sequence[Path], ask: Ask = take_default, answers: Ans
         dimensions,
         measures,
         first,
-        None if is_recent else last,
+        last,
         timezone,
         tuple(files),
     )
@@ -344,23 +343,35 @@ def _with_days(
     return found, [Said("kind", "facts", "its rows have a time of their own"), Said("time", time, why), *said], zone
 
 
-def _span(rows: pl.DataFrame, ask: Ask) -> tuple[date, date]:
-    """The first and the last day; asks where few rows are years away from all others, as those of 1970 often are."""
-    days = rows["_day"].value_counts(name="rows").sort("_day")
-    held: list[tuple[date, int]] = days.rows()
-    first, last, some = 0, len(held) - 1, max(1, rows.height // 100)
-    while first < last and held[first + 1][0] - held[first][0] > GAP and sum(n for _, n in held[: first + 1]) <= some:
+def _span(rows: pl.DataFrame, ask: Ask) -> tuple[date, date | None]:
+    """The first and the last day of the domain: asked, with those of the files as the answer that is proposed.
+
+    Few rows that are years away from all others, as those of 1970 often are, are left out of it.
+
+    Returns:
+        The days; no last one if more will come.
+
+    Raises:
+        ValueError: the answer is no span of days.
+    """
+    held: list[tuple[date, int]] = rows["_day"].value_counts(name="rows").sort("_day").rows()
+    first, last, few = 0, len(held) - 1, max(1, rows.height // 100)
+    while first < last and held[first + 1][0] - held[first][0] > GAP and sum(n for _, n in held[: first + 1]) <= few:
         first += 1
-    while first < last and held[last][0] - held[last - 1][0] > GAP and sum(n for _, n in held[last:]) <= some:
+    while first < last and held[last][0] - held[last - 1][0] > GAP and sum(n for _, n in held[last:]) <= few:
         last -= 1
-    near, whole = f"{held[first][0]} to {held[last][0]}", f"{held[0][0]} to {held[-1][0]}"
-    if near == whole:
-        return held[0][0], held[-1][0]
     others = sum(n for place, (_, n) in enumerate(held) if not first <= place <= last)
-    sentence = f"{others:,} rows are years away from all others: which days shall be made?"
-    if ask(Question("days", sentence, (near, whole), near)) == near:
-        return held[first][0], held[last][0]
-    return held[0][0], held[-1][0]
+    end = "now" if held[last][0] >= datetime.now(UTC).date() - RECENT else str(held[last][0])
+    what = (
+        f"{others:,} rows are years away from all others"
+        if others
+        else f"The rows are of {held[0][0]} to {held[-1][0]}"
+    )
+    answer = ask(Question("days", f"{what}: which days are made?", (), f"{held[first][0]} to {end}"))
+    found = re.fullmatch(r"(\d{4}-\d\d-\d\d) *(?:to|\.\.|–) *(\d{4}-\d\d-\d\d|now)", answer)
+    if not found:
+        raise ValueError(f"{answer!r} is no span of days; say one as 2013-01-01 to 2013-12-31, or 2013-01-01 to now")
+    return date.fromisoformat(found[1]), None if found[2] == "now" else date.fromisoformat(found[2])
 
 
 def _time(columns: Mapping[str, ColumnLook], rows: pl.DataFrame, ask: Ask, answers: Answers) -> tuple[str | None, str]:

@@ -38,7 +38,8 @@ def asked(answers: dict[str, str]) -> tuple[Callable[[Question], str], list[str]
     about: list[str] = []
 
     def ask(question: Question) -> str:
-        about.append(question.about)
+        if question.about != "days":  # asked of all files whose rows have a time
+            about.append(question.about)
         assert not question.choices or question.default in question.choices
         return answers.get(question.about, question.default)
 
@@ -232,15 +233,25 @@ def test_a_delivery_without_a_date_is_dropped_as_yesterdays(tmp_path: Path) -> N
     assert as_dropped(look("parts", [tmp_path / "v2.csv"]), date(2026, 1, 5)) == ["parts-2026-01-05.csv"]
 
 
-def test_rows_that_are_years_away_from_all_others_are_asked_about(looked: Looked) -> None:
+def test_the_days_are_asked_for_and_those_of_the_files_are_proposed(looked: Looked) -> None:
     rows = "".join(f"{number},2025-01-{number % 28 + 1:02}\n" for number in range(300))
-    ask, about = asked({})
-    found = looked(f"id,date\n{rows}999,1970-01-01\n", ask=ask)
-    assert (about, found.first_day, found.last_day) == (["days"], date(2025, 1, 1), date(2025, 1, 28))
-    ask, _ = asked({"days": "1970-01-01 to 2025-01-28"})
-    assert looked(f"id,date\n{rows}999,1970-01-01\n", ask=ask).first_day == date(1970, 1, 1)
+    found = looked(f"id,date\n{rows}")
+    assert (found.first_day, found.last_day) == (date(2025, 1, 1), date(2025, 1, 28))
+    ask, _ = asked({"days": "2025-01-02 to now"})
+    found = looked(f"id,date\n{rows}", ask=ask)
+    assert (found.first_day, found.last_day) == (date(2025, 1, 2), None)
+    assert "11 rows are of other days, and wait" in next(one.why for one in found.said if one.what == "days")
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
     assert looked(f"id,date\n1,{yesterday}\n").last_day is None, "more will come"
+    ask, _ = asked({"days": "last year"})
+    with pytest.raises(ValueError, match="'last year' is no span of days"):
+        looked(f"id,date\n{rows}", ask=ask)
+
+
+def test_few_rows_that_are_years_away_from_all_others_make_no_days(looked: Looked) -> None:
+    rows = "".join(f"{number},2025-01-{number % 28 + 1:02}\n" for number in range(300))
+    found = looked(f"id,date\n{rows}999,1970-01-01\n")
+    assert (found.first_day, found.last_day, found.rows.height) == (date(2025, 1, 1), date(2025, 1, 28), 301)
 
 
 # ------------------------------------------------------------------------------------------------------------- files
