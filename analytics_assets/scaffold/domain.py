@@ -95,7 +95,15 @@ def files_of(plan: Plan) -> dict[str, str]:
     found = {
         f"{defs}/__init__.py": _init(plan),
         f"{defs}/sources.py": _sources(plan),
-        f"{defs}/reports.py": report_of(mart, name, plan.title, _report_days(plan), _values(plan), _notes(plan)),
+        f"{defs}/reports.py": report_of(
+            mart,
+            name,
+            plan.title,
+            _report_days(plan),
+            _values(plan),
+            _notes(plan),
+            is_over_time=plan.look.source.kind is Kind.FACTS,
+        ),
         f"{defs}/simulator.py": _simulator(plan),
         f"{staging}/src_{name}.sql": rendered("src.sql.j2", name=name, groups=_groups(plan, of_src=True)),
         f"{staging}/stg_{name}.sql": rendered(

@@ -176,12 +176,22 @@ def exposure_of(mart: Mart, report: str, title: str) -> str:
     return yml({"version": 2, "exposures": [exposure]})
 
 
-def report_of(mart: Mart, report: str, title: str, days: int, values: Mapping[str, int], notes: Sequence[str]) -> str:
+def report_of(
+    mart: Mart,
+    report: str,
+    title: str,
+    days: int,
+    values: Mapping[str, int],
+    notes: Sequence[str],
+    *,
+    is_over_time: bool = True,
+) -> str:
     """The Python file of a mart's report.
 
     Args:
         days: how many it looks back.
         values: how many values each dimension has, as far as that is known.
+        is_over_time: whether its rows have a time of their own, so that people ask first how they change.
     """
     counted = [
         _Figure(name, _title_of_count(mart, name), f'Sum("{mart.name}", "{name}")', "COUNT", f"The sum of {name}.")
@@ -212,10 +222,10 @@ def report_of(mart: Mart, report: str, title: str, days: int, values: Mapping[st
     figures = [*counted, *sums, *means]
     first, shown = figures[0], [one.name for one in figures]
     split = next((name for name in mart.by if values.get(name, FEW) <= FEW), None) if not _is_mean(first) else None
-    charts, tables = [], []
+    by_time, charts, tables = [], [], []
     if days > 1:
-        charts.append(_chart(f"{first.title} over time", first.name, split=split))
-        charts += [_chart(f"{one.title} over time", one.name) for one in figures[1 : 1 + MOST_OVER_TIME]]
+        by_time.append(_chart(f"{first.title} over time", first.name, split=split))
+        by_time += [_chart(f"{one.title} over time", one.name) for one in figures[1 : 1 + MOST_OVER_TIME]]
     if days > 1 or not mart.by:
         tables.append(f'"days", "Days", ("day",), {names(shown)}')
     others = [one for one in (*sums[:1], *means[:1]) if one != first]
@@ -225,6 +235,7 @@ def report_of(mart: Mart, report: str, title: str, days: int, values: Mapping[st
     for name in mart.by:
         shares = "" if _is_mean(first) else ", shares=True"
         tables.append(f'"by_{name}", {literal(title_of(name)[:28])}, ("{name}",), {names(shown)}{shares}')
+    charts = [*by_time, *charts] if is_over_time else [*charts, *by_time[:1]]
     used = ["Chart", "Dataset", "Dimension", "Format", "Measure", "Ratio", "Report", "Sum", "Table"]
     if not mart.by:
         used.remove("Dimension")
