@@ -2,6 +2,7 @@
 
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -48,7 +49,10 @@ def new_source(
     from analytics_assets.scaffold.write import require_none_of, require_places, write_all
 
     with told_plainly():
-        require_free(name, _taken())
+        taken = _taken()
+        require_free(name, taken)
+        for model in (f"src_{name}", f"stg_{name}", f"mart_{name}_daily"):
+            require_free(model, taken)
         require_none_of([f"analytics_assets/defs/{name}"], PROJECT_DIR)
         began = time.perf_counter()
         is_asked = sys.stdin.isatty() and not yes
@@ -158,9 +162,11 @@ def _types(project: "Project", model: str) -> dict[str, str]:
 
 def _taken() -> dict[str, str]:
     """The names that are in use, with what they are."""
+    from analytics_assets import defs
     from analytics_assets.defs import find_domains
 
-    taken: dict[str, str] = {}
+    models = Path(str(defs.__file__)).parents[2] / "dbt_project" / "models"
+    taken = {file.stem: "a model" for file in models.rglob("*.sql")}
     for domain in find_domains():
         taken |= {source.name: f"a source of the domain {domain.name}" for source in domain.sources}
         taken |= {report.name: f"a report of the domain {domain.name}" for report in domain.reports}

@@ -78,8 +78,8 @@ def require_free(name: str, taken: Mapping[str, str]) -> None:
     Raises:
         ValueError: it is no good name, or taken.
     """
-    if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name) or len(name) > 40:
-        better = snake_case(name)[:40].strip("_")
+    if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name) or len(name) > LONGEST:
+        better = snake_case(name)[:LONGEST].strip("_")
         better = better if better[:1].isalpha() else f"my_{better}".strip("_")
         raise ValueError(f"{name!r} is no name of a domain: small letters, digits and single _; try {better}")
     if keyword.iskeyword(name) or keyword.issoftkeyword(name) or name in reserved_words():

@@ -58,6 +58,8 @@ def test_a_dry_run_writes_nothing(typed: Callable[..., Result], tmp_path: Path) 
     ("arguments", "said"),
     [
         (["consent", "orders.csv"], "'consent' is the name of a domain already"),
+        (["company", "orders.csv"], "'mart_company_daily' is the name of a model already"),
+        (["x" * 50, "orders.csv"], "is no name of a domain"),
         (["events", "nothing.csv"], "there is no such file"),
         (["my-events", "orders.csv"], "try my_events"),
         (["my_orders", "orders.csv", "--time", "amount"], "--time amount: that is no column of times"),
