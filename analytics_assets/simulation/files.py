@@ -5,13 +5,15 @@ import gzip
 import io
 import json
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import polars as pl
 
 from analytics_assets.foundation.files import replacing
 from analytics_assets.simulation.defects import Row
-from analytics_assets.spec.source import PolarsType, file_format
+from analytics_assets.spec.source import PolarsType, Source, file_format
 
 
 def write_rows(
@@ -36,11 +38,42 @@ def write_rows(
         temporary.write_bytes(content)
 
 
-def _csv(rows: Sequence[Row], columns: Mapping[str, PolarsType]) -> str:
+def write_as(file: Path, rows: Sequence[Row], source: Source) -> None:
+    """Writes a file as those of a source are written: its delimiter, its numbers, its times.
+
+    Args:
+        rows: with times in ISO 8601 and in UTC, and with decimal points.
+    """
+    written = [{name: _written(value, name, source) if value else value for name, value in row.items()} for row in rows]
+    if file_format(file.name) != "csv":
+        write_rows(file, written, source.columns)
+        return
+    content = _csv(written, source.columns, source.delimiter, header=source.header).encode(source.encoding)
+    with replacing(file) as temporary:
+        temporary.write_bytes(gzip.compress(content, mtime=0) if file.suffix == ".gz" else content)
+
+
+def _written(value: str, name: str, source: Source) -> str:
+    dtype = source.columns.get(name, pl.String)
+    if dtype.is_numeric():
+        return value.replace(".", source.decimal)
+    if dtype not in (pl.Date, pl.Datetime):
+        return value
+    form = source.time_formats.get(name, "").replace("%.f", ".%f")
+    if dtype == pl.Date:
+        return f"{datetime.fromisoformat(value):{form}}" if form else value
+    if not form:
+        return value if value.endswith("Z") else f"{value}Z"
+    at = datetime.fromisoformat(value).replace(tzinfo=UTC)
+    return f"{at if '%z' in form else at.astimezone(ZoneInfo(source.timezone)):{form}}"
+
+
+def _csv(rows: Sequence[Row], columns: Mapping[str, PolarsType], delimiter: str = ",", *, header: bool = True) -> str:
     text = io.StringIO()
     names = dict.fromkeys([*columns, *(name for row in rows for name in row)])
-    writer = csv.DictWriter(text, list(names), restval="", lineterminator="\n")
-    writer.writeheader()
+    writer = csv.DictWriter(text, list(names), restval="", lineterminator="\n", delimiter=delimiter)
+    if header:
+        writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
 

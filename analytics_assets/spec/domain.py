@@ -9,7 +9,7 @@ from random import Random
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from analytics_assets.partitions import UTC_DAYS, Calendar, Window
+from analytics_assets.partitions import Calendar, Window
 from analytics_assets.spec.analysis import Analysis, Column
 from analytics_assets.spec.extract import Extract
 from analytics_assets.spec.report import Report
@@ -76,7 +76,9 @@ class Domain:
         def placed(source: Source) -> Source:
             return source if source.calendar == self.calendar else replace(source, calendar=self.calendar)
 
-        if self.calendar == UTC_DAYS:
+        if all(one.calendar == self.calendar for one in self.sources) and all(
+            one.timezone == self.timezone for one in self.reports
+        ):
             return
         shared = {
             "sources": tuple(placed(source) for source in self.sources),

@@ -39,7 +39,9 @@ def test_the_shared_rooms_know_no_domain() -> None:
         file for file in package.rglob("*.*") if file.suffix != ".pyc" and not file.is_relative_to(package / "defs")
     ]
     assert files
-    names = re.compile("|".join(rf"\b{domain.name}\b|{domain.name}_|_{domain.name}" for domain in DOMAINS), re.I)
+    # A word that anybody may take for a domain, as orders, may stand in an example; those of the demo may not.
+    words = [rf"\b{domain.name}\b|{domain.name}_|_{domain.name}" for domain in DOMAINS if domain.is_demo]
+    names = re.compile("|".join([*words, *(rf"\bdefs\.{domain.name}\b" for domain in DOMAINS)]), re.I)
     assert {str(file.relative_to(package)): found for file in files if (found := names.findall(file.read_text()))} == {
         "cli/materialize.py": ["consent"]  # an example, in the help
     }

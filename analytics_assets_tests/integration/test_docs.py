@@ -2,14 +2,17 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from datetime import date
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import duckdb
 import polars as pl
 
 from analytics_assets.dbt.project import load_manifest
@@ -20,6 +23,8 @@ from analytics_assets.settings import PROJECT_DIR, Api, BigQuery, Settings, Shee
 from analytics_assets_tests.support.project import test_settings as settings_in
 
 PAGE = PROJECT_DIR / "docs" / "add-a-source.md"
+VENV = Path(sys.executable).parent
+PAGE_ON_MARTS = PROJECT_DIR / "docs" / "write-a-mart.md"
 
 
 def blocks(page: Path) -> dict[str, str]:
@@ -27,11 +32,67 @@ def blocks(page: Path) -> dict[str, str]:
     return dict(re.findall(r"this as\s+`([^`]+)`:\s+```\w+\n(.*?)```", page.read_text(), re.S))
 
 
-def test_adding_a_source_works_as_its_page_says(tmp_path: Path) -> None:
-    copy = tmp_path / "project"
+def copy_of_the_project(folder: Path) -> Path:
+    """The project without what it made."""
     ignored = shutil.ignore_patterns(".*", "data", "target", "logs", "__pycache__", "docs")
-    shutil.copytree(PROJECT_DIR, copy, ignore=ignored)
-    for name, code in blocks(PAGE).items():
+    shutil.copytree(PROJECT_DIR, folder, ignore=ignored)
+    return folder
+
+
+def test_a_real_file_becomes_a_dashboard_and_a_tested_domain_as_the_page_says(tmp_path: Path) -> None:
+    copy = copy_of_the_project(tmp_path / "project")
+    package = find_spec("vega_datasets")
+    assert package is not None and package.origin is not None
+    file = Path(package.origin).parent / "_data" / "seattle-weather.csv"
+    for needed in (file, PROJECT_DIR / ".yamllint.yml", PROJECT_DIR / ".gitignore"):
+        shutil.copy(needed, copy)
+    (copy / "docs").mkdir()
+    env = {name: value for name, value in os.environ.items() if not name.startswith("ANALYTICS_")}
+    env |= {"PYTHONPATH": str(copy), "DAGSTER_HOME": str(tmp_path / "home"), "ANALYTICS_INBOX_SETTLE_SECONDS": "0"}
+
+    def run(command: str) -> None:
+        """Runs a command of the page: the programs are those of this venv, and know the copy."""
+        words = [
+            str(VENV / word.removeprefix(".venv/bin/")) if word.startswith(".venv/") else word
+            for word in shlex.split(command)
+        ]
+        if words[0].endswith("/analytics-assets"):
+            words[:1] = [sys.executable, "-m", "analytics_assets.cli"]
+        done = subprocess.run(
+            ["env", *words], cwd=copy, env=env, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout[-5000:]}{done.stderr[-5000:]}"
+
+    page = PAGE.read_text().replace("\\\n", "").partition("## 2.")[0]
+    first, query, accepted, laws = re.findall(r"^```\n(.*?)^```", page, re.S | re.M)
+    for command in (*first.splitlines(), query):
+        run(command)
+    assert (copy / "data" / "exports" / "weather_dashboard.html").is_file()
+    rows = pl.read_csv(file).with_columns(pl.col("date").str.to_date("%Y/%m/%d"))
+    with duckdb.connect(str(copy / "data/published/analytics.duckdb"), read_only=True) as connection:
+        mart = connection.execute("select * from marts.mart_weather_daily order by date").pl()
+    assert mart["date"].to_list() == rows["date"].to_list()
+    assert mart["weather"].to_list() == rows["weather"].to_list()
+    for column in ("precipitation", "temp_max", "temp_min", "wind"):
+        assert mart[f"total_{column}"].cast(pl.Float64).to_list() == rows[column].to_list()
+
+    written = re.findall(r"^\| `((?:analytics|dbt)_[^`]*weather[^`]*)` \|", page, re.M)
+    assert len(written) == 7
+    assert [name for name in written if not (copy / name).exists()] == []
+    models = " ".join(name for name in written if name.startswith("dbt_project"))
+    python = " ".join(name for name in written if name.endswith(".py"))
+    for linter in ("ruff check", "ruff format --check"):
+        run(f".venv/bin/{linter} {python}")
+    for linter in ("yamllint --strict", "sqlfluff lint"):
+        run(f".venv/bin/{linter} {models}")
+    for command in (*accepted.splitlines(), laws):
+        run(command)
+    assert "mart_weather_daily" in (copy / "docs" / "erd.md").read_text()
+
+
+def test_adding_a_source_works_as_its_page_says(tmp_path: Path) -> None:
+    copy = copy_of_the_project(tmp_path / "project")
+    for name, code in (blocks(PAGE) | blocks(PAGE_ON_MARTS)).items():
         file = copy / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(code)

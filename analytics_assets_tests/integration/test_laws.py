@@ -217,7 +217,7 @@ def reads_beyond_its_mapping(project: Project, at: date, folder: Path) -> list[s
         connection.execute(f"set file_search_path = '{raw_dir}'")
 
         for node in nodes:
-            if node["resource_type"] == "seed":
+            if node["resource_type"] == "seed" and node["name"] in project.seeds:
                 show(node)
         for model in project.models:
             for read in by_day(project.upstream[model]):
@@ -364,6 +364,8 @@ def test_law_5_every_model_has_the_check_that_its_days_add_up(settled: Project) 
     ["stg_consent_events", "mart_company_daily", "mart_sessions", "stg_campaigns", "daily_campaign_summary"],
 )
 def test_law_5_a_lost_row_is_named_with_its_day(settled: Project, tmp_path: Path, model: str) -> None:
+    if model not in settled.models:
+        pytest.skip("it is of a domain that was not chosen")
     project = settled.copy_to(tmp_path / "data")
     node = project.node(model)
     with duckdb.connect(str(project.settings.warehouse_file)) as connection:

@@ -4,12 +4,12 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date, timedelta
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import polars as pl
 
 from analytics_assets.partitions import Read, Window, assets_of, by_day, by_key
-from analytics_assets.simulation.files import write_rows
+from analytics_assets.simulation.files import write_as
 from analytics_assets.spec.source import Kind, Source
 from analytics_assets.state.ledger import Ledger
 from analytics_assets_tests.support.project import YESTERDAY, Project
@@ -43,7 +43,7 @@ def drop_everything_again_but_one_day(project: Project, source: Source, left_out
         if kept.height == accepted:
             continue
         text = kept.select(pl.all().cast(pl.String)).rows(named=True)
-        write_rows(project.settings.inbox_dir / source.name / path, text, source.columns)
+        write_as(project.settings.inbox_dir / source.name / path, text, source)
 
 
 Held = dict[Read, dict[date, Counter[tuple]]]
@@ -129,7 +129,7 @@ def drop_a_row_with_a_key(project: Project, asset: str, read: Read, number: int 
                 moved = row.with_columns(pl.col(source.time) + pl.lit(at - row["the_day"][0]))
                 name = f"{row['_source_file'][0].partition('.')[0]}-by-key.csv"
             file, moved = project.settings.inbox_dir / source.name / name, moved.select(*source.columns)
-            write_rows(file, moved.select(pl.all().cast(pl.String)).rows(named=True), source.columns)
+            write_as(file, moved.select(pl.all().cast(pl.String)).rows(named=True), source)
             return source, {at}
     raise AssertionError(f"{asset}: {read}: the sample data has no key that occurs on both sides")
 
@@ -144,18 +144,33 @@ def drop_a_change(project: Project, source: Source, at: date) -> tuple[Path, set
     rows = sorted(held.select(pl.all().cast(pl.String)).rows(named=True), key=repr)  # pieces have no order of their own
     said = [sum(bool(value and value.strip()) for value in row.values()) for row in rows]
     fullest = [row for row, count in zip(rows, said, strict=True) if count == max(said)]  # one that tells of a customer
-    extra = {**random.Random(1).choice(fullest), source.primary_key[0]: "a-key-that-is-new"}
+    extra = {**random.Random(1).choice(fullest), **_new_key(source)}
     folder = project.settings.inbox_dir / source.name
     if source.kind is not Kind.SNAPSHOT:
-        paths = [path for path in Ledger(project.settings.lake_dir).current_paths(source) if path.endswith(".csv")]
+        paths = _dropped(project, source)
         if source.kind is Kind.DELIVERY:
             paths = [path for path in paths if source.day_in_path(path) == at]
-        example = paths[0]
-        file = folder / example.replace(".csv", "-late.csv")
-        write_rows(file, [extra], source.columns)
+        stem, dot, ending = paths[0].rpartition(".")
+        file = folder / f"{stem}-late{dot}{ending}"
+        write_as(file, [extra], source)
         return file, {at}
     dates = sorted(source.day_in_path(path) for path in Ledger(project.settings.lake_dir).current_paths(source))
     until = min((d for d in dates if d > at), default=YESTERDAY + timedelta(days=1))
-    file = folder / f"{source.name}-{at}.csv"
-    write_rows(file, [*rows, extra], source.columns)
+    ending = PurePosixPath(_dropped(project, source)[0]).suffix
+    file = folder / f"{source.name}-{at}{ending}"
+    write_as(file, [*rows, extra], source)
     return file, set(Window(at, until).days())
+
+
+def _dropped(project: Project, source: Source) -> list[str]:
+    """The files of a source, those of one format, CSV if there are any."""
+    paths = [path for path in Ledger(project.settings.lake_dir).current_paths(source) if PurePosixPath(path).suffix]
+    return [path for path in paths if path.endswith(".csv")] or paths
+
+
+def _new_key(source: Source) -> dict[str, str]:
+    """A value of the key that no row has, in a column that does not hold the row's day; else of another column."""
+    values = {pl.String: "a-key-that-is-new", pl.Int64: "987654321", pl.Float64: "98765.4"}
+    columns = [*source.key_columns, *source.columns]
+    usable = [name for name in columns if name != source.time and source.columns[name] in values]
+    return {name: values[source.columns[name]] for name in usable[:1]}  # type: ignore[index]

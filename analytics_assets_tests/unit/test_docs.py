@@ -15,7 +15,7 @@ from analytics_assets.settings import PROJECT_DIR
 PACKAGE = PROJECT_DIR / "analytics_assets"
 PAGES = sorted([*PROJECT_DIR.glob("*.md"), *(PROJECT_DIR / "docs").glob("*.md")])
 ROOTS = [PROJECT_DIR, PACKAGE, PROJECT_DIR / "dbt_project", PROJECT_DIR / "analytics_assets_tests"]
-WRITTEN_BY_READERS = re.compile(r"\bshop\b|shop_orders")
+WRITTEN_BY_READERS = re.compile(r"\bshop\b|shop_orders|\bweather\b|test_weather")
 """What a page asks its reader to write, or makes an example of."""
 
 

@@ -1,0 +1,286 @@
+"""A daily mart of a model, and the report of a mart: their files, from what is to be summed by what."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from analytics_assets.scaffold.names import LONGEST, free, title_of
+from analytics_assets.scaffold.texts import Flow, literal, lower_first, names, rendered, yml
+
+FEW = 8  # values of a dimension: so many fit into the colours of a chart
+MOST_KEY_FIGURES = 6
+MOST_OVER_TIME = 5
+
+
+@dataclass(frozen=True)
+class Summed:
+    """A column that a mart sums.
+
+    Attributes:
+        column: in the model that the mart is of.
+        total, rows: the mart's columns: the sum, and how many rows have a value.
+        is_whole: whether it holds whole numbers.
+        is_mean: whether people ask for its mean.
+    """
+
+    column: str
+    total: str
+    rows: str
+    is_whole: bool
+    is_mean: bool
+
+    @property
+    def type(self) -> str:
+        """Its type, as DuckDB writes it."""
+        return "bigint" if self.is_whole else "decimal(38, 9)"
+
+    @property
+    def macro(self) -> str:
+        """The end of the macro that names its type."""
+        return "count" if self.is_whole else "amount"
+
+
+@dataclass(frozen=True)
+class Mart:
+    """A mart by day and some columns.
+
+    Attributes:
+        by: the columns to split by, with their types as DuckDB writes them.
+        described: what the columns of `by` hold.
+        counts: its other columns of whole numbers that add up.
+        is_daily: whether each day is expected to have rows.
+    """
+
+    name: str
+    title: str
+    domain: str
+    owner: str
+    model: str
+    day: str
+    by: Mapping[str, str]
+    described: Mapping[str, str]
+    sums: Sequence[Summed]
+    counts: Sequence[str] = ("row_count",)
+    is_daily: bool = False
+
+    @property
+    def numbers(self) -> list[str]:
+        """Its columns of numbers."""
+        return [*self.counts, *dict.fromkeys(name for one in self.sums for name in (one.total, one.rows))]
+
+
+def summed(columns: Sequence[tuple[str, bool, bool]], taken: Sequence[str]) -> list[Summed]:
+    """The mart's names for the sums of some columns, each with whether it is whole and whether its mean is asked for.
+
+    Args:
+        taken: names that the mart has already.
+    """
+    found: list[Summed] = []
+    held = {*taken, "row_count"}
+    for column, is_whole, is_mean in columns:
+        total = free(f"total_{column}"[:LONGEST].rstrip("_"), held)
+        rows = free(f"rows_with_{column}"[:LONGEST].rstrip("_"), held | {total})
+        held |= {total, rows}
+        found.append(Summed(column, total, rows, is_whole, is_mean))
+    return found
+
+
+def sql_of(mart: Mart) -> str:
+    """The SQL of a mart."""
+    return rendered("mart.sql.j2", model=mart.model, day=mart.day, by=list(mart.by), measures=mart.sums)
+
+
+def yml_of(mart: Mart) -> str:
+    """The yml of a mart: contract, descriptions, tests, and a unit test of sparse rows."""
+    not_null = [{"type": "not_null"}]
+    columns: list[dict[str, Any]] = [
+        Flow(name=name, data_type=dtype, description=mart.described[name]) for name, dtype in mart.by.items()
+    ]
+    columns.append(_column("row_count", "bigint", f"Rows of {mart.model}.", not_null))
+    for one in mart.sums:
+        columns.append(_column(one.total, one.type, f"The sum of {one.column}; 0 where no row has one.", not_null))
+        columns.append(_column(one.rows, "bigint", f"Rows with a value in {one.column}.", not_null))
+    columns.append(_column(mart.day, "date", "The day; the partition.", not_null))
+    measures: dict[str, Any] = {"row_count": 1} | {one.total: one.column for one in mart.sums}
+    tests: list[Any] = ["adds_up", Flow(unique_together={"arguments": {"columns": [mart.day, *mart.by]}})]
+    if mart.is_daily:
+        meta = {"description": "There are rows of every day."}
+        tests.append({"rows_every_day": {"config": Flow(severity="warn", meta=meta)}})
+    volume = {
+        "name": f"usual_row_count_of_{mart.name}",
+        "arguments": {"column": "row_count"},
+        "config": {"severity": "warn"},
+    }
+    tests.append({"usual_volume": Flow(volume)})
+    config: dict[str, Any] = {"contract": Flow(enforced=True), "require_partition_filter": True}
+    if mart.by:
+        config["cluster_by"] = list(mart.by)[:4]  # BigQuery takes four
+    config["meta"] = {"day": mart.day, "adds_up": {"measures_of": mart.model, "measures": measures}}
+    split = f" by {', '.join(mart.by)}" if mart.by else ""
+    model = {
+        "name": mart.name,
+        "description": f"{mart.title} by day{split}: rows, sums, and how many rows each sum is of.",
+        "config": config,
+        "data_tests": tests,
+        "columns": columns,
+    }
+    return yml({"version": 2, "models": [model], "unit_tests": [_unit_test(mart)]})
+
+
+def _column(name: str, dtype: str, description: str, constraints: list[dict[str, str]]) -> dict[str, Any]:
+    return Flow(name=name, data_type=dtype, description=description, constraints=constraints)
+
+
+def _unit_test(mart: Mart) -> dict[str, Any]:
+    """Four rows: two of one group, of which one lacks its numbers, one of another group, and one of another day."""
+    first: dict[str, Any] = {name: True if dtype == "boolean" else "a" for name, dtype in mart.by.items()}
+    second = dict(first)
+    if mart.by:
+        name = next(iter(mart.by))
+        second[name] = False if mart.by[name] == "boolean" else "b"
+    numbers = [{one.column: value for one in mart.sums} for value in (2, None, 5, 99)]
+    days = ["2025-01-01", "2025-01-01", "2025-01-01", "2025-01-02"]
+    groups = [first, first, second, first]
+    given = [Flow({**group, **held, mart.day: at}) for group, held, at in zip(groups, numbers, days, strict=True)]
+
+    def row(group: dict[str, Any], rows: int, total: int, with_value: int) -> Flow:
+        sums = {name: value for one in mart.sums for name, value in ((one.total, total), (one.rows, with_value))}
+        return Flow({**group, "row_count": rows, **sums, mart.day: days[0]})
+
+    expected = [row(first, 2, 2, 1), row(second, 1, 5, 1)] if mart.by else [row({}, 3, 7, 2)]
+    return {
+        "name": f"{mart.name}_sums_each_group_of_a_day_and_a_missing_number_counts_as_none",
+        "model": mart.name,
+        "overrides": {"vars": {"window_start": "2025-01-01", "window_end": "2025-01-02"}},
+        "given": [{"input": f"ref('{mart.model}')", "rows": given}],
+        "expect": {"rows": expected},
+    }
+
+
+def exposure_of(mart: Mart, report: str, title: str) -> str:
+    """The yml that tells dbt of a report of a mart."""
+    exposure = {
+        "name": report,
+        "label": title,
+        "type": "dashboard",
+        "description": f"{title} by day.",
+        "owner": {"name": mart.owner},
+        "depends_on": [f"ref('{mart.name}')"],
+        "config": {
+            "meta": {
+                "assets": [f"{report}_dashboard", f"{report}_workbook"],
+                "file": f"data/exports/{report}_dashboard.html",
+            }
+        },
+    }
+    return yml({"version": 2, "exposures": [exposure]})
+
+
+def report_of(
+    mart: Mart,
+    report: str,
+    title: str,
+    days: int,
+    values: Mapping[str, int],
+    notes: Sequence[str],
+    *,
+    is_over_time: bool = True,
+) -> str:
+    """The Python file of a mart's report.
+
+    Args:
+        days: how many it looks back.
+        values: how many values each dimension has, as far as that is known.
+        is_over_time: whether its rows have a time of their own, so that people ask first how they change.
+    """
+    counted = [
+        _Figure(name, _title_of_count(mart, name), f'Sum("{mart.name}", "{name}")', "COUNT", f"The sum of {name}.")
+        for name in mart.counts
+    ]
+    sums = [
+        _Figure(
+            one.total,
+            f"Total {lower_first(title_of(one.column))}",
+            f'Sum("{mart.name}", "{one.total}")',
+            "COUNT" if one.is_whole else "MEAN",
+            f"The sum of {one.column}.",
+        )
+        for one in mart.sums
+        if not one.is_mean
+    ]
+    means = [
+        _Figure(
+            f"mean_{one.column}",
+            f"Mean {lower_first(title_of(one.column))}",
+            f'Ratio(Sum("{mart.name}", "{one.total}"), Sum("{mart.name}", "{one.rows}"))',
+            "MEAN",
+            f"The mean of {one.column}, over the rows that have one.",
+        )
+        for one in mart.sums
+        if one.is_mean
+    ]
+    figures = [*counted, *sums, *means]
+    first, shown = figures[0], [one.name for one in figures]
+    split = next((name for name in mart.by if values.get(name, FEW) <= FEW), None) if not _is_mean(first) else None
+    by_time, charts, tables = [], [], []
+    if days > 1:
+        by_time.append(_chart(f"{first.title} over time", first.name, split=split))
+        by_time += [_chart(f"{one.title} over time", one.name) for one in figures[1 : 1 + MOST_OVER_TIME]]
+    if days > 1 or not mart.by:
+        tables.append(f'"days", "Days", ("day",), {names(shown)}')
+    others = [one for one in (*sums[:1], *means[:1]) if one != first]
+    for name in mart.by:
+        by = lower_first(title_of(name))
+        charts += [_chart(f"{one.title} by {by}", one.name, by=name) for one in (first, *others)]
+    for name in mart.by:
+        shares = "" if _is_mean(first) else ", shares=True"
+        tables.append(f'"by_{name}", {literal(title_of(name)[:28])}, ("{name}",), {names(shown)}{shares}')
+    charts = [*by_time, *charts] if is_over_time else [*charts, *by_time[:1]]
+    used = ["Chart", "Dataset", "Dimension", "Format", "Measure", "Ratio", "Report", "Sum", "Table"]
+    if not mart.by:
+        used.remove("Dimension")
+    if not charts:
+        used.remove("Chart")
+    if not means:
+        used.remove("Ratio")
+    return rendered(
+        "reports.py.j2",
+        name=report,
+        const=report.upper(),
+        title=title,
+        days=days,
+        mart=mart.name,
+        dimensions=list(mart.by),
+        numbers=mart.numbers,
+        measures=figures,
+        key_figures=shown[:MOST_KEY_FIGURES],
+        charts=charts,
+        tables=tables,
+        notes=notes,
+        used=", ".join(used),
+    )
+
+
+def _title_of_count(mart: Mart, name: str) -> str:
+    if name != "row_count":
+        return title_of(name)
+    return mart.title if mart.title.endswith("s") and not mart.title.endswith("ss") else "Rows"
+
+
+@dataclass(frozen=True)
+class _Figure:
+    name: str
+    title: str
+    value: str
+    format: str
+    note: str
+
+
+def _is_mean(figure: _Figure) -> bool:
+    return figure.value.startswith("Ratio")
+
+
+def _chart(title: str, measure: str, by: str | None = None, split: str | None = None) -> str:
+    more = [f'by="{by}"'] if by else []
+    more += [f'split="{split}"'] if split else []
+    return ", ".join([literal(title), f'"{measure}"', *more])

@@ -1,0 +1,130 @@
+"""A mart of a model that there is, and a report of a mart that there is: from what the yml says of their columns."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+import polars as pl
+from polars.datatypes import DataTypeClass
+
+from analytics_assets.scaffold.columns import AMOUNT, TIME
+from analytics_assets.scaffold.keys import is_of_id
+from analytics_assets.scaffold.look import is_sum
+from analytics_assets.scaffold.marts import Mart, Summed, exposure_of, report_of, sql_of, summed, yml_of
+from analytics_assets.scaffold.names import title_of
+from analytics_assets.spec.model_node import Manifest, ModelNode
+
+TYPES = {"bigint": True, "decimal(38, 9)": False}
+"""The types that add up, and whether they are whole."""
+
+DUCKDB_TYPES: Mapping[pl.DataType | DataTypeClass, str] = {
+    pl.String: "varchar",
+    pl.Int64: "bigint",
+    pl.Float64: "double",
+    pl.Boolean: "boolean",
+    pl.Date: "date",
+    AMOUNT: "decimal(38, 9)",
+    TIME: "timestamp",
+}
+
+_OF_SPLITS = ("varchar", "boolean")
+
+
+def mart_files(
+    name: str, manifest: Manifest, types: Mapping[str, str], of: str, by: Sequence[str], sums: Sequence[str], owner: str
+) -> dict[str, str]:
+    """The files of a mart, by their path below the project.
+
+    Args:
+        types: the columns of the model, with their types as DuckDB writes them.
+        of: the model.
+        by: its columns to split by.
+        sums: its columns to sum.
+
+    Raises:
+        ValueError: there is no such model or column, or a column does not add up.
+    """
+    node = model_of(manifest, of)
+    for what, columns, fit in (("--by", by, ("date", *_OF_SPLITS, *TYPES)), ("--sum", sums, tuple(TYPES))):
+        if unknown := [column for column in columns if column not in types]:
+            raise ValueError(f"{what} names {', '.join(unknown)}; {of} has {', '.join(types)}")
+        if odd := [column for column in columns if types[column] not in fit]:
+            raise ValueError(
+                f"{what} names {odd[0]}, which is a {types[odd[0]]}; it can name columns of the types {', '.join(fit)}"
+                + ("" if what == "--by" else ": cast it in the model, with type_amount() or type_count()")
+            )
+    if node.day in by:
+        raise ValueError(f"--by names {node.day}, by which each mart is split anyway")
+    mart = Mart(
+        name,
+        title_of(name.removeprefix("mart_").removesuffix("_daily")),
+        node.domain,
+        owner,
+        of,
+        node.day,
+        {column: types[column] for column in by},
+        {column: _description(node, column) for column in by},
+        summed([(column, TYPES[types[column]], not is_sum(column)) for column in sums], [*by, node.day]),
+    )
+    folder = f"dbt_project/models/marts/{node.domain}"
+    return {f"{folder}/{name}.sql": sql_of(mart), f"{folder}/_{name}.yml": yml_of(mart)}
+
+
+def report_files(
+    name: str, manifest: Manifest, types: Mapping[str, str], of: str, title: str, owner: str
+) -> dict[str, str]:
+    """The files of a report, by their path below the project.
+
+    Raises:
+        ValueError: there is no such mart, or nothing in it adds up.
+    """
+    node = model_of(manifest, of)
+    if not node.is_public:
+        raise ValueError(f"{of} is not public, and reports read public models: it needs access: public, as marts have")
+    by = {column: dtype for column, dtype in types.items() if dtype in _OF_SPLITS and not is_of_id(column)}
+    numbers = [column for column, dtype in types.items() if dtype in TYPES and not is_of_id(column)]
+    pairs = {
+        column: (f"total_{column}", f"rows_with_{column}")
+        for column in (one.removeprefix("total_") for one in numbers if one.startswith("total_"))
+        if f"rows_with_{column}" in numbers
+    }
+    sums = [
+        Summed(column, total, rows, TYPES[types[total]], not is_sum(column)) for column, (total, rows) in pairs.items()
+    ]
+    in_pairs = {name for pair in pairs.values() for name in pair}
+    counts = tuple(column for column in numbers if column not in in_pairs)
+    if not counts and not sums:
+        raise ValueError(f"nothing in {of} adds up: its yml names no column of the type {' or '.join(TYPES)}")
+    mart = Mart(of, title, node.domain, owner, of, node.day, by, {}, sums, counts)
+    notes = ("Means are ratios of sums over what is selected, never means of means.",)
+    return {
+        f"analytics_assets/defs/{node.domain}/{name}.py": report_of(mart, name, title, 90, {}, notes),
+        f"dbt_project/models/marts/{node.domain}/_exposure_of_{name}.yml": exposure_of(mart, name, title),
+    }
+
+
+def model_of(manifest: Manifest, name: str) -> ModelNode:
+    """A model with days, by its name.
+
+    Raises:
+        ValueError: there is none.
+    """
+    with_days = {node.name: node for node in manifest.models if node.has_days}
+    if name not in with_days:
+        raise ValueError(f"--of {name}: there is no such model with days; there is {', '.join(sorted(with_days))}")
+    return with_days[name]
+
+
+def types_in_yml(node: ModelNode) -> dict[str, str]:
+    """The columns whose type the yml of a model says, as DuckDB writes it."""
+    known = {name: str(column.get("data_type") or "").lower() for name, column in node.columns.items()}
+    return {name: re.sub(r",\s*", ", ", dtype) for name, dtype in known.items() if dtype}
+
+
+def types_of(rows: pl.DataFrame) -> dict[str, str]:
+    """The columns of rows of a model, with their types as DuckDB writes them."""
+    return {column: DUCKDB_TYPES.get(dtype, str(dtype)) for column, dtype in rows.schema.items()}
+
+
+def _description(node: ModelNode, column: str) -> str:
+    said = node.columns.get(column, {}).get("description") or ""
+    return said if len(said) < 200 and "{" not in said else f"As in {node.name}."

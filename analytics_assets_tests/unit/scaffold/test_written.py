@@ -1,0 +1,172 @@
+"""What is written for what was found: samples that land, marts and reports that hold together."""
+
+from datetime import date
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import polars as pl
+import pytest
+
+from analytics_assets.partitions import Window
+from analytics_assets.scaffold.domain import files_of, plan_of
+from analytics_assets.scaffold.look import Look, look, parsed
+from analytics_assets.scaffold.of_models import mart_files, report_files, types_in_yml, types_of
+from analytics_assets.scaffold.texts import Flow, literal, yml
+from analytics_assets.simulation.distributions import Sample
+from analytics_assets.spec.model_node import Manifest, ModelNode
+from analytics_assets.spec.report import Report
+
+DAYS = Window.of_days(date(2026, 1, 4), date(2026, 1, 8))
+
+FILES = {
+    "orders.csv": "Nr;Am;Betrag;Land\n"
+    + "".join(f"{n};{n % 28 + 1:02}.01.2026 10:00;1.{n:03},50;DE\n" for n in range(60)),
+    "orders.jsonl": "".join(f'{{"id": {n}, "at": "2026-01-05T1{n}:00:00Z", "ok": true}}\n' for n in range(9)),
+    "bare.csv": "".join(f"{n},2026-01-0{n % 9 + 1},{n / 7:.3f}\n" for n in range(60)),
+    "epoch.csv": "key,ts,who\n" + "".join(f"k{n},17676072{n:02},a\n" for n in range(60)),
+    "list.csv": "plan,price\na,1.50\nb,2.50\n",
+}
+
+
+def found_in(folder: Path, name: str, zone: str = "America/New_York") -> Look:
+    from analytics_assets.scaffold.look import Answers
+
+    (folder / name).write_text(FILES[name])
+    return look("orders", [folder / name], answers=Answers(timezone=zone))
+
+
+def executed(text: str, **known: Any) -> dict[str, Any]:
+    """The names that a file defines; what it imports of its own domain is given."""
+    lines = [line for line in text.splitlines() if not line.startswith("from analytics_assets.defs.")]
+    exec("\n".join(lines), known)
+    return known
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_samples_of_a_domain_are_accepted_by_its_spec_on_their_days(tmp_path: Path, name: str) -> None:
+    found = found_in(tmp_path, name)
+    texts = files_of(plan_of(found, "team:x"))
+    folder = "analytics_assets/defs/orders"
+    source = executed(texts[f"{folder}/sources.py"])["ORDERS"]
+    assert source.columns == found.source.columns
+    sample: Sample = executed(texts[f"{folder}/simulator.py"], ORDERS=source)["SAMPLE"]
+    sample.write(tmp_path / "inbox", DAYS, 1.0, Random(1))
+    written = sorted((tmp_path / "inbox" / "orders").iterdir())
+    assert len(written) == len(DAYS)
+    assert all(source.matches(file.name) for file in written)
+    rows, rejected = parsed(found.source, written)
+    assert rejected == {}
+    assert rows.height > 0
+    if source.time:
+        assert set(rows["_day"].to_list()) == set(DAYS.days())
+    again = tmp_path / "again"
+    sample.write(again, DAYS, 1.0, Random(1))
+    assert [file.read_bytes() for file in written] == [one.read_bytes() for one in sorted((again / "orders").iterdir())]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_report_of_a_domain_is_one(tmp_path: Path, name: str) -> None:
+    texts = files_of(plan_of(found_in(tmp_path, name), "team:x"))
+    report = executed(texts["analytics_assets/defs/orders/reports.py"])["ORDERS_REPORT"]
+    assert isinstance(report, Report)
+    assert report.key_figures[0] == "row_count"
+
+
+# ------------------------------------------------------------------------------------------------ marts and reports
+
+
+def manifest(**columns: str) -> Manifest:
+    described = {
+        name: {"name": name, "data_type": dtype, "description": f"A {name}."} for name, dtype in columns.items()
+    }
+    node = {
+        "unique_id": "model.analytics.stg_orders",
+        "name": "stg_orders",
+        "resource_type": "model",
+        "fqn": ["analytics", "staging", "shop", "stg_orders"],
+        "config": {"meta": {"day": "order_date"}, "materialized": "incremental", "access": "public"},
+        "columns": described,
+    }
+    return Manifest({"nodes": {node["unique_id"]: node}})
+
+
+ORDERS = {"order_date": "date", "country": "varchar", "amount": "DECIMAL(38,9)", "delay": "bigint", "rate": "double"}
+
+
+def test_a_mart_sums_what_adds_up_by_what_it_is_split_by() -> None:
+    held = manifest(**ORDERS)
+    (node,) = held.models
+    types = types_in_yml(node)
+    texts = mart_files("mart_orders", held, types, "stg_orders", ["country"], ["amount", "delay"], "team:shop")
+    sql, page = (
+        texts["dbt_project/models/marts/shop/mart_orders.sql"],
+        texts["dbt_project/models/marts/shop/_mart_orders.yml"],
+    )
+    assert "cast(coalesce(sum(amount), 0) as {{ type_amount() }}) as total_amount" in sql
+    assert "group by country, order_date" in sql
+    assert "measures_of: stg_orders" in page and "total_delay: delay" in page
+    for by, sums, said in (
+        (["place"], [], "--by names place; stg_orders has order_date, country"),
+        ([], ["rate"], "--sum names rate, which is a double; .* cast it in the model"),
+        (["order_date"], [], "by which each mart is split anyway"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            mart_files("mart_orders", held, types, "stg_orders", by, sums, "team:shop")
+    with pytest.raises(ValueError, match="there is no such model with days; there is stg_orders"):
+        mart_files("mart_orders", held, types, "stg_order", [], [], "team:shop")
+
+
+def test_a_report_of_a_mart_shows_its_sums_and_the_means_that_they_make() -> None:
+    columns = {"country": "varchar", "row_count": "bigint", "total_delay": "bigint", "rows_with_delay": "bigint"}
+    held = manifest(order_date="date", **columns)
+    (node,) = held.models
+    texts = report_files("late", held, types_in_yml(node), "stg_orders", "Late orders", "team:shop")
+    report = executed(texts["analytics_assets/defs/shop/late.py"])["LATE_REPORT"]
+    assert report.key_figures == ("row_count", "mean_delay")
+    assert [one.column for one in report.dimensions] == ["country"]
+    assert "ref('stg_orders')" in texts["dbt_project/models/marts/shop/_exposure_of_late.yml"]
+    with pytest.raises(ValueError, match="nothing in stg_orders adds up"):
+        report_files("late", manifest(rate="double"), {"rate": "double"}, "stg_orders", "Late", "team:shop")
+
+
+def test_types_of_rows_are_those_that_models_say() -> None:
+    rows = pl.DataFrame(schema={"a": pl.Int64, "b": pl.Decimal(38, 9), "c": pl.String, "d": pl.Boolean})
+    assert types_of(rows) == {"a": "bigint", "b": "decimal(38, 9)", "c": "varchar", "d": "boolean"}
+
+
+# ------------------------------------------------------------------------------------------------------------- texts
+
+
+def test_a_yml_file_says_what_was_given_in_lines_that_are_not_too_long() -> None:
+    import yaml  # type: ignore[import-untyped]
+
+    held = {
+        "version": 2,
+        "models": [
+            {
+                "name": "a",
+                "description": "long " * 60,
+                "columns": [Flow(name=f"c{n}", description="It's: #1") for n in range(3)],
+            },
+            {"name": "b", "tests": ["x", Flow(unique={"columns": [f"a_column_{n}" for n in range(30)]})]},
+            {
+                "name": "c",
+                "rows": [Flow({f"column_{n}": n % 2 or None for n in range(30)}), Flow(x=True, y="no", z="1")],
+            },
+        ],
+    }
+    text = yml(held)
+    read = yaml.safe_load(text)
+    read["models"][0]["description"] += " "
+    assert read == held
+    assert max(map(len, text.splitlines())) <= 120
+
+
+def test_a_literal_is_the_text_that_it_was_made_of() -> None:
+    for text in ("a", 'it\'s "x"', "line\nbreak\\", "x" * 300, "\x1b[31m", "{{ a }}"):
+        assert eval(literal(text)) == text
+
+
+def test_a_node_without_types_says_none() -> None:
+    assert types_in_yml(ModelNode({"columns": {"a": {"name": "a", "data_type": None}}})) == {}
