@@ -39,7 +39,7 @@ def demo() -> None:
     for ending, what in (("html", "a dashboard: open it in a browser"), ("xlsx", "its tables")):
         for file in sorted(settings.exports_dir.glob(f"*.{ending}")):
             places.add_row(shown(file), what)
-    places.add_row(line(("make dev", "bold")), "the asset graph, its days and checks, at http://127.0.0.1:3000")
+    places.add_row(line(("make dev", "bold")), f"the asset graph, its days and checks, at {settings.ui_url}")
     places.add_row(line(("analytics-assets reconcile", "bold")), "where every row went (it is in .venv/bin)")
     places.add_row(shown(settings.inbox_dir), "drop files here, then: analytics-assets materialize --new")
     places.add_row(shown(settings.published_file), "the marts, in DuckDB; start with marts.mart_company_daily")

@@ -21,6 +21,7 @@ from analytics_assets.reports.as_of import (
     Span,
     build_as_of,
     checksums,
+    link_to,
     own_code,
     texts_in,
     upstream_of,
@@ -56,6 +57,7 @@ def build_analysis_asset(
             for ending, content in files.items()
         }
         metadata = {
+            "open": link_to(paths[ENDING], project.settings),
             "file": MetadataValue.path(str(paths[ENDING])),
             "bytes": len(files[ENDING]),
             "table": MetadataValue.md(preview(table)),

@@ -21,6 +21,7 @@ from analytics_assets.reports.as_of import (
     Span,
     build_as_of,
     checksums,
+    link_to,
     own_code,
     upstream_of,
     with_days,
@@ -150,7 +151,7 @@ def _write_workbook(shown: AsOf, settings: Settings) -> Metadata:
 def _write_file(shown: AsOf, settings: Settings, file: ReportFile, content: bytes) -> Metadata:
     name = file.asset(shown.report.name)
     path = write_export(settings, name, shown.span.day, file.ending, content, is_newest=shown.span.is_newest)
-    return {"file": MetadataValue.path(str(path)), "bytes": len(content)}
+    return {"open": link_to(path, settings), "file": MetadataValue.path(str(path)), "bytes": len(content)}
 
 
 # ------------------------------------------------------------------------------------------------------- the sheet
