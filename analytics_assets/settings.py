@@ -252,7 +252,10 @@ class Settings(BaseSettings):
         description="Where failures are reported: JSON with a `text`, as the webhooks of Slack and Mattermost take it.",
     )
     port: int = Field(
-        3000, ge=1, le=65_535, description="The port of the UI that `make dev` starts; if it is taken, the next free one."
+        3000,
+        ge=1,
+        le=65_535,
+        description="The port of the UI that `make dev` starts; if it is taken, the next free one.",
     )
     ui_url: str = Field(
         "",

@@ -14,7 +14,19 @@ from typing import Annotated
 import typer
 
 from analytics_assets import __version__
-from analytics_assets.cli import costs, dbt, demo, erd, health, maintenance, materialize, reconciliation, simulate, sql
+from analytics_assets.cli import (
+    costs,
+    dbt,
+    demo,
+    erd,
+    health,
+    maintenance,
+    materialize,
+    plan,
+    reconciliation,
+    simulate,
+    sql,
+)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Raw files in, daily analytics out.")
 
@@ -52,7 +64,7 @@ def commands_of_domains(defs: Path) -> list[typer.Typer]:
     return found
 
 
-for group in (simulate, materialize, reconciliation, sql, costs, health, demo, maintenance, dbt, erd):
+for group in (simulate, materialize, plan, reconciliation, sql, costs, health, demo, maintenance, dbt, erd):
     app.add_typer(group.commands)
 for commands in commands_of_domains(Path(__file__).parents[1] / "defs"):
     app.add_typer(commands)

@@ -31,7 +31,7 @@ def demo() -> None:
                 os.environ |= served.enter_context(domain.demo(days))
         settings = get_settings()
         simulate_files(settings, DEMO_DAYS, yesterday(), 1.0, 1, None, with_pulled=False)
-        outcome = make_days(settings, window_of(settings, settings.start_date, yesterday()), None)
+        outcome = make_days(settings, window_of(settings, settings.start_date, yesterday()), None, with_health=True)
     show_outcome(outcome)
     if outcome.failures:
         raise typer.Exit(1)

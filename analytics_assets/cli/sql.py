@@ -67,7 +67,9 @@ order by schema_name, table_name, column_index
 
 @commands.command()
 def sql(
-    statement: Annotated[str, typer.Argument(help="One SQL statement, in quotes; also 'show tables', 'describe NAME'.")],
+    statement: Annotated[
+        str, typer.Argument(help="One SQL statement, in quotes; also 'show tables', 'describe NAME'.")
+    ],
     format_: Annotated[
         Format | None,
         typer.Option(
@@ -98,9 +100,10 @@ def sql(
             console.print("No rows.")
     notes = Terminal(highlight=False, stderr=chosen is not None and chosen not in _FOR_PEOPLE)
     for name, days in behind.items():
+        some = plural(len(days), "day failed or is", "days failed or are")
         said = (
-            f" {name}: of the days up to {max(days)}, {len(days):,} failed or {'is' if len(days) == 1 else 'are'} being "
-            "made; the copy holds what passed last of each, if anything did. `analytics-assets status` says why."
+            f" {name}: up to {max(days)}, {some} being made; the copy holds what passed last of each, if anything did. "
+            "`analytics-assets status` says why."
         )
         notes.print(line(("warning:", "yellow"), said))
 
@@ -131,7 +134,8 @@ def _show(names: Sequence[str], rows: Sequence[Sequence[object]], chosen: Format
         table = as_table(names, rows, None)  # asked for by name: the terminal wraps it
         width = None
     if table is None:
-        console.print(as_lines(names, rows))
+        for part in as_lines(names, rows):
+            console.print(part)
         return
     (console if width else Terminal(highlight=False, width=WIDEST)).print(table)
     if width and is_cut(names, rows, width):
@@ -201,12 +205,12 @@ def _write(settings: Settings, statement: str, chosen: Format, output: Path | No
         file = Path(folder) / "rows"
         with _asked(settings, statement, folder) as (connection, text):
             if chosen is Format.PARQUET:  # DuckDB would write them as floats, without their last digits
-                types = connection.execute(f"describe select * from (\n{text}\n)").fetchall()
+                types = connection.execute(f"describe select * from (\n{text}\n)").fetchall()  # noqa: S608 a person's own
                 wide = [name.replace('"', '""') for name, kind, *_ in types if kind in ("HUGEINT", "UHUGEINT")]
                 if wide:
                     exact = ", ".join(f'cast("{name}" as decimal(38, 0)) as "{name}"' for name in wide)
-                    text = f"select * replace ({exact}) from (\n{text}\n)"
-            connection.execute(f"copy (select * from (\n{text}\n)) to '{file}' ({_OPTIONS[chosen]})")
+                    text = f"select * replace ({exact}) from (\n{text}\n)"  # noqa: S608 as above
+            connection.execute(f"copy (select * from (\n{text}\n)) to '{file}' ({_OPTIONS[chosen]})")  # noqa: S608 as above
         with file.open("rb") as written:
             if output is None:
                 copyfileobj(written, sys.stdout.buffer)

@@ -7,22 +7,24 @@ from decimal import Decimal
 from numbers import Number
 from typing import Any
 
-from rich.console import Group, RenderableType
-from rich.measure import Measurement
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-from analytics_assets.console.terminal import Terminal, line
+from analytics_assets.console.terminal import line
 from analytics_assets.foundation.plain_text import plain
 
 NAMES_SOMETHING = re.compile(r"(^|_)(id|year|key|code|number)$", re.IGNORECASE)
 """The names of columns whose whole numbers are names: 2026 is a year, and 2,026 is none."""
 
-DECIMALS = 6
-"""The most decimals of a float that are shown; a decimal has all that its column needs."""
+DECIMALS = ((1_000, 2), (1, 4), (0, 6))
+"""The most decimals that are shown, by the largest number of a column; formats for programs have all digits."""
 
 NARROWEST = 12
 """The fewest characters that a text is cut to."""
+
+BORDERS = 3
+"""The characters of a column's border and margins."""
 
 
 def texts_of(name: str, values: Sequence[object]) -> tuple[list[str], bool]:
@@ -31,7 +33,9 @@ def texts_of(name: str, values: Sequence[object]) -> tuple[list[str], bool]:
     is_number = all(isinstance(value, Number | None) and not isinstance(value, bool) for value in values)
     if not is_number:
         return ["" if value is None else str(value) for value in values], False
-    decimals = max((_decimals(value) for value in numbers), default=0)
+    largest = max((abs(float(value)) for value in numbers), default=0)
+    most = next(decimals for least, decimals in DECIMALS if largest >= least)
+    decimals = min(most, max((_decimals(value) for value in numbers), default=0))
     mark = "" if NAMES_SOMETHING.search(name) and decimals == 0 else ","
 
     def text(value: Any) -> str:
@@ -40,7 +44,7 @@ def texts_of(name: str, values: Sequence[object]) -> tuple[list[str], bool]:
         if not math.isfinite(value):
             return str(value)
         shown = f"{value:{mark}.{decimals}f}" if not isinstance(value, int) or decimals else f"{value:{mark}}"
-        is_lost = isinstance(value, float) and value and not float(shown.replace(",", ""))
+        is_lost = value and not float(shown.replace(",", ""))
         return f"{value:.3g}" if is_lost else shown
 
     return [text(value) for value in values], True
@@ -50,8 +54,7 @@ def _decimals(value: int | float | Decimal) -> int:
     if isinstance(value, int):
         return 0
     exponent = (value if isinstance(value, Decimal) else Decimal(repr(value))).normalize().as_tuple().exponent
-    needed = max(0, -exponent) if isinstance(exponent, int) else 0
-    return needed if isinstance(value, Decimal) else min(needed, DECIMALS)
+    return max(0, -exponent) if isinstance(exponent, int) else 0
 
 
 def columns_of(names: Sequence[str], rows: Sequence[Sequence[object]]) -> list[tuple[list[str], bool]]:
@@ -61,45 +64,61 @@ def columns_of(names: Sequence[str], rows: Sequence[Sequence[object]]) -> list[t
 
 
 def as_table(names: Sequence[str], rows: Sequence[Sequence[object]], width: int | None) -> Table | None:
-    """Rows as a table with a line each; None if it does not fit, even with its texts cut.
+    """Rows as a table with a line each; None if it does not fit, even with its texts cut. Comments are not cut.
 
     Args:
         width: of the terminal; None leaves the table as wide as its values are.
     """
-    table, columns = Table(header_style="bold"), columns_of(names, rows)
-    for name, (texts, is_number) in zip(names, columns, strict=True):
-        longest = max(map(len, map(plain, [name, *texts])))
-        narrowest = longest if is_number or width is None else min(longest, NARROWEST)
-        is_cut = None if width is None or name != "comment" else "fold"
+    columns = columns_of(names, rows)
+    widths = _widths(names, columns) if width is None else _fitted(names, columns, width)
+    if widths is None:
+        return None
+    table = Table(header_style="bold")
+    for name, (_, is_number), widest in zip(names, columns, widths, strict=True):
+        is_folded = width is not None and name == "comment"
         table.add_column(
             name,
             justify="right" if is_number else "left",
-            no_wrap=is_cut is None,
-            overflow=is_cut or "ellipsis",
-            min_width=narrowest,
+            no_wrap=not is_folded,
+            overflow="fold" if is_folded else "ellipsis",
+            max_width=widest,
         )
     for row in zip(*(texts for texts, _ in columns), strict=True):
         table.add_row(*row)
-    if width is None:
-        return table
-    terminal = Terminal(width=10_000)
-    return table if Measurement.get(terminal, terminal.options, table).minimum <= width else None
+    return table
 
 
 def is_cut(names: Sequence[str], rows: Sequence[Sequence[object]], width: int) -> bool:
     """Whether a table of a width cuts a value."""
-    longest = [
-        max(map(len, map(plain, [name, *texts])))
-        for name, (texts, _) in zip(names, columns_of(names, rows), strict=True)
-        if name != "comment"
+    columns = columns_of(names, rows)
+    fitted = _fitted(names, columns, width) or []
+    whole = _widths(names, columns)
+    return any(name != "comment" and has < needs for name, has, needs in zip(names, fitted, whole, strict=False))
+
+
+def _widths(names: Sequence[str], columns: Sequence[tuple[list[str], bool]]) -> list[int]:
+    """The widths of columns in which nothing is cut, in cells of the terminal."""
+    return [
+        max(cell_len(plain(text)) for text in (name, *texts)) for name, (texts, _) in zip(names, columns, strict=True)
     ]
-    return sum(longest) + 3 * len(names) + 1 > width
 
 
-def as_lines(names: Sequence[str], rows: Sequence[Sequence[object]]) -> RenderableType:
-    """Rows one after the other, each value on a line of its own, whole."""
+def _fitted(names: Sequence[str], columns: Sequence[tuple[list[str], bool]], width: int) -> list[int] | None:
+    """The widths of columns in a table of a width: the widest texts are cut first; None if that is not enough."""
+    widths = _widths(names, columns)
+    may_be_cut = [number for number, (_, is_number) in enumerate(columns) if not is_number]
+    while sum(widths) + BORDERS * len(widths) + 1 > width:
+        widest = max(may_be_cut, key=widths.__getitem__, default=None)
+        if widest is None or widths[widest] <= NARROWEST:
+            return None
+        widths[widest] -= 1
+    return widths
+
+
+def as_lines(names: Sequence[str], rows: Sequence[Sequence[object]]) -> list[Text | Table]:
+    """Rows one after the other, each value on a line of its own, whole; to be printed one by one."""
     texts = [held for held, _ in columns_of(names, rows)]
-    shown: list[RenderableType] = []
+    shown: list[Text | Table] = []
     for number, row in enumerate(zip(*texts, strict=True), 1):
         grid = Table.grid(padding=(0, 2))
         grid.add_column(style="bold", no_wrap=True)
@@ -107,5 +126,4 @@ def as_lines(names: Sequence[str], rows: Sequence[Sequence[object]]) -> Renderab
         for name, value in zip(names, row, strict=True):
             grid.add_row(name, value)
         shown += [line((f"row {number:,}", "dim")), grid]
-    return Group(*shown) if shown else Text("")
-
+    return shown

@@ -1,7 +1,7 @@
 """What the UI's server shows beside the UI: the reports below `/exports/`, and the dbt docs at `/docs/`.
 
-A report holds text from files that anybody may have dropped, and is served by the origin that launches runs. So its page
-is sandboxed: whatever runs in it has an origin of its own, reaches no address, and cannot send what the UI sends.
+A report holds text from files that anybody may have dropped, and is served by the origin that launches runs. So its
+page is sandboxed: whatever runs in it has an origin of its own, reaches no address, and cannot send what the UI sends.
 """
 
 import os

@@ -132,9 +132,7 @@ def main(arguments: Sequence[str]) -> None:
             taken = f" (port {wanted} is taken)" if port != wanted else ""
             here = f"http://127.0.0.1:{port}"
             sys.stderr.write(f"the UI comes up at {here}{taken}, the reports at {here}/exports/; Ctrl-C ends it\n")
-            dev_command(
-                [*arguments[1:], "--port", str(port)], prog_name="dg dev", auto_envvar_prefix="DAGSTER_CLI"
-            )
+            dev_command([*arguments[1:], "--port", str(port)], prog_name="dg dev", auto_envvar_prefix="DAGSTER_CLI")
     else:
         # Creates the application, and passes it to uvicorn.
         from dagster_webserver import cli

@@ -160,6 +160,11 @@ class ModelNode:
         ]
 
     @property
+    def description(self) -> str:
+        """What its yml says of it; empty if that says nothing."""
+        return self.raw.get("description") or ""
+
+    @property
     def columns(self) -> Mapping[str, Mapping[str, Any]]:
         """What its yml says of its columns, by name."""
         return self.raw["columns"]

@@ -91,7 +91,9 @@ def test_a_start_page_comes_and_nothing_is_written_and_all_else_is_the_ui(folder
     (folder / "docs" / "index.html").write_text("the models")
     reports, docs, *to_folders = asked(folder, "/exports/", "/docs/", "/exports", "/docs")
     assert (reports.text, docs.text) == ("all reports", "the models")
-    assert [answer.headers["location"] for answer in to_folders] == [f"http://127.0.0.1/{n}/" for n in ("exports", "docs")]
+    assert [answer.headers["location"] for answer in to_folders] == [
+        f"http://127.0.0.1/{n}/" for n in ("exports", "docs")
+    ]
     assert [one.status_code for one in asked(folder, "/exports/a.csv", method="PUT")] == [405]
     for path in ("/", "/exports.html", "/assets/exports/a.csv", "/documents"):
         assert asked(folder, path)[0].text == f"the UI at {path}"
@@ -119,6 +121,9 @@ def test_a_port_that_is_taken_or_chosen_is_left_to_the_other(monkeypatch: pytest
             assert taken < one < other
     with free_port(taken) as port:
         assert port == taken, "it is free again"
-    with socket.create_server(("127.0.0.1", 65_535)), pytest.raises(ValueError, match="set ANALYTICS_PORT"):
-        with free_port(65_535):
-            pass
+    with (
+        socket.create_server(("127.0.0.1", 65_535)),
+        pytest.raises(ValueError, match="set ANALYTICS_PORT"),
+        free_port(65_535),
+    ):
+        pass
