@@ -2,6 +2,10 @@
 
 from typing import Annotated
 
+import sys
+from pathlib import Path
+from shlex import quote
+
 import typer
 
 from analytics_assets.console.terminal import console, line
@@ -71,6 +75,24 @@ def remove_domain(
         if off := [domain.name for domain in chosen if domain.is_demo]:
             switch_off(off)
             console.print("The code of the demo stays; ANALYTICS_DOMAINS_OFF, in .env, switches it off.")
+
+
+@commands.command()
+def env() -> None:
+    """Print what a shell needs to find the project by dagster, dg and dbt: eval "$(.venv/bin/analytics-assets env)"."""
+    with told_plainly():
+        from analytics_assets.operations.home import prepare_dagster_home
+
+        dbt = PROJECT_DIR / "dbt_project"
+        variables = {
+            "DAGSTER_HOME": prepare_dagster_home(get_settings()),
+            "DAGSTER_MODULE_NAME": "analytics_assets.definitions",
+            "DBT_PROJECT_DIR": dbt,
+            "DBT_PROFILES_DIR": dbt,
+        }
+        for name, value in variables.items():
+            print(f"export {name}={quote(str(value))}")  # noqa: T201 a shell reads it
+        print(f"export PATH={quote(str(Path(sys.executable).parent))}:$PATH")  # noqa: T201 as above
 
 
 @commands.command()

@@ -114,6 +114,7 @@ def main(arguments: Sequence[str]) -> None:
     Dagster has no setting for a guard in either program, so two of its names are replaced. If a version no longer has
     them, this fails; if it no longer uses them, the tests that query a running server fail.
     """
+    os.environ.pop("DAGSTER_MODULE_NAME", None)  # `analytics-assets env` exports it; Dagster takes no workspace with it
     if arguments[:1] == ["dev"]:
         # Starts the server as `python -m dagster_webserver …`, in a process of its own.
         from dagster_dg_cli.cli.dev import dev_command

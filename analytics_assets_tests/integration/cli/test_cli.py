@@ -222,6 +222,24 @@ def test_a_range_of_one_asset_leaves_the_others_alone(command: Prompt) -> None:
     assert "rpt_companies" not in one.output
 
 
+def test_a_plan_says_days_reasons_and_what_is_not_known_and_makes_nothing(command: Prompt, tmp_path: Path) -> None:
+    project = Project(tmp_path / "data", ONE_DOMAIN, on=False)
+    project.drop("consent_events", "events-1.csv", HEADER + event("a", day(1)))
+    project.land()
+    project.drop("consent_events", "events-2.csv", HEADER + event("b", day(2)))
+    before = project.declared.automation.recorded()
+    told = command("plan", "--select", "group:consent")
+    assert told.exit_code == 0, told.output
+    text = " ".join(told.output.split())
+    assert "analytics-assets materialize --new would make" in text
+    (raw,) = [row for row in told.output.splitlines() if "raw_consent_events" in row and "│    5 │" in row]
+    assert f"{day(0)} to" in raw and "never made" in raw
+    assert "Of the inbox, 1 file has not landed; what that changes is not known before." in text
+    assert "`analytics-assets rollout` would make nothing." in text
+    assert project.declared.automation.recorded() == before
+    assert not project.settings.warehouse_file.exists()
+
+
 @pytest.fixture
 def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("ANALYTICS_DATA_DIR", str(tmp_path))
