@@ -1,10 +1,9 @@
 """Maintenance commands: prepare Dagster's home, rebuild a lost ledger, remove domains."""
 
-from typing import Annotated
-
 import sys
 from pathlib import Path
 from shlex import quote
+from typing import Annotated
 
 import typer
 

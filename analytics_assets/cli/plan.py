@@ -73,5 +73,5 @@ def _show(command: str, forecast: "Forecast") -> None:
     console.print(
         f"{plural(len(forecast.runs), 'run')}, about {total:,.0f} s of work by earlier runs"
         + (f", without {plural(unknown, 'asset')} of which no time is known" if unknown else "")
-        + ". Days are UTC days. Nothing was made."
+        + ". Nothing was made."
     )
