@@ -9,6 +9,7 @@ import typer
 
 from analytics_assets.console.terminal import console, line
 from analytics_assets.console.words import shown, told_plainly
+from analytics_assets.foundation.words import plural
 from analytics_assets.settings import PROJECT_DIR, get_settings
 
 commands = typer.Typer()
@@ -24,7 +25,10 @@ def repair() -> None:
     if rebuilt is None:
         console.print("The ledger is whole: nothing was repaired.")
         return
-    console.print(f"The ledger is there again: {rebuilt.contents:,} contents of files, {rebuilt.rows:,} rows.")
+    console.print(
+        f"The ledger is there again: {plural(rebuilt.contents, 'content of a file', 'contents of files')}, "
+        f"{plural(rebuilt.rows, 'row')}."
+    )
     for file in rebuilt.gone:
         console.print(line(("gone:", "red"), f" {file}; restore it from a backup"), soft_wrap=True)
     if rebuilt.gone:

@@ -25,6 +25,7 @@ from analytics_assets.foundation.failures import is_transient
 from analytics_assets.foundation.files import only_one, replacing
 from analytics_assets.foundation.plain_text import logger_of
 from analytics_assets.foundation.threads import in_threads
+from analytics_assets.foundation.words import plural
 from analytics_assets.ingest.formats import read_batches
 from analytics_assets.ingest.inbox import FileChanged, InboxFile, Look, Mark, folder_of, look, opened, unchanged
 from analytics_assets.ingest.parse import empty_landed, parse_batch
@@ -295,7 +296,7 @@ class Landing:
             elif content := landed.get(one.path):
                 report.landed[one.path] = content
                 if content.rejected_rows or len(found) <= _MOST_SENTENCES:
-                    logger.info(f"{name}: {content.accepted_rows:,} rows, {content.rejected_rows:,} rejected")
+                    logger.info(f"{name}: {plural(content.accepted_rows, 'row')}, {content.rejected_rows:,} rejected")
                 else:
                     in_order.append(content)
             else:

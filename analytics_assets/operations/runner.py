@@ -39,6 +39,7 @@ from analytics_assets.dbt.step import forget_dropped_tables
 from analytics_assets.extract.assets import no_address
 from analytics_assets.foundation.failures import INTERRUPTS, in_brief, reason_of
 from analytics_assets.foundation.plain_text import logger_of
+from analytics_assets.foundation.words import plural
 from analytics_assets.ingest.inbox import Look, unexpected_files
 from analytics_assets.ingest.landing import Landing
 from analytics_assets.ingest.rows_without_partition import waiting_rows
@@ -357,7 +358,7 @@ class Runner:
             days = set.union(*old.values())
             last = max(days)
             window = Window.of_days(last - timedelta(days_per_run - 1), last)
-            self._announce(f"{len(days):,} days were made by older code; the newest is {last}")
+            self._announce(f"{plural(len(days), 'day was', 'days were')} made by older code; the newest is {last}")
             chosen = {name for name, its_days in old.items() if not its_days.isdisjoint(window.days())}
             for name, reads in self.upstream.items():
                 if chosen & assets_of(by_day(reads)) and name not in self.reports:
