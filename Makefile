@@ -25,11 +25,10 @@ install: .venv/.installed ## install everything into .venv
 demo: install ## simulate 30 days, make every day of every asset, say where to look
 	@$(BIN)/analytics-assets demo
 
-dev: install ## the UI, the sensors and the automation, at http://127.0.0.1:3000
-	@echo "the UI comes up at http://127.0.0.1:3000; Ctrl-C ends it"
+dev: install ## the UI, the sensors and the automation; `make dev PORT=3001` for another port than 3000
 	@# From another folder, since Dagster would put the .env of this one before what is exported.
 	@DAGSTER_HOME=$$($(BIN)/analytics-assets prepare) && export DAGSTER_HOME && cd "$$DAGSTER_HOME" \
-		&& exec "$(CURDIR)/$(BIN)/python" -m analytics_assets.operations.web dev --log-level warning -w "$(CURDIR)/workspace.yaml"
+		&& exec $(if $(filter command,$(firstword $(origin PORT))),env ANALYTICS_PORT=$(PORT)) "$(CURDIR)/$(BIN)/python" -m analytics_assets.operations.web dev --log-level warning -w "$(CURDIR)/workspace.yaml"
 
 check: install lint ## the inner loop: lint, and the tests that start no process, no dbt and no browser
 	@$(BIN)/pytest -n auto --dist worksteal analytics_assets_tests/unit

@@ -251,10 +251,19 @@ class Settings(BaseSettings):
         None,
         description="Where failures are reported: JSON with a `text`, as the webhooks of Slack and Mattermost take it.",
     )
+    port: int = Field(
+        3000,
+        ge=1,
+        le=65_535,
+        description="The port of the UI that `make dev` starts; if it is taken, the next free one.",
+    )
     ui_url: str = Field(
-        "http://127.0.0.1:3000",
-        pattern=r"^https?://",
-        description="Where people reach the UI, which answers under this name and on loopback; links begin with it.",
+        "",
+        pattern=r"^(https?://|$)",
+        description=(
+            "Where people reach the UI, which answers under this name and on loopback; links begin with it. "
+            "Empty: http://127.0.0.1 and the port."
+        ),
     )
 
     api: dict[str, Api] = Field(
@@ -274,6 +283,11 @@ class Settings(BaseSettings):
         if self.end_date is not None and self.end_date < self.start_date:
             raise ValueError(f"ANALYTICS_END_DATE is before ANALYTICS_START_DATE: {self.end_date}, {self.start_date}")
         return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _ui_is_at_the_port(cls, given: dict[str, object]) -> dict[str, object]:
+        return given if given.get("ui_url") else {**given, "ui_url": f"http://127.0.0.1:{given.get('port', 3000)}"}
 
     @model_validator(mode="after")
     def _bigquery_has_a_project(self) -> Self:
@@ -354,6 +368,11 @@ class Settings(BaseSettings):
     def exports_dir(self) -> Path:
         """Where reports are written: a developer's apart from the others."""
         return self.data_dir / "exports" / self.of_developer
+
+    @property
+    def exports_url(self) -> str:
+        """Where the UI's server shows the reports, below its own address: /exports."""
+        return f"{urlsplit(self.ui_url).path.rstrip('/')}/exports"
 
 
 def is_secret(variable: str) -> bool:

@@ -141,6 +141,18 @@ class Made(_OfDays):
         return self._days.made(name, window)
 
 
+class Supposed(_OfDays):
+    """True for the days that a plan supposes to be made: Dagster has no record of them. Else true for none."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the UI."""
+        return "supposed_in_a_plan"
+
+    def _true_days(self, graph: BaseAssetGraph, name: str, window: Window, now: datetime) -> Set[date]:
+        return self._days.supposed(name, window)
+
+
 class On(_OfDays):
     """True for all days of an asset, unless nothing has ever landed for it."""
 
@@ -174,6 +186,7 @@ class Automation:
         self._backing_off, self._pending = BackingOff(days), Pending(days)
         self._waiting = Waiting(days)
         self._newest, self._made, self._on = Newest(days), Made(days), On(days)
+        self._missing = AutomationCondition.missing() & ~Supposed(days)
         self._of_older_code, self._never_made = OfOlderCode(days), NeverMade(days)
 
     def recorded(self) -> tuple[object, ...]:
@@ -194,7 +207,7 @@ class Automation:
 
         For a domain that is off, it makes no raw days, so nothing downstream is made either.
         """
-        differs = self._out_of_date | AutomationCondition.missing()
+        differs = self._out_of_date | self._missing
         return (_and_no_run_makes_it(differs) & ~self._backing_off & self._on).with_label("landed rows differ")
 
     def with_its_asset(self) -> AutomationCondition:
@@ -252,7 +265,7 @@ class Automation:
             pending_upstream = pending_upstream | AutomationCondition.any_deps_match(will_change | asked).allow(others)
         if loose:
             pending_upstream = pending_upstream | self._waiting
-        differs = self._out_of_date | AutomationCondition.missing() | requested
+        differs = self._out_of_date | self._missing | requested
         return (
             _and_no_run_makes_it(differs) & ~(upstream_changes | pending_upstream) & ~(self._backing_off & ~requested)
         ).with_label("inputs differ")
@@ -266,7 +279,7 @@ class Automation:
         pending_upstream = AutomationCondition.any_deps_match(
             self._pending | AutomationCondition.will_be_requested() | AutomationCondition.in_progress()
         )
-        differs = self._out_of_date | self._of_older_code | AutomationCondition.missing()
+        differs = self._out_of_date | self._of_older_code | self._missing
         return (self._newest & _and_no_run_makes_it(differs) & ~pending_upstream & ~self._backing_off).with_label(
             "newest report differs"
         )
@@ -281,7 +294,7 @@ class Automation:
         not_ready: AutomationCondition = AutomationCondition.any_deps_match(
             self._never_made | AutomationCondition.in_progress()
         )
-        differs = self._out_of_date | self._of_older_code | AutomationCondition.missing()
+        differs = self._out_of_date | self._of_older_code | self._missing
         return (_and_no_run_makes_it(differs) & ~not_ready & ~self._backing_off & self._on).with_label(
             "missing, or made by older code"
         )

@@ -178,6 +178,10 @@ class Days:
         """The days that are recorded as made."""
         return self._keeping("made", name, window, find=lambda: set(self._builds(name).read(name, window)))
 
+    def supposed(self, name: str, window: Window) -> set[date]:
+        """The days that a plan supposes to be made."""
+        return set(self._builds(name).supposed(name, window))
+
     def is_made(self, name: str) -> bool:
         """Whether any day of an asset is made: then its table exists."""
         return bool(self.made(name, EVER))

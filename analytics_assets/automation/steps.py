@@ -27,12 +27,17 @@ def upstream_of(spec: AssetSpec) -> list[Read]:
 
 @contextmanager
 def made_days(
-    context: AssetExecutionContext, specs: Iterable[AssetSpec], catalog: Catalog, settings: Settings
+    context: AssetExecutionContext,
+    specs: Iterable[AssetSpec],
+    catalog: Catalog,
+    settings: Settings,
+    window: Window | None = None,
 ) -> Iterator[tuple[Window, dict[str, Exception]]]:
     """The days of a run whose assets are each made as a whole; records them as built, or as failed if the block fails.
 
     Args:
         specs: what the run makes; none of them reads another one.
+        window: the days that it makes, if these are not all of the run's.
 
     Yields:
         The days; and a dict in which the block says why one asset failed, while the others go on.
@@ -41,7 +46,7 @@ def made_days(
         Failure, RetryRequested: what was raised inside, or put into the dict, in Dagster's terms.
     """
     specs = list(specs)
-    window, upstream = Window.of_run(context), {name_of(spec.key): upstream_of(spec) for spec in specs}
+    window, upstream = window or Window.of_run(context), {name_of(spec.key): upstream_of(spec) for spec in specs}
     codes = {name_of(spec.key): spec.code_version or "" for spec in specs}
     attempts, failed = Attempts(settings.lake_dir), dict[str, Exception]()
     try:

@@ -23,6 +23,7 @@ from analytics_assets.cli import (
     maintenance,
     materialize,
     new,
+    plan,
     reconciliation,
     simulate,
     sql,
@@ -64,7 +65,7 @@ def commands_of_domains(defs: Path) -> list[typer.Typer]:
     return found
 
 
-for group in (simulate, new, materialize, reconciliation, sql, costs, health, demo, maintenance, dbt, erd):
+for group in (simulate, new, materialize, plan, reconciliation, sql, costs, health, demo, maintenance, dbt, erd):
     app.add_typer(group.commands)
 for commands in commands_of_domains(Path(__file__).parents[1] / "defs"):
     app.add_typer(commands)

@@ -32,7 +32,7 @@ def demo() -> None:
                 os.environ |= served.enter_context(domain.demo(days))
         settings = get_settings()
         simulate_files(settings, DEMO_DAYS, yesterday(), 1.0, 1, None, with_pulled=False)
-        outcome = make_days(settings, window_of(settings, settings.start_date, yesterday()), None)
+        outcome = make_days(settings, window_of(settings, settings.start_date, yesterday()), None, with_health=True)
     show_outcome(outcome)
     if outcome.failures:
         raise typer.Exit(1)
@@ -44,7 +44,7 @@ def demo() -> None:
         for file in sorted(settings.exports_dir.glob(f"*.{ending}")):
             if file != index:
                 places.add_row(shown(file), what)
-    places.add_row(line(("make dev", "bold")), "the asset graph, its days and checks, at http://127.0.0.1:3000")
+    places.add_row(line(("make dev", "bold")), f"the asset graph, its days and checks, at {settings.ui_url}")
     places.add_row(line(("analytics-assets reconcile", "bold")), "where every row went (it is in .venv/bin)")
     places.add_row(shown(settings.inbox_dir), "drop files here, then: analytics-assets materialize --new")
     places.add_row(shown(settings.published_file), "the marts, in DuckDB; start with marts.mart_company_daily")

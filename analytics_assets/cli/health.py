@@ -7,6 +7,7 @@ from rich.table import Table
 
 from analytics_assets.console.terminal import console, line
 from analytics_assets.console.words import told_plainly
+from analytics_assets.foundation.words import plural
 from analytics_assets.settings import get_settings
 
 commands = typer.Typer()
@@ -33,7 +34,10 @@ def status() -> None:
         console.print(f"Off, since nothing of them ever came: {', '.join(found.off)}. The first file turns them on.")
     when = f"{found.taken_at:%Y-%m-%d %H:%M:%S} UTC"
     if not found.findings:
-        console.print(f"All is well at {when}: {found.assets} assets with {found.days:,} days each are up to date.")
+        console.print(
+            f"All is well at {when}: {plural(found.assets, 'asset')} with {plural(found.days, 'day')} each are up to "
+            "date."
+        )
         return
     table = Table(title=f"What is not as it should be at {when}", title_justify="left", header_style="bold")
     for heading in ("asset", "state", "days"):

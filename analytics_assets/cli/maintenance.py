@@ -1,11 +1,15 @@
 """Maintenance commands: prepare Dagster's home, rebuild a lost ledger, remove domains."""
 
+import sys
+from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
 
 from analytics_assets.console.terminal import console, line
 from analytics_assets.console.words import shown, told_plainly
+from analytics_assets.foundation.words import plural
 from analytics_assets.settings import PROJECT_DIR, get_settings
 
 commands = typer.Typer()
@@ -21,7 +25,10 @@ def repair() -> None:
     if rebuilt is None:
         console.print("The ledger is whole: nothing was repaired.")
         return
-    console.print(f"The ledger is there again: {rebuilt.contents:,} contents of files, {rebuilt.rows:,} rows.")
+    console.print(
+        f"The ledger is there again: {plural(rebuilt.contents, 'content of a file', 'contents of files')}, "
+        f"{plural(rebuilt.rows, 'row')}."
+    )
     for file in rebuilt.gone:
         console.print(line(("gone:", "red"), f" {file}; restore it from a backup"), soft_wrap=True)
     if rebuilt.gone:
@@ -71,6 +78,24 @@ def remove_domain(
         if off := [domain.name for domain in chosen if domain.is_demo]:
             switch_off(off)
             console.print("The code of the demo stays; ANALYTICS_DOMAINS_OFF, in .env, switches it off.")
+
+
+@commands.command()
+def env() -> None:
+    """Print what a shell needs to find the project by dagster, dg and dbt: eval "$(.venv/bin/analytics-assets env)"."""
+    with told_plainly():
+        from analytics_assets.operations.home import prepare_dagster_home
+
+        dbt = PROJECT_DIR / "dbt_project"
+        variables = {
+            "DAGSTER_HOME": prepare_dagster_home(get_settings()),
+            "DAGSTER_MODULE_NAME": "analytics_assets.definitions",
+            "DBT_PROJECT_DIR": dbt,
+            "DBT_PROFILES_DIR": dbt,
+        }
+        for name, value in variables.items():
+            print(f"export {name}={quote(str(value))}")  # noqa: T201 a shell reads it
+        print(f"export PATH={quote(str(Path(sys.executable).parent))}:$PATH")  # noqa: T201 as above
 
 
 @commands.command()

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
@@ -13,13 +13,25 @@ from rich.table import Table
 
 from analytics_assets.console.terminal import console, line
 from analytics_assets.console.words import as_bytes, shown, told_plainly, window_of
+from analytics_assets.foundation.words import plural
 from analytics_assets.settings import Settings, get_settings
 
 if TYPE_CHECKING:
+    from dagster import DagsterInstance
+
+    from analytics_assets.operations.forecast import Forecast
     from analytics_assets.operations.runner import Outcome, Runner
     from analytics_assets.partitions import Window
 
 SAID_EVERY = 10.0  # seconds between two lines of progress if the output is no terminal
+
+Select = Annotated[
+    str | None,
+    typer.Option(
+        help="Assets, in Dagster's selection syntax: 'group:consent', or '+mart_company_daily' and all above it."
+    ),
+]
+DaysPerRun = Annotated[int, typer.Option(min=1, help="How many days one run makes.")]
 
 commands = typer.Typer()
 
@@ -29,12 +41,7 @@ def materialize(
     from_: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="The first day.")] = None,
     to: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="The last day, included.")] = None,
     new: Annotated[bool, typer.Option("--new", help="Land what is new, and make the days that it changes.")] = False,
-    select: Annotated[
-        str | None,
-        typer.Option(
-            help="Assets, in Dagster's selection syntax: 'group:consent', or '+mart_company_daily' and all above it."
-        ),
-    ] = None,
+    select: Select = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be made and, on BigQuery, the bytes it would read.")
     ] = False,
@@ -63,47 +70,63 @@ def materialize(
         raise typer.Exit(1)
 
 
-def make_days(settings: Settings, window: "Window | None", select: str | None) -> "Outcome":
-    """Pulls, lands and makes the days of a window, or all days that are out of date, for some assets or all."""
+def make_days(
+    settings: Settings, window: "Window | None", select: str | None, *, with_health: bool = False
+) -> "Outcome":
+    """Pulls, lands and makes the days of a window, or all days that are out of date, for some assets or all.
+
+    Args:
+        with_health: whether the health of all days is recorded at the end, which the schedule does once a day.
+    """
     from analytics_assets.definitions import project
     from analytics_assets.reports.index_asset import differs, write_index
 
     with runner_of(settings) as runner:
-        names = _selected(select)
+        names = selected_assets(select)
         runner.pull(names)
         runner.land(names)
-        if window is None:
-            runner.settle(names)
-        else:
-            after = set(runner.views) | (runner.reports if names - runner.reports else set())
-            stale = runner.stale(runner.readers_by_key(names))
-            if not runner.make(runner.plan_of_range(names if select else runner.on(names), window)):
-                after |= runner.published & names  # publish the days that did not fail
-            runner.settle_by_key(names, stale)
-            runner.settle(names & after)
+        make(runner, names, window, is_selected=select is not None)
         if differs(project):  # somebody may have deleted it, or have taken a report out
             write_index(project)
+        if with_health:
+            runner.record_health()
         return runner.outcome
+
+
+def make(runner: "Runner", names: Set[str], window: "Window | None", *, is_selected: bool) -> None:
+    """Makes of some assets the days of a window, or all that are out of date; a forecast plans them.
+
+    Args:
+        is_selected: whether the assets were chosen; if not, those of domains that are off are left out.
+    """
+    if window is None:
+        runner.settle(names)
+        return
+    after = set(runner.views) | (runner.reports if names - runner.reports else set())
+    stale = runner.stale(runner.readers_by_key(names))
+    if not runner.make(runner.plan_of_range(names if is_selected else runner.on(names), window)):
+        after |= runner.published & names  # publish the days that did not fail
+    runner.settle_by_key(names, stale)
+    runner.settle(names & after)
 
 
 def _show_plan(settings: Settings, window: "Window | None", select: str | None) -> None:
     """Prints what `materialize` would make from what has landed, and how many bytes it would read; makes nothing."""
     from analytics_assets.dbt.dry_run import Estimate, estimate
     from analytics_assets.definitions import project
+    from analytics_assets.partitions import WHOLE
 
     bills = project.warehouse.bills_bytes
     table = Table("asset", title="Would be made", title_justify="left", header_style="bold")
     for heading in ("days", "from", "to", *(("bytes read", "bytes of checks") if bills else ())):
         table.add_column(heading, justify="right")
     estimates: list[Estimate] = []
-    with runner_of(settings) as runner, console.status("asking what would be read") as status:
-        names = _selected(select)
-        plan = (
-            runner.plan_of_range(names if select else runner.on(names), window)
-            if window
-            else runner.plan_of_changes(names)
-        )
-        for run in plan:
+    with forecast_of(settings) as forecast, console.status("asking what would be read") as status:
+        names = selected_assets(select)
+        make(forecast, names, window, is_selected=select is not None)
+        runs = [run for run in forecast.runs if run.window != WHOLE]
+        without_days = [name for run in forecast.runs if run.window == WHOLE for name in run.assets]
+        for run in runs:
             found: dict[str, Estimate] = {}
             if bills:
                 status.update(line(f"asking what {run.window} would read"))
@@ -115,19 +138,14 @@ def _show_plan(settings: Settings, window: "Window | None", select: str | None) 
                 if one := found.get(name):
                     row += ["not known"] if one.unknown else [f"{one.bytes_of_days:,}", f"{one.bytes_of_checks:,}"]
                 table.add_row(*row)
-        by_key = runner.readers_by_key({name for run in plan for name in run.assets})
-        waiting = sum(runner.not_landed(names).values())
-    if by_key:
-        if window is None:
-            table.title = "Would be made, at most"
-        which = "also those outside the range" if window else "and no others"
-        table.caption = f"{', '.join(sorted(by_key))}: the days in which a changed key occurs, {which}"
-        table.caption_justify = "left"
-    if plan:
+        by_key = forecast.readers_by_key({name for run in runs for name in run.assets})
+        waiting = sum(forecast.not_landed(names).values())
+    if runs:
         console.print(table)
-    if waiting:
-        console.print(f"Of the inbox, {waiting:,} files have not landed; what they change is not known before.")
-    if not plan:
+    if without_days:
+        console.print(f"Would be made, without days of their own: {', '.join(dict.fromkeys(without_days))}")
+    say_what_is_not_known(by_key, waiting, in_range=window is not None)
+    if not runs:
         console.print("Nothing would be made of what has landed.")
     elif bills:
         total = sum(one.bytes_of_days + one.bytes_of_checks for one in estimates)
@@ -142,7 +160,23 @@ def _show_plan(settings: Settings, window: "Window | None", select: str | None) 
             console.print(line(("not known:", "yellow"), f" {one.model}: {one.unknown}"))
 
 
-def _selected(select: str | None) -> set[str]:
+def say_what_is_not_known(by_key: Set[str], waiting: int, *, in_range: bool = False) -> None:
+    """Prints what no plan can know: days that a changed key occurs in, and what is in files that have not landed."""
+    if by_key:
+        which = ", also outside the range" if in_range else ""
+        console.print(
+            f"Not known before: the days of {', '.join(sorted(by_key))} in which a changed key occurs{which}. They are "
+            "made, too."
+        )
+    if waiting:
+        console.print(
+            f"Of the inbox, {plural(waiting, 'file has', 'files have')} not landed; what that changes is not known "
+            "before. `analytics-assets materialize --new --select 'landed_*'` lands them alone."
+        )
+
+
+def selected_assets(select: str | None) -> set[str]:
+    """The names of the assets of a selection; of all without one."""
     from analytics_assets.cli.selection import selected
     from analytics_assets.definitions import defs
 
@@ -152,18 +186,37 @@ def _selected(select: str | None) -> set[str]:
 @contextmanager
 def runner_of(settings: Settings) -> "Iterator[Runner]":
     """A runner in this process that shows its progress; ends runs whose process was killed first."""
-    from dagster import DagsterInstance
-
     from analytics_assets.definitions import defs, project
-    from analytics_assets.operations.home import prepare_dagster_home
-    from analytics_assets.operations.launcher import end_abandoned_runs
     from analytics_assets.operations.runner import Runner
 
-    prepare_dagster_home(settings)
-    with DagsterInstance.get() as instance, _progress() as announce:
-        for run_id in end_abandoned_runs(instance):
-            announce(f"run {run_id[:8]} was killed; the days that it had begun are out of date now")
+    with _instance(settings) as instance, _progress() as announce:
         yield Runner(defs, project, instance, announce)
+
+
+@contextmanager
+def forecast_of(settings: Settings) -> "Iterator[Forecast]":
+    """A runner that only plans what it is told to make."""
+    from analytics_assets.definitions import defs, project
+    from analytics_assets.operations.forecast import Forecast
+
+    with _instance(settings) as instance:
+        forecast = Forecast(defs, project, instance)
+        with forecast.looking_ahead():
+            yield forecast
+
+
+@contextmanager
+def _instance(settings: Settings) -> "Iterator[DagsterInstance]":
+    from dagster import DagsterInstance
+
+    from analytics_assets.operations.home import prepare_dagster_home
+    from analytics_assets.operations.launcher import end_abandoned_runs
+
+    prepare_dagster_home(settings)
+    with DagsterInstance.get() as instance:
+        for run_id in end_abandoned_runs(instance):
+            console.print(f"run {run_id[:8]} was killed; the days that it had begun are out of date now")
+        yield instance
 
 
 @commands.command()
@@ -171,12 +224,12 @@ def rollout(
     select: Annotated[
         str | None, typer.Option(help="Assets whose code has changed, in Dagster's selection syntax; all without it.")
     ] = None,
-    days_per_run: Annotated[int, typer.Option(min=1, help="How many days one run makes.")] = 30,
+    days_per_run: DaysPerRun = 30,
 ) -> None:
     """Make the days again that older code or seeds made, newest first; resume where it was stopped."""
     with told_plainly():
         with runner_of(get_settings()) as runner:
-            runner.roll_out(_selected(select), days_per_run)
+            runner.roll_out(selected_assets(select), days_per_run)
         outcome = runner.outcome
     show_outcome(outcome, nothing="No day was made by older code.")
     if outcome.failures:

@@ -24,6 +24,7 @@ from analytics_assets.extract.rest import Budget, Page, RestClient, RestRefused
 from analytics_assets.foundation.files import replacing
 from analytics_assets.foundation.hashes import digest
 from analytics_assets.foundation.plain_text import logger_of
+from analytics_assets.foundation.words import plural
 from analytics_assets.ingest.formats import read_batches
 from analytics_assets.ingest.parse import parse_batch
 from analytics_assets.settings import Api, Settings
@@ -275,7 +276,8 @@ class Pull:
         if progress.place is None or now - self._said_at >= SAYS_EVERY:
             self._said_at = now
             logger.info(
-                f"{self._name}: {progress.pages:,} pages, {progress.records:,} records, {progress.new:,} new; "
+                f"{self._name}: {plural(progress.pages, 'page')}, {plural(progress.records, 'record')}, "
+                f"{progress.new:,} new; "
                 f"{requests:,} requests, {left:,} of {self._api.requests:,} left in {self._api.seconds:g} s"
             )
 

@@ -18,6 +18,7 @@ from dagster import (
 
 from analytics_assets.automation.steps import dagster_error
 from analytics_assets.ingest.landing import Landing, LandingReport
+from analytics_assets.ingest.rejects import IN_THE_REJECTS, why_rejected
 from analytics_assets.partitions import partitioned_days
 from analytics_assets.project import Project
 from analytics_assets.settings import Settings
@@ -25,6 +26,9 @@ from analytics_assets.spec.domain import Domain
 from analytics_assets.spec.source import UNDATED, Kind, Source
 from analytics_assets.state.check_results import as_result
 from analytics_assets.state.ledger import Ledger, Totals
+
+FILES_EXPLAINED = 5
+"""Of so many files with too many rejects it is said why: their rejects are read for that."""
 
 _ERROR = AssetCheckSeverity.ERROR
 T = TypeVar("T")
@@ -133,15 +137,16 @@ def file_checks(
     ) -> AssetCheckResult:
         return as_result(name, findings, severity, here=sum(finding["file"] in landed for finding in findings))
 
-    yield of_faults(
-        "rejects_within_limit",
-        [
-            {"file": path, "rows": of_file.all_rows, "rejected": of_file.rejected_rows}
-            for path, of_file in faults.items()
-            if of_file.rejected_rows > settings.reject_ratio * of_file.all_rows
-        ],
-        _ERROR,
-    )
+    too_many: list[dict[str, str | int]] = [
+        {"file": path, "rows": of_file.all_rows, "rejected": of_file.rejected_rows, "why": IN_THE_REJECTS}
+        for path, of_file in faults.items()
+        if of_file.rejected_rows > settings.reject_ratio * of_file.all_rows
+    ]
+    identities = ledger.identities(source) if too_many else {}
+    for finding in too_many[:FILES_EXPLAINED]:
+        if why := why_rejected(settings, source, [identities[str(finding["file"])]]):
+            finding["why"] = why
+    yield of_faults("rejects_within_limit", too_many, _ERROR)
     yield of_faults(
         "records_end_where_they_should",
         [

@@ -25,10 +25,12 @@ from analytics_assets.foundation.failures import is_transient
 from analytics_assets.foundation.files import only_one, replacing
 from analytics_assets.foundation.plain_text import logger_of
 from analytics_assets.foundation.threads import in_threads
+from analytics_assets.foundation.words import plural
 from analytics_assets.ingest.formats import read_batches
 from analytics_assets.ingest.inbox import FileChanged, InboxFile, Look, Mark, folder_of, look, opened, unchanged
 from analytics_assets.ingest.parse import empty_landed, parse_batch
 from analytics_assets.ingest.records import Batch, UnreadableFile
+from analytics_assets.ingest.rejects import rejects_name
 from analytics_assets.ingest.repeats import with_repeat
 from analytics_assets.settings import Settings
 from analytics_assets.spec.source import UNDATED, Kind, Source
@@ -159,7 +161,7 @@ class Landing:
         """Removes what landing wrote before it was killed: pieces and rejects that the ledger does not know."""
         mark = unfinished_mark(self._settings.lake_dir, self._source.name)
         identities, names = self._ledger.identities_and_pieces(self._source)
-        rejects = {_rejects_name(identity) for identity in identities}
+        rejects = {rejects_name(identity) for identity in identities}
         unknown = [
             file for file in (self._settings.landed_dir / self._source.name).glob("*/*") if file.stem not in names
         ]
@@ -294,7 +296,7 @@ class Landing:
             elif content := landed.get(one.path):
                 report.landed[one.path] = content
                 if content.rejected_rows or len(found) <= _MOST_SENTENCES:
-                    logger.info(f"{name}: {content.accepted_rows:,} rows, {content.rejected_rows:,} rejected")
+                    logger.info(f"{name}: {plural(content.accepted_rows, 'row')}, {content.rejected_rows:,} rejected")
                 else:
                     in_order.append(content)
             else:
@@ -333,7 +335,7 @@ class Landing:
 
         def write_rejects(frames: list[pl.DataFrame]) -> None:
             for (path,), frame in pl.concat(frames).partition_by("file", as_dict=True, maintain_order=True).items():
-                name = f"{_rejects_name(contents[path].identity)}-{parts[path]}"
+                name = f"{rejects_name(contents[path].identity)}-{parts[path]}"
                 with replacing(self._settings.rejects_dir / source.name / f"{name}.parquet") as target:
                     frame.write_parquet(target)
                 parts[path] += 1
@@ -423,10 +425,6 @@ def _joined(reads: Sequence[_Read], contents: Mapping[str, Content], source: Sou
         extra = pl.concat(extras) if extras else None
         joined = Batch(pl.concat(frames), pl.concat(numbers), extra=extra)
         yield joined, _Origin(pl.concat(files), pl.concat(times))
-
-
-def _rejects_name(identity: str) -> str:
-    return hashlib.sha256(identity.encode()).hexdigest()[:32]
 
 
 def piece_file(settings: Settings, source: Source, piece: Piece) -> Path:

@@ -23,6 +23,7 @@ from dagster import (
 from analytics_assets.automation.run_grouping import ATTEMPT_TAG, NO_RETRY
 from analytics_assets.dagster_internals import NOT_FINISHED_STATUSES
 from analytics_assets.foundation.watching import looks
+from analytics_assets.foundation.words import plural
 from analytics_assets.ingest.inbox import InboxFile, Mark
 from analytics_assets.ingest.landing import Landing
 from analytics_assets.project import Project
@@ -131,7 +132,7 @@ def request_landing(instance: DagsterInstance, source: Source, new: Iterable[Inb
     runs = instance.get_run_records(RunsFilter(tags={BATCH_TAG: batch}))
     number, landed = len(runs) + 1, source.landed_asset
     if len(runs) > len(WAITS):
-        return f"{source.name}: what is new did not land in {len(runs)} runs; see those of {landed}."
+        return f"{source.name}: what is new did not land in {plural(len(runs), 'run')}; see those of {landed}."
     if runs:
         ended = datetime.fromtimestamp(max(record.end_time or 0 for record in runs), UTC)
         again_at = ended + WAITS[len(runs) - 1]

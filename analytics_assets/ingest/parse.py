@@ -434,12 +434,16 @@ def _faults(source: Source, known: list[str], held: pl.Schema) -> list[_Fault]:
     return faults
 
 
-def _type_name(dtype: object) -> str:
+def _type_name(dtype: PolarsType) -> str:
     if isinstance(dtype, pl.Datetime) or dtype is pl.Datetime:
         return "time"
     if dtype == pl.String:
         return "text"
-    return str(dtype() if isinstance(dtype, type) else dtype)
+    if dtype == pl.Date:
+        return "date"
+    if dtype == pl.Boolean:
+        return "truth value"
+    return "whole number" if dtype.is_integer() else "number"
 
 
 def _rejects_of(bad: pl.DataFrame, gathered: pl.Series | None, faults: list[_Fault], source: Source) -> pl.DataFrame:

@@ -26,6 +26,7 @@ from analytics_assets.automation.steps import dagster_error, fail
 from analytics_assets.dagster_internals import add_partition_metadata
 from analytics_assets.foundation.files import Damaged
 from analytics_assets.ingest.landing import piece_file
+from analytics_assets.ingest.rejects import IN_THE_REJECTS, why_rejected
 from analytics_assets.partitions import Window, partitioned_days
 from analytics_assets.project import Project
 from analytics_assets.spec.domain import Domain
@@ -35,6 +36,9 @@ from analytics_assets.state.builds import Build, days_without_partition
 from analytics_assets.state.check_results import CheckResults, Evaluation, as_result, over_all_days
 from analytics_assets.state.ledger import Ledger, Piece, version_of
 from analytics_assets.warehouse.raw_day_writer import LakeDay, take_out
+
+DAYS_EXPLAINED = 5
+"""Of so many days with too many rejects, the newest, it is said why: the rejects are read for that."""
 
 CODE_VERSION = "1"
 """The code version of raw days: raise it when the same pieces would make other rows."""
@@ -114,11 +118,18 @@ def build_raw_asset(project: Project, domain: Domain, source: Source) -> AssetsD
             for day, rows in ((day, days[day.isoformat()].expected_rows) for day in sorted(rejected))
             if rejected[day] > settings.reject_ratio * (rows + rejected[day])
         }
-        objections = {day: f"rows {rows}, rejected {rejected[day]}" for day, rows in too_many.items()}
+        identities = list(Ledger(settings.lake_dir).identities(source).values()) if too_many else []
+        explained = sorted(too_many, reverse=True)[:DAYS_EXPLAINED]
+        why = dict.fromkeys(too_many, IN_THE_REJECTS)
+        why |= {day: said for day in explained if (said := why_rejected(settings, source, identities, day))}
+        objections = {day: f"rows {rows}, rejected {rejected[day]}: {why[day]}" for day, rows in too_many.items()}
         evaluation = Evaluation(name, "rejects_within_limit", objections, is_error=True)
         result = as_result(
             evaluation.name,
-            [{"day": str(day), "rows": rows, "rejected": rejected[day]} for day, rows in too_many.items()],
+            [
+                {"day": str(day), "rows": rows, "rejected": rejected[day], "why": why[day]}
+                for day, rows in too_many.items()
+            ],
             AssetCheckSeverity.ERROR,
         )
         partitions = partitioned_days(settings, datetime.now(UTC), source.calendar)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import date, datetime
 
+from analytics_assets.foundation.words import plural
 from analytics_assets.partitions import partitioned_days
 from analytics_assets.settings import Settings
 from analytics_assets.spec.source import Source
@@ -46,4 +47,4 @@ def _set(setting: str, of_domain: str, own: date | None) -> str:
 def _rows_of(days: Mapping[date, int]) -> str:
     rows = sum(days.values())
     span = f"{min(days)}" if len(days) == 1 else f"{min(days)} to {max(days)}"
-    return f"{rows:,} row{'s' if rows != 1 else ''} of {span}"
+    return f"{plural(rows, 'row')} of {span}"

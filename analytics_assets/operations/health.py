@@ -11,6 +11,7 @@ from dagster import AssetCheckSeverity, AssetKey, DagsterInstance, RunsFilter
 from analytics_assets.automation.graph import of_kind, upstream_by_asset, views_by_asset
 from analytics_assets.automation.staleness import Days
 from analytics_assets.dagster_internals import NOT_FINISHED_STATUSES, BaseAssetGraph
+from analytics_assets.foundation.words import plural
 from analytics_assets.ingest.inbox import unexpected_files
 from analytics_assets.ingest.landed_files import file_checks
 from analytics_assets.ingest.landing import Landing
@@ -290,6 +291,13 @@ def _landing_findings(source: Source, settings: Settings, owner: str, now: datet
             state = State.CHECK_FAILED if check.severity is AssetCheckSeverity.ERROR else State.WARNING
             yield Finding(name, owner, state, None, f"{check.check_name}{first_finding(check.metadata)}")
     if waiting := len(found.new) + len(found.unsettled):
-        yield Finding(name, owner, State.MISSING, None, f"{waiting:,} files in the inbox have not landed", "")
+        yield Finding(
+            name,
+            owner,
+            State.MISSING,
+            None,
+            f"{plural(waiting, 'file in the inbox has', 'files in the inbox have')} not landed",
+            "",
+        )
     for sentence in waiting_rows(source, settings, now):
         yield Finding(name, owner, State.WAITING, None, sentence)

@@ -5,6 +5,7 @@ from datetime import date, datetime
 
 import polars as pl
 
+from analytics_assets.foundation.words import plural
 from analytics_assets.partitions import Window, partitioned_days
 from analytics_assets.project import Project
 from analytics_assets.settings import Settings
@@ -71,7 +72,11 @@ def reconcile(source: Source, project: Project, now: datetime) -> Reconciliation
     stale[stg] = len(window) - len(builds_of_model(stg, settings).read(stg, window))
     if found.src is None:
         found.unmade.append(f"{src} is not made")
-    found.unmade += [f"{days:,} of {len(window):,} days of {name} are not made" for name, days in stale.items() if days]
+    found.unmade += [
+        f"{days:,} of {plural(len(window), 'day')} of {name} {'is' if days == 1 else 'are'} not made"
+        for name, days in stale.items()
+        if days
+    ]
     for is_made, holds, sentence in (
         (
             not stale[raw],

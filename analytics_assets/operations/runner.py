@@ -39,9 +39,11 @@ from analytics_assets.dbt.step import forget_dropped_tables
 from analytics_assets.extract.assets import no_address
 from analytics_assets.foundation.failures import INTERRUPTS, in_brief, reason_of
 from analytics_assets.foundation.plain_text import logger_of
+from analytics_assets.foundation.words import plural
 from analytics_assets.ingest.inbox import Look, unexpected_files
 from analytics_assets.ingest.landing import Landing
 from analytics_assets.ingest.rows_without_partition import waiting_rows
+from analytics_assets.operations.health import HEALTH
 from analytics_assets.operations.launcher import PID_TAG
 from analytics_assets.partitions import (
     UTC_DAYS,
@@ -52,7 +54,6 @@ from analytics_assets.partitions import (
     by_day,
     by_key,
     contiguous,
-    downstream_days,
     partitioned_days,
 )
 from analytics_assets.project import Project
@@ -248,18 +249,6 @@ class Runner:
             waiting = set().union(*(assets_of(self.upstream[name]) for name in waiting)) & self.reports - found
         return found
 
-    def plan_of_changes(self, names: Set[str]) -> list[PlannedRun]:
-        """The runs that would make what is out of date, as far as that is known before anything lands or is made."""
-        changed = {
-            name: {day for window in windows if window != WHOLE for day in window.days()}
-            for name, windows in self._requested(names, set()).items()
-        }
-        for name, reads in self.upstream.items():
-            if name in names:
-                tied = downstream_days(reads, lambda parent: changed.get(parent, ()), self._partitions(name))
-                changed[name] = changed.get(name, set()) | tied
-        return self._grouped({name: contiguous(days) for name, days in changed.items()})
-
     def _calendar_of(self, name: str) -> Calendar:
         known = self._project.catalog.get(name)  # a domain may have assets of its own making
         return known.calendar if known else UTC_DAYS
@@ -352,6 +341,10 @@ class Runner:
         tried = set(Attempts(self._settings.lake_dir).of_run(self._last_run_id))
         return tried or {(name, day) for name in run.assets for day in run.window.days()}
 
+    def record_health(self) -> None:
+        """Records the state of all days in the asset that shows it, as the schedule does each day."""
+        self._execute([HEALTH], None)
+
     def roll_out(self, names: Set[str], days_per_run: int) -> None:
         """Makes the days again that older code made, and the days downstream of them, newest first.
 
@@ -365,7 +358,7 @@ class Runner:
             days = set.union(*old.values())
             last = max(days)
             window = Window.of_days(last - timedelta(days_per_run - 1), last)
-            self._announce(f"{len(days):,} days were made by older code; the newest is {last}")
+            self._announce(f"{plural(len(days), 'day was', 'days were')} made by older code; the newest is {last}")
             chosen = {name for name, its_days in old.items() if not its_days.isdisjoint(window.days())}
             for name, reads in self.upstream.items():
                 if chosen & assets_of(by_day(reads)) and name not in self.reports:

@@ -12,6 +12,7 @@ from dagster import AssetExecutionContext, AssetKey, AssetsDefinition, MetadataV
 from analytics_assets.dagster_internals import BaseAssetGraph
 from analytics_assets.foundation.hashes import digest
 from analytics_assets.foundation.plain_text import in_markdown
+from analytics_assets.foundation.words import plural
 from analytics_assets.partitions import WHOLE, Window
 from analytics_assets.project import Project
 from analytics_assets.reports.analysis_file import from_csv, to_csv
@@ -21,6 +22,7 @@ from analytics_assets.reports.as_of import (
     Span,
     build_as_of,
     checksums,
+    link_to,
     own_code,
     texts_in,
     upstream_of,
@@ -56,6 +58,7 @@ def build_analysis_asset(
             for ending, content in files.items()
         }
         metadata = {
+            "open": link_to(paths[ENDING], project.settings),
             "file": MetadataValue.path(str(paths[ENDING])),
             "bytes": len(files[ENDING]),
             "table": MetadataValue.md(preview(table)),
@@ -67,7 +70,7 @@ def build_analysis_asset(
     declared = Declared(
         analysis.name,
         kind=ENDING,
-        description=f"{analysis.description} As of a day, looking back {analysis.days} days.",
+        description=f"{analysis.description} As of a day, looking back {plural(analysis.days, 'day')}.",
         days=analysis.days,
         ending=ENDING,
         upstream=upstream_of(project, f"analysis {analysis.name}", analysis.reads, analysis.days),

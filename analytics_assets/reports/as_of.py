@@ -22,17 +22,19 @@ from dagster import (
     MaterializeResult,
     MetadataValue,
     TimeWindowPartitionMapping,
+    UrlMetadataValue,
     asset,
 )
 
 from analytics_assets.automation.steps import made_days
-from analytics_assets.dagster_internals import BaseAssetGraph
+from analytics_assets.dagster_internals import BACKFILL_ID_TAG, BaseAssetGraph, add_partition_metadata
 from analytics_assets.foundation.files import only_one, replacing, sweep
-from analytics_assets.partitions import Window
+from analytics_assets.partitions import ONE_DAY, Window
 from analytics_assets.project import Project, published_asset
 from analytics_assets.reports.index_asset import as_json, facts_file, write_index_in
 from analytics_assets.reports.index_page import Facts
 from analytics_assets.settings import Settings
+from analytics_assets.spec.asset import AssetKind, Catalog, name_of
 from analytics_assets.spec.domain import Domain
 from analytics_assets.spec.model_node import Manifest, name_in
 from analytics_assets.state.builds import export_of, exports_lock, newest_export
@@ -130,8 +132,8 @@ def build_as_of(
     )
     def as_of(context: AssetExecutionContext) -> MaterializeResult:
         spec = AssetSpec(name, deps=declared.upstream, code_version=declared.code)
-        empty = []
-        with made_days(context, [spec], project.catalog, settings) as (window, _):
+        empty, window = [], _days_to_make(context, project.catalog)
+        with made_days(context, [spec], project.catalog, settings, window):
             newest_day = automation.newest_day(graph(), name, datetime.now(UTC))
             for day in window.days():
                 first = domain.calendar.first_day(settings)
@@ -145,9 +147,14 @@ def build_as_of(
                     metadata={**made.metadata, "dagster/partition_row_count": made.rows},
                 )
             write_index_in(context, project)
+        others = [day for day in Window.of_run(context).days() if not window.holds(day)]
+        add_partition_metadata(
+            context, context.asset_key, {day.isoformat(): {MADE_NOTHING: ONE_OF_A_RANGE} for day in others}
+        )
         newest = {}
         if declared.ending:
-            newest = {"newest": MetadataValue.path(str(newest_export(settings, name, declared.ending)))}
+            file = newest_export(settings, name, declared.ending)
+            newest = {"newest": MetadataValue.path(str(file)), "open_newest": link_to(file, settings)}
         return MaterializeResult(
             metadata=newest,
             check_results=[
@@ -161,6 +168,30 @@ def build_as_of(
         )
 
     return as_of
+
+
+MADE_NOTHING = "made_nothing"
+"""The metadata that says why a day was not made. Dagster holds all days of a run for materialized."""
+
+ONE_OF_A_RANGE = (
+    "a range of days was asked for with other assets: one report is made, as of its last day; "
+    "materialize the report alone to have the one of this day"
+)
+
+
+def _days_to_make(context: AssetExecutionContext, catalog: Catalog) -> Window:
+    """The days of a run of which reports are made.
+
+    Who backfills a month of everything wants the rows of that month, and one report of them. Each report looks back
+    over many days, so 30 would take longer than all else. All are made if reports alone are asked for.
+    """
+    asked, backfill_id = context.run.asset_selection, context.run.tags.get(BACKFILL_ID_TAG)
+    if backfill_id and (backfill := context.instance.get_backfill(backfill_id)) and backfill.asset_selection:
+        asked = frozenset(backfill.asset_selection)
+    names = {name_of(key) for key in asked or ()}
+    reports = {name for name in names if name in catalog and catalog[name].kind is AssetKind.REPORT}
+    window = Window.of_run(context)
+    return window if names and names == reports else Window(window.end - ONE_DAY, window.end)
 
 
 def upstream_of(project: Project, reader: str, names: Sequence[str], days: int) -> list[AssetDep]:
@@ -226,6 +257,11 @@ def own_code() -> list[str]:
 def texts_in(folder: Path) -> list[str]:
     """The texts of the files in a folder and below it."""
     return [file.read_text(encoding="utf-8") for file in sorted(folder.rglob("*.*")) if file.suffix != ".pyc"]
+
+
+def link_to(file: Path, settings: Settings) -> UrlMetadataValue:
+    """A link to a file of the exports, which the UI's server shows: relative, so that it holds under each address."""
+    return MetadataValue.url(f"{settings.exports_url}/{file.relative_to(settings.exports_dir).as_posix()}")
 
 
 def write_export(

@@ -11,6 +11,7 @@ from dagster import AssetExecutionContext, AssetKey, AssetsDefinition, MetadataV
 
 from analytics_assets.dagster_internals import BaseAssetGraph
 from analytics_assets.foundation.hashes import digest
+from analytics_assets.foundation.words import plural
 from analytics_assets.ingest.rows_without_partition import waiting_rows
 from analytics_assets.partitions import Window
 from analytics_assets.project import Project
@@ -21,6 +22,7 @@ from analytics_assets.reports.as_of import (
     Span,
     build_as_of,
     checksums,
+    link_to,
     own_code,
     upstream_of,
     with_days,
@@ -114,7 +116,7 @@ def _build(
     declared = Declared(
         name,
         kind=file.value,
-        description=f"{report.title}: {what.lower()}, as of a day, looking back {report.days} days.",
+        description=f"{report.title}: {what.lower()}, as of a day, looking back {plural(report.days, 'day')}.",
         days=report.days,
         ending=file.ending,
         upstream=upstream_of(project, f"report {report.name}", shown, report.days),
@@ -172,7 +174,7 @@ def _write_file(
     path = write_export(
         settings, name, shown.span.day, file.ending, content, is_newest=shown.span.is_newest, facts=facts
     )
-    return {"file": MetadataValue.path(str(path)), "bytes": len(content)}
+    return {"open": link_to(path, settings), "file": MetadataValue.path(str(path)), "bytes": len(content)}
 
 
 # ------------------------------------------------------------------------------------------------------- the sheet

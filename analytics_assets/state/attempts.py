@@ -32,7 +32,7 @@ from analytics_assets.foundation.failures import in_brief
 from analytics_assets.foundation.files import replacing
 from analytics_assets.foundation.hashes import digest
 from analytics_assets.partitions import Window
-from analytics_assets.state.builds import Build
+from analytics_assets.state.builds import Build, supposed
 from analytics_assets.state.database import Store, insert
 
 WAITS = (timedelta(minutes=1), timedelta(minutes=10), *(timedelta(days=1),) * 7)
@@ -85,7 +85,8 @@ class Attempts:
 
     def state(self) -> tuple[object, ...]:
         """A value that changes whenever a record does."""
-        return self._store.version()
+        what = supposed()
+        return *self._store.version(), what and len(what.woken)
 
     def begin(self, asset: str, builds: Mapping[date, Build], run_id: str) -> None:
         """Records that a run begins to make some days."""
@@ -132,6 +133,9 @@ class Attempts:
 
     def wake(self, assets: Iterable[str]) -> None:
         """Lets all days of some assets be tried again without a wait, for a person who has fixed the cause."""
+        if what := supposed():
+            what.woken.update(assets)
+            return
         with self._store.writing() as connection:
             connection.execute(delete(_ATTEMPTS).where(_ATTEMPTS.c.asset.in_(list(assets))))
 
@@ -148,6 +152,7 @@ class Attempts:
     def _read(self, *where: ColumnElement[bool]) -> dict[tuple[str, date], Attempt]:
         with self._store.reading() as connection:
             rows = connection.execute(select(_ATTEMPTS).where(*where).order_by(*_KEY)).all()
+        what = supposed()
         return {
             (row.asset, row.day): Attempt(
                 Build(row.inputs, row.code),
@@ -158,6 +163,7 @@ class Attempts:
                 row.permanent,
             )
             for row in rows
+            if not (what and row.asset in what.woken)
         }
 
 

@@ -9,17 +9,20 @@ code of each model that reads the seed, so a changed seed changes no inputs of a
 What a day reads by key is not in the versions of upstream days: a changed upstream row must not renew all days of its
 readers. The days in which its key occurs get a new *key version* instead, which is part of their inputs.
 Records are kept beside what they describe, so that deleting a folder deletes both.
+What a plan supposes to be made is kept in memory, and in no store: see `supposing`.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 from sqlalchemy import Column, ColumnElement, Date, Integer, MetaData, Table, Text, bindparam, delete, func, select
 
 from analytics_assets.foundation.hashes import digest
-from analytics_assets.partitions import WHOLE, Window
+from analytics_assets.partitions import EVER, WHOLE, Window
 from analytics_assets.settings import DEVELOPER_PREFIX, Settings
 from analytics_assets.spec.asset import Asset, AssetKind, Catalog
 from analytics_assets.state.database import Store, insert, tuples
@@ -101,6 +104,44 @@ FilesOf = Callable[[str, date], Sequence[Path]]
 """Returns the files that make up a day of an asset; all of them must be there as they were written."""
 
 
+@dataclass
+class Supposed:
+    """What is supposed to be made; everything that reads records in the same context takes it for recorded.
+
+    Attributes:
+        days: by place and asset, the builds of days; None for a day whose record is supposed to be gone.
+        woken: the assets whose failed attempts are supposed to be forgotten.
+        changes: how often anything was supposed.
+    """
+
+    days: dict[tuple[Path, str], dict[date, Build | None]] = field(default_factory=dict)
+    woken: set[str] = field(default_factory=set)
+    changes: int = 0
+
+    def suppose(self, place: Path, asset: str, days: Mapping[date, Build | None]) -> None:
+        """Takes some days for made, or for gone."""
+        self.days.setdefault((place, asset), {}).update(days)
+        self.changes += 1
+
+
+_SUPPOSED: ContextVar[Supposed | None] = ContextVar("supposed", default=None)
+
+
+@contextmanager
+def supposing(what: Supposed | None) -> Iterator[None]:
+    """Within the block, builds are recorded in memory alone, and read along with the recorded ones; None: as ever."""
+    before = _SUPPOSED.set(what)
+    try:
+        yield
+    finally:
+        _SUPPOSED.reset(before)
+
+
+def supposed() -> Supposed | None:
+    """What is supposed in this context, if anything is."""
+    return _SUPPOSED.get()
+
+
 class Builds:
     """The record of what is built in one folder.
 
@@ -127,7 +168,8 @@ class Builds:
 
     def state(self) -> tuple[object, ...]:
         """A value that changes whenever a record does; it does not notice deleted files of days."""
-        return *self._store.version(), self._guarded_is_gone()
+        what = supposed()
+        return *self._store.version(), self._guarded_is_gone(), what and what.changes
 
     def _nothing_is_built(self) -> bool:
         return not self._store.file.exists() or self._guarded_is_gone()
@@ -143,7 +185,7 @@ class Builds:
 
         A developer's records lie in a folder below. They describe the same database, and must not outlive it either.
         """
-        if self._guarded is None or not self._guarded_is_gone():
+        if self._guarded is None or not self._guarded_is_gone() or supposed():
             return
         for folder in (self._guarded.parent, *self._guarded.parent.glob(f"{DEVELOPER_PREFIX}*")):
             store = _store_in(folder)
@@ -153,6 +195,9 @@ class Builds:
 
     def forget(self, asset: str, days: Iterable[date]) -> None:
         """Drops the records of days that are about to be written: their content is unknown until they are recorded."""
+        if what := supposed():
+            what.suppose(self.place, asset, dict.fromkeys(days))
+            return
         rows = [{"of": asset, "on": day} for day in days]
         if not rows or self._nothing_is_built():
             return
@@ -162,6 +207,9 @@ class Builds:
 
     def forget_all(self, asset: str) -> None:
         """Drops all records of an asset, whose table is gone."""
+        if what := supposed():
+            what.suppose(self.place, asset, dict.fromkeys(self.read(asset, EVER)))
+            return
         if self._nothing_is_built():
             return
         with self._store.writing() as connection:
@@ -170,6 +218,9 @@ class Builds:
     def record(self, asset: str, built: Mapping[date, Build]) -> None:
         """Records days after they were written; a kill in between only means that they are built again."""
         if not built:
+            return
+        if what := supposed():
+            what.suppose(self.place, asset, dict(built))
             return
         now = datetime.now(UTC).isoformat(timespec="microseconds")
         rows = [
@@ -196,7 +247,9 @@ class Builds:
         day = _BUILDS.c.day
         beyond = (_BUILDS.c.asset == asset) & ((day < first) | (day > last)) & (day != WHOLE.start)
         with self._store.reading() as connection:
-            return list(connection.execute(select(day).where(beyond).order_by(day)).scalars())
+            found: list[date] = list(connection.execute(select(day).where(beyond).order_by(day)).scalars())
+        held = self._with_supposed(asset, EVER, dict.fromkeys(found, Build("", "")))
+        return [day for day in found if day in held]
 
     def key_versions(self, asset: str, window: Window) -> KeyVersions:
         """The key versions of the days of a window; they outlive the records of what was built, and dropped tables."""
@@ -267,8 +320,11 @@ class Builds:
 
     def read_what_is_there(self, asset: str, window: Window) -> dict[date, Build]:
         """The recorded days of a window, without those whose files somebody deleted or whose size has changed."""
+        return self._with_supposed(asset, window, self._there(asset, window))
+
+    def _there(self, asset: str, window: Window) -> dict[date, Build]:
         if self._files_of is None:
-            return self.read(asset, window)
+            return self._recorded(asset, window)
         if self._nothing_is_built():
             return {}
         newest = select(func.max(_BUILDS.c.day)).where(_BUILDS.c.asset == asset).scalar_subquery()
@@ -286,6 +342,22 @@ class Builds:
 
     def read(self, asset: str, window: Window) -> dict[date, Build]:
         """The recorded days of a window."""
+        return self._with_supposed(asset, window, self._recorded(asset, window))
+
+    def supposed(self, asset: str, window: Window) -> dict[date, Build]:
+        """The days of a window that are supposed to be made."""
+        return self._with_supposed(asset, window, {})
+
+    def _with_supposed(self, asset: str, window: Window, found: dict[date, Build]) -> dict[date, Build]:
+        if what := supposed():
+            for day, build in what.days.get((self.place, asset), {}).items():
+                if build is None:
+                    found.pop(day, None)
+                elif window.holds(day):
+                    found[day] = build
+        return found
+
+    def _recorded(self, asset: str, window: Window) -> dict[date, Build]:
         if self._nothing_is_built():
             return {}
         wanted = select(_BUILDS.c.day, _BUILDS.c.inputs, _BUILDS.c.code).where(*_of(asset, window))

@@ -524,6 +524,16 @@ class Ledger:
             for path, accepted, rejected, unknown, swallowed in rows
         }
 
+    def identities(self, source: Source) -> dict[str, str]:
+        """The identity of the current content of each path."""
+        wanted = (
+            select(_PATHS.c.path, _CONTENTS.c.identity)
+            .join(_CONTENTS, _CONTENTS.c.id == _PATHS.c.content_id)
+            .where(_PATHS.c.source == source.name)
+        )
+        with self._reading() as connection:
+            return dict(tuples(connection.execute(wanted)))
+
     def current_paths(self, source: Source) -> dict[str, int]:
         """The paths with a current content, each with its accepted rows."""
         wanted = (

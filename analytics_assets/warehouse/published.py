@@ -192,6 +192,7 @@ def _copied(
     for node in nodes:
         if not node.holds_rows and WHOLE.start in made[node.name]:
             _copy_view(connection, node)
+    _comment(connection, nodes)
     return Published(rows, differing)
 
 
@@ -201,6 +202,7 @@ def publish_views(settings: Settings, views: Sequence[ModelNode]) -> None:
         with _next_copy(settings) as connection:
             for node in views:
                 _copy_view(connection, node)
+            _comment(connection, views)
 
 
 def unpublish(settings: Settings, models: Sequence[ModelNode]) -> None:
@@ -234,7 +236,7 @@ def _next_copy(settings: Settings) -> Iterator[DuckDBPyConnection]:
 
 
 def _quoted(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
+    return f"'{_in_quotes(str(path))}'"
 
 
 def _copy_days(
@@ -325,6 +327,41 @@ def _copy_view(connection: DuckDBPyConnection, node: ModelNode) -> None:
     except (duckdb.BinderException, duckdb.CatalogException) as error:
         logger.warning(f"{node.name} is not in the published copy yet: {error}")
     connection.execute("use memory")
+
+
+_KINDS = {"view": "view", "table_function": "macro table"}
+"""What DuckDB calls a model in `comment on`, by its materialization, if it is no table."""
+
+
+def _comment(connection: DuckDBPyConnection, nodes: Iterable[ModelNode]) -> None:
+    """Gives the copy the descriptions of models and columns from their yml, as comments.
+
+    The warehouse has none: they would cost a statement a column in every run. Here only those that differ are written.
+    """
+    where = f"where database_name = '{COPY}' and not internal"
+    held: dict[tuple[str, ...], str | None] = {
+        tuple(names): comment
+        for *names, comment in connection.execute(
+            f"select schema_name, table_name, '', comment from duckdb_tables() {where} union all "
+            f"select schema_name, view_name, '', comment from duckdb_views() {where} union all "
+            f"select schema_name, function_name, '', comment from duckdb_functions() {where} union all "
+            f"select schema_name, table_name, column_name, comment from duckdb_columns() {where}"
+        ).fetchall()
+    }
+    for node in nodes:
+        place = f"{COPY}.{_table(node)}"
+        said = {"": node.description, **{name: one.get("description") or "" for name, one in node.columns.items()}}
+        for name, text in said.items():
+            key = (node.schema, node.alias, name)
+            if key not in held or (held[key] or "") == text:
+                continue
+            column = '"' + name.replace('"', '""') + '"'
+            what = f"column {place}.{column}" if name else f"{_KINDS.get(node.materialized, 'table')} {place}"
+            connection.execute(f"comment on {what} is " + (f"'{_in_quotes(text)}'" if text else "null"))
+
+
+def _in_quotes(text: str) -> str:
+    return text.replace("'", "''")
 
 
 def _view_sql(connection: DuckDBPyConnection, node: ModelNode) -> str | None:

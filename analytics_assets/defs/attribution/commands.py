@@ -9,6 +9,7 @@ from rich.table import Table
 
 from analytics_assets.console.terminal import console
 from analytics_assets.console.words import shown, told_plainly
+from analytics_assets.foundation.words import plural
 
 commands = typer.Typer()
 
@@ -27,7 +28,7 @@ def simulate_user_activity(
 
     with told_plainly():
         for file, rows in write_activity(users, get_settings().inbox_dir, end.date() if end else None, seed).items():
-            console.print(f"wrote {rows:,} rows to {shown(file)}")
+            console.print(f"wrote {plural(rows, 'row')} to {shown(file)}")
 
 
 @commands.command()

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from analytics_assets.console.terminal import console, line
 from analytics_assets.console.words import told_plainly, yesterday
+from analytics_assets.foundation.words import plural
 
 DEMO_DAYS = 30
 SERVED_AHEAD = 30  # future days, which appear when their time comes
@@ -66,7 +67,8 @@ def serve_campaigns_api(
         )
         with served(api, port) as url:
             console.print(
-                f"{len(api.visible()):,} records are at {url}/campaigns; Ctrl-C ends it. For the pulls, in .env:"
+                f"{plural(len(api.visible()), 'record is', 'records are')} at {url}/campaigns; Ctrl-C ends it. For the "
+                "pulls, in .env:"
             )
             console.print(f"ANALYTICS_API__CAMPAIGNS__URL={url}")
             console.print("ANALYTICS_API__CAMPAIGNS__KEY=(the key)")

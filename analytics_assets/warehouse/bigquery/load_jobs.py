@@ -24,6 +24,7 @@ from polars.datatypes import DataTypeClass
 
 from analytics_assets.foundation.failures import is_transient, is_transient_at_google, said_by_google, sentence
 from analytics_assets.foundation.plain_text import logger_of
+from analytics_assets.foundation.words import plural
 from analytics_assets.spec.source import PolarsType, Source
 
 DAY_COLUMN = "_day"
@@ -219,7 +220,9 @@ def load_day(
 
     rows = parquet.read_metadata(file).num_rows
     if rows != expected_rows:
-        raise LoadRefused(f"{table} {day}: the file holds {rows} rows instead of {expected_rows}; it was not loaded")
+        raise LoadRefused(
+            f"{table} {day}: the file holds {plural(rows, 'row')} instead of {expected_rows}; it was not loaded"
+        )
     load = _Load(client, table, day, rows, job_id, patience_seconds)
     config = _job_config(schema, labels, patience_seconds)
     again = bigquery.DEFAULT_RETRY.with_predicate(_may_pass).with_delay(1, 60, 2).with_timeout(patience_seconds)
@@ -396,7 +399,8 @@ class _Load:
             raise self._failure(job.error_result) from error
         if job.output_rows != self.rows:
             raise LoadRefused(
-                f"{self.table} {self.day}: job {self.job_id} loaded {job.output_rows} rows instead of {self.rows}, and "
+                f"{self.table} {self.day}: job {self.job_id} loaded {plural(job.output_rows, 'row')} instead of "
+                f"{self.rows}, and "
                 "the day holds those now; make it again, and tell Google's support if it comes to the same"
             )
         return Loaded(self.job_id, self.rows, job.output_bytes or 0, self.tries)

@@ -1,13 +1,18 @@
 """What a person sees at the prompt; the commands run as programs where a process matters."""
 
+import csv
+import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from io import BytesIO, StringIO
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import duckdb
 import polars as pl
@@ -17,6 +22,8 @@ from typer.testing import CliRunner
 from analytics_assets.automation.run_grouping import PlannedRun
 from analytics_assets.cli import materialize
 from analytics_assets.cli.app import app
+from analytics_assets.console.tables import as_lines, as_table, is_cut, texts_of
+from analytics_assets.console.terminal import Terminal
 from analytics_assets.defs.consent.sources import CONSENT_EVENTS
 from analytics_assets.foundation.plain_text import logger_of, plain, shortened
 from analytics_assets.operations import runner
@@ -215,6 +222,24 @@ def test_a_range_of_one_asset_leaves_the_others_alone(command: Prompt) -> None:
     assert "rpt_companies" not in one.output
 
 
+def test_a_plan_says_days_reasons_and_what_is_not_known_and_makes_nothing(command: Prompt, tmp_path: Path) -> None:
+    project = Project(tmp_path / "data", ONE_DOMAIN, on=False)
+    project.drop("consent_events", "events-1.csv", HEADER + event("a", day(1)))
+    project.land()
+    project.drop("consent_events", "events-2.csv", HEADER + event("b", day(2)))
+    before = project.declared.automation.recorded()
+    told = command("plan", "--select", "group:consent")
+    assert told.exit_code == 0, told.output
+    text = " ".join(told.output.split())
+    assert "analytics-assets materialize --new would make" in text
+    (raw,) = [row for row in told.output.splitlines() if "raw_consent_events" in row and "│    5 │" in row]
+    assert f"{day(0)} to" in raw and "never made" in raw
+    assert "Of the inbox, 1 file has not landed; what that changes is not known before." in text
+    assert "`analytics-assets rollout` would make nothing." in text
+    assert project.declared.automation.recorded() == before
+    assert not project.settings.warehouse_file.exists()
+
+
 @pytest.fixture
 def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("ANALYTICS_DATA_DIR", str(tmp_path))
@@ -225,6 +250,8 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
         connection.execute("create schema marts")
         connection.execute("create table marts.volumes (name varchar, events decimal(38, 9), share double)")
         connection.execute("insert into marts.volumes values ('[b]shop', 1200, 0.25), ('café', 9.5, null)")
+        connection.execute("comment on table marts.volumes is 'Events of a name.'")
+        connection.execute("comment on column marts.volumes.share is 'Of all events.'")
     yield file
     get_settings.cache_clear()
 
@@ -233,13 +260,123 @@ def test_a_table_of_the_published_copy_lines_up(published: Path) -> None:
     result = CliRunner().invoke(app, ["sql", "select * from marts.volumes order by events desc"])
     assert result.exit_code == 0
     assert result.output.splitlines() == [
-        "┏━━━━━━━━━┳━━━━━━━━┳━━━━━━━┓",
-        "┃ name    ┃ events ┃ share ┃",
-        "┡━━━━━━━━━╇━━━━━━━━╇━━━━━━━┩",
-        "│ [b]shop │   1200 │  0.25 │",
-        "│ café    │    9.5 │       │",
-        "└─────────┴────────┴───────┘",
+        "┏━━━━━━━━━┳━━━━━━━━━┳━━━━━━━┓",
+        "┃ name    ┃  events ┃ share ┃",
+        "┡━━━━━━━━━╇━━━━━━━━━╇━━━━━━━┩",
+        "│ [b]shop │ 1,200.0 │  0.25 │",
+        "│ café    │     9.5 │       │",
+        "└─────────┴─────────┴───────┘",
     ]
+
+
+ODD = (
+    "select 9007199254740993::hugeint * 1000000 as large, 0.1::double as share, 1.50::decimal(38, 9) as amount,"
+    " '' as empty, null as nothing, 'a,\"b\"\nc' as text, timestamp '2026-01-05 01:02:03.000004' as at, 2026 as year"
+    " union all select 1, 'nan', null, 'é', 1, null, null, 1000 order by large desc"
+)
+
+
+def test_programs_get_every_digit_and_every_row(published: Path, tmp_path: Path) -> None:
+    def asked(*arguments: str, statement: str = ODD) -> bytes:
+        result = CliRunner().invoke(app, ["sql", statement, *arguments])
+        assert result.exit_code == 0, result.output
+        return result.stdout_bytes
+
+    first, _ = csv.DictReader(StringIO(asked("--format", "csv").decode()))
+    assert first == {
+        "large": "9007199254740993000000",
+        "share": "0.1",
+        "amount": "1.500000000",
+        "empty": "",
+        "nothing": "",
+        "text": 'a,"b"\nc',
+        "at": "2026-01-05 01:02:03.000004",
+        "year": "2026",
+    }
+    assert b',"",,' in asked("--format", "csv"), "an empty text is no null"
+    first, _ = json.loads(asked("--format", "json"), parse_float=str)
+    assert (first["large"], first["share"], first["nothing"]) == (9007199254740993000000, "0.1", None)
+    frame = pl.read_parquet(BytesIO(asked("--format", "parquet")))
+    assert frame["large"].to_list() == [9007199254740993000000, 1]
+    assert frame["at"].to_list()[0] == datetime(2026, 1, 5, 1, 2, 3, 4)
+    assert len(asked("--format", "csv", statement="from range(25123)").splitlines()) == 25124
+
+    file = tmp_path / "rows.parquet"
+    assert b"wrote:" in asked("--output", str(file))
+    assert pl.read_parquet(file).equals(frame)
+    assert b"Events of a name." in asked("--format", "csv", statement="show tables")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["select 1", "--output", "rows.txt"], "say the format of rows.txt"),
+        (["select 1", "--output", "rows.csv", "--format", "table"], "--format table is for a terminal"),
+        (["delete from marts.volumes", "--format", "csv"], "syntax error"),
+        (["select 1 as a -- ;", "--format", "json"], '[ {"a":1} ]'),
+        (["select * from read_text('/etc/hostname')", "--format", "csv"], "file system operations are disabled"),
+        (["select 1) to '/tmp/a'; select (1", "--format", "csv"], "syntax error"),
+    ],
+)
+def test_a_format_that_cannot_be_is_told_and_no_format_opens_a_file(
+    published: Path, arguments: list[str], said: str
+) -> None:
+    assert said in " ".join(CliRunner().invoke(app, ["sql", *arguments]).output.split())
+
+
+def test_tables_and_columns_are_shown_with_what_is_said_of_them(published: Path) -> None:
+    def cells(statement: str) -> list[list[str]]:
+        lines = CliRunner().invoke(app, ["sql", statement]).output.splitlines()
+        return [[cell.strip() for cell in one.split("│")[1:-1]] for one in lines if one.startswith("│")]
+
+    assert cells("show tables;") == [["marts", "volumes", "2", "Events of a name."]]
+    assert cells("DESCRIBE marts.volumes")[1:] == [
+        ["events", "DECIMAL(38,9)", ""],
+        ["share", "DOUBLE", "Of all events."],
+    ]
+    assert cells("describe select 1 as a")[0][0] == "a", "DuckDB's own"
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "texts"),
+    [
+        ("events", [1200, None, -3], ["1,200", "", "-3"]),
+        ("install_year", [2026], ["2026"]),
+        ("user_id", [1200], ["1200"]),
+        ("amount", [Decimal("1200.50000"), Decimal("0.1251"), 7], ["1,200.50", "0.13", "7.00"]),
+        ("price", [Decimal("1.50000"), Decimal("0.1251")], ["1.5000", "0.1251"]),
+        ("share", [0.1 + 0.2, 1e-9, float("nan")], ["0.300000", "1e-09", "nan"]),
+        ("whole", [3.0, 12e9], ["3", "12,000,000,000"]),
+        ("is_open", [True, None], ["True", ""]),
+        ("mixed", ["a", 1200], ["a", "1200"]),
+    ],
+)
+def test_numbers_are_as_people_write_them(name: str, values: list[object], texts: list[str]) -> None:
+    assert texts_of(name, values)[0] == texts
+
+
+def test_a_table_fits_the_terminal_or_is_shown_by_lines() -> None:
+    names, row = ["name", "events", "text"], ["a", 1_234_567, "a text that is longer than that"]
+
+    def printed(parts: Sequence[Any], width: int) -> list[str]:
+        terminal = Terminal(width=width, file=StringIO())
+        for part in parts:
+            terminal.print(part)
+        return [one.rstrip() for one in terminal.file.getvalue().splitlines()]  # type: ignore[attr-defined]
+
+    table = as_table(names, [row], 45)
+    lines = printed([table], 45)
+    assert len({len(one) for one in lines}) == 1 and len(lines[0]) <= 45
+    assert "1,234,567" in lines[3] and "…" in lines[3]
+    assert is_cut(names, [row], 45) and not is_cut(names, [row], 60)
+    assert as_table(names, [row], 20) is None
+    assert printed(as_lines(names, [row]), 60) == [
+        "row 1",
+        "name    a",
+        "events  1,234,567",
+        "text    a text that is longer than that",
+    ]
+    assert "events  1,234,567" in printed(as_lines(names, [row]), 20)
 
 
 def test_a_wide_table_is_not_cut(published: Path) -> None:

@@ -51,7 +51,7 @@ from analytics_assets.state.attempts import WAITS, Attempts
 from analytics_assets.state.builds import Build, builds_of_model
 from analytics_assets_tests.support.consent_events import HEADER, event
 from analytics_assets_tests.support.health import findings, with_changed_code
-from analytics_assets_tests.support.project import ONE_DOMAIN, Project, day
+from analytics_assets_tests.support.project import ALL_OF_ONE, ONE_DOMAIN, Project, day
 from analytics_assets_tests.support.webhook import Webhook, taking_messages, tick
 
 pytestmark = pytest.mark.models_alone
@@ -817,3 +817,13 @@ def test_a_day_that_has_too_many_rejects_stays_an_error_and_fails_no_other_run(p
     assert (newest.passed, newest.severity) == (False, AssetCheckSeverity.ERROR)
     (failed,) = (finding for finding in checks(project) if finding.asset == "raw_consent_events")
     assert (failed.state, failed.days, failed.count) == (State.CHECK_FAILED, Window.of_days(day(1), day(1)), 1)
+
+
+def test_once_everything_is_made_no_asset_looks_as_if_it_never_was(tmp_path: Path) -> None:
+    project = Project(tmp_path / "data", ALL_OF_ONE)
+    project.simulate(0.02)
+    project.settled()
+    (runner := project.runner()).record_health()
+    assert runner.outcome.failures == []
+    keys = project.definitions.resolve_asset_graph().materializable_asset_keys
+    assert [key for key in keys if project.instance.get_latest_materialization_event(key) is None] == []

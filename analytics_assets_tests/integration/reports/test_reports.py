@@ -14,16 +14,19 @@ import duckdb
 import polars as pl
 import pytest
 from dagster import AssetKey
+from dagster._core.execution.backfill import PartitionBackfill
 from openpyxl import Workbook
 
 from analytics_assets.automation.graph import of_kind
-from analytics_assets.automation.run_grouping import PlannedRun
+from analytics_assets.automation.run_grouping import PlannedRun, span_tags
+from analytics_assets.dagster_internals import BACKFILL_ID_TAG
 from analytics_assets.dbt.project import load_manifest
 from analytics_assets.dbt.step import planned_builds
 from analytics_assets.defs.sessions import DOMAIN as SESSIONS
 from analytics_assets.partitions import Window
 from analytics_assets.reports import dashboard, workbook
 from analytics_assets.reports.analysis_file import from_csv
+from analytics_assets.reports.as_of import MADE_NOTHING
 from analytics_assets.reports.assets import write_export
 from analytics_assets.reports.dashboard import Concern, pack, unpack
 from analytics_assets.reports.datasets import Frames, read_datasets
@@ -45,7 +48,7 @@ from analytics_assets.spec.report import (
     Table,
 )
 from analytics_assets.state.attempts import Attempts
-from analytics_assets.state.builds import export_of, newest_export, recorded_builds
+from analytics_assets.state.builds import builds_of, export_of, newest_export, recorded_builds
 from analytics_assets.warehouse.choice import warehouse_of
 from analytics_assets_tests.support.consent_events import FORMULA, HEADER, HOSTILE, event
 from analytics_assets_tests.support.project import DOMAINS, YESTERDAY, Project, day
@@ -170,6 +173,53 @@ def test_only_the_newest_day_is_made_by_itself_and_it_follows_late_data(reported
     runs = [run.asset_selection or set() for run in project.instance.get_runs()]
     assert any(runs)
     assert not [run for run in runs if AssetKey(INDEX) in run]
+
+
+@pytest.mark.parametrize(
+    ("with_others", "by_a_backfill", "made"),
+    [(False, False, 3), (False, True, 3), (True, False, 1), (True, True, 1)],
+)
+def test_of_a_range_of_everything_one_report_is_made_and_of_reports_alone_all(
+    reported: Project, tmp_path: Path, with_others: bool, by_a_backfill: bool, made: int
+) -> None:
+    project = reported.copy_to(tmp_path / "data", with_state=True)
+    shutil.rmtree(project.settings.exports_dir / "consent_dashboard")
+    last = YESTERDAY - timedelta(days=2)
+    days = Window.of_days(last - timedelta(days=2), last)
+    graph = project.definitions.resolve_asset_graph()
+    assets = [AssetKey("consent_dashboard"), *([AssetKey("published_consent")] if with_others else [])]
+    tags = span_tags(days)
+    if by_a_backfill:  # its layers are runs of their own: here one of the report
+        keys = [str(one) for one in days.days()]
+        backfill = PartitionBackfill.from_asset_partitions(
+            "of-a-person",
+            asset_graph=graph,
+            partition_names=keys,
+            asset_selection=assets,
+            backfill_timestamp=0.0,
+            tags={},
+            dynamic_partitions_store=project.instance,
+            all_partitions=False,
+            title=None,
+            description=None,
+            run_config=None,
+        )
+        project.instance.add_backfill(backfill)
+        tags, assets = tags | {BACKFILL_ID_TAG: "of-a-person"}, assets[:1]
+    job = project.definitions.resolve_implicit_global_asset_job_def()
+    assert job.execute_in_process(instance=project.instance, asset_selection=assets, tags=tags).success
+
+    files = sorted(file.name for file in (project.settings.exports_dir / "consent_dashboard").iterdir())
+    assert files == [f"consent_dashboard-{day}.html" for day in list(days.days())[-made:]]
+    events = project.instance.fetch_materializations(AssetKey("consent_dashboard"), limit=3).records
+    said = {event.partition_key: set(event.asset_materialization.metadata) for event in events}  # type: ignore[union-attr]
+    assert {day for day, metadata in said.items() if "open" in metadata} == {file[18:28] for file in files}
+    assert {day for day, metadata in said.items() if MADE_NOTHING in metadata} == {
+        str(day) for day in list(days.days())[:-made]
+    }
+    asset = project.declared.catalog["consent_dashboard"]
+    assert len(builds_of(asset, project.settings).read("consent_dashboard", days)) == made
+    assert project.requested().keys() <= {"consent_dashboard"}
 
 
 def test_exports_that_were_deleted_are_made_again(reported: Project, tmp_path: Path) -> None:

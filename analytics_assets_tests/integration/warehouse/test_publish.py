@@ -33,6 +33,7 @@ MART = ModelNode(
         "resource_type": "model",
         "schema": "marts",
         "alias": "mart",
+        "columns": {},
         "config": {"materialized": "incremental", "meta": {"day": "the_day"}},
     }
 )
@@ -42,6 +43,7 @@ VIEW = ModelNode(
         "resource_type": "model",
         "schema": "reporting",
         "alias": "rpt",
+        "columns": {},
         "config": {"materialized": "view", "meta": {}},
     }
 )
@@ -190,6 +192,48 @@ def test_a_table_function_over_marts_answers_from_the_copy(project: Project) -> 
     assert published(project, f"select n from reporting.rpt(date '{day(2)}', date '{day(4)}')") == [(9,)]
 
 
+def test_models_and_columns_have_their_descriptions_as_comments_and_these_follow_the_yml(project: Project) -> None:
+    fill(
+        project,
+        "create schema marts",
+        "create schema reporting",
+        f'create table marts.mart as select date \'{day(0)}\' as the_day, 1 as n, 2 as "odd ""name"',
+        "create view reporting.rpt as select n from analytics.marts.mart",
+        "create macro reporting.of(a) as table select n from analytics.marts.mart",
+    )
+    hostile = 'it\'s "n"; drop table marts.mart; --'
+
+    def described(node: ModelNode, said: str, **columns: str) -> ModelNode:
+        of_columns = {name: {"name": name, "description": text} for name, text in columns.items()}
+        return ModelNode({**node.raw, "description": said, "columns": of_columns})
+
+    odd = {'odd "name': "odd"}
+    of = ModelNode({**FUNCTION.raw, "name": "of", "alias": "of"})
+    mart = described(MART, "The mart.", the_day="Its day.", n=hostile, gone="no column", **odd)
+    nodes = [mart, described(VIEW, "A view.", n="Of the view."), described(of, "A function.")]
+    make(project, *project.window.days(), models=nodes)
+    comments = (
+        "select table_name, column_name, comment from duckdb_columns() where comment is not null union all "
+        "select table_name, '', comment from duckdb_tables() where comment is not null union all "
+        "select view_name, '', comment from duckdb_views() where comment is not null union all "
+        "select function_name, '', comment from duckdb_functions() where schema_name = 'reporting' order by all"
+    )
+    expected = [
+        ("mart", "", "The mart."),
+        ("mart", "n", hostile),
+        ("mart", 'odd "name', "odd"),
+        ("mart", "the_day", "Its day."),
+        ("of", "", "A function."),
+        ("rpt", "", "A view."),
+        ("rpt", "n", "Of the view."),
+    ]
+    for _ in range(2):
+        copy_days(project, nodes, project.window)
+        assert published(project, comments) == expected
+    copy_days(project, [described(mart, "Another.", n=""), *nodes[1:]], Window.of_days(day(1), day(1)))
+    assert published(project, comments) == [("mart", "", "Another."), *expected[2:]]
+
+
 def test_a_view_whose_table_or_column_the_copy_lacks_holds_up_nothing_and_comes_with_them(project: Project) -> None:
     other = ModelNode({**MART.raw, "name": "other", "alias": "other"})
     fill(
@@ -318,5 +362,5 @@ def test_a_day_that_fails_its_check_is_shown_as_it_last_passed_wherever_people_l
         CliRunner().invoke(app, ["sql", text]).output for text in (query, others, "from reporting.rpt_companies()")
     ]
     get_settings.cache_clear()
-    said = [f"mart_company_daily: of the days up to {day(2)}, 2 failed" in " ".join(text.split()) for text in asked]
+    said = [f"mart_company_daily: up to {day(2)}, 2 days failed" in " ".join(text.split()) for text in asked]
     assert said == [True, False, False]

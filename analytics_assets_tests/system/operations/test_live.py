@@ -147,6 +147,9 @@ def test_backfills_from_the_ui_are_one_run_a_range_and_a_restart_of_the_webserve
     days = {str(day) for day in ALL_DAYS}
     assert {name: made[name] for name in project.assets} == dict.fromkeys(project.assets, days)
 
+    reports = {file.name for file in project.settings.exports_dir.glob("*/*")}
+    assert reports and all(f"-{YESTERDAY}." in name for name in reports), "one of each, not one a day"
+
     assert len(runs[one_day]) <= 5, "so many layers have other windows"
     tied: dict[str, set[str | None]] = defaultdict(set)
     for source in project.sources:

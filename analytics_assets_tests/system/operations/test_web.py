@@ -21,6 +21,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from analytics_assets.operations.web import Guard
+from analytics_assets_tests.support.browser import NEEDS_BROWSER, chromium
 from analytics_assets_tests.support.live import free_port, until
 
 DEFINITIONS = """
@@ -44,6 +45,7 @@ EVIL = "http://evil.example"
 class Dev:
     process: subprocess.Popen[bytes]
     port: int
+    folder: Path
 
     @property
     def url(self) -> str:
@@ -61,11 +63,12 @@ def started(folder: Path) -> Iterator[Dev]:
     port = free_port()
     (folder / "defs.py").write_text(DEFINITIONS)
     (folder / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
-    command = [sys.executable, "-m", "analytics_assets.operations.web", "dev", "-f", "defs.py", "-p", str(port)]
+    command = [sys.executable, "-m", "analytics_assets.operations.web", "dev", "-f", "defs.py"]
     env = os.environ | {"DAGSTER_HOME": str(folder), "ANALYTICS_UI_URL": "https://ui.example"}
+    env |= {"ANALYTICS_PORT": str(port), "ANALYTICS_DATA_DIR": str(folder / "data")}
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=log, start_new_session=True)
-    found = Dev(process, port)
+    found = Dev(process, port, folder)
 
     def answers() -> bool:
         assert process.poll() is None, (folder / "log").read_text()
@@ -156,6 +159,39 @@ def test_the_ui_is_served_as_before_to_links_in_messages_and_behind_its_address_
         answer = httpx.post(f"{dev.url}/graphql", json={"query": MUTATION}, headers=headers, timeout=60)
         assert answer.status_code == 200, answer.text
         assert dev.events() == number
+
+
+def test_it_is_on_the_port_that_it_says(dev: Dev) -> None:
+    assert f"the UI comes up at {dev.url}, the reports at {dev.url}/exports/;" in (dev.folder / "log").read_text()
+
+
+REPORT = """<!doctype html><link rel="icon" href="data:,"><title>a report</title><script>
+const tried = {drawn: true};
+for (const [name, what] of Object.entries({storage: () => localStorage, ui: () => window.open("/runs").document})) {
+  try { what(); tried[name] = "reached"; } catch (error) { tried[name] = error.name; }
+}
+const asked = fetch("/graphql", {method: "POST", headers: {"content-type": "application/json"}, body: BODY});
+asked.then(() => "answered", error => error.name).then(said => {
+  document.title = JSON.stringify({...tried, fetch: said});
+});
+</script>""".replace("BODY", json.dumps(json.dumps({"query": MUTATION})))
+"""A page with a script that somebody's file brought into a report: it asks for what the UI may, and opens the UI."""
+
+
+@NEEDS_BROWSER
+def test_a_report_is_shown_to_people_and_no_script_in_it_sends_what_the_ui_sends(dev: Dev) -> None:
+    file = dev.folder / "data" / "exports" / "a_dashboard.html"
+    file.parent.mkdir(parents=True)
+    file.write_text(REPORT)
+    before = dev.events()
+    with chromium() as browser:
+        page = browser.new_page()
+        page.goto(f"{dev.url}/exports/a_dashboard.html")
+        page.wait_for_function("document.title.startsWith('{')")
+        said = json.loads(page.title())
+    assert said == {"drawn": True, "storage": "SecurityError", "ui": "SecurityError", "fetch": "TypeError"}
+    assert dev.events() == before
+    assert httpx.get(f"{dev.url}/exports/a_dashboard.html", headers={"origin": EVIL}, timeout=60).status_code == 403
 
 
 def test_ctrl_c_ends_the_server_and_all_that_came_with_it(tmp_path: Path) -> None:

@@ -147,11 +147,11 @@ def test_what_cannot_be_taken_apart_is_rejected_and_shows_what_there_was(
 @pytest.mark.parametrize(
     ("change", "column", "reason"),
     [
-        ({"impressions": "1,204"}, "impressions", "not a Int64"),
-        ({"clicks": 2.5}, "clicks", "not a Int64"),
-        ({"cost": "12,50"}, "cost", "not a Decimal"),
-        ({"revenue": float("nan")}, "revenue", "not a Decimal"),
-        ({"date": "yesterday"}, "date", "not a Date"),
+        ({"impressions": "1,204"}, "impressions", "not a whole number"),
+        ({"clicks": 2.5}, "clicks", "not a whole number"),
+        ({"cost": "12,50"}, "cost", "not a number"),
+        ({"revenue": float("nan")}, "revenue", "not a number"),
+        ({"date": "yesterday"}, "date", "not a date"),
         ({"date": None}, "date", "empty, but every row needs one"),
         ({"country": " "}, "country", "empty, but every row needs one"),
         ({"impressions": None}, None, "impressions must not be empty or negative"),

@@ -585,7 +585,7 @@ def test_a_file_of_other_rows_than_expected_is_not_loaded(loader: Callable[..., 
 
 
 def test_a_job_that_loaded_other_rows_than_the_file_holds_is_an_error(loader: Callable[..., Loader]) -> None:
-    with pytest.raises(LoadRefused, match=r"job job-1 loaded 1 rows instead of 2"):
+    with pytest.raises(LoadRefused, match=r"job job-1 loaded 1 row instead of 2"):
         loader(BigQueryApi(miscounted={1: 1}))(events("a", "b"))
 
 
