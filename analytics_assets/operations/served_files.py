@@ -70,7 +70,9 @@ class WithFiles:
     """
 
     def __init__(self, app: ASGIApp, exports: Path, docs: Path, below: str = "") -> None:
-        places = {f"{below.rstrip('/')}/exports": exports, f"{below.rstrip('/')}/docs": docs}
+        # The page of all reports links to the docs by their place in the clone, seen from its own.
+        paths = {"exports": exports, "docs": docs, "dbt_project/target/docs": docs}
+        places = {f"{below.rstrip('/')}/{path}": folder for path, folder in paths.items()}
         self._app, self._places = app, tuple(places)
         self._files = Starlette(routes=[Mount(place, _Files(folder)) for place, folder in places.items()])
 

@@ -103,7 +103,8 @@ def test_what_was_never_made_or_is_gone_is_planned_and_so_is_what_failed(tmp_pat
     project.land()
     plan, why = planned(project, settle)
     assert {one for reasons in why.values() for one in reasons} == {"never made, or its record is gone"}
-    assert set(plan) == names_of(project) - {"health", *(source.landed_asset for source in project.sources)}
+    others = {"health", "report_index", *(source.landed_asset for source in project.sources)}
+    assert set(plan) == names_of(project) - others
     assert made(project, settle) == plan
 
     (project.settings.raw_dir / "raw_consent_events" / f"_day={day(2)}" / "data.parquet").unlink()

@@ -91,6 +91,8 @@ def test_a_start_page_comes_and_nothing_is_written_and_all_else_is_the_ui(folder
     (folder / "docs" / "index.html").write_text("the models")
     reports, docs, *to_folders = asked(folder, "/exports/", "/docs/", "/exports", "/docs")
     assert (reports.text, docs.text) == ("all reports", "the models")
+    (linked,) = asked(folder, "/exports/../dbt_project/target/docs/index.html")
+    assert linked.text == "the models", "as a browser resolves the link of the page of all reports"
     assert [answer.headers["location"] for answer in to_folders] == [
         f"http://127.0.0.1/{n}/" for n in ("exports", "docs")
     ]
