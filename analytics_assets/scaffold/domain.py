@@ -394,7 +394,7 @@ def _staging(plan: Plan) -> str:
         return found
 
     tests: list[Any] = ["adds_up", Flow(unique_together={"arguments": {"columns": key}})]
-    own = [one for one in _key(plan) if one != plan.day]
+    own = _key(plan)
     if source.kind is Kind.FACTS and len(own) == 1 and own[0] != source.time:
         tests.append(Flow(key_on_one_day={"arguments": {"key": own[0]}, "config": {"severity": "warn"}}))
     by = [name for name in plan.look.dimensions[:4] if plan.look.columns[name].dtype == pl.String]

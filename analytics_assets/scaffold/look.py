@@ -55,10 +55,10 @@ _NO_TIMES = re.compile(r"(^|_)(birth\w*|born|dob|expir\w*|valid|until|due|holida
 _OF_SUM = re.compile(
     r"(^|_)(amount|amounts|revenue|sales|cost|costs|quantity|qty|count|counts|total|subtotal|sum|units|fee|fees|tax|vat|"
     r"tip|tips|spend|clicks|impressions|views|visits|orders|users|conversions|passengers|items|volume|"
-    r"precipitation|rain|snow|distance|deaths|cases|sold|payment|payments|discount|profit|fare|kwh|mwh|bytes)(_|$)|^(n|num|number_of|no_of)_"
+    r"precip|precipitation|rain|rainfall|snow|snowfall|distance|deaths|cases|sold|payment|payments|discount|profit|fare|kwh|mwh|bytes)(_|$)|^(n|num|number_of|no_of)_"
 )
 _OF_NO_MEASURE = re.compile(
-    r"(^|_)(lat|latitude|lon|lng|long|longitude|year|version|rank|index|row|rowid|unnamed)(_|$)"
+    r"(^|_)(lat|latitude|lon|lng|long|longitude|dir|direction|bearing|angle|year|version|rank|index|row|rowid|unnamed)(_|$)"
 )
 
 

@@ -73,6 +73,16 @@ def test_the_report_of_a_domain_is_one(tmp_path: Path, name: str) -> None:
     assert report.key_figures[0] == "row_count"
 
 
+@pytest.mark.parametrize(
+    ("text", "is_tested"),
+    [("id,date\na,2026-01-05\nb,2026-01-06\n", True), ("symbol,date\na,2026-01-05\na,2026-01-06\n", False)],
+)
+def test_a_key_that_holds_the_day_may_stand_on_many_days(tmp_path: Path, text: str, is_tested: bool) -> None:
+    (tmp_path / "a.csv").write_text(text)
+    texts = files_of(plan_of(look("orders", [tmp_path / "a.csv"]), "team:x"))
+    assert ("key_on_one_day" in texts["dbt_project/models/staging/orders/_staging_orders.yml"]) is is_tested
+
+
 # ------------------------------------------------------------------------------------------------ marts and reports
 
 
