@@ -18,6 +18,16 @@ from analytics_assets.spec.asset import reads_as_metadata
 from analytics_assets.spec.model_node import ModelNode
 from analytics_assets.spec.source import raw_asset
 
+_WHAT_RULES_SAY = {
+    "adds_up": "Rows and sums are those of what it is made from, day by day.",
+    "key_on_one_day": "A key stands on one day.",
+    "not_null": "No row lacks a value.",
+    "relationships": "Each value is one of the table that it names.",
+    "unique_together": "No two rows of a day have the same key.",
+    "usual_volume": "A day holds about as much as the same weekdays before it.",
+}
+"""What a generic test says in reports and alerts where its yml has no description."""
+
 
 class ModelTranslator(DagsterDbtTranslator):
     """Names assets after their models and seeds; a dbt source is the raw asset of the same name."""
@@ -76,7 +86,10 @@ class ModelTranslator(DagsterDbtTranslator):
         A blocking check would fail the run of a good day for as long as another day fails.
         """
         spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
-        return spec._replace(blocking=False) if spec else None
+        if spec is None:
+            return None
+        usual = _WHAT_RULES_SAY.get(ModelNode(manifest["nodes"][unique_id]).rule)
+        return spec._replace(blocking=False, description=spec.description or usual)
 
     def get_code_version(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
         return self._code_versions.get(dbt_resource_props["unique_id"])
