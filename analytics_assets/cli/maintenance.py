@@ -68,9 +68,10 @@ def remove_domain(
             typer.confirm("Remove all of this?", abort=True)
         from analytics_assets.definitions import project
 
+        left = project
         for domain in chosen:
             with console.status(f"removing {domain.name}"):
-                remove_data(project, domain)
+                left = remove_data(left, domain)
             if not domain.is_demo:
                 for folder in code_of(domain.name):
                     delete([folder])

@@ -5,11 +5,13 @@ Each step can be repeated: a removal that was cut off is ended by the next one.
 
 import shutil
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from analytics_assets.foundation.files import only_one, replacing
 from analytics_assets.partitions import EVER
 from analytics_assets.project import Project, published_asset
+from analytics_assets.reports.index_asset import facts_file, write_index
 from analytics_assets.settings import PROJECT_DIR
 from analytics_assets.spec.domain import Domain
 from analytics_assets.spec.model_node import ModelNode
@@ -22,8 +24,11 @@ from analytics_assets.warehouse.duckdb.warehouse import IF_DAMAGED, drop, opened
 from analytics_assets.warehouse.published import unpublish
 
 
-def remove_data(project: Project, domain: Domain) -> None:
+def remove_data(project: Project, domain: Domain) -> Project:
     """Removes all data of a domain, its files in the inbox included. No run may be in progress.
+
+    Returns:
+        The project without the domain.
 
     Raises:
         ValueError: the warehouse is BigQuery, whose tables only its owner may drop.
@@ -39,7 +44,10 @@ def remove_data(project: Project, domain: Domain) -> None:
         _remove_source(project, source)
     delete([settings.warehouse_dir / "dbt_target"])  # what dbt compiled last, of all domains
     for name in names_of(domain):
-        delete([*settings.exports_dir.glob(f"{name}.*"), settings.exports_dir / name])
+        delete([*settings.exports_dir.glob(f"{name}.*"), settings.exports_dir / name, facts_file(settings, name)])
+    rest = replace(project, domains=[one for one in project.domains if one.name != domain.name])
+    write_index(rest)
+    return rest
 
 
 def code_of(name: str) -> list[Path]:
@@ -100,9 +108,10 @@ def _remove_source(project: Project, source: Source) -> None:
     with only_one(settings.lake_dir / f".landing-{source.name}.lock"):
         delete([settings.landed_dir / source.name, settings.rejects_dir / source.name])
         Ledger(settings.lake_dir).forget(source)
-        delete([*settings.lake_dir.glob(f".landing-{source.name}.unfinished")])
     delete(
         [
+            *settings.lake_dir.glob(f".landing-{source.name}.*"),
+            settings.raw_dir / f".{source.raw_asset}.lock",
             settings.raw_dir / source.raw_asset,
             settings.lake_dir / "extracts" / source.name,
             settings.inbox_dir / source.name,

@@ -11,6 +11,7 @@ import pytest
 from analytics_assets.operations import removal
 from analytics_assets.operations.removal import code_of, remove_data, switch_off
 from analytics_assets.partitions import EVER
+from analytics_assets.reports.index_asset import index_file
 from analytics_assets.spec.domain import Domain
 from analytics_assets.spec.report import Chart, Dataset, Format, Measure, Report, Sum, Table
 from analytics_assets.state.attempts import Attempts
@@ -89,10 +90,12 @@ def test_nothing_of_it_is_left_and_the_others_are_as_they_were(project: Project)
     before = {key: rows for key, rows in project.tables().items() if "till" in key[0]}
     assert before
     assert len(left_of(project, of_shop)) > 20
+    assert "Sales" in index_file(project.settings).read_text()
     remove_data(project.declared, SHOP)
-    assert [one for one in left_of(project, of_shop) if not one.endswith(("orders-1.csv", ".lock"))] == []
+    assert [one for one in left_of(project, of_shop) if not one.endswith("orders-1.csv")] == []
     assert not Ledger(project.settings.lake_dir).has_landed(ORDERS)
     assert (project.settings.inbox_dir / "till" / "orders-1.csv").exists()
+    assert "Sales" not in index_file(project.settings).read_text()
     again = Project(project.folder, (KIOSK,), on=False)
     assert {key: rows for key, rows in again.tables().items() if "till" in key[0]} == before
 
@@ -111,7 +114,7 @@ def test_a_removal_that_was_cut_off_is_ended_by_the_next(project: Project, monke
         remove_data(project.declared, SHOP)
     monkeypatch.setattr(removal, "delete", real)
     remove_data(project.declared, SHOP)
-    assert not [one for one in left_of(project, ("orders", "sales")) if not one.endswith(("orders-1.csv", ".lock"))]
+    assert not [one for one in left_of(project, ("orders", "sales")) if not one.endswith("orders-1.csv")]
 
 
 def test_it_can_come_back(project: Project) -> None:
