@@ -87,7 +87,8 @@ const SHAPES = { time: overTime, curves, bars, heatmap, scatter, map };
 function overTime(chart, measure, found) {
   const held = new Set(found.map(({ names }) => names[0]));
   const split = chart.split ? [dictionaries[chart.split][0]] : [];
-  const periods = selectedPeriods();
+  const begun = selectedPeriods().filter((period) => grainNow() === "day" || heldOf(period).held); // since the first row
+  const periods = begun.length ? begun : selectedPeriods();
   const rows = periods.filter(({ name }) => !held.has(name)).map(({ name }) => ({ names: [name, ...split], figure: missingOf(measure) }));
   const { byName } = calendar[grainNow()];
   const drawn = [...found, ...rows].sort((one, other) => (one.names[0] < other.names[0] ? -1 : 1));
