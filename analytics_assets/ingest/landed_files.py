@@ -30,6 +30,8 @@ from analytics_assets.state.ledger import Ledger, Totals
 FILES_EXPLAINED = 5
 """Of so many files with too many rejects it is said why: their rejects are read for that."""
 
+SPEC_HAS_CHANGED = "its spec has changed since its files were read; raise its `version` to read them again"
+
 _ERROR = AssetCheckSeverity.ERROR
 T = TypeVar("T")
 
@@ -59,6 +61,9 @@ def build_landed_asset(project: Project, domain: Domain, source: Source) -> Asse
             ),
             AssetCheckSpec("columns_are_known", asset=name, description="No file has columns that the spec lacks."),
             AssetCheckSpec("names_are_expected", asset=name, description="Nothing else lies in the inbox folder."),
+            AssetCheckSpec(
+                "spec_is_as_it_was", asset=name, description="The spec reads every file as it did when that landed."
+            ),
             *(
                 [
                     AssetCheckSpec(
@@ -165,6 +170,13 @@ def file_checks(
         ],
     )
     yield as_result("names_are_expected", [{"file": path, "why": why} for path, why in sorted(ignored.items())])
+    otherwise = [path for path in ledger.read_by_another_spec(source) if os.path.lexists(folder / path)]
+    changed: dict[str, str | int] = {
+        "files": len(otherwise),
+        "first": next(iter(otherwise), ""),
+        "why": SPEC_HAS_CHANGED,
+    }
+    yield as_result("spec_is_as_it_was", [changed] if otherwise else [], here=0)
     if source.kind is Kind.SNAPSHOT:
         replaced: list[dict[str, str | int]] = [
             {"file": path, "why": f"{newest} is newer and holds {_since(day)}, too: take this one out of the inbox"}

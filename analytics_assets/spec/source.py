@@ -4,11 +4,12 @@ Only the spec, and what follows from it without opening a file, belongs here.
 """
 
 import fnmatch
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import MISSING, Field, dataclass, field, fields
 from datetime import date
 from enum import StrEnum
 from pathlib import PurePosixPath
@@ -19,6 +20,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 from polars.datatypes import DataType, DataTypeClass
 
+from analytics_assets.foundation.hashes import digest
 from analytics_assets.partitions import UTC_DAYS, Calendar
 from analytics_assets.settings import PLAUSIBLE_YEARS
 
@@ -243,6 +245,19 @@ class Source:
         return self.version if zone == "UTC" else self.version + (crc32(zone.encode()) << 16)
 
     @property
+    def reads_by(self) -> str:
+        """A digest of what decides how a file is read, beside `reading`; of the rules, their sentences.
+
+        What a field says by default is left out, so a field that is new changes no digest.
+        """
+        deciding = {one.name: one for one in fields(self) if one.name not in _READS_NO_FILE}
+        said = {name: value for name, one in deciding.items() if (value := getattr(self, name)) != _default(one)}
+        types = [(column, str(dtype)) for column, dtype in self.columns.items()]
+        said["columns"] = sorted(types) if self.header else types
+        said["rules"], said["explode"] = sorted(self.rules), self.explode is not None
+        return digest([json.dumps(said, sort_keys=True, default=_as_json)])
+
+    @property
     def dedup_steps(self) -> tuple[DedupStep, ...]:
         """The steps of the dedup order, first to last."""
         return tuple(DedupStep.parse(rule) for rule in self.dedup_order)
@@ -324,6 +339,22 @@ class Source:
             return path
         whole = PurePosixPath(path)
         return f"{whole.parent}/{_PART_NUMBER.sub(lambda found: found[0] if '-' in found[0] else '#', whole.name)}"
+
+
+_READS_NO_FILE = frozenset(
+    {"name", "patterns", "description", "dedup_order", "whole", "complete", "version", "calendar"}
+)
+"""The fields of a spec that decide nothing of how a file is read, or have a number of their own for it."""
+
+
+def _default(one: "Field[Any]") -> object:
+    return one.default if one.default_factory is MISSING else one.default_factory()
+
+
+def _as_json(value: object) -> object:
+    if isinstance(value, Mapping):
+        return dict(value)
+    return sorted(value) if isinstance(value, frozenset | set) else str(value)
 
 
 _HOW_TO_NAME_IT = "write its day into its name, as 2026-01-05"

@@ -77,6 +77,7 @@ _CONTENTS = Table(
         server_default="{}",
         comment="by row, the lines of a reject that spans several",
     ),
+    Column("spec", Text, nullable=False, server_default="", comment="digest of the spec that read it; empty: unknown"),
     UniqueConstraint("source", "identity"),
 )
 _PIECES = Table(
@@ -418,7 +419,7 @@ class Ledger:
         """
         name = source.name
         with self._writing(source) as (connection, entries):
-            _add(connection, name, contents)
+            _add(connection, source, contents)
             _point(connection, name, [one for one in found if one.error is None])
             refused = [
                 {"source": name, "path": one.path, **asdict(one.seen), "error": one.error}
@@ -523,6 +524,18 @@ class Ledger:
             path: Faults(accepted + rejected, rejected, unknown, {int(row): n for row, n in swallowed.items()})
             for path, accepted, rejected, unknown, swallowed in rows
         }
+
+    def read_by_another_spec(self, source: Source) -> list[str]:
+        """The paths whose current content an unlike spec of the same version has read."""
+        held = _CONTENTS.c
+        wanted = (
+            select(_PATHS.c.path)
+            .join(_CONTENTS, held.id == _PATHS.c.content_id)
+            .where(_PATHS.c.source == source.name, _PATHS.c.version == source.reading, _PATHS.c.error.is_(None))
+            .where(held.spec.not_in(["", source.reads_by]))
+        )
+        with self._reading() as connection:
+            return _values(connection, wanted.order_by(_PATHS.c.path))
 
     def identities(self, source: Source) -> dict[str, str]:
         """The identity of the current content of each path."""
@@ -640,12 +653,12 @@ def _ids(connection: Connection, source: str, identities: Collection[str]) -> di
     return dict(tuples(connection.execute(wanted)))
 
 
-def _add(connection: Connection, source: str, contents: Sequence[Content]) -> None:
+def _add(connection: Connection, source: Source, contents: Sequence[Content]) -> None:
     if not contents:
         return
     rows = [
         {
-            "source": source,
+            "source": source.name,
             "identity": content.identity,
             "path": content.path,
             "hash": content.hash,
@@ -654,14 +667,15 @@ def _add(connection: Connection, source: str, contents: Sequence[Content]) -> No
             "rejected": content.rejected_rows,
             "unknown_columns": content.unknown_columns,
             "swallowed": {str(row): lines for row, lines in content.swallowed.items()},
+            "spec": source.reads_by,
         }
         for content in contents
     ]
     connection.execute(insert(_CONTENTS), rows)
-    ids = _ids(connection, source, [content.identity for content in contents])
+    ids = _ids(connection, source.name, [content.identity for content in contents])
     pieces, rejected = [], []
     for content in contents:
-        of_content = {"content_id": ids[content.identity], "source": source}
+        of_content = {"content_id": ids[content.identity], "source": source.name}
         pieces += [of_content | {"day": one.day, "name": one.name, "rows": one.rows} for one in content.pieces]
         rejected += [of_content | {"day": day, "rows": number} for day, number in content.rejected.items()]
     for table, parts in ((_PIECES, pieces), (_REJECTED, rejected)):
