@@ -23,7 +23,7 @@ def status() -> None:
         from dagster import DagsterInstance
 
         from analytics_assets.definitions import defs, project
-        from analytics_assets.operations.health import State, check_health
+        from analytics_assets.operations.health import State, check_health, grouped
         from analytics_assets.operations.home import prepare_dagster_home
 
         settings = get_settings()
@@ -45,7 +45,7 @@ def status() -> None:
     table.add_column("count", justify="right", no_wrap=True)
     table.add_column("why, and when it is tried again", overflow="fold")
     colours = {State.FAILED: "red", State.CHECK_FAILED: "red", State.WARNING: "yellow"}
-    for finding in found.findings:
+    for finding in grouped(found.findings):
         colour = colours.get(finding.state, "default")
         count = f"{finding.count:,}" if finding.count else ""
         why = "; ".join(filter(None, (finding.why, finding.next_try)))

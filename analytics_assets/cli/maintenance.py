@@ -1,16 +1,20 @@
 """Maintenance commands: prepare Dagster's home, rebuild a lost ledger, remove domains."""
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from shlex import quote
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from analytics_assets.console.terminal import console, line
 from analytics_assets.console.words import shown, told_plainly
 from analytics_assets.foundation.words import plural
-from analytics_assets.settings import PROJECT_DIR, get_settings
+from analytics_assets.settings import PROJECT_DIR, Settings, get_settings
+
+if TYPE_CHECKING:
+    from analytics_assets.spec.source import Source
 
 commands = typer.Typer()
 
@@ -61,7 +65,7 @@ def remove_domain(
             what = ", ".join(f"{program} ({pid})" for pid, program in at_work.items())
             raise ValueError(f"end first what works in this project: {what}")
         for domain in chosen:
-            of_it = [shown(settings.inbox_dir / source.name) for source in domain.sources]
+            of_it = [f"{shown(settings.inbox_dir / one.name)} ({_held(settings, one)})" for one in domain.sources]
             of_it += ["its data, tables and reports", *([] if domain.is_demo else map(shown, code_of(domain.name)))]
             console.print(line((domain.name, "bold"), f": {', '.join(of_it)}"))
         if not yes:
@@ -79,6 +83,17 @@ def remove_domain(
         if off := [domain.name for domain in chosen if domain.is_demo]:
             switch_off(off)
             console.print("The code of the demo stays; ANALYTICS_DOMAINS_OFF, in .env, switches it off.")
+
+
+def _held(settings: Settings, source: "Source") -> str:
+    """How many files of a source are in the inbox, and how many of its rows have landed; both are removed with it."""
+    from analytics_assets.partitions import partitioned_days
+    from analytics_assets.state.ledger import Ledger
+
+    files = sum(1 for path in (settings.inbox_dir / source.name).rglob("*") if path.is_file())
+    days = partitioned_days(settings, datetime.now(UTC), source.calendar)
+    landed = Ledger(settings.lake_dir).totals(source, days).accepted
+    return f"{plural(files, 'file')}, {plural(landed, 'row')} landed"
 
 
 @commands.command()

@@ -194,13 +194,13 @@ def runner_of(settings: Settings) -> "Iterator[Runner]":
 
 
 @contextmanager
-def forecast_of(settings: Settings) -> "Iterator[Forecast]":
-    """A runner that only plans what it is told to make."""
+def forecast_of(settings: Settings, after: "Forecast | None" = None) -> "Iterator[Forecast]":
+    """A runner that only plans what it is told to make, also after what another planned."""
     from analytics_assets.definitions import defs, project
     from analytics_assets.operations.forecast import Forecast
 
     with _instance(settings) as instance:
-        forecast = Forecast(defs, project, instance)
+        forecast = Forecast(defs, project, instance, after.supposed if after else None)
         with forecast.looking_ahead():
             yield forecast
 

@@ -28,7 +28,7 @@ commands = typer.Typer()
 
 @commands.command()
 def plan(select: Select = None, days_per_run: DaysPerRun = 30) -> None:
-    """Show what `materialize --new` and `rollout` would make now: days, reasons, rows and seconds. Makes nothing."""
+    """Show what `materialize --new`, and then `rollout`, would make: days, reasons, rows and seconds. Makes nothing."""
     with told_plainly():
         settings, names = get_settings(), selected_assets(select)
         with forecast_of(settings) as new, console.status("looking at every day"):
@@ -36,19 +36,23 @@ def plan(select: Select = None, days_per_run: DaysPerRun = 30) -> None:
         _show("materialize --new", new)
         with new.looking_ahead():
             say_what_is_not_known(new.by_key(), sum(new.not_landed(names).values()))
-        with forecast_of(settings) as old, console.status("looking at the code of every day"):
+        with forecast_of(settings, new) as old, console.status("looking at the code of every day"):
             old.roll_out(names, days_per_run)
-        _show("rollout", old)
+        _show("rollout", old, is_second=bool(new.planned))
         say_what_is_not_known(old.by_key(), 0)
+    to_run = [command for command, planned in (("materialize --new", new), ("rollout", old)) if planned.planned]
+    if to_run:
+        console.print(f"To make this, run {', then '.join(f'`analytics-assets {one}`' for one in to_run)}.")
 
 
-def _show(command: str, forecast: "Forecast") -> None:
-    """Prints what a command would make: a row for each asset and reason."""
+def _show(command: str, forecast: "Forecast", *, is_second: bool = False) -> None:
+    """Prints what a command would make, perhaps after another: a row for each asset and reason."""
     planned = forecast.estimated()
     if not planned:
-        console.print(f"`analytics-assets {command}` would make nothing.")
+        console.print(f"`analytics-assets {command}` would make nothing{' more' if is_second else ''}.")
         return
-    table = Table("asset", title=f"analytics-assets {command} would make", title_justify="left", header_style="bold")
+    title = f"{'Then ' if is_second else ''}analytics-assets {command} would make"
+    table = Table("asset", title=title, title_justify="left", header_style="bold")
     table.add_column("days", justify="right")
     table.add_column("which", overflow="fold")
     table.add_column("why", overflow="fold")

@@ -16,6 +16,7 @@ from analytics_assets.automation.run_grouping import PlannedRun
 from analytics_assets.automation.staleness import Days
 from analytics_assets.foundation.plain_text import plain
 from analytics_assets.operations.experience import Experience
+from analytics_assets.operations.health import BOTH_CHANGED, CODE_CHANGED, INPUTS_CHANGED, NEVER_MADE
 from analytics_assets.operations.runner import Runner
 from analytics_assets.partitions import WHOLE, Window, by_day, contiguous, downstream_days
 from analytics_assets.project import Project
@@ -53,22 +54,29 @@ class Forecast(Runner):
     """Plans the runs that a `Runner` would execute.
 
     Attributes:
+        supposed: what is taken for made; a forecast of what is done after another begins with the other's.
         runs: in the order in which they would be executed.
         planned: by asset and reason, in the same order.
     """
 
-    def __init__(self, definitions: Definitions, project: Project, instance: DagsterInstance) -> None:
+    def __init__(
+        self,
+        definitions: Definitions,
+        project: Project,
+        instance: DagsterInstance,
+        supposed: Supposed | None = None,
+    ) -> None:
         super().__init__(definitions, project, instance, announce=lambda _: None)
         self.runs: list[PlannedRun] = []
         self.planned: dict[tuple[str, str], Planned] = {}
         self._days = Days(self._settings, self._sources, self._project.catalog)
         self._experience = Experience(instance)
-        self._supposed = Supposed()
+        self.supposed = supposed or Supposed()
 
     @contextmanager
     def looking_ahead(self) -> Iterator[None]:
         """Within the block, what the runner is told to make is planned, and nothing is written."""
-        with supposing(self._supposed):
+        with supposing(self.supposed):
             yield
 
     def seconds(self, asset: str) -> float | None:
@@ -115,19 +123,19 @@ class Forecast(Runner):
             if attempt := attempts.get(day):
                 found[day] = f"failed before: {plain(attempt.reason)}"
             elif before is None:
-                found[day] = "never made, or its record is gone"
+                found[day] = NEVER_MADE
             elif day not in there:
                 found[day] = "its file is gone or was changed"
             elif before.code != build.code:
-                found[day] = "changed code"
+                found[day] = CODE_CHANGED if day in above or before.inputs == build.inputs else BOTH_CHANGED
             elif asset.kind is AssetKind.RAW and before.inputs != build.inputs:
-                found[day] = "new files"
+                found[day] = f"{INPUTS_CHANGED}: new files"
             elif before.inputs_by_day == build.inputs_by_day and before.inputs != build.inputs:
-                found[day] = "changed keys"
+                found[day] = f"{INPUTS_CHANGED}: other keys"
             elif day in above:
                 found[day] = READS
             elif before.inputs != build.inputs:
-                found[day] = "what it reads was made again"
+                found[day] = INPUTS_CHANGED
             else:
                 found[day] = "made along with the other days of its run"
         return found

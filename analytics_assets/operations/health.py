@@ -1,8 +1,9 @@
 """Health: the days that failed, are missing, are stale, or were made by older code."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 
@@ -45,6 +46,14 @@ LISTED_THEMSELVES = ("files_are_readable", "names_are_expected")
 """Checks of files that are not listed, since the health lists each file with them."""
 
 
+NEVER_MADE = "it was never made, or its making did not end"
+INPUTS_CHANGED = "its inputs have changed"
+CODE_CHANGED = "its code has changed, or a seed that it reads"
+BOTH_CHANGED = f"{INPUTS_CHANGED}, and its code"
+
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+
+
 class State(StrEnum):
     """What can be wrong with a day, the worst state first."""
 
@@ -64,7 +73,7 @@ class Finding:
     """A span of days of an asset with something wrong.
 
     For a landing asset, a finding is about files, and for a view about the whole view: then `days` is None. For a
-    check, it spans the days that the check objects to, which may have gaps: `objected` counts them.
+    check, and where reasons are alike, it spans days that may have gaps: `objected` counts them.
     """
 
     asset: str
@@ -113,6 +122,30 @@ class Health:
     def amiss(self) -> list[Finding]:
         """The findings that are not up to date: failed, missing or stale."""
         return [finding for finding in self.findings if finding.state in (State.FAILED, State.MISSING, State.STALE)]
+
+
+def grouped(findings: Iterable[Finding]) -> list[Finding]:
+    """The findings, with one for all days of an asset whose reasons differ only in numbers: it has the first reason.
+
+    Its days may then have gaps. What is about files or checks stays by itself.
+    """
+    groups: dict[object, list[Finding]] = {}
+    for number, finding in enumerate(findings):
+        by_itself = number if finding.days is None or finding.objected is not None else None
+        alike = tuple(_NUMBER.sub("0", text) for text in (finding.why, finding.next_try))
+        groups.setdefault((finding.asset, finding.state, alike, by_itself), []).append(finding)
+    return [_as_one(group) for group in groups.values()]
+
+
+def _as_one(group: Sequence[Finding]) -> Finding:
+    first, days = group[0], [one.days for one in group if one.days]
+    if len(group) == 1:
+        return first
+    said_alike = {(one.why, one.next_try) for one in group}
+    others = sum(one.count for one in group[1:])
+    why = first.why if len(said_alike) == 1 else f"{first.why}, and {plural(others, 'more day')}"
+    span = Window(min(one.start for one in days), max(one.end for one in days))
+    return replace(first, days=span, why=why, objected=sum(one.count for one in group))
 
 
 def check_health(graph: BaseAssetGraph, project: Project, instance: DagsterInstance, now: datetime) -> Health:
@@ -235,11 +268,11 @@ def _judge(
         if parent := waits_for(day):
             return (State.STALE if build else State.MISSING), f"waits for {parent}", ""
         if build is None:
-            return State.MISSING, "it was never made, or its making did not end", ""
+            return State.MISSING, NEVER_MADE, ""
         if out_of_date:
-            return State.STALE, "its inputs have changed", ""
+            return State.STALE, INPUTS_CHANGED if build.code == code else BOTH_CHANGED, ""
         if build.code != code:
-            return State.OLD_CODE, "its code has changed, or a seed that it reads", "with `analytics-assets rollout`"
+            return State.OLD_CODE, CODE_CHANGED, "with `analytics-assets rollout`"
         return None
 
     return judge

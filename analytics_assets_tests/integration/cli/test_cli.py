@@ -20,7 +20,7 @@ import pytest
 from typer.testing import CliRunner
 
 from analytics_assets.automation.run_grouping import PlannedRun
-from analytics_assets.cli import materialize
+from analytics_assets.cli import maintenance, materialize
 from analytics_assets.cli.app import app
 from analytics_assets.console.tables import as_lines, as_table, is_cut, texts_of
 from analytics_assets.console.terminal import Terminal
@@ -235,9 +235,20 @@ def test_a_plan_says_days_reasons_and_what_is_not_known_and_makes_nothing(comman
     (raw,) = [row for row in told.output.splitlines() if "raw_consent_events" in row and "│    5 │" in row]
     assert f"{day(0)} to" in raw and "never made" in raw
     assert "Of the inbox, 1 file has not landed; what that changes is not known before." in text
-    assert "`analytics-assets rollout` would make nothing." in text
+    assert "`analytics-assets rollout` would make nothing more." in text
+    assert "To make this, run `analytics-assets materialize --new`." in text
     assert project.declared.automation.recorded() == before
     assert not project.settings.warehouse_file.exists()
+
+
+def test_a_removal_says_how_much_it_removes_before_it_asks(tmp_path: Path) -> None:
+    project = Project(tmp_path / "data", ONE_DOMAIN, on=False)
+    (source,) = (one for one in project.sources if one.name == "consent_events")
+    assert maintenance._held(project.settings, source) == "0 files, 0 rows landed"
+    project.drop("consent_events", "events-1.csv", HEADER + event("a", day(1)) + event("b", day(2)))
+    project.land()
+    project.drop("consent_events", "2026/events-2.csv", HEADER + event("c", day(2)))
+    assert maintenance._held(project.settings, source) == "2 files, 2 rows landed"
 
 
 @pytest.fixture

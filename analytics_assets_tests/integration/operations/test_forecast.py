@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from analytics_assets.operations.forecast import Forecast
+from analytics_assets.operations.health import BOTH_CHANGED, CODE_CHANGED, NEVER_MADE, grouped
 from analytics_assets.operations.runner import Runner
 from analytics_assets.partitions import WHOLE
 from analytics_assets_tests.support.consent_events import HEADER, event
-from analytics_assets_tests.support.health import with_changed_code
+from analytics_assets_tests.support.health import findings, with_changed_code
 from analytics_assets_tests.support.project import ALL_OF_ONE, YESTERDAY, Project, day
 
 pytestmark = pytest.mark.models_alone
@@ -79,7 +80,7 @@ def test_what_a_late_file_changes_is_planned_once_it_has_landed(project: Project
     assert plan["raw_consent_events"] == {day(1), day(3)}
     assert plan["int_consent_answers"] == {day(1), day(2), day(3), day(4)}, "which look a day back"
     assert plan["consent_dashboard"] == {YESTERDAY}
-    assert why["raw_consent_events"] == {"new files"}
+    assert why["raw_consent_events"] == {"its inputs have changed: new files"}
     assert why["stg_consent_events"] == {"reads what is made again"}
     assert made(project, settle) == plan
 
@@ -92,9 +93,30 @@ def test_what_a_changed_model_changes_is_planned(
     assert "mart_consent_breakdown_daily" not in by_itself, "it waits for the rollout"
     plan, why = planned(changed, roll_out)
     assert plan["mart_consent_breakdown_daily"] == plan["mart_company_daily"] == {day(n) for n in range(5)}
-    assert why["mart_consent_breakdown_daily"] == {"changed code"}
+    assert why["mart_consent_breakdown_daily"] == {CODE_CHANGED}
     assert "stg_consent_events" not in plan
     assert made(changed, roll_out) == plan
+
+
+def test_a_change_of_data_and_code_is_planned_once_and_told_in_the_words_of_the_health(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.drop("consent_events", "events-late.csv", HEADER + event("late-1", day(1)))
+    project.land()
+    project.runner().settle({"raw_consent_events"})
+    changed = with_changed_code(project, project.folder, monkeypatch, "src_consent_events")
+    told = {(one.why, one.count) for one in grouped(findings(changed)) if one.asset == "src_consent_events"}
+    assert told == {(BOTH_CHANGED, 1), (CODE_CHANGED, 4)}
+    first = Forecast(changed.definitions, changed.declared, changed.instance)
+    with first.looking_ahead():
+        settle(first, changed)
+    then = Forecast(changed.definitions, changed.declared, changed.instance, first.supposed)
+    with then.looking_ahead():
+        roll_out(then, changed)
+    assert first.planned["src_consent_events", BOTH_CHANGED].days == {day(1)}
+    assert then.planned["src_consent_events", CODE_CHANGED].days == {day(n) for n in (0, 2, 3, 4)}
+    both = [{(one.asset, on) for one in plan.planned.values() for on in one.days} for plan in (first, then)]
+    assert not both[0] & both[1]
 
 
 def test_what_was_never_made_or_is_gone_is_planned_and_so_is_what_failed(tmp_path: Path) -> None:
@@ -102,7 +124,7 @@ def test_what_was_never_made_or_is_gone_is_planned_and_so_is_what_failed(tmp_pat
     project.simulate(0.02)
     project.land()
     plan, why = planned(project, settle)
-    assert {one for reasons in why.values() for one in reasons} == {"never made, or its record is gone"}
+    assert {one for reasons in why.values() for one in reasons} == {NEVER_MADE}
     others = {"health", "report_index", *(source.landed_asset for source in project.sources)}
     assert set(plan) == names_of(project) - others
     assert made(project, settle) == plan
