@@ -44,6 +44,9 @@ _FOR_PEOPLE = (Format.TABLE, Format.VERTICAL)
 _OPTIONS = {Format.CSV: "format csv, header", Format.JSON: "format json, array true", Format.PARQUET: "format parquet"}
 """What DuckDB's `copy` is told. It writes values in full: a null is empty in CSV, and an empty text is `\"\"`."""
 
+_LISTS_TABLES = re.compile(r"\s*show\s+(all\s+)?tables\s*;?\s*", re.IGNORECASE)
+_LISTS_COLUMNS = re.compile(r"\s*desc(?:ribe)?\s+(?:(\w+)\.)?(\w+)\s*;?\s*", re.IGNORECASE)
+
 _SHOW_TABLES = """
 select * from (
     select schema_name as "schema", table_name as name, estimated_size as rows, comment
@@ -56,6 +59,11 @@ select * from (
 ) order by all
 """
 """DuckDB's own `show tables` lists one schema, and no comments."""
+
+_INNER = r"\b(?:raw|src|stg)_\w+"
+"""The names of tables that are in the warehouse alone."""
+
+_NOT_PUBLISHED = "Tables raw_…, src_… and stg_… are in the warehouse, not in the published copy."
 
 _DESCRIBE = """
 select column_name as "column", data_type as type, comment
@@ -92,12 +100,14 @@ def sql(
             _write(settings, statement, chosen, output)
         behind = _behind(settings, statement)
     if chosen is None or chosen in _FOR_PEOPLE:
-        _show(names, rows, chosen)
+        _show(names, rows, chosen, is_listing=_is_listing(statement))
         if others:
             rest = plural(others, "more row is", "more rows are")
             console.print(f"{rest} not shown; say `limit` or `where`, or `--format csv` for all of them.")
         elif not rows:
             console.print("No rows.")
+        if _LISTS_TABLES.fullmatch(statement) or (not rows and _is_listing(statement) and re.search(_INNER, statement)):
+            console.print(_NOT_PUBLISHED)
     notes = Terminal(highlight=False, stderr=chosen is not None and chosen not in _FOR_PEOPLE)
     for name, days in behind.items():
         some = plural(len(days), "day failed or is", "days failed or are")
@@ -126,9 +136,21 @@ def _format(said: Format | None, output: Path | None) -> Format | None:
     return said
 
 
-def _show(names: Sequence[str], rows: Sequence[Sequence[object]], chosen: Format | None) -> None:
-    """Prints rows for people. On a terminal that is too narrow for a table, each value gets a line of its own."""
-    width = console.width if console.is_terminal else None
+def _is_listing(statement: str) -> bool:
+    """Whether a statement lists tables or columns, with what is said of them."""
+    return bool(_LISTS_TABLES.fullmatch(statement) or _LISTS_COLUMNS.fullmatch(statement))
+
+
+def _show(
+    names: Sequence[str], rows: Sequence[Sequence[object]], chosen: Format | None, *, is_listing: bool = False
+) -> None:
+    """Prints rows for people. On a terminal that is too narrow for a table, each value gets a line of its own.
+
+    Comments of tables and columns are of several lines; a listing has each on one, and a table of it is cut everywhere.
+    """
+    if is_listing:
+        rows = [[" ".join(one.split()) if isinstance(one, str) else one for one in row] for row in rows]
+    width = console.width if console.is_terminal or is_listing else None
     table = as_table(names, rows, width) if chosen is not Format.VERTICAL else None
     if table is None and chosen is Format.TABLE:
         table = as_table(names, rows, None)  # asked for by name: the terminal wraps it
@@ -181,13 +203,16 @@ def _asked(settings: Settings, statement: str, folder: str = "") -> Iterator[tup
             if len(found) != 1:
                 raise ValueError("say one statement")
             text = found[0].query.strip().rstrip(";").strip()
-            if re.fullmatch(r"show\s+(all\s+)?tables", text, re.IGNORECASE):
+            if _LISTS_TABLES.fullmatch(text):
                 text = _SHOW_TABLES
-            elif table := re.fullmatch(r"desc(?:ribe)?\s+(?:(\w+)\.)?(\w+)", text, re.IGNORECASE):
+            elif table := _LISTS_COLUMNS.fullmatch(text):
                 text = _DESCRIBE.format(name=table[2], schema=table[1] or "%")
             yield connection, text
         except duckdb.Error as error:
-            raise ValueError(str(error).split("\n\nLINE ")[0]) from error
+            said = str(error).split("\n\nLINE ")[0]
+            if lacking := re.search(rf'Table with name "?(?:\w+\.)*{_INNER}"? does not exist', said, re.IGNORECASE):
+                said = f"{lacking[0]}. {_NOT_PUBLISHED}"
+            raise ValueError(said) from error
 
 
 def _query(settings: Settings, statement: str) -> tuple[list[str], list[tuple[Any, ...]], int]:

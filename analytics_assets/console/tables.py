@@ -64,7 +64,7 @@ def columns_of(names: Sequence[str], rows: Sequence[Sequence[object]]) -> list[t
 
 
 def as_table(names: Sequence[str], rows: Sequence[Sequence[object]], width: int | None) -> Table | None:
-    """Rows as a table with a line each; None if it does not fit, even with its texts cut. Comments are not cut.
+    """Rows as a table with a line each; None if it does not fit, even with its texts cut.
 
     Args:
         width: of the terminal; None leaves the table as wide as its values are.
@@ -75,12 +75,11 @@ def as_table(names: Sequence[str], rows: Sequence[Sequence[object]], width: int 
         return None
     table = Table(header_style="bold")
     for name, (_, is_number), widest in zip(names, columns, widths, strict=True):
-        is_folded = width is not None and name == "comment"
         table.add_column(
             name,
             justify="right" if is_number else "left",
-            no_wrap=not is_folded,
-            overflow="fold" if is_folded else "ellipsis",
+            no_wrap=True,
+            overflow="ellipsis",
             max_width=widest,
         )
     for row in zip(*(texts for texts, _ in columns), strict=True):
@@ -93,7 +92,7 @@ def is_cut(names: Sequence[str], rows: Sequence[Sequence[object]], width: int) -
     columns = columns_of(names, rows)
     fitted = _fitted(names, columns, width) or []
     whole = _widths(names, columns)
-    return any(name != "comment" and has < needs for name, has, needs in zip(names, fitted, whole, strict=False))
+    return any(has < needs for has, needs in zip(fitted, whole, strict=False))
 
 
 def _widths(names: Sequence[str], columns: Sequence[tuple[list[str], bool]]) -> list[int]:

@@ -348,6 +348,39 @@ def test_tables_and_columns_are_shown_with_what_is_said_of_them(published: Path)
     assert cells("describe select 1 as a")[0][0] == "a", "DuckDB's own"
 
 
+def test_a_listing_has_long_comments_on_one_line_and_cut_and_formats_for_programs_have_them_whole(
+    published: Path,
+) -> None:
+    said = "Events of a name.\n\n- " + "one by one, " * 20
+    with duckdb.connect(str(published)) as connection:
+        connection.execute(f"comment on table marts.volumes is '{said}'")
+    told = CliRunner().invoke(app, ["sql", "show tables"]).output
+    assert "\\n" not in told and "Events of a name. - one by one, one" in told and "…" in told
+    assert max(map(len, told.splitlines())) <= 120
+    (row,) = json.loads(CliRunner().invoke(app, ["sql", "show tables", "--format", "json"]).output)
+    assert row["comment"] == said
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "show tables",
+        "Describe stg_orders;",
+        "select * from raw_orders",
+        "select * from staging.stg_orders",
+        "select * from marts.src_orders",
+    ],
+)
+def test_tables_that_are_not_in_the_copy_are_told_of(published: Path, statement: str) -> None:
+    told = " ".join(CliRunner().invoke(app, ["sql", statement]).output.split())
+    assert "are in the warehouse, not in the published copy" in told and "Did you mean" not in told
+
+
+@pytest.mark.parametrize("statement", ["describe marts.volumes", "select * from marts.volumes where name = 'raw_a'"])
+def test_other_statements_say_nothing_of_them(published: Path, statement: str) -> None:
+    assert "in the warehouse" not in CliRunner().invoke(app, ["sql", statement]).output
+
+
 @pytest.mark.parametrize(
     ("name", "values", "texts"),
     [
