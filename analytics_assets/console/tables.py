@@ -103,11 +103,15 @@ def _widths(names: Sequence[str], columns: Sequence[tuple[list[str], bool]]) -> 
 
 
 def _fitted(names: Sequence[str], columns: Sequence[tuple[list[str], bool]], width: int) -> list[int] | None:
-    """The widths of columns in a table of a width: the widest texts are cut first; None if that is not enough."""
+    """The widths of columns in a table of a width; None if cuts are not enough.
+
+    Comments are cut first, since the names beside them are what a person copies; then the widest texts.
+    """
     widths = _widths(names, columns)
     may_be_cut = [number for number, (_, is_number) in enumerate(columns) if not is_number]
     while sum(widths) + BORDERS * len(widths) + 1 > width:
-        widest = max(may_be_cut, key=widths.__getitem__, default=None)
+        longer = [number for number in may_be_cut if names[number] == "comment" and widths[number] > NARROWEST]
+        widest = max(longer or may_be_cut, key=widths.__getitem__, default=None)
         if widest is None or widths[widest] <= NARROWEST:
             return None
         widths[widest] -= 1

@@ -414,6 +414,8 @@ def test_a_table_fits_the_terminal_or_is_shown_by_lines() -> None:
     assert "1,234,567" in lines[3] and "…" in lines[3]
     assert is_cut(names, [row], 45) and not is_cut(names, [row], 60)
     assert as_table(names, [row], 20) is None
+    listing = printed([as_table(["name", "comment"], [["mart_of_a_long_name", "One row per user and day."]], 45)], 45)
+    assert "mart_of_a_long_name" in listing[3] and "…" in listing[3], "the comment is cut, not the name"
     assert printed(as_lines(names, [row]), 60) == [
         "row 1",
         "name    a",
