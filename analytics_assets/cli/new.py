@@ -123,7 +123,8 @@ def new_report(
         require_free(name, _taken())
         types = _types(project, of)
         domain = next(one for one in project.domains if one.name == project.manifest.made[of].domain)
-        texts = report_files(name, project.manifest, types, of, title or title_of(name), domain.owner)
+        title = title or title_of(name)
+        texts = report_files(name, project.manifest, types, of, title, domain.owner, domain.calendar)
         if not dry_run:
             write_all(texts, PROJECT_DIR)
         _show_written(texts, dry_run=dry_run)

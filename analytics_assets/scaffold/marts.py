@@ -11,6 +11,13 @@ FEW = 8  # values of a dimension: so many fit into the colours of a chart
 MOST_KEY_FIGURES = 6
 MOST_OVER_TIME = 5
 
+_VALUES: Mapping[str, tuple[Any, Any]] = {
+    "varchar": ("a", "b"),
+    "boolean": (True, False),
+    "date": ("2024-12-01", "2024-12-02"),
+}
+"""Two values of a type, for the unit test of a mart that is split by it; of any other type they are numbers."""
+
 
 @dataclass(frozen=True)
 class Summed:
@@ -133,11 +140,9 @@ def _column(name: str, dtype: str, description: str, constraints: list[dict[str,
 
 def _unit_test(mart: Mart) -> dict[str, Any]:
     """Four rows: two of one group, of which one lacks its numbers, one of another group, and one of another day."""
-    first: dict[str, Any] = {name: True if dtype == "boolean" else "a" for name, dtype in mart.by.items()}
-    second = dict(first)
-    if mart.by:
-        name = next(iter(mart.by))
-        second[name] = False if mart.by[name] == "boolean" else "b"
+    values = {name: _VALUES.get(dtype, (1, 2)) for name, dtype in mart.by.items()}
+    first: dict[str, Any] = {name: value for name, (value, _) in values.items()}
+    second = first | {name: other for name, (_, other) in list(values.items())[:1]}
     numbers = [{one.column: value for one in mart.sums} for value in (2, None, 5, 99)]
     days = ["2025-01-01", "2025-01-01", "2025-01-01", "2025-01-02"]
     groups = [first, first, second, first]

@@ -7,8 +7,9 @@ from typing import Any
 
 import polars as pl
 import pytest
+import yaml  # type: ignore[import-untyped]
 
-from analytics_assets.partitions import Window
+from analytics_assets.partitions import Calendar, Window
 from analytics_assets.scaffold.domain import files_of, plan_of
 from analytics_assets.scaffold.look import Look, look, parsed
 from analytics_assets.scaffold.of_models import mart_files, report_files, types_in_yml, types_of
@@ -86,7 +87,7 @@ def test_a_key_that_holds_the_day_may_stand_on_many_days(tmp_path: Path, text: s
 # ------------------------------------------------------------------------------------------------ marts and reports
 
 
-def manifest(**columns: str) -> Manifest:
+def manifest(key: tuple[str, ...] = (), **columns: str) -> Manifest:
     described = {
         name: {"name": name, "data_type": dtype, "description": f"A {name}."} for name, dtype in columns.items()
     }
@@ -98,7 +99,12 @@ def manifest(**columns: str) -> Manifest:
         "config": {"meta": {"day": "order_date"}, "materialized": "incremental", "access": "public"},
         "columns": described,
     }
-    return Manifest({"nodes": {node["unique_id"]: node}})
+    test = {
+        "resource_type": "test",
+        "attached_node": node["unique_id"],
+        "test_metadata": {"name": "unique_together", "kwargs": {"columns": ["order_date", *key]}},
+    }
+    return Manifest({"nodes": {node["unique_id"]: node, "test": test}})
 
 
 ORDERS = {"order_date": "date", "country": "varchar", "amount": "DECIMAL(38,9)", "delay": "bigint", "rate": "double"}
@@ -140,6 +146,31 @@ def test_a_report_of_a_mart_shows_its_sums_and_the_means_that_they_make() -> Non
         report_files("late", manifest(rate="double"), {"rate": "double"}, "stg_orders", "Late", "team:shop")
 
 
+def test_what_a_mart_is_split_by_is_a_dimension_of_its_report_and_never_summed() -> None:
+    columns = {"floor": "bigint", "store_id": "bigint", "row_count": "bigint", "total_delay": "bigint"}
+    held = manifest(("floor", "store_id"), order_date="date", **columns)
+    (node,) = held.models
+    calendar = Calendar(date(2025, 1, 1), date(2025, 2, 28))
+    texts = report_files("late", held, types_in_yml(node), "stg_orders", "Late", "team:shop", calendar)
+    report = executed(texts["analytics_assets/defs/shop/late.py"])["LATE_REPORT"]
+    assert [one.column for one in report.dimensions] == ["floor", "store_id"]
+    assert [one.name for one in report.measures] == ["row_count", "total_delay"]
+    assert report.days == 59
+    longer = Calendar(date(2024, 1, 1), date(2025, 12, 31))
+    texts = report_files("late", held, types_in_yml(node), "stg_orders", "Late", "team:shop", longer)
+    assert executed(texts["analytics_assets/defs/shop/late.py"])["LATE_REPORT"].days == 731
+
+
+def test_the_unit_test_of_a_mart_has_values_of_the_types_that_it_is_split_by() -> None:
+    types = ORDERS | {"floor": "bigint", "paid_on": "date"}
+    held = manifest(**types)
+    texts = mart_files("mart_orders", held, types, "stg_orders", ["floor", "paid_on"], ["delay"], "team:shop")
+    (unit_test,) = yaml.safe_load(texts["dbt_project/models/marts/shop/_mart_orders.yml"])["unit_tests"]
+    rows = unit_test["given"][0]["rows"]
+    assert {row["floor"] for row in rows} == {1, 2}
+    assert {row["paid_on"] for row in rows} == {"2024-12-01"}
+
+
 def test_types_of_rows_are_those_that_models_say() -> None:
     rows = pl.DataFrame(schema={"a": pl.Int64, "b": pl.Decimal(38, 9), "c": pl.String, "d": pl.Boolean})
     assert types_of(rows) == {"a": "bigint", "b": "decimal(38, 9)", "c": "varchar", "d": "boolean"}
@@ -149,8 +180,6 @@ def test_types_of_rows_are_those_that_models_say() -> None:
 
 
 def test_a_yml_file_says_what_was_given_in_lines_that_are_not_too_long() -> None:
-    import yaml  # type: ignore[import-untyped]
-
     held = {
         "version": 2,
         "models": [
