@@ -32,6 +32,9 @@ def new_source(
     timezone: Annotated[str, typer.Option(help="The zone of times that say none, and of the days.")] = "",
     kind: Annotated[str, typer.Option(help="facts, snapshot or delivery.")] = "",
     columns: Annotated[str, typer.Option(help="Names for the columns of files without a header, as a,b,c.")] = "",
+    by: Annotated[str, typer.Option(help="The columns to split by, as country,plan.")] = "",
+    sum_: Annotated[str, typer.Option("--sum", help="Columns to sum, as amount,quantity.")] = "",
+    mean: Annotated[str, typer.Option(help="Columns whose mean is shown, as price,delay.")] = "",
     owner: Annotated[str, typer.Option(help="Who is responsible: team:NAME or a mail address.")] = "",
     drop: Annotated[
         bool | None, typer.Option("--drop/--no-drop", help="Copy the files into the inbox; asked without it.")
@@ -57,7 +60,16 @@ def new_source(
         began = time.perf_counter()
         is_asked = sys.stdin.isatty() and not yes
         ask = ask_on_terminal if is_asked else say_default
-        answers = Answers(time_, tuple(_listed(key)), timezone, kind, tuple(_listed(columns)))
+        answers = Answers(
+            time_,
+            tuple(_listed(key)),
+            timezone,
+            kind,
+            tuple(_listed(columns)),
+            tuple(_listed(by)),
+            tuple(_listed(sum_)),
+            tuple(_listed(mean)),
+        )
         with as_files(name, files) as (paths, page):
             found = look(name, paths, ask, answers)
             plan = plan_of(found, owner or f"team:{name}", page=page)

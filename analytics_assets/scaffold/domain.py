@@ -279,6 +279,8 @@ def _distribution(plan: Plan, name: str, column: ColumnLook) -> str:
         yes = round(float(known.mean()), 3)  # type: ignore[arg-type]
         return f'Categories({{"true": {yes}, "false": {round(1 - yes, 3)}}}{missing})'
     if column.is_number and not (column.dtype == pl.Int64 and (is_of_id(name) or _is_key(plan, name))):
+        if name in plan.look.dimensions and known.n_unique() <= MOST_CATEGORIES:
+            return _categories(known.cast(pl.String), missing)
         decimals = 0 if column.dtype == pl.Int64 else min(column.decimals, 6)
         return f"{_numbers(known, decimals)[:-1]}{missing})"
     if column.is_number:
@@ -293,8 +295,13 @@ def _distribution(plan: Plan, name: str, column: ColumnLook) -> str:
     )
     if not is_category:
         return f"MadeUp({literal(name[:20] + '-')}{missing})"
-    shown = often.head(MOST_CATEGORIES)
-    shares = {value: round(count / len(known), 4) for value, count in shown.rows()}
+    return _categories(known.filter(known.is_in(often["value"].to_list())), missing)
+
+
+def _categories(known: pl.Series, missing: str) -> str:
+    """The commonest texts, by their shares."""
+    counts = known.alias("value").value_counts(sort=True, name="times").sort("times", "value", descending=[True, False])
+    shares = {value: round(count / len(known), 4) for value, count in counts.head(MOST_CATEGORIES).rows()}
     return f"Categories({{{', '.join(f'{literal(v)}: {s}' for v, s in shares.items())}}}{missing})"
 
 

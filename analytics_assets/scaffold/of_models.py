@@ -8,8 +8,7 @@ from polars.datatypes import DataTypeClass
 
 from analytics_assets.partitions import UTC_DAYS, Calendar
 from analytics_assets.scaffold.columns import AMOUNT, TIME
-from analytics_assets.scaffold.keys import is_of_id
-from analytics_assets.scaffold.look import is_sum
+from analytics_assets.scaffold.keys import is_of_id, is_sum
 from analytics_assets.scaffold.marts import Mart, Summed, exposure_of, report_of, sql_of, summed, yml_of
 from analytics_assets.scaffold.names import title_of
 from analytics_assets.spec.model_node import Manifest, ModelNode

@@ -26,6 +26,7 @@ FILES = {
     "orders.jsonl": "".join(f'{{"id": {n}, "at": "2026-01-05T1{n}:00:00Z", "ok": true}}\n' for n in range(9)),
     "bare.csv": "".join(f"{n},2026-01-0{n % 9 + 1},{n / 7:.3f}\n" for n in range(60)),
     "epoch.csv": "key,ts,who\n" + "".join(f"k{n},17676072{n:02},a\n" for n in range(60)),
+    "flags.csv": "date,is_late,floor,size\n" + "".join(f"2026-01-05,{n % 2},{n % 3},{n}\n" for n in range(60)),
     "list.csv": "plan,price\na,1.50\nb,2.50\n",
 }
 
