@@ -43,7 +43,7 @@ def new_source(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be written, and write nothing.")] = False,
 ) -> None:
     """Look at files, and write the domain that lands them: spec, models, report, sample data and test."""
-    from analytics_assets.scaffold.domain import as_dropped, files_of, plan_of
+    from analytics_assets.scaffold.domain import as_dropped, files_of, plan_of, said_of_report
     from analytics_assets.scaffold.look import Answers, look
     from analytics_assets.scaffold.names import require_free
     from analytics_assets.scaffold.pages import as_files
@@ -75,6 +75,8 @@ def new_source(
             plan = plan_of(found, owner or f"team:{name}", page=page)
             texts = files_of(plan)
             _show_look(found, time.perf_counter() - began)
+            if said := said_of_report(plan):
+                console.print(line(("report: ", "green"), said))
             folder = get_settings().inbox_dir / name
             names = as_dropped(found, yesterday())
             if drop is not False:
@@ -136,7 +138,10 @@ def new_report(
         types = _types(project, of)
         domain = next(one for one in project.domains if one.name == project.manifest.made[of].domain)
         title = title or title_of(name)
-        texts = report_files(name, project.manifest, types, of, title, domain.owner, domain.calendar)
+        opens_on_all = any(report.opens_on_all for report in domain.reports)
+        texts = report_files(
+            name, project.manifest, types, of, title, domain.owner, domain.calendar, opens_on_all=opens_on_all
+        )
         if not dry_run:
             write_all(texts, PROJECT_DIR)
         _show_written(texts, dry_run=dry_run)

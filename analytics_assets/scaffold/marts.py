@@ -56,6 +56,7 @@ class Mart:
         described: what the columns of `by` hold.
         counts: its other columns of whole numbers that add up.
         is_daily: whether each day is expected to have rows.
+        has_volume: whether a day has so many rows that their number is usually about the same.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Mart:
     sums: Sequence[Summed]
     counts: Sequence[str] = ("row_count",)
     is_daily: bool = False
+    has_volume: bool = False
 
     @property
     def numbers(self) -> list[str]:
@@ -113,12 +115,13 @@ def yml_of(mart: Mart) -> str:
     if mart.is_daily:
         meta = {"description": "There are rows of every day."}
         tests.append({"rows_every_day": {"config": Flow(severity="warn", meta=meta)}})
-    volume = {
-        "name": f"usual_row_count_of_{mart.name}",
-        "arguments": {"column": "row_count"},
-        "config": {"severity": "warn"},
-    }
-    tests.append({"usual_volume": Flow(volume)})
+    if mart.has_volume:
+        volume = {
+            "name": f"usual_row_count_of_{mart.name}",
+            "arguments": {"column": "row_count"},
+            "config": {"severity": "warn"},
+        }
+        tests.append({"usual_volume": Flow(volume)})
     config: dict[str, Any] = {"contract": Flow(enforced=True), "require_partition_filter": True}
     if mart.by:
         config["cluster_by"] = list(mart.by)[:4]  # BigQuery takes four
@@ -190,6 +193,7 @@ def report_of(
     notes: Sequence[str],
     *,
     is_over_time: bool = True,
+    opens_on_all: bool = False,
 ) -> str:
     """The Python file of a mart's report.
 
@@ -197,6 +201,7 @@ def report_of(
         days: how many it looks back.
         values: how many values each dimension has, as far as that is known.
         is_over_time: whether its rows have a time of their own, so that people ask first how they change.
+        opens_on_all: whether its page opens on all days, since the newest ones have few rows.
     """
     counted = [
         _Figure(name, _title_of_count(mart, name), f'Sum("{mart.name}", "{name}")', "COUNT", f"The sum of {name}.")
@@ -254,6 +259,7 @@ def report_of(
         const=report.upper(),
         title=title,
         days=days,
+        opens_on_all=opens_on_all,
         mart=mart.name,
         dimensions=list(mart.by),
         numbers=mart.numbers,

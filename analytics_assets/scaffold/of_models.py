@@ -66,6 +66,11 @@ def mart_files(
         {column: types[column] for column in by},
         {column: _description(node, column) for column in by},
         summed([(column, TYPES[types[column]], not is_sum(column)) for column in sums], [*by, node.day]),
+        # how many rows a day has is not known here: as in the other marts of the domain
+        has_volume=any(
+            test.rule == "usual_volume" and test.tested and manifest.nodes[test.tested].domain == node.domain
+            for test in manifest.tests
+        ),
     )
     folder = f"dbt_project/models/marts/{node.domain}"
     return {f"{folder}/{name}.sql": sql_of(mart), f"{folder}/_{name}.yml": yml_of(mart)}
@@ -79,11 +84,14 @@ def report_files(
     title: str,
     owner: str,
     calendar: Calendar = UTC_DAYS,
+    *,
+    opens_on_all: bool = False,
 ) -> dict[str, str]:
     """The files of a report, by their path below the project.
 
     Args:
         calendar: the days of the mart's domain: of a history that has ended, the report shows all.
+        opens_on_all: whether its page opens on all days, as the domain's other reports do.
 
     Raises:
         ValueError: there is no such mart, or nothing in it adds up.
@@ -118,7 +126,9 @@ def report_files(
         days = (calendar.last - calendar.first).days + 1
     notes = ("Means are ratios of sums over what is selected, never means of means.",)
     return {
-        f"analytics_assets/defs/{node.domain}/{name}.py": report_of(mart, name, title, days, {}, notes),
+        f"analytics_assets/defs/{node.domain}/{name}.py": report_of(
+            mart, name, title, days, {}, notes, opens_on_all=opens_on_all
+        ),
         f"dbt_project/models/marts/{node.domain}/_exposure_of_{name}.yml": exposure_of(mart, name, title),
     }
 

@@ -1,6 +1,6 @@
 """What is written for what was found: samples that land, marts and reports that hold together."""
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -10,7 +10,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from analytics_assets.partitions import Calendar, Window
-from analytics_assets.scaffold.domain import files_of, plan_of
+from analytics_assets.scaffold.domain import files_of, plan_of, said_of_report
 from analytics_assets.scaffold.look import Look, look, parsed
 from analytics_assets.scaffold.of_models import mart_files, report_files, types_in_yml, types_of
 from analytics_assets.scaffold.texts import Flow, literal, yml
@@ -73,6 +73,24 @@ def test_the_report_of_a_domain_is_one(tmp_path: Path, name: str) -> None:
     report = executed(texts["analytics_assets/defs/orders/reports.py"])["ORDERS_REPORT"]
     assert isinstance(report, Report)
     assert report.key_figures[0] == "row_count"
+
+
+@pytest.mark.parametrize(
+    ("every", "a_day", "days", "opens_on_all", "has_volume"),
+    [(1, 2, 400, False, False), (1, 10, 400, False, True), (30, 1, 391, True, False), (30, 300, 391, False, True)],
+)
+def test_a_history_that_has_ended_is_shown_whole_and_opens_where_there_are_rows(
+    tmp_path: Path, every: int, a_day: int, days: int, opens_on_all: bool, has_volume: bool
+) -> None:
+    held = [date(2024, 1, 1) + timedelta(days=n) for n in range(0, 400, every)]
+    (tmp_path / "a.csv").write_text("id,date\n" + "".join(f"{n}-{day},{day}\n" for day in held for n in range(a_day)))
+    plan = plan_of(look("orders", [tmp_path / "a.csv"]), "team:x")
+    texts = files_of(plan)
+    report = executed(texts["analytics_assets/defs/orders/reports.py"])["ORDERS_REPORT"]
+    assert (report.days, report.opens_on_all) == (days, opens_on_all)
+    assert f"shows {days} days, all that there are" in said_of_report(plan)
+    assert ("opens on all" in said_of_report(plan)) is opens_on_all
+    assert ("usual_volume" in texts["dbt_project/models/marts/orders/_marts_orders.yml"]) is has_volume
 
 
 @pytest.mark.parametrize(
