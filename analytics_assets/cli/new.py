@@ -49,7 +49,7 @@ def new_source(
     from analytics_assets.scaffold.pages import as_files
     from analytics_assets.scaffold.questions import ask_on_terminal, say_default
     from analytics_assets.scaffold.write import drop as drop_files
-    from analytics_assets.scaffold.write import require_none_of, require_places, write_all
+    from analytics_assets.scaffold.write import formatted, require_none_of, require_places, write_all
 
     with told_plainly():
         taken = _taken()
@@ -73,7 +73,7 @@ def new_source(
         with as_files(name, files) as (paths, page):
             found = look(name, paths, ask, answers)
             plan = plan_of(found, owner or f"team:{name}", page=page)
-            texts = files_of(plan)
+            texts = formatted(files_of(plan), PROJECT_DIR)
             _show_look(found, time.perf_counter() - began)
             if said := said_of_report(plan):
                 console.print(line(("report: ", "green"), said))
@@ -106,7 +106,7 @@ def new_mart(
     """Write a daily mart of a model: SQL, and yml with contract, tests and a unit test."""
     from analytics_assets.scaffold.names import require_free
     from analytics_assets.scaffold.of_models import mart_files
-    from analytics_assets.scaffold.write import write_all
+    from analytics_assets.scaffold.write import formatted, write_all
 
     with told_plainly():
         project = _project()
@@ -114,6 +114,7 @@ def new_mart(
         types = _types(project, of)
         owner = next(domain.owner for domain in project.domains if domain.name == project.manifest.made[of].domain)
         texts = mart_files(name, project.manifest, types, of, _listed(by), _listed(sum_), owner)
+        texts = formatted(texts, PROJECT_DIR)
         if not dry_run:
             write_all(texts, PROJECT_DIR)
         _show_written(texts, dry_run=dry_run)
@@ -130,7 +131,7 @@ def new_report(
     """Write a report of a mart: key figures, charts and tables."""
     from analytics_assets.scaffold.names import require_free, title_of
     from analytics_assets.scaffold.of_models import report_files
-    from analytics_assets.scaffold.write import write_all
+    from analytics_assets.scaffold.write import formatted, write_all
 
     with told_plainly():
         project = _project()
@@ -142,6 +143,7 @@ def new_report(
         texts = report_files(
             name, project.manifest, types, of, title, domain.owner, domain.calendar, opens_on_all=opens_on_all
         )
+        texts = formatted(texts, PROJECT_DIR)
         if not dry_run:
             write_all(texts, PROJECT_DIR)
         _show_written(texts, dry_run=dry_run)
@@ -227,7 +229,7 @@ def _show_written(texts: dict[str, str], *, dry_run: bool) -> None:
     table.add_column("lines", justify="right")
     total = 0
     for name, text in texts.items():
-        lines = len(text.splitlines()) if dry_run else len((PROJECT_DIR / name).read_text().splitlines())
+        lines = len(text.splitlines())
         total += lines
         table.add_row(name, f"{lines:,}")
     table.add_section()

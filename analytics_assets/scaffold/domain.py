@@ -11,7 +11,7 @@ from analytics_assets.scaffold.columns import AMOUNT, TIME, ColumnLook
 from analytics_assets.scaffold.keys import is_of_id
 from analytics_assets.scaffold.look import MOST_ROWS_OF_MART, Look
 from analytics_assets.scaffold.marts import Mart, Summed, exposure_of, report_of, sql_of, summed, yml_of
-from analytics_assets.scaffold.names import free, said_plainly, title_of
+from analytics_assets.scaffold.names import free, label_of, said_plainly, title_of
 from analytics_assets.scaffold.pages import Page
 from analytics_assets.scaffold.texts import Flow, literal, names, rendered, yml
 from analytics_assets.spec.source import REPEAT, UNDATED, Kind, PolarsType, file_format
@@ -456,6 +456,11 @@ def _mart(plan: Plan) -> Mart:
         plan.sums,
         is_daily=is_daily,
         has_volume=_rows_a_day(plan) >= ROWS_OF_A_VOLUME,
+        labels={
+            name: label
+            for name, one in look.columns.items()
+            if (label := label_of(name, one.spelled)) != title_of(name)
+        },
     )
 
 

@@ -1,7 +1,8 @@
 """A daily mart of a model, and the report of a mart: their files, from what is to be summed by what."""
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from analytics_assets.scaffold.names import LONGEST, free, title_of
@@ -56,6 +57,7 @@ class Mart:
         described: what the columns of `by` hold.
         counts: its other columns of whole numbers that add up.
         is_daily: whether each day is expected to have rows.
+        labels: titles of columns that are written in another way than their name says.
         has_volume: whether a day has so many rows that their number is usually about the same.
     """
 
@@ -71,6 +73,12 @@ class Mart:
     counts: Sequence[str] = ("row_count",)
     is_daily: bool = False
     has_volume: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    def label(self, column: str, *, within: bool = False) -> str:
+        """The title of a column; within a sentence, one that is made from its name begins small."""
+        made = title_of(column)
+        return self.labels.get(column) or (lower_first(made) if within else made)
 
     @property
     def numbers(self) -> list[str]:
@@ -210,7 +218,7 @@ def report_of(
     sums = [
         _Figure(
             one.total,
-            f"Total {lower_first(title_of(one.column))}",
+            f"Total {mart.label(one.column, within=True)}",
             f'Sum("{mart.name}", "{one.total}")',
             "COUNT" if one.is_whole else "MEAN",
             f"The sum of {one.column}.",
@@ -221,7 +229,7 @@ def report_of(
     means = [
         _Figure(
             f"mean_{one.column}",
-            f"Mean {lower_first(title_of(one.column))}",
+            f"Mean {mart.label(one.column, within=True)}",
             f'Ratio(Sum("{mart.name}", "{one.total}"), Sum("{mart.name}", "{one.rows}"))',
             "MEAN",
             f"The mean of {one.column}, over the rows that have one.",
@@ -240,11 +248,16 @@ def report_of(
         tables.append(f'"days", "Days", ("day",), {names(shown)}')
     others = [one for one in (*sums[:1], *means[:1]) if one != first]
     for name in mart.by:
-        by = lower_first(title_of(name))
+        by = mart.label(name, within=True)
         charts += [_chart(f"{one.title} by {by}", one.name, by=name) for one in (first, *others)]
+    titles = ["days"]  # of the sheets so far, in small letters: a workbook has none twice
     for name in mart.by:
+        tab = _title_of_tab(mart.label(name))
+        if (alone := free(tab.lower(), titles)) != tab.lower():
+            tab = alone
+        titles.append(alone)
         shares = "" if _is_mean(first) else ", shares=True"
-        tables.append(f'"by_{name}", {literal(title_of(name)[:28])}, ("{name}",), {names(shown)}{shares}')
+        tables.append(f'"by_{name}", {literal(tab)}, ("{name}",), {names(shown)}{shares}')
     charts = [*by_time, *charts] if is_over_time else [*charts, *by_time[:1]]
     used = ["Chart", "Dataset", "Dimension", "Format", "Measure", "Ratio", "Report", "Sum", "Table"]
     if not mart.by:
@@ -262,6 +275,7 @@ def report_of(
         opens_on_all=opens_on_all,
         mart=mart.name,
         dimensions=list(mart.by),
+        labels={name: mart.label(name) for name in mart.by},
         numbers=mart.numbers,
         measures=figures,
         key_figures=shown[:MOST_KEY_FIGURES],
@@ -270,6 +284,11 @@ def report_of(
         notes=notes,
         used=", ".join(used),
     )
+
+
+def _title_of_tab(title: str) -> str:
+    """A title that can name a sheet of a workbook."""
+    return " ".join(re.sub(r"[\[\]:*?/\\']", " ", title).split())[:28] or "Values"
 
 
 def _title_of_count(mart: Mart, name: str) -> str:

@@ -75,6 +75,18 @@ def test_the_report_of_a_domain_is_one(tmp_path: Path, name: str) -> None:
     assert report.key_figures[0] == "row_count"
 
 
+def test_labels_are_the_files_own_spelling_where_people_can_read_it(tmp_path: Path) -> None:
+    names = ["Datum", "Niederschlag [in]", "Ort [in]", "wind_speed", "hohe_x", "x" * 60, "Ort in"]
+    rows = "".join(f"2026-01-{n % 9 + 1:02},{n / 8},{n % 2}b,{n / 4},{n / 2},{n / 3},{n % 2}b\n" for n in range(40))
+    (tmp_path / "a.csv").write_text(",".join(names) + "\n" + rows)
+    texts = files_of(plan_of(look("orders", [tmp_path / "a.csv"]), "team:x"))
+    report = executed(texts["analytics_assets/defs/orders/reports.py"])["ORDERS_REPORT"]
+    titles = [one.title for one in report.measures]
+    assert titles == ["Orders", "Mean Niederschlag [in]", "Mean wind speed", "Mean hohe x", f"Mean {'x' * 60}"]
+    assert [one.title for one in report.dimensions] == ["Ort [in]", "Ort in"]
+    assert [one.title for one in report.tables] == ["Days", "Ort in", "ort in_2"], "no sheet has brackets in its name"
+
+
 @pytest.mark.parametrize(
     ("every", "a_day", "days", "opens_on_all", "has_volume"),
     [(1, 2, 400, False, False), (1, 10, 400, False, True), (30, 1, 391, True, False), (30, 300, 391, False, True)],
