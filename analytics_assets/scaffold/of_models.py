@@ -120,7 +120,7 @@ def report_files(
     counts = tuple(column for column in numbers if column not in in_pairs)
     if not counts and not sums:
         raise ValueError(f"nothing in {of} adds up: its yml names no column of the type {' or '.join(TYPES)}")
-    mart = Mart(of, title, node.domain, owner, of, node.day, by, {}, sums, counts)
+    mart = Mart(of, title_of(node.domain), node.domain, owner, of, node.day, by, {}, sums, counts)
     days = USUAL_REPORT
     if calendar.first and calendar.last:
         days = (calendar.last - calendar.first).days + 1
