@@ -32,6 +32,9 @@ def new_source(
     timezone: Annotated[str, typer.Option(help="The zone of times that say none, and of the days.")] = "",
     kind: Annotated[str, typer.Option(help="facts, snapshot or delivery.")] = "",
     columns: Annotated[str, typer.Option(help="Names for the columns of files without a header, as a,b,c.")] = "",
+    by: Annotated[str, typer.Option(help="The columns to split by, as country,plan.")] = "",
+    sum_: Annotated[str, typer.Option("--sum", help="Columns to sum, as amount,quantity.")] = "",
+    mean: Annotated[str, typer.Option(help="Columns whose mean is shown, as price,delay.")] = "",
     owner: Annotated[str, typer.Option(help="Who is responsible: team:NAME or a mail address.")] = "",
     drop: Annotated[
         bool | None, typer.Option("--drop/--no-drop", help="Copy the files into the inbox; asked without it.")
@@ -40,13 +43,13 @@ def new_source(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be written, and write nothing.")] = False,
 ) -> None:
     """Look at files, and write the domain that lands them: spec, models, report, sample data and test."""
-    from analytics_assets.scaffold.domain import as_dropped, files_of, plan_of
+    from analytics_assets.scaffold.domain import as_dropped, files_of, plan_of, said_of_report
     from analytics_assets.scaffold.look import Answers, look
     from analytics_assets.scaffold.names import require_free
     from analytics_assets.scaffold.pages import as_files
     from analytics_assets.scaffold.questions import ask_on_terminal, say_default
     from analytics_assets.scaffold.write import drop as drop_files
-    from analytics_assets.scaffold.write import require_none_of, require_places, write_all
+    from analytics_assets.scaffold.write import formatted, require_none_of, require_places, write_all
 
     with told_plainly():
         taken = _taken()
@@ -57,12 +60,23 @@ def new_source(
         began = time.perf_counter()
         is_asked = sys.stdin.isatty() and not yes
         ask = ask_on_terminal if is_asked else say_default
-        answers = Answers(time_, tuple(_listed(key)), timezone, kind, tuple(_listed(columns)))
+        answers = Answers(
+            time_,
+            tuple(_listed(key)),
+            timezone,
+            kind,
+            tuple(_listed(columns)),
+            tuple(_listed(by)),
+            tuple(_listed(sum_)),
+            tuple(_listed(mean)),
+        )
         with as_files(name, files) as (paths, page):
             found = look(name, paths, ask, answers)
             plan = plan_of(found, owner or f"team:{name}", page=page)
-            texts = files_of(plan)
+            texts = formatted(files_of(plan), PROJECT_DIR)
             _show_look(found, time.perf_counter() - began)
+            if said := said_of_report(plan):
+                console.print(line(("report: ", "green"), said))
             folder = get_settings().inbox_dir / name
             names = as_dropped(found, yesterday())
             if drop is not False:
@@ -92,7 +106,7 @@ def new_mart(
     """Write a daily mart of a model: SQL, and yml with contract, tests and a unit test."""
     from analytics_assets.scaffold.names import require_free
     from analytics_assets.scaffold.of_models import mart_files
-    from analytics_assets.scaffold.write import write_all
+    from analytics_assets.scaffold.write import formatted, write_all
 
     with told_plainly():
         project = _project()
@@ -100,6 +114,7 @@ def new_mart(
         types = _types(project, of)
         owner = next(domain.owner for domain in project.domains if domain.name == project.manifest.made[of].domain)
         texts = mart_files(name, project.manifest, types, of, _listed(by), _listed(sum_), owner)
+        texts = formatted(texts, PROJECT_DIR)
         if not dry_run:
             write_all(texts, PROJECT_DIR)
         _show_written(texts, dry_run=dry_run)
@@ -116,14 +131,19 @@ def new_report(
     """Write a report of a mart: key figures, charts and tables."""
     from analytics_assets.scaffold.names import require_free, title_of
     from analytics_assets.scaffold.of_models import report_files
-    from analytics_assets.scaffold.write import write_all
+    from analytics_assets.scaffold.write import formatted, write_all
 
     with told_plainly():
         project = _project()
         require_free(name, _taken())
         types = _types(project, of)
         domain = next(one for one in project.domains if one.name == project.manifest.made[of].domain)
-        texts = report_files(name, project.manifest, types, of, title or title_of(name), domain.owner)
+        title = title or title_of(name)
+        opens_on_all = any(report.opens_on_all for report in domain.reports)
+        texts = report_files(
+            name, project.manifest, types, of, title, domain.owner, domain.calendar, opens_on_all=opens_on_all
+        )
+        texts = formatted(texts, PROJECT_DIR)
         if not dry_run:
             write_all(texts, PROJECT_DIR)
         _show_written(texts, dry_run=dry_run)
@@ -209,7 +229,7 @@ def _show_written(texts: dict[str, str], *, dry_run: bool) -> None:
     table.add_column("lines", justify="right")
     total = 0
     for name, text in texts.items():
-        lines = len(text.splitlines()) if dry_run else len((PROJECT_DIR / name).read_text().splitlines())
+        lines = len(text.splitlines())
         total += lines
         table.add_row(name, f"{lines:,}")
     table.add_section()

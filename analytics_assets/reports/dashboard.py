@@ -173,6 +173,7 @@ def page_spec(report: Report, window: Window) -> dict[str, Any]:
     return {
         "name": report.name,
         "timezone": report.timezone,
+        "opens_on_all": report.opens_on_all,
         "switch": report.switch.column if report.switch else None,
         "datasets": {
             dataset.model: {

@@ -1,7 +1,7 @@
 """What the texts of one column are: their type, the texts that stand for nothing, the format of their times."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import polars as pl
@@ -20,6 +20,7 @@ MARKERS = (
 )  # fmt: skip
 """Texts that stand for nothing, where the others of their column are numbers or times."""
 
+FEWEST_NUMBERS = 5  # different ones, beside the one word that stands for nothing
 FEW_ODD = 0.02  # of the values: so few that are of another type than the others are taken for mistakes
 
 _DATES = (
@@ -37,6 +38,7 @@ _WHOLE = r"^[+-]?\d{1,15}(\.0+)?$"
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
 _BOOLEANS = ("true", "false", "yes", "no", "t", "f", "y", "n")
 
+_OF_TRUTH = re.compile(r"^(is|has|was|had|did|does|can)_|_flag$")
 _OF_TEXT = re.compile(
     r"(^|_)(zip|zipcode|postcode|postal|postal_code|plz|phone|telephone|mobile|fax|iban|ssn|isbn|ean|sku)(_|$)"
 )
@@ -115,7 +117,14 @@ class ColumnLook:
 
 
 def look_at(
-    name: str, spelled: Sequence[str], held: pl.Series, form: NumberForm, ask: Ask, *, day_first: bool | None = None
+    name: str,
+    spelled: Sequence[str],
+    held: pl.Series,
+    form: NumberForm,
+    ask: Ask,
+    *,
+    day_first: bool | None = None,
+    nothing: Collection[str] = (),
 ) -> ColumnLook:
     """Infers what a column holds.
 
@@ -123,6 +132,7 @@ def look_at(
         held: its values: text, or in the types of a Parquet file.
         form: how its numbers are written.
         day_first: how dates such as 01/02/2026 are read, where this column does not tell.
+        nothing: texts that stand for nothing, beside the usual ones.
     """
     found = ColumnLook(name, tuple(spelled), pl.String, "text", is_complete=held.null_count() == 0)
     if held.dtype != pl.String:
@@ -133,7 +143,7 @@ def look_at(
     values = text.drop_nulls()
     if values.is_empty():
         return replace(found, why="text: it is empty in what was looked at")
-    marks = [one for one in values.unique().sort().to_list() if one in MARKERS]
+    marks = [one for one in values.unique().sort().to_list() if one in MARKERS or one in nothing]
     typed = values.filter(~values.is_in(marks)) if marks else values
     if typed.is_empty():
         return found
@@ -181,6 +191,8 @@ def _typed(
 def _number(found: ColumnLook, values: pl.Series, plain: pl.Series) -> ColumnLook | None:
     if _OF_TEXT.search(found.name):
         return None if not _all(values, _INTEGER) else replace(found, nulls=(), why="text: its digits are no quantity")
+    if _OF_TRUTH.search(found.name) and _all(plain, r"^[01](\.0+)?$"):
+        return replace(found, dtype=pl.Boolean, why="yes or no: its name says so, and its numbers are 0 and 1")
     if _all(plain, _INTEGER):
         if plain.cast(pl.Int64, strict=False).null_count():
             return replace(found, nulls=(), why="text: its numbers have more digits than a whole number holds")
@@ -282,13 +294,15 @@ def _chosen(found: ColumnLook, fits: Sequence[str], values: pl.Series, ask: Ask,
 def _mostly(
     found: ColumnLook, values: pl.Series, form: NumberForm, ask: Ask, day_first: bool | None
 ) -> ColumnLook | None:
-    """The type that nearly all values have, if the few others are no codes of a text column; asks what they are."""
+    """The type that nearly all values have, or all but one word; asks what the others are."""
     plain = form.plain(values)
     is_number = plain.str.contains(_NUMBER).fill_null(False)
     is_date = values.str.contains(rf"{_ISO_DATE}|{_ISO_TIME}")
     of_type = is_number if is_number.sum() >= is_date.sum() else is_date
     odd = values.filter(~of_type)
-    if len(values) < 20 or not 0 < len(odd) <= FEW_ODD * len(values):
+    is_one_word = odd.n_unique() == 1 and not odd.str.contains(r"\d").any()
+    is_often = is_one_word and values.filter(of_type).n_unique() >= FEWEST_NUMBERS
+    if len(values) < 20 or not (is_often or 0 < len(odd) <= FEW_ODD * len(values)):
         return None
     known = _typed(found, values.filter(of_type), form, ask, day_first)
     if known is None or known.dtype == pl.String:

@@ -11,13 +11,17 @@ from analytics_assets.scaffold.columns import AMOUNT, TIME, ColumnLook
 from analytics_assets.scaffold.keys import is_of_id
 from analytics_assets.scaffold.look import MOST_ROWS_OF_MART, Look
 from analytics_assets.scaffold.marts import Mart, Summed, exposure_of, report_of, sql_of, summed, yml_of
-from analytics_assets.scaffold.names import free, said_plainly, title_of
+from analytics_assets.scaffold.names import free, label_of, said_plainly, title_of
 from analytics_assets.scaffold.pages import Page
 from analytics_assets.scaffold.texts import Flow, literal, names, rendered, yml
 from analytics_assets.spec.source import REPEAT, UNDATED, Kind, PolarsType, file_format
 
 LONGEST_REPORT = 366  # days
 USUAL_REPORT = 90  # days
+ONE_DAY = timedelta(days=1)
+FIRST_SHOWN = 28  # days: those on which a page opens
+FEWEST_ROWS_SHOWN = 14  # of them; if there are fewer, it opens on all days
+ROWS_OF_A_VOLUME = 10  # a day: the number of fewer varies too much to have a usual one
 FEWEST_OF_A_CATEGORY = 5  # rows: a rarer value may tell of somebody
 MOST_CATEGORIES = 40
 MOST_SIMULATED = 1_000  # rows a day
@@ -103,6 +107,7 @@ def files_of(plan: Plan) -> dict[str, str]:
             _values(plan),
             _notes(plan),
             is_over_time=plan.look.source.kind is Kind.FACTS,
+            opens_on_all=_opens_on_all(plan),
         ),
         f"{defs}/simulator.py": _simulator(plan),
         f"{staging}/src_{name}.sql": rendered("src.sql.j2", name=name, groups=_groups(plan, of_src=True)),
@@ -279,6 +284,8 @@ def _distribution(plan: Plan, name: str, column: ColumnLook) -> str:
         yes = round(float(known.mean()), 3)  # type: ignore[arg-type]
         return f'Categories({{"true": {yes}, "false": {round(1 - yes, 3)}}}{missing})'
     if column.is_number and not (column.dtype == pl.Int64 and (is_of_id(name) or _is_key(plan, name))):
+        if name in plan.look.dimensions and known.n_unique() <= MOST_CATEGORIES:
+            return _categories(known.cast(pl.String), missing)
         decimals = 0 if column.dtype == pl.Int64 else min(column.decimals, 6)
         return f"{_numbers(known, decimals)[:-1]}{missing})"
     if column.is_number:
@@ -293,8 +300,13 @@ def _distribution(plan: Plan, name: str, column: ColumnLook) -> str:
     )
     if not is_category:
         return f"MadeUp({literal(name[:20] + '-')}{missing})"
-    shown = often.head(MOST_CATEGORIES)
-    shares = {value: round(count / len(known), 4) for value, count in shown.rows()}
+    return _categories(known.filter(known.is_in(often["value"].to_list())), missing)
+
+
+def _categories(known: pl.Series, missing: str) -> str:
+    """The commonest texts, by their shares."""
+    counts = known.alias("value").value_counts(sort=True, name="times").sort("times", "value", descending=[True, False])
+    shares = {value: round(count / len(known), 4) for value, count in counts.head(MOST_CATEGORIES).rows()}
     return f"Categories({{{', '.join(f'{literal(v)}: {s}' for v, s in shares.items())}}}{missing})"
 
 
@@ -443,7 +455,25 @@ def _mart(plan: Plan) -> Mart:
         {name: _described(plan, name) for name in by},
         plan.sums,
         is_daily=is_daily,
+        has_volume=_rows_a_day(plan) >= ROWS_OF_A_VOLUME,
+        labels={
+            name: label
+            for name, one in look.columns.items()
+            if (label := label_of(name, one.spelled)) != title_of(name)
+        },
     )
+
+
+def _rows_a_day(plan: Plan) -> float:
+    """How many rows a day has on average; of what has no days of its own, how many a file has."""
+    span = _span(plan)
+    return plan.look.rows.height / ((span[1] - span[0] + ONE_DAY).days if span else len(plan.look.files))
+
+
+def _span(plan: Plan) -> tuple[date, date] | None:
+    """The first and the newest day of the domain; None if its rows have no days of their own."""
+    first, newest = plan.look.first_day, plan.look.last_day or plan.look.rows["_day"].max()
+    return (first, newest) if first and isinstance(newest, date) else None
 
 
 # ------------------------------------------------------------------------------------------------------------ report
@@ -454,17 +484,32 @@ def _values(plan: Plan) -> dict[str, int]:
 
 
 def _report_days(plan: Plan) -> int:
-    """A year, or all days if there are fewer, as long as a page takes their rows; else a quarter."""
-    rows = plan.look.rows
-    if plan.look.source.kind is not Kind.FACTS:
+    """All days of a history that has ended; else a year, as long as a page takes its rows, or a quarter."""
+    if (span := _span(plan)) is None:
         return 1 if plan.look.source.kind is Kind.SNAPSHOT else USUAL_REPORT
-    newest, oldest = rows["_day"].max(), rows["_day"].min()
-    assert isinstance(newest, date) and isinstance(oldest, date)
-    span = (newest - oldest).days + 1
-    wanted = LONGEST_REPORT if plan.look.last_day is None else max(1, min(LONGEST_REPORT, span))
-    shown = rows.filter(pl.col("_day") > newest - timedelta(days=wanted))
+    if plan.look.last_day:
+        return (span[1] - span[0] + ONE_DAY).days
+    shown = plan.look.rows.filter(pl.col("_day") > span[1] - timedelta(days=LONGEST_REPORT))
     is_small = shown.select("_day", *plan.look.dimensions).n_unique() <= MOST_ROWS_OF_MART
-    return wanted if is_small else USUAL_REPORT
+    return LONGEST_REPORT if is_small else USUAL_REPORT
+
+
+def _opens_on_all(plan: Plan) -> bool:
+    """Whether the days on which the page would open have few rows."""
+    span = _span(plan)
+    if span is None:
+        return False
+    newest = plan.look.rows.filter(pl.col("_day").is_between(span[1] - timedelta(days=FIRST_SHOWN - 1), span[1]))
+    return newest.height < FEWEST_ROWS_SHOWN
+
+
+def said_of_report(plan: Plan) -> str:
+    """Which days the report of a domain shows; empty if its rows have no days of their own."""
+    if _span(plan) is None:
+        return ""
+    ended = ", all that there are: what is beyond 3 MB, the page leaves out" if plan.look.last_day else ""
+    opens = f"; it opens on all of them, since the newest {FIRST_SHOWN} have few rows" if _opens_on_all(plan) else ""
+    return f"shows {_report_days(plan):,} days{ended}{opens}"
 
 
 def _notes(plan: Plan) -> list[str]:

@@ -19,6 +19,12 @@ _LONGEST_VALUE = 80  # characters; what is longer on average is a text that peop
 _OF_ID = re.compile(r"(^|_)(id|ids|key|no|nr|num|number|code|uuid|guid|hash|ref|reference|identifier|isbn|sku)(_|$)")
 _OF_VERSION = re.compile(r"(^|_)(updated|modified|changed|lastmodified|last_update|version|revision|edited)(_|$)")
 _OF_WORDS = re.compile(r"(^|_)(name|title|address|street|comment|comments|note|notes|description|text|message)(_|$)")
+_OF_SUM = re.compile(
+    r"(^|_)(amount|amounts|amt|revenue|sales|cost|costs|quantity|qty|count|counts|cnt|total|subtotal|sum|units|fee|fees|"
+    r"tax|vat|tip|tips|spend|clicks|impressions|views|visits|orders|users|conversions|passengers|items|volume|"
+    r"precip|precipitation|rain|rainfall|snow|snowfall|distance|deaths|cases|sold|payment|payments|"
+    r"discount|profit|fare|kwh|mwh|bytes)(_|$)|^(n|num|number_of|no_of)_"
+)
 _OF_CALENDAR = re.compile(r"^(year|month|day|week|weekday|dow|quarter|hour|minute|second|yr|mon)(_.*)?$")
 
 
@@ -35,6 +41,11 @@ class Key:
 def is_of_id(name: str) -> bool:
     """Whether a name says that its values identify something."""
     return bool(_OF_ID.search(name))
+
+
+def is_sum(name: str) -> bool:
+    """Whether a name says that people ask for the sum of a column, and not for its mean."""
+    return bool(_OF_SUM.search(name))
 
 
 def is_of_calendar(name: str) -> bool:
@@ -83,11 +94,18 @@ def given_key(rows: pl.DataFrame, key: Sequence[str], within: Sequence[str]) -> 
     return Key(tuple(key), (), may, f"as you say{told}")
 
 
+def _is_measure(name: str, column: ColumnLook) -> bool:
+    """Whether a column holds quantities, which a correction changes: they are no part of a key."""
+    return column.dtype in (pl.Float64, AMOUNT) or (column.dtype == pl.Int64 and is_sum(name) and not is_of_id(name))
+
+
 def _candidates(rows: pl.DataFrame, columns: Mapping[str, ColumnLook], time: str | None) -> list[str]:
     """Columns that may be part of a key, the likeliest first: complete, and neither a measure nor a written text."""
     found = []
     for position, (name, column) in enumerate(columns.items()):
-        if name not in rows.columns or rows[name].null_count() or column.dtype in (pl.Float64, AMOUNT, pl.Boolean):
+        if name not in rows.columns or rows[name].null_count() or column.dtype == pl.Boolean:
+            continue
+        if _is_measure(name, column):
             continue
         held = rows[name]
         if column.dtype == pl.String and mean_length(held.head(_ROWS_OF_SAMPLE)) > _LONGEST_VALUE:
@@ -133,7 +151,8 @@ def _with_repeat(rows: pl.DataFrame, columns: Mapping[str, ColumnLook], time: st
         name
         for name, column in columns.items()
         if name in rows.columns
-        and column.dtype not in (pl.Float64, pl.Boolean)
+        and column.dtype != pl.Boolean
+        and not _is_measure(name, column)
         and not (column.dtype == pl.String and mean_length(rows[name]) > _LONGEST_VALUE)
     ]
     in_order = sorted(

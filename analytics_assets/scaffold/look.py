@@ -19,7 +19,6 @@ from analytics_assets.ingest.records import UnreadableFile
 from analytics_assets.partitions import Calendar
 from analytics_assets.scaffold.columns import (
     AMOUNT,
-    MARKERS,
     ColumnLook,
     NumberForm,
     is_day_first,
@@ -27,7 +26,7 @@ from analytics_assets.scaffold.columns import (
     number_form,
 )
 from analytics_assets.scaffold.files import Form, form_of, read_texts, require_files
-from analytics_assets.scaffold.keys import find_key, given_key, is_of_calendar, is_of_id, mean_length
+from analytics_assets.scaffold.keys import find_key, given_key, is_of_calendar, is_of_id, is_sum, mean_length
 from analytics_assets.scaffold.names import said_plainly
 from analytics_assets.scaffold.questions import Ask, Question, take_default
 from analytics_assets.spec.source import REPEAT, UNDATED, Kind, Source
@@ -37,6 +36,8 @@ MOST_DIMENSIONS = 4
 MOST_VALUES = 50  # of a dimension
 MOST_ROWS_OF_MART = 40_000  # days times combinations that occur: what a page in a browser takes
 MOST_MEASURES = 12
+MOST_NUMBERS = 12  # whole numbers of a dimension; ids may be as many as texts
+ROWS_OF_A_NUMBER = 20  # on average: what comes that often names something
 LONGEST_DIMENSION = 40  # characters on average: what is longer is a text that people wrote
 YEAR = timedelta(days=366)
 GAP = timedelta(days=5 * 366)  # between days that belong together, there is none as long
@@ -52,11 +53,6 @@ _LATER_TIMES = re.compile(
     r"return\w*|planned|sched\w*|last|loaded|landed|import\w*|export\w*|processed|received)(_|$)"
 )
 _NO_TIMES = re.compile(r"(^|_)(birth\w*|born|dob|expir\w*|valid|until|due|holiday)(_|$)")
-_OF_SUM = re.compile(
-    r"(^|_)(amount|amounts|revenue|sales|cost|costs|quantity|qty|count|counts|total|subtotal|sum|units|fee|fees|tax|vat|"
-    r"tip|tips|spend|clicks|impressions|views|visits|orders|users|conversions|passengers|items|volume|"
-    r"precip|precipitation|rain|rainfall|snow|snowfall|distance|deaths|cases|sold|payment|payments|discount|profit|fare|kwh|mwh|bytes)(_|$)|^(n|num|number_of|no_of)_"
-)
 _OF_NO_MEASURE = re.compile(
     r"(^|_)(lat|latitude|lon|lng|long|longitude|dir|direction|bearing|angle|year|version|rank|index|row|rowid|unnamed)(_|$)"
 )
@@ -80,6 +76,9 @@ class Answers:
     timezone: str = ""
     kind: str = ""
     columns: tuple[str, ...] = ()
+    by: tuple[str, ...] = ()
+    sum: tuple[str, ...] = ()
+    mean: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -150,7 +149,8 @@ def look(name: str, files: Sequence[Path], ask: Ask = take_default, answers: Ans
             said.append(Said("numbers", f"decimal {numbers.decimal}  thousands {numbers.thousands or 'none'}", why))
     columns, of_dates = _columns(texts, form, numbers, ask_once)
     said += of_dates
-    columns = _with_marks_of_texts(columns, texts)
+    columns = _with_common_marks(columns, texts, numbers, ask_once)
+    _require_fit(columns, answers)
     source = _provisional(name, form, numbers, columns, files)
     rows, _ = parsed(source, files)
     source, of_days, timezone = _with_days(source, columns, rows, files, ask_once, answers)
@@ -176,9 +176,9 @@ def look(name: str, files: Sequence[Path], ask: Ask = take_default, answers: Ans
         why = "the oldest and the newest row" if last else "the oldest row; the newest one is recent: more will come"
         why += f"; {beyond:,} rows are of other days, and wait" if beyond else ""
         said.append(Said("days", f"{first} to {last or 'now'}", why))
-    measures = _measures(source, columns, rows)
-    dimensions, of_dimensions = _dimensions(source, columns, rows)
-    said += _of_columns(columns, measures) + of_dimensions
+    measures, of_measures = _measures(source, columns, rows, answers)
+    dimensions, of_dimensions = _dimensions(source, columns, rows, answers)
+    said += _of_columns(columns, measures) + of_measures + of_dimensions
     return Look(
         source,
         columns,
@@ -263,15 +263,21 @@ def _columns(
     return found, said
 
 
-def _with_marks_of_texts(columns: Mapping[str, ColumnLook], texts: pl.DataFrame) -> dict[str, ColumnLook]:
-    """Columns of text take for nothing, too, what stands for nothing in a column of numbers or times."""
+def _with_common_marks(
+    columns: Mapping[str, ColumnLook], texts: pl.DataFrame, numbers: NumberForm, ask: Ask
+) -> dict[str, ColumnLook]:
+    """What stands for nothing in a column of numbers or times stands for it in columns of text, too.
+
+    A column that is text for such words alone is looked at again without them.
+    """
     known = {mark for one in columns.values() for mark in one.nulls}
     found = dict(columns)
     for name, one in columns.items():
         if known and one.dtype == pl.String and name in texts.columns and texts[name].dtype == pl.String:
             held = texts[name].str.strip_chars()
-            if marks := sorted(mark for mark in known & set(MARKERS) if (held == mark).any()):
-                found[name] = replace(one, nulls=tuple(marks), is_complete=False)
+            if marks := sorted(mark for mark in known if (held == mark).any()):
+                again = look_at(name, one.spelled, texts[name], numbers, ask, nothing=marks)
+                found[name] = again if again.nulls else replace(again, nulls=tuple(marks), is_complete=False)
     return found
 
 
@@ -456,10 +462,44 @@ def _kind_without_time(
 # ------------------------------------------------------------------------------------------- what a mart is made of
 
 
-def _measures(source: Source, columns: Mapping[str, ColumnLook], rows: pl.DataFrame) -> tuple[MeasureLook, ...]:
-    """The columns of numbers that are quantities: no ids, no parts of dates, no times of the clock."""
+def _require_fit(columns: Mapping[str, ColumnLook], answers: Answers) -> None:
+    """Checks the columns that somebody names for the mart.
+
+    Raises:
+        ValueError: there is no such column, its type does not fit, or it is named twice.
+    """
+    named: dict[str, str] = {}
+    numbers = (pl.Int64, pl.Float64, AMOUNT)
+    for option, names, fit in (
+        ("--by", answers.by, (pl.String, pl.Boolean, pl.Int64, pl.Date)),
+        ("--sum", answers.sum, numbers),
+        ("--mean", answers.mean, numbers),
+    ):
+        for name in names:
+            if name not in columns:
+                raise ValueError(f"{option} names {name}; there is {', '.join(columns)}")
+            if columns[name].dtype not in fit:
+                raise ValueError(f"{option} names {name}, which holds {_type_said(columns[name])}: {columns[name].why}")
+            if name in named:
+                raise ValueError(f"{option} names {name}, and {named[name]} does already")
+            named[name] = option
+
+
+def _measures(
+    source: Source, columns: Mapping[str, ColumnLook], rows: pl.DataFrame, answers: Answers
+) -> tuple[tuple[MeasureLook, ...], list[Said]]:
+    """The columns of numbers that are quantities, those that add up first; and those left out.
+
+    Ids, codes, parts of dates and times of the clock are no quantities.
+    """
     found = []
+    named = {*answers.sum, *answers.mean}
     for name, one in columns.items():
+        if name in named:
+            found.append(MeasureLook(name, name in answers.mean, one.dtype == pl.Int64))
+            continue
+        if name in answers.by or _is_code(name, one, rows[name]):
+            continue
         if not one.is_number or rows[name].null_count() == rows.height:
             continue
         if name in source.primary_key and not source.has_repeats:
@@ -472,12 +512,21 @@ def _measures(source: Source, columns: Mapping[str, ColumnLook], rows: pl.DataFr
         found.append(
             MeasureLook(name, not (is_summed or (one.dtype == AMOUNT and "price" not in name)), one.dtype == pl.Int64)
         )
-    return tuple(found[:MOST_MEASURES])
+    found.sort(key=lambda one: (one.name not in named, one.is_mean))
+    most = max(MOST_MEASURES, len(named))
+    left = [
+        Said("left out", one.name, f"{most} sums and means are enough; --sum or --mean takes this one in")
+        for one in found[most:]
+    ]
+    return tuple(found[:most]), left
 
 
-def is_sum(name: str) -> bool:
-    """Whether a name says that people ask for the sum of a column, and not for its mean."""
-    return bool(_OF_SUM.search(name))
+def _is_code(name: str, column: ColumnLook, held: pl.Series) -> bool:
+    """Whether whole numbers name something, as 0 and 1 or the codes of a list do: few, and each in many rows."""
+    if column.dtype != pl.Int64 or is_sum(name) or is_of_calendar(name):
+        return False
+    values = held.drop_nulls().n_unique()
+    return 2 <= values <= (MOST_VALUES if is_of_id(name) else MOST_NUMBERS) and len(held) >= ROWS_OF_A_NUMBER * values
 
 
 def _is_of_clock(name: str, held: pl.Series) -> bool:
@@ -489,14 +538,21 @@ def _is_of_clock(name: str, held: pl.Series) -> bool:
 
 
 def _dimensions(
-    source: Source, columns: Mapping[str, ColumnLook], rows: pl.DataFrame
+    source: Source, columns: Mapping[str, ColumnLook], rows: pl.DataFrame, answers: Answers
 ) -> tuple[tuple[str, ...], list[Said]]:
     """Up to four columns with few values, as long as the mart stays small enough to be shown; and those left out."""
+    if answers.by:
+        if source.time in answers.by:
+            raise ValueError(f"--by names {source.time}, by whose day each mart is split anyway")
+        values_of = ", ".join(f"{name} has {rows[name].drop_nulls().n_unique()} values" for name in answers.by)
+        return answers.by, [Said("split by", ", ".join(answers.by), f"as you say: {values_of}")]
     known = {}
     for name, one in columns.items():
-        if one.dtype not in (pl.String, pl.Boolean) or set(source.primary_key) == {name}:
+        if set(source.primary_key) == {name} or name in (*answers.sum, *answers.mean):
             continue
         held = rows[name].drop_nulls()
+        if one.dtype not in (pl.String, pl.Boolean) and not _is_code(name, one, rows[name]):
+            continue
         if one.dtype == pl.String and mean_length(held) > LONGEST_DIMENSION:
             continue
         if 2 <= (values := held.n_unique()) <= MOST_VALUES and values < max(3, rows.height // 2):
@@ -506,13 +562,13 @@ def _dimensions(
         shown = rows.filter(pl.col("_day") > newest - YEAR)
     taken: list[str] = []
     left = []
-    for name in sorted(known, key=lambda one: (is_of_id(one), known[one])):
+    for name in sorted(known, key=lambda one: (is_of_id(one), columns[one].is_number, known[one])):
         by = ["_day", *taken, name] if source.kind is Kind.FACTS else [*taken, name]
         size = shown.select(by).n_unique() * (1 if source.kind is Kind.FACTS else 90)
         if len(taken) == MOST_DIMENSIONS:
-            left.append(Said("left out", name, f"{MOST_DIMENSIONS} columns to split by are enough; see new-mart"))
+            left.append(Said("left out", name, f"{MOST_DIMENSIONS} columns to split by are enough; --by names others"))
         elif size > MOST_ROWS_OF_MART:
-            left.append(Said("left out", name, f"with it the mart would have {size:,} rows a year; see new-mart"))
+            left.append(Said("left out", name, f"with it the mart would have {size:,} rows a year; --by names others"))
         else:
             taken.append(name)
     if not taken:
@@ -533,6 +589,10 @@ def _of_columns(columns: Mapping[str, ColumnLook], measures: Sequence[MeasureLoo
         kind = f" · {how[one.name]}" if one.name in how else ""
         found.append(Said(one.name, f"{type_name(one)}{kind}", f"{one.why}{marks}{renamed}"))
     return found
+
+
+def _type_said(column: ColumnLook) -> str:
+    return {"text": "texts", "yes or no": "yes or no"}.get(type_name(column), f"{type_name(column)}s")
 
 
 def type_name(column: ColumnLook) -> str:

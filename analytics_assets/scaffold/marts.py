@@ -1,7 +1,8 @@
 """A daily mart of a model, and the report of a mart: their files, from what is to be summed by what."""
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from analytics_assets.scaffold.names import LONGEST, free, title_of
@@ -10,6 +11,13 @@ from analytics_assets.scaffold.texts import Flow, literal, lower_first, names, r
 FEW = 8  # values of a dimension: so many fit into the colours of a chart
 MOST_KEY_FIGURES = 6
 MOST_OVER_TIME = 5
+
+_VALUES: Mapping[str, tuple[Any, Any]] = {
+    "varchar": ("a", "b"),
+    "boolean": (True, False),
+    "date": ("2024-12-01", "2024-12-02"),
+}
+"""Two values of a type, for the unit test of a mart that is split by it; of any other type they are numbers."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,8 @@ class Mart:
         described: what the columns of `by` hold.
         counts: its other columns of whole numbers that add up.
         is_daily: whether each day is expected to have rows.
+        labels: titles of columns that are written in another way than their name says.
+        has_volume: whether a day has so many rows that their number is usually about the same.
     """
 
     name: str
@@ -62,6 +72,13 @@ class Mart:
     sums: Sequence[Summed]
     counts: Sequence[str] = ("row_count",)
     is_daily: bool = False
+    has_volume: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    def label(self, column: str, *, within: bool = False) -> str:
+        """The title of a column; within a sentence, one that is made from its name begins small."""
+        made = title_of(column)
+        return self.labels.get(column) or (lower_first(made) if within else made)
 
     @property
     def numbers(self) -> list[str]:
@@ -106,12 +123,13 @@ def yml_of(mart: Mart) -> str:
     if mart.is_daily:
         meta = {"description": "There are rows of every day."}
         tests.append({"rows_every_day": {"config": Flow(severity="warn", meta=meta)}})
-    volume = {
-        "name": f"usual_row_count_of_{mart.name}",
-        "arguments": {"column": "row_count"},
-        "config": {"severity": "warn"},
-    }
-    tests.append({"usual_volume": Flow(volume)})
+    if mart.has_volume:
+        volume = {
+            "name": f"usual_row_count_of_{mart.name}",
+            "arguments": {"column": "row_count"},
+            "config": {"severity": "warn"},
+        }
+        tests.append({"usual_volume": Flow(volume)})
     config: dict[str, Any] = {"contract": Flow(enforced=True), "require_partition_filter": True}
     if mart.by:
         config["cluster_by"] = list(mart.by)[:4]  # BigQuery takes four
@@ -133,11 +151,9 @@ def _column(name: str, dtype: str, description: str, constraints: list[dict[str,
 
 def _unit_test(mart: Mart) -> dict[str, Any]:
     """Four rows: two of one group, of which one lacks its numbers, one of another group, and one of another day."""
-    first: dict[str, Any] = {name: True if dtype == "boolean" else "a" for name, dtype in mart.by.items()}
-    second = dict(first)
-    if mart.by:
-        name = next(iter(mart.by))
-        second[name] = False if mart.by[name] == "boolean" else "b"
+    values = {name: _VALUES.get(dtype, (1, 2)) for name, dtype in mart.by.items()}
+    first: dict[str, Any] = {name: value for name, (value, _) in values.items()}
+    second = first | {name: other for name, (_, other) in list(values.items())[:1]}
     numbers = [{one.column: value for one in mart.sums} for value in (2, None, 5, 99)]
     days = ["2025-01-01", "2025-01-01", "2025-01-01", "2025-01-02"]
     groups = [first, first, second, first]
@@ -185,6 +201,7 @@ def report_of(
     notes: Sequence[str],
     *,
     is_over_time: bool = True,
+    opens_on_all: bool = False,
 ) -> str:
     """The Python file of a mart's report.
 
@@ -192,6 +209,7 @@ def report_of(
         days: how many it looks back.
         values: how many values each dimension has, as far as that is known.
         is_over_time: whether its rows have a time of their own, so that people ask first how they change.
+        opens_on_all: whether its page opens on all days, since the newest ones have few rows.
     """
     counted = [
         _Figure(name, _title_of_count(mart, name), f'Sum("{mart.name}", "{name}")', "COUNT", f"The sum of {name}.")
@@ -200,7 +218,7 @@ def report_of(
     sums = [
         _Figure(
             one.total,
-            f"Total {lower_first(title_of(one.column))}",
+            f"Total {mart.label(one.column, within=True)}",
             f'Sum("{mart.name}", "{one.total}")',
             "COUNT" if one.is_whole else "MEAN",
             f"The sum of {one.column}.",
@@ -211,7 +229,7 @@ def report_of(
     means = [
         _Figure(
             f"mean_{one.column}",
-            f"Mean {lower_first(title_of(one.column))}",
+            f"Mean {mart.label(one.column, within=True)}",
             f'Ratio(Sum("{mart.name}", "{one.total}"), Sum("{mart.name}", "{one.rows}"))',
             "MEAN",
             f"The mean of {one.column}, over the rows that have one.",
@@ -230,11 +248,16 @@ def report_of(
         tables.append(f'"days", "Days", ("day",), {names(shown)}')
     others = [one for one in (*sums[:1], *means[:1]) if one != first]
     for name in mart.by:
-        by = lower_first(title_of(name))
+        by = mart.label(name, within=True)
         charts += [_chart(f"{one.title} by {by}", one.name, by=name) for one in (first, *others)]
+    titles = ["days"]  # of the sheets so far, in small letters: a workbook has none twice
     for name in mart.by:
+        tab = _title_of_tab(mart.label(name))
+        if (alone := free(tab.lower(), titles)) != tab.lower():
+            tab = alone
+        titles.append(alone)
         shares = "" if _is_mean(first) else ", shares=True"
-        tables.append(f'"by_{name}", {literal(title_of(name)[:28])}, ("{name}",), {names(shown)}{shares}')
+        tables.append(f'"by_{name}", {literal(tab)}, ("{name}",), {names(shown)}{shares}')
     charts = [*by_time, *charts] if is_over_time else [*charts, *by_time[:1]]
     used = ["Chart", "Dataset", "Dimension", "Format", "Measure", "Ratio", "Report", "Sum", "Table"]
     if not mart.by:
@@ -249,8 +272,10 @@ def report_of(
         const=report.upper(),
         title=title,
         days=days,
+        opens_on_all=opens_on_all,
         mart=mart.name,
         dimensions=list(mart.by),
+        labels={name: mart.label(name) for name in mart.by},
         numbers=mart.numbers,
         measures=figures,
         key_figures=shown[:MOST_KEY_FIGURES],
@@ -259,6 +284,11 @@ def report_of(
         notes=notes,
         used=", ".join(used),
     )
+
+
+def _title_of_tab(title: str) -> str:
+    """A title that can name a sheet of a workbook."""
+    return " ".join(re.sub(r"[\[\]:*?/\\']", " ", title).split())[:28] or "Values"
 
 
 def _title_of_count(mart: Mart, name: str) -> str:

@@ -9,6 +9,7 @@ from functools import cache
 import duckdb
 
 LONGEST = 60  # characters of a name
+LONGEST_LABEL = 40  # characters of a column's title
 
 OF_THE_MODELS = frozenset(
     {"date", "day", "duplicate_rank", "extra_columns", "source_file", "source_row", "landed_at", "row_count"}
@@ -60,6 +61,13 @@ def _good(text: str) -> str:
 def title_of(name: str) -> str:
     """A name as people read it: `dep_delay` is `Dep delay`."""
     return name.replace("_", " ").strip().capitalize()
+
+
+def label_of(name: str, spelled: Sequence[str]) -> str:
+    """A column as people read it: as the files write it, if that is short, printable and no name of a program."""
+    text = spelled[0].strip() if spelled and spelled[0] != name else ""
+    is_good = text and "_" not in text and said_plainly(text, LONGEST_LABEL) == text
+    return text if is_good else title_of(name)
 
 
 def said_plainly(text: str, most: int = 60) -> str:

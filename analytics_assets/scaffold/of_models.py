@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 from polars.datatypes import DataTypeClass
 
+from analytics_assets.partitions import UTC_DAYS, Calendar
 from analytics_assets.scaffold.columns import AMOUNT, TIME
-from analytics_assets.scaffold.keys import is_of_id
-from analytics_assets.scaffold.look import is_sum
+from analytics_assets.scaffold.keys import is_of_id, is_sum
 from analytics_assets.scaffold.marts import Mart, Summed, exposure_of, report_of, sql_of, summed, yml_of
 from analytics_assets.scaffold.names import title_of
 from analytics_assets.spec.model_node import Manifest, ModelNode
@@ -25,6 +25,8 @@ DUCKDB_TYPES: Mapping[pl.DataType | DataTypeClass, str] = {
     AMOUNT: "decimal(38, 9)",
     TIME: "timestamp",
 }
+
+USUAL_REPORT = 90  # days, where the history has no end
 
 _OF_SPLITS = ("varchar", "boolean")
 
@@ -64,15 +66,32 @@ def mart_files(
         {column: types[column] for column in by},
         {column: _description(node, column) for column in by},
         summed([(column, TYPES[types[column]], not is_sum(column)) for column in sums], [*by, node.day]),
+        # how many rows a day has is not known here: as in the other marts of the domain
+        has_volume=any(
+            test.rule == "usual_volume" and test.tested and manifest.nodes[test.tested].domain == node.domain
+            for test in manifest.tests
+        ),
     )
     folder = f"dbt_project/models/marts/{node.domain}"
     return {f"{folder}/{name}.sql": sql_of(mart), f"{folder}/_{name}.yml": yml_of(mart)}
 
 
 def report_files(
-    name: str, manifest: Manifest, types: Mapping[str, str], of: str, title: str, owner: str
+    name: str,
+    manifest: Manifest,
+    types: Mapping[str, str],
+    of: str,
+    title: str,
+    owner: str,
+    calendar: Calendar = UTC_DAYS,
+    *,
+    opens_on_all: bool = False,
 ) -> dict[str, str]:
     """The files of a report, by their path below the project.
+
+    Args:
+        calendar: the days of the mart's domain: of a history that has ended, the report shows all.
+        opens_on_all: whether its page opens on all days, as the domain's other reports do.
 
     Raises:
         ValueError: there is no such mart, or nothing in it adds up.
@@ -80,8 +99,15 @@ def report_files(
     node = model_of(manifest, of)
     if not node.is_public:
         raise ValueError(f"{of} is not public, and reports read public models: it needs access: public, as marts have")
-    by = {column: dtype for column, dtype in types.items() if dtype in _OF_SPLITS and not is_of_id(column)}
-    numbers = [column for column, dtype in types.items() if dtype in TYPES and not is_of_id(column)]
+    split = split_by(manifest, node)
+    by = {
+        column: dtype
+        for column, dtype in types.items()
+        if column in split or (dtype in _OF_SPLITS and not is_of_id(column))
+    }
+    numbers = [
+        column for column, dtype in types.items() if dtype in TYPES and not is_of_id(column) and column not in by
+    ]
     pairs = {
         column: (f"total_{column}", f"rows_with_{column}")
         for column in (one.removeprefix("total_") for one in numbers if one.startswith("total_"))
@@ -94,10 +120,15 @@ def report_files(
     counts = tuple(column for column in numbers if column not in in_pairs)
     if not counts and not sums:
         raise ValueError(f"nothing in {of} adds up: its yml names no column of the type {' or '.join(TYPES)}")
-    mart = Mart(of, title, node.domain, owner, of, node.day, by, {}, sums, counts)
+    mart = Mart(of, title_of(node.domain), node.domain, owner, of, node.day, by, {}, sums, counts)
+    days = USUAL_REPORT
+    if calendar.first and calendar.last:
+        days = (calendar.last - calendar.first).days + 1
     notes = ("Means are ratios of sums over what is selected, never means of means.",)
     return {
-        f"analytics_assets/defs/{node.domain}/{name}.py": report_of(mart, name, title, 90, {}, notes),
+        f"analytics_assets/defs/{node.domain}/{name}.py": report_of(
+            mart, name, title, days, {}, notes, opens_on_all=opens_on_all
+        ),
         f"dbt_project/models/marts/{node.domain}/_exposure_of_{name}.yml": exposure_of(mart, name, title),
     }
 
@@ -112,6 +143,17 @@ def model_of(manifest: Manifest, name: str) -> ModelNode:
     if name not in with_days:
         raise ValueError(f"--of {name}: there is no such model with days; there is {', '.join(sorted(with_days))}")
     return with_days[name]
+
+
+def split_by(manifest: Manifest, node: ModelNode) -> list[str]:
+    """The columns, beside the day, by which the rows of a model are told apart: those of its `unique_together` test."""
+    return [
+        column
+        for test in manifest.tests
+        if test.tested == node.unique_id and test.rule == "unique_together"
+        for column in test.arguments["columns"]
+        if column != node.day
+    ]
 
 
 def types_in_yml(node: ModelNode) -> dict[str, str]:

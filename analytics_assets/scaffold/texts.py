@@ -143,11 +143,4 @@ def _flow(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def from_title(text: str) -> str:
-    """A title, from a name."""
-    from analytics_assets.scaffold.names import title_of
-
-    return title_of(text)
-
-
-_TEMPLATES.filters |= {"literal": literal, "names": names, "lower_first": lower_first, "title": from_title}
+_TEMPLATES.filters |= {"literal": literal, "names": names, "lower_first": lower_first}

@@ -26,7 +26,7 @@ def write_all(files: Mapping[str, str], project_dir: Path) -> None:
     """Writes new files; if one cannot be written, those before it are deleted again.
 
     Args:
-        files: the text of each, by its path below the project.
+        files: the text of each, by its path below the project, as `formatted` gives it.
 
     Raises:
         ValueError: one is there already.
@@ -43,7 +43,6 @@ def write_all(files: Mapping[str, str], project_dir: Path) -> None:
             with replacing(file) as temporary:
                 temporary.write_text(text, encoding="utf-8")
             written.append(file)
-        _format([file for file in written if file.suffix == ".py"], project_dir)
     except BaseException:
         for file in written:
             file.unlink(missing_ok=True)
@@ -52,14 +51,27 @@ def write_all(files: Mapping[str, str], project_dir: Path) -> None:
         raise
 
 
-def _format(files: Sequence[Path], project_dir: Path) -> None:
-    """Formats Python files as the project's linter wants it, where that is installed."""
+def formatted(files: Mapping[str, str], project_dir: Path) -> dict[str, str]:
+    """The same files, those of Python as the project's linter wants them, where that is installed."""
     ruff = Path(sys.executable).with_name("ruff")
-    if files and ruff.exists():
-        config = project_dir / "pyproject.toml"
-        options = ["--config", str(config)] if config.exists() else []
-        for command in (["check", "--select", "I", "--fix"], ["format"]):
-            subprocess.run([ruff, *command, "--quiet", "--no-cache", *options, *files], check=True, capture_output=True)
+    config = project_dir / "pyproject.toml"
+    # the modules that the new files import are not there yet, and would count as other people's
+    options = ["--config", 'lint.isort.known-first-party = ["analytics_assets"]']
+    options += ["--config", str(config)] if config.exists() else []
+    found = dict(files)
+    for name, text in files.items():
+        if name.endswith(".py") and ruff.exists():
+            for command in (["check", "--select", "I", "--fix"], ["format"]):
+                place = ["--stdin-filename", str(project_dir / name)]
+                done = subprocess.run(
+                    [ruff, *command, "--quiet", "--no-cache", *options, *place, "-"],
+                    input=text.encode(),
+                    check=True,
+                    capture_output=True,
+                )
+                text = done.stdout.decode()
+            found[name] = text
+    return found
 
 
 def require_places(files: Sequence[Path], folder: Path, names: Sequence[str]) -> None:

@@ -373,6 +373,7 @@ class Report:
         with_tabs_of: other reports whose tables also stand in the workbook and the sheet of this one, after its own,
             over its days.
         timezone: of its days: its domain's.
+        opens_on_all: whether the page opens on all days, and not on the newest 28: where few days have rows.
 
     Raises:
         ValueError: a name is unknown, a filter does not act on every dataset of a model, or a dataset of which only the
@@ -394,6 +395,7 @@ class Report:
     sentences: Sentences | None = None
     with_tabs_of: tuple["Report", ...] = ()
     timezone: str = "UTC"
+    opens_on_all: bool = False
 
     def parts_of(self, file: ReportFile) -> Sequence["Report"]:
         """The reports whose tables a file shows: this one, and, if it has tabs, those that it is written with."""

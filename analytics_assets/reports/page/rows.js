@@ -30,10 +30,11 @@ function firstDayWithRows() {
   return Math.min(days - 1, ...Object.values(datasets).filter((d) => d.length).map((d) => d.columns.day[0]));
 }
 
-// Selects the longest span that leaves a period of the same length before it; everything while there are few days.
+// Selects the longest span that leaves a period of the same length before it; everything while there are few days, or few
+// that have rows.
 function reset() {
   const known = days - firstDayWithRows();
-  const span = [28, 14, 7].find((length) => 2 * length <= known) || days;
+  const span = (!spec.opens_on_all && [28, 14, 7].find((length) => 2 * length <= known)) || days;
   Object.assign(selection, { from: days - span, to: days - 1, choice: 0, grain: null });
   for (const name of filters) selection.chosen[name] = null;
 }

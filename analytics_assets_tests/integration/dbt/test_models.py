@@ -198,9 +198,10 @@ def hostile(dtype: PolarsType) -> tuple[str, ...]:
 @pytest.mark.with_checks
 def test_the_largest_number_of_any_column_fails_no_day(tmp_path: Path) -> None:
     """It is rejected, or its sums can hold it."""
-    domains = [domain for domain in WITHOUT_REPORTS if any(map(has_numbers, domain.sources))]
+    known = {source.name for source, _ in PLAIN}  # a domain of somebody's own has none of them
+    domains = [domain for domain in WITHOUT_REPORTS if known & {one.name for one in domain.sources if has_numbers(one)}]
     project = Project(tmp_path / "data", domains)
-    assert {source.name for source in project.sources if has_numbers(source)} == {source.name for source, _ in PLAIN}
+    assert {source.name for source in project.sources if has_numbers(source)} == known
     for source, plain in PLAIN:
         odd = [
             {name: value} for name, dtype in source.columns.items() if dtype.is_numeric() for value in hostile(dtype)

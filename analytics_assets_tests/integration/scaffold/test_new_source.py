@@ -1,6 +1,7 @@
 """`new-source` at the prompt: what it writes, what it refuses, and that it is all or nothing."""
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -48,10 +49,19 @@ def test_it_says_what_it_took_for_granted_and_writes_and_drops(typed: Callable[.
     assert "is there already; nothing was written" in " ".join(again.output.split())
 
 
-def test_a_dry_run_writes_nothing(typed: Callable[..., Result], tmp_path: Path) -> None:
+def test_a_dry_run_writes_nothing_and_says_what_would_be_written(typed: Callable[..., Result], tmp_path: Path) -> None:
     (tmp_path / "orders.csv").write_text(ORDERS)
     done = typed("my_orders", tmp_path / "orders.csv", "--dry-run")
     assert (done.exit_code, tree(tmp_path)) == (0, {"orders.csv"})
+
+    def lines(output: str) -> list[str]:
+        return re.findall(r"(\S+\.(?:py|sql|yml)) +│ +([\d,]+)", output)
+
+    written = typed("my_orders", tmp_path / "orders.csv")
+    assert len(lines(written.output)) == 11
+    assert lines(done.output) == lines(written.output)
+    for name, count in lines(written.output):
+        assert len((tmp_path / "project" / name).read_text().splitlines()) == int(count), name
 
 
 @pytest.mark.parametrize(

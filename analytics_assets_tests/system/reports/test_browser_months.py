@@ -4,6 +4,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,14 @@ def share(value: float | None) -> str:
 
 
 # -------------------------------------------------------------------------------------------- days, weeks and months
+
+
+def test_a_report_of_few_rows_opens_on_all_its_days(browser: Browser, tmp_path: Path) -> None:
+    file = tmp_path / "all.html"
+    file.write_text(dashboard.render(replace(MONTHS, opens_on_all=True), FRAMES, DAYS, []))
+    with new_page(browser, viewport=DESKTOP) as page:
+        open_page(page, file.as_uri())
+        assert ALL in page.url
 
 
 @pytest.mark.parametrize("grain", ["day", "week", "month"])

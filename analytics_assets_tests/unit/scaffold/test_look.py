@@ -154,6 +154,37 @@ def test_few_odd_values_are_asked_about(looked: Looked, answer: str, expected: t
     assert types(found)["score"] == ("String" if answer == "text" else "Int64")
 
 
+@pytest.mark.parametrize("answer", ["nothing", "text"])
+def test_numbers_but_for_one_word_are_numbers_however_often_it_stands_there(looked: Looked, answer: str) -> None:
+    ask, about = asked({"odd": answer})
+    rows = "".join(
+        f"2026-01-{n % 28 + 1:02},{'closed' if n % 5 else n / 4},{'closed' if n % 9 else n},"
+        f"{'closed' if n == 3 else 'x'}\n"
+        for n in range(100)
+    )
+    found = looked(f"date,height,depth,note\n{rows}", ask=ask)
+    if answer == "text":
+        assert (types(found)["height"], found.source.null_values) == ("String", {})
+        return
+    assert about == ["odd", "odd"]
+    assert (types(found)["height"], types(found)["depth"], found.rejected) == ("Float64", "Int64", {})
+    assert found.source.null_values == dict.fromkeys(("height", "depth", "note"), ("closed",))
+    assert "“closed” stands for nothing" in next(one.why for one in found.said if one.what == "height")
+
+
+def test_a_word_that_stands_for_nothing_in_one_column_does_so_in_all(looked: Looked) -> None:
+    rows = "".join(f"2026-01-{n % 28 + 1:02},{'M' if n == 50 else n},{'M' if n % 3 else n % 2}\n" for n in range(100))
+    found = looked(f"date,score,level\n{rows}")
+    assert types(found)["level"] == "Int64", "too few numbers beside the word, but the other column tells of it"
+    assert found.source.null_values == {"score": ("M",), "level": ("M",)}
+    assert found.rejected == {}
+
+
+def test_few_words_beside_a_word_that_is_often_there_are_no_numbers(looked: Looked) -> None:
+    rows = "".join(f"{n},2026-01-05,{'A' if n % 2 else n % 3}\n" for n in range(99))
+    assert types(looked(f"id,date,grade\n{rows}"))["grade"] == "String"
+
+
 # ------------------------------------------------------------------------------------------------------ time and key
 
 
@@ -198,6 +229,13 @@ def test_a_key_is_the_smallest_set_that_tells_rows_apart_and_else_rows_are_numbe
     assert again.source.primary_key[-1] != "_repeat" or again.rows.height == 4
     twice = looked("user,date,shop\n" + "a,2026-01-05,x\n" * 3 + "a,2026-01-05,\n", key=("user", "date", "_repeat"))
     assert twice.source.primary_key == ("user", "date", "_repeat")
+
+
+def test_a_measure_is_no_part_of_a_key(looked: Looked) -> None:
+    rows = "".join(f"2026-01-{n % 9 + 1:02},a,{n}.50,{n}.25,{n}\n" for n in range(60))
+    found = looked(f"date,shop,amount,height,quantity\n{rows}")
+    assert found.source.primary_key == ("date", "shop", "_repeat")
+    assert found.rejected == {}
 
 
 def test_rows_that_are_there_twice_word_for_word_do_not_break_a_key(looked: Looked) -> None:
@@ -252,6 +290,44 @@ def test_few_rows_that_are_years_away_from_all_others_make_no_days(looked: Looke
     rows = "".join(f"{number},2025-01-{number % 28 + 1:02}\n" for number in range(300))
     found = looked(f"id,date\n{rows}999,1970-01-01\n")
     assert (found.first_day, found.last_day, found.rows.height) == (date(2025, 1, 1), date(2025, 1, 28), 301)
+
+
+# -------------------------------------------------------------------------------------------- sums, means, dimensions
+
+TRIPS = "date,is_late,child,floor,size,cnt,height\n" + "".join(
+    f"2026-01-{n % 28 + 1:02},{n % 2},{n % 2},{n % 7},{n % 5},{n % 3},{n / 8}\n" for n in range(280)
+)
+
+
+def test_few_whole_numbers_are_dimensions_and_flags_are_booleans(looked: Looked) -> None:
+    found = looked(TRIPS)
+    assert types(found)["is_late"] == "Boolean"
+    assert found.dimensions == ("is_late", "child", "size", "floor")
+    assert [(one.name, one.is_mean) for one in found.measures] == [("cnt", False), ("height", True)]
+    assert found.rejected == {}
+
+
+def test_options_override_what_is_summed_and_split_by(looked: Looked) -> None:
+    found = looked(TRIPS, by=("floor",), sum=("height",), mean=("size",))
+    assert found.dimensions == ("floor",)
+    assert [(one.name, one.is_mean) for one in found.measures] == [("height", False), ("size", True), ("cnt", False)]
+    for answers, said in (
+        ({"by": ("place",)}, "--by names place; there is date"),
+        ({"by": ("height",)}, "--by names height, which holds numbers"),
+        ({"by": ("date",)}, "--by names date, by whose day"),
+        ({"sum": ("is_late",)}, "--sum names is_late, which holds yes or no"),
+        ({"sum": ("size",), "mean": ("size",)}, "--mean names size, and --sum does already"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            looked(TRIPS, **answers)
+
+
+def test_measures_beyond_the_limit_are_said_and_what_adds_up_comes_first(looked: Looked) -> None:
+    names = [f"height_{n}" for n in range(13)] + ["amount"]
+    rows = "".join(f"2026-01-05,{','.join([str(n / 7)] * 13)},{n}\n" for n in range(30))
+    found = looked(f"date,{','.join(names)}\n{rows}")
+    assert [one.name for one in found.measures] == ["amount", *names[:11]]
+    assert [one.what for one in found.said if one.guess in names] == ["left out", "left out"]
 
 
 # ------------------------------------------------------------------------------------------------------------- files

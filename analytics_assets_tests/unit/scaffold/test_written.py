@@ -1,15 +1,16 @@
 """What is written for what was found: samples that land, marts and reports that hold together."""
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import polars as pl
 import pytest
+import yaml  # type: ignore[import-untyped]
 
-from analytics_assets.partitions import Window
-from analytics_assets.scaffold.domain import files_of, plan_of
+from analytics_assets.partitions import Calendar, Window
+from analytics_assets.scaffold.domain import files_of, plan_of, said_of_report
 from analytics_assets.scaffold.look import Look, look, parsed
 from analytics_assets.scaffold.of_models import mart_files, report_files, types_in_yml, types_of
 from analytics_assets.scaffold.texts import Flow, literal, yml
@@ -25,6 +26,7 @@ FILES = {
     "orders.jsonl": "".join(f'{{"id": {n}, "at": "2026-01-05T1{n}:00:00Z", "ok": true}}\n' for n in range(9)),
     "bare.csv": "".join(f"{n},2026-01-0{n % 9 + 1},{n / 7:.3f}\n" for n in range(60)),
     "epoch.csv": "key,ts,who\n" + "".join(f"k{n},17676072{n:02},a\n" for n in range(60)),
+    "flags.csv": "date,is_late,floor,size\n" + "".join(f"2026-01-05,{n % 2},{n % 3},{n}\n" for n in range(60)),
     "list.csv": "plan,price\na,1.50\nb,2.50\n",
 }
 
@@ -73,6 +75,36 @@ def test_the_report_of_a_domain_is_one(tmp_path: Path, name: str) -> None:
     assert report.key_figures[0] == "row_count"
 
 
+def test_labels_are_the_files_own_spelling_where_people_can_read_it(tmp_path: Path) -> None:
+    names = ["Datum", "Niederschlag [in]", "Ort [in]", "wind_speed", "hohe_x", "x" * 60, "Ort in"]
+    rows = "".join(f"2026-01-{n % 9 + 1:02},{n / 8},{n % 2}b,{n / 4},{n / 2},{n / 3},{n % 2}b\n" for n in range(40))
+    (tmp_path / "a.csv").write_text(",".join(names) + "\n" + rows)
+    texts = files_of(plan_of(look("orders", [tmp_path / "a.csv"]), "team:x"))
+    report = executed(texts["analytics_assets/defs/orders/reports.py"])["ORDERS_REPORT"]
+    titles = [one.title for one in report.measures]
+    assert titles == ["Orders", "Mean Niederschlag [in]", "Mean wind speed", "Mean hohe x", f"Mean {'x' * 60}"]
+    assert [one.title for one in report.dimensions] == ["Ort [in]", "Ort in"]
+    assert [one.title for one in report.tables] == ["Days", "Ort in", "ort in_2"], "no sheet has brackets in its name"
+
+
+@pytest.mark.parametrize(
+    ("every", "a_day", "days", "opens_on_all", "has_volume"),
+    [(1, 2, 400, False, False), (1, 10, 400, False, True), (30, 1, 391, True, False), (30, 300, 391, False, True)],
+)
+def test_a_history_that_has_ended_is_shown_whole_and_opens_where_there_are_rows(
+    tmp_path: Path, every: int, a_day: int, days: int, opens_on_all: bool, has_volume: bool
+) -> None:
+    held = [date(2024, 1, 1) + timedelta(days=n) for n in range(0, 400, every)]
+    (tmp_path / "a.csv").write_text("id,date\n" + "".join(f"{n}-{day},{day}\n" for day in held for n in range(a_day)))
+    plan = plan_of(look("orders", [tmp_path / "a.csv"]), "team:x")
+    texts = files_of(plan)
+    report = executed(texts["analytics_assets/defs/orders/reports.py"])["ORDERS_REPORT"]
+    assert (report.days, report.opens_on_all) == (days, opens_on_all)
+    assert f"shows {days} days, all that there are" in said_of_report(plan)
+    assert ("opens on all" in said_of_report(plan)) is opens_on_all
+    assert ("usual_volume" in texts["dbt_project/models/marts/orders/_marts_orders.yml"]) is has_volume
+
+
 @pytest.mark.parametrize(
     ("text", "is_tested"),
     [("id,date\na,2026-01-05\nb,2026-01-06\n", True), ("symbol,date\na,2026-01-05\na,2026-01-06\n", False)],
@@ -86,7 +118,7 @@ def test_a_key_that_holds_the_day_may_stand_on_many_days(tmp_path: Path, text: s
 # ------------------------------------------------------------------------------------------------ marts and reports
 
 
-def manifest(**columns: str) -> Manifest:
+def manifest(key: tuple[str, ...] = (), **columns: str) -> Manifest:
     described = {
         name: {"name": name, "data_type": dtype, "description": f"A {name}."} for name, dtype in columns.items()
     }
@@ -98,7 +130,12 @@ def manifest(**columns: str) -> Manifest:
         "config": {"meta": {"day": "order_date"}, "materialized": "incremental", "access": "public"},
         "columns": described,
     }
-    return Manifest({"nodes": {node["unique_id"]: node}})
+    test = {
+        "resource_type": "test",
+        "attached_node": node["unique_id"],
+        "test_metadata": {"name": "unique_together", "kwargs": {"columns": ["order_date", *key]}},
+    }
+    return Manifest({"nodes": {node["unique_id"]: node, "test": test}})
 
 
 ORDERS = {"order_date": "date", "country": "varchar", "amount": "DECIMAL(38,9)", "delay": "bigint", "rate": "double"}
@@ -140,6 +177,31 @@ def test_a_report_of_a_mart_shows_its_sums_and_the_means_that_they_make() -> Non
         report_files("late", manifest(rate="double"), {"rate": "double"}, "stg_orders", "Late", "team:shop")
 
 
+def test_what_a_mart_is_split_by_is_a_dimension_of_its_report_and_never_summed() -> None:
+    columns = {"floor": "bigint", "store_id": "bigint", "row_count": "bigint", "total_delay": "bigint"}
+    held = manifest(("floor", "store_id"), order_date="date", **columns)
+    (node,) = held.models
+    calendar = Calendar(date(2025, 1, 1), date(2025, 2, 28))
+    texts = report_files("late", held, types_in_yml(node), "stg_orders", "Late", "team:shop", calendar)
+    report = executed(texts["analytics_assets/defs/shop/late.py"])["LATE_REPORT"]
+    assert [one.column for one in report.dimensions] == ["floor", "store_id"]
+    assert [one.name for one in report.measures] == ["row_count", "total_delay"]
+    assert report.days == 59
+    longer = Calendar(date(2024, 1, 1), date(2025, 12, 31))
+    texts = report_files("late", held, types_in_yml(node), "stg_orders", "Late", "team:shop", longer)
+    assert executed(texts["analytics_assets/defs/shop/late.py"])["LATE_REPORT"].days == 731
+
+
+def test_the_unit_test_of_a_mart_has_values_of_the_types_that_it_is_split_by() -> None:
+    types = ORDERS | {"floor": "bigint", "paid_on": "date"}
+    held = manifest(**types)
+    texts = mart_files("mart_orders", held, types, "stg_orders", ["floor", "paid_on"], ["delay"], "team:shop")
+    (unit_test,) = yaml.safe_load(texts["dbt_project/models/marts/shop/_mart_orders.yml"])["unit_tests"]
+    rows = unit_test["given"][0]["rows"]
+    assert {row["floor"] for row in rows} == {1, 2}
+    assert {row["paid_on"] for row in rows} == {"2024-12-01"}
+
+
 def test_types_of_rows_are_those_that_models_say() -> None:
     rows = pl.DataFrame(schema={"a": pl.Int64, "b": pl.Decimal(38, 9), "c": pl.String, "d": pl.Boolean})
     assert types_of(rows) == {"a": "bigint", "b": "decimal(38, 9)", "c": "varchar", "d": "boolean"}
@@ -149,8 +211,6 @@ def test_types_of_rows_are_those_that_models_say() -> None:
 
 
 def test_a_yml_file_says_what_was_given_in_lines_that_are_not_too_long() -> None:
-    import yaml  # type: ignore[import-untyped]
-
     held = {
         "version": 2,
         "models": [
