@@ -50,7 +50,7 @@ def test_what_is_edited_after_the_versions_were_taken_makes_no_run(folder: Path,
     names = {key.path[-1] for key in project.definitions.resolve_asset_graph().get_all_asset_keys()}
     runner.settle(names)
     assert runner.outcome.failures == []
-    assert project.frame("priced").select("order_id", "gap", "price").rows() == [("a", 30, 1)]
+    assert project.frame("priced").select("order_id", "gap", "price").rows() == [("a", 1800, 1)]
     assert fingerprint(project.settings) != dbt.parsed(project.settings).fingerprint
 
 

@@ -408,7 +408,7 @@ def events_with_arrivals(random: Random, customers: int = 800) -> list[tuple[dat
 
 def sessions_of(events: Iterable[Event]) -> dict[str, tuple[datetime, int]]:
     """The start and the number of events of each session, by its id."""
-    return {session: (start, number) for _, (session, start, number) in sorted(sessionized(events).items())}
+    return {session: (start, number) for _, (session, start, number) in sorted(sessionized(events, {}).items())}
 
 
 class Trailing:
