@@ -67,8 +67,9 @@ def _fitting(project: Project) -> tuple[Manifest, list[str]]:
     told = {f"{fault}; it is left out" for fault in faults.values()}
     for name, node in nodes.items():
         read = [nodes[one] for one in node.reads if one in nodes and nodes[one].has_days]
-        others = [one for one in read if zones.get(one.domain, "UTC") != zones.get(node.domain, "UTC")]
-        if node.is_model and node.has_days and others and not {node.domain, others[0].domain} & off:
+        others = [one for one in read if one.domain in zones and one.domain != node.domain]
+        others = [one for one in others if node.domain in zones and zones[one.domain] != zones[node.domain]]
+        if node.is_model and node.has_days and others:
             faults[name] = (
                 f"{node.file} has days of {zones[node.domain]}, but reads {others[0].name}, "
                 f"which has days of {zones[others[0].domain]}"

@@ -91,12 +91,22 @@ class Project:
         return list(found)
 
     def lacking(self, reader: Report | Analysis) -> list[str]:
-        """The models that a report or an analysis needs and the manifest lacks: they are broken or do not exist."""
+        """The models that a report or an analysis needs and cannot read: broken, unknown, or of another time zone."""
         if isinstance(reader, Analysis):
             reads: Sequence[str] = reader.reads
         else:
             reads = [dataset.model for part in reader.parts for dataset in part.datasets]
-        return [name for name in self.models_behind(reads) if name not in self.manifest.made]
+        behind, made = self.models_behind(reads), self.manifest.made
+        zone = next(one.timezone for one in self.domains if reader in (*one.reports, *one.analyses))
+        others = {name for name, calendar in self.calendars.items() if calendar.timezone != zone}
+        return [
+            *(name for name in behind if name not in made),
+            *(
+                f"{name}, whose days are of another time zone"
+                for name in behind
+                if name in made and made[name].domain in others
+            ),
+        ]
 
     def has_published(self, domain: Domain) -> bool:
         """Whether a domain has a part in the published copy."""

@@ -14,7 +14,7 @@ from dagster_dbt import DagsterDbtTranslator, DbtProject
 
 from analytics_assets.partitions import UTC_DAYS, Calendar, Read, assets_of, is_exact, widest_mapping
 from analytics_assets.project import Project
-from analytics_assets.spec.asset import reads_as_metadata
+from analytics_assets.spec.asset import name_of, reads_as_metadata
 from analytics_assets.spec.model_node import ModelNode
 from analytics_assets.spec.source import raw_asset
 
@@ -98,7 +98,7 @@ class ModelTranslator(DagsterDbtTranslator):
         self, dbt_resource_props: Mapping[str, Any], dbt_parent_resource_props: Mapping[str, Any]
     ) -> PartitionMapping | None:
         """The widest that Dagster has a class for of what `meta.reads` declares."""
-        return self._mapping(dbt_parent_resource_props["name"], ModelNode(dbt_resource_props))
+        return self._mapping(name_of(self.get_asset_key(dbt_parent_resource_props)), ModelNode(dbt_resource_props))
 
     def _mapping(self, parent: str, node: ModelNode) -> PartitionMapping | None:
         """Dagster's mapping of an upstream model: None maps a day to the same day.

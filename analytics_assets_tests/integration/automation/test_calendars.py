@@ -12,6 +12,7 @@ from dagster import AssetKey, Definitions
 from analytics_assets.ingest.rows_without_partition import waiting_rows
 from analytics_assets.partitions import Calendar, Window, partitioned_days
 from analytics_assets.spec.domain import Domain
+from analytics_assets.spec.report import Chart, Dataset, Format, Measure, Report, Sum, Table
 from analytics_assets_tests.support.project import Project, day
 from analytics_assets_tests.support.shop import HEADER, MODELS, ORDERS, SHOP, model, written
 
@@ -198,6 +199,47 @@ def test_a_model_that_mixes_days_of_two_zones_is_left_out(tmp_path: Path) -> Non
         assert "mart_both" not in project.declared.manifest.made
         (fault,) = [one for one in package_faults(project) if "mart_both" in one]
     assert "has days of America/New_York, but reads stg_sales, which has days of UTC; it is left out" in fault
+
+
+def test_a_model_of_no_domain_that_reads_days_of_a_zone_is_told_as_any_other(tmp_path: Path) -> None:
+    lost = model("mart_lost", "select order_date from {{ ref('stg_orders') }} where {{ in_window('order_date') }}")
+    nowhere = {name.replace("/shop/", "/shopp/"): text for name, text in lost.items()}
+    with written(tmp_path / "dbt_project", {**FILES, **nowhere}):
+        project = Project(tmp_path / "data", (ABROAD, KIOSK))
+        (fault,) = [one for one in package_faults(project) if "mart_lost" in one]
+    assert "there is no domain 'shopp'" in fault
+
+
+def test_a_report_of_days_of_another_zone_is_left_out(tmp_path: Path) -> None:
+    public = {
+        name: text.replace("meta: {day: order_date}", "meta: {day: order_date}, access: public")
+        for name, text in MART.items()
+    }
+    report = Report(
+        "orders",
+        "Orders",
+        days=3,
+        datasets=(Dataset("mart_orders", (), ("orders",)),),
+        dimensions=(),
+        measures=(Measure("orders", "Orders", Sum("mart_orders", "orders"), Format.COUNT, "How many."),),
+        key_figures=("orders",),
+        charts=(Chart("Orders", "orders"),),
+        tables=(Table("days", "Days", ("day",), ("orders",)),),
+    )
+    with written(tmp_path / "dbt_project", {**FILES, **public}):
+        mixed = Project(tmp_path / "data", (ABROAD, replace(KIOSK, reports=(report,))))
+        (fault,) = [one for one in package_faults(mixed) if "orders" in one]
+        assert fault == "the report orders is left out: it reads mart_orders, whose days are of another time zone"
+        own = Project(tmp_path / "own", (replace(ABROAD, reports=(report,)), KIOSK))
+        assert package_faults(own) == []
+        assert "orders_dashboard" in own.declared.catalog
+    Definitions.validate_loadable(mixed.definitions)
+
+
+def test_days_of_one_calendar_are_mapped_one_to_one(project: Project) -> None:
+    graph = project.definitions.resolve_asset_graph()
+    for name, parent in (("src_orders", "raw_orders"), ("stg_orders", "src_orders"), ("stg_sales", "src_sales")):
+        assert AssetKey(parent) not in graph.get(AssetKey(name)).partition_mappings
 
 
 def package_faults(project: Project) -> list[str]:
