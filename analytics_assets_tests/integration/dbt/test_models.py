@@ -41,8 +41,9 @@ def test_a_window_has_at_least_one_day() -> None:
 def test_a_models_meta_names_the_days_that_it_reads(project: Project) -> None:
     translator = ModelTranslator(project.declared, {})
     model = {"name": "mart", "config": {"meta": {"reads": [{"model": "stg", "days": [-1, 2]}]}}}
-    assert offsets_of(translator.get_partition_mapping(model, {"name": "stg"})) == PartitionOffsets(-1, 2)
-    assert offsets_of(translator.get_partition_mapping(model, {"name": "other"})) == PartitionOffsets()
+    upstream = {name: {"name": name, "resource_type": "model"} for name in ("stg", "other")}
+    assert offsets_of(translator.get_partition_mapping(model, upstream["stg"])) == PartitionOffsets(-1, 2)
+    assert offsets_of(translator.get_partition_mapping(model, upstream["other"])) == PartitionOffsets()
     assert PartitionOffsets(-1, 2).upstream_of(Window.of_days(day(2), day(2))) == Window.of_days(day(1), day(4))
     assert PartitionOffsets(-1, 2).downstream_of(Window.of_days(day(2), day(2))) == Window.of_days(day(0), day(3))
 
