@@ -82,12 +82,12 @@ def _parse(batch: Batch, source: Source, file: str | pl.Series, landed_at: datet
     faults = _faults(source, known, records.schema)
     judged = typed.with_columns(records.to_struct("_record"))
     is_bad = judged.select(pl.any_horizontal(fault.found for fault in faults).alias("bad")).to_series()
-    accepted = typed.filter(~is_bad) if is_bad.any() else typed
+    accepted = (typed.filter(~is_bad) if is_bad.any() else typed).with_columns(**source.derived)
     rejected = [_broken_of(batch, source, file)]
     if is_bad.any():
         gathered = batch.extra["shown"].filter(is_bad) if batch.extra is not None else None
         rejected.append(_rejects_of(judged.filter(is_bad), gathered, faults, source))
-    return Parsed(accepted.select(*source.columns, *LINEAGE_COLUMNS, "_day"), pl.concat(rejected))
+    return Parsed(accepted.select(*source.columns, *source.derived, *LINEAGE_COLUMNS, "_day"), pl.concat(rejected))
 
 
 def _day_of(source: Source) -> pl.Expr:

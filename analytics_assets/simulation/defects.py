@@ -3,23 +3,31 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from random import Random
+from typing import TypeVar
 
 Row = dict[str, str | None]
 Delivery = dict[date, list[Row]]
 """Rows by the day on which they are delivered."""
 
+_Delivered = TypeVar("_Delivered")
+
 
 def deliver(
-    rows_by_day: Mapping[date, Sequence[Row]], last_day: date, random: Random, late_share: float, redelivered: float
-) -> Delivery:
+    rows_by_day: Mapping[date, Sequence[_Delivered]],
+    last_day: date,
+    random: Random,
+    late_share: float,
+    redelivered: float,
+) -> dict[date, list[_Delivered]]:
     """Decides when each row is delivered: mostly on its day, some up to nine days late, some a second time.
 
     Args:
+        rows_by_day: rows, or lists of rows that are delivered together.
         last_day: the last day with a delivery.
         late_share: share of the rows that come 1 to 9 days late.
         redelivered: share of the rows that come again, unchanged, 0 to 3 days later.
     """
-    delivery: Delivery = {day: [] for day in rows_by_day}
+    delivery: dict[date, list[_Delivered]] = {day: [] for day in rows_by_day}
     for day, rows in rows_by_day.items():
         for row in rows:
             first = day + timedelta(random.randint(1, 9)) if random.random() < late_share else day

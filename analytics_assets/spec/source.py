@@ -137,6 +137,8 @@ class Source:
         time_formats: the format of a column of times or dates that is not ISO 8601, as `strftime` writes it:
             `{"ordered_at": "%d/%m/%Y %H:%M"}`. Then only texts in this format are read.
         rules: what else a row must satisfy, as a sentence and an expression that is true for good rows.
+        derived: columns that landing computes from a row's own columns, as typed; the dedup order may name them:
+            `{"last_event_at": pl.max_horizontal("ordered_at", "paid_at")}`. A file's column of that name is unknown.
         explode: turns one JSON record into rows; it must depend only on the record.
         delimiter: what separates the fields of a CSV file.
         header: whether a CSV file begins with the names of its columns. If not, they come in the order of the spec.
@@ -166,6 +168,7 @@ class Source:
     null_values: tuple[str, ...] | Mapping[str, tuple[str, ...]] = ()
     time_formats: Mapping[str, str] = field(default_factory=dict)
     rules: Mapping[str, pl.Expr] = field(default_factory=dict)
+    derived: Mapping[str, pl.Expr] = field(default_factory=dict)
     explode: Callable[[dict[str, Any]], Iterable[dict[str, Any]]] | None = None
     delimiter: str = ","
     header: bool = True
@@ -185,12 +188,13 @@ class Source:
             raise ValueError(f"source {self.name}: a delivery's rows stand on its day; they have no time of their own")
         if self.complete and self.kind is not Kind.DELIVERY:
             raise ValueError(f"source {self.name}: only a delivery may be complete")
-        named = [*self.key_columns, *(w.column for w in self.dedup_steps), *self.whole, *self.optional, *self.epoch]
+        of_dedup = [step.column for step in self.dedup_steps if step.column not in self.derived]
+        named = [*self.key_columns, *of_dedup, *self.whole, *self.optional, *self.epoch]
         named += [*([self.time] if self.time else []), *self.aliases, *self.time_formats]
         named += self.null_values if isinstance(self.null_values, Mapping) else []
         if unknown := sorted(set(named) - set(self.columns)):
             raise ValueError(f"source {self.name}: {', '.join(unknown)} is not among its columns")
-        if reserved := sorted(c for c in self.columns if c.startswith("_")):
+        if reserved := sorted(c for c in [*self.columns, *self.derived] if c.startswith("_")):
             raise ValueError(f"source {self.name}: {', '.join(reserved)}: names that begin with _ are landing's own")
         if unread := sorted(set(self.epoch.values()) - set(get_args(EpochUnit))):
             raise ValueError(f"source {self.name}: an epoch counts in s, ms, us or ns, not in {', '.join(unread)}")
@@ -207,9 +211,10 @@ class Source:
         if self.whole and not self.dedup_order:
             raise ValueError(f"source {self.name}: what is delivered as a whole needs a dedup order")
         self._check_texts()
+        self._check_derived()
 
     def _check_texts(self) -> None:
-        names = Counter([*self.columns, *(alias for names in self.aliases.values() for alias in names)])
+        names = Counter([*self.columns, *self.derived, *(alias for names in self.aliases.values() for alias in names)])
         if twice := sorted(name for name, times in names.items() if times > 1):
             raise ValueError(f"source {self.name}: {', '.join(twice)} names more than one column, or one twice")
         for column, form in self.time_formats.items():
@@ -229,6 +234,26 @@ class Source:
                 f"source {self.name}: {others[0]}: only CSV files lack a header, or write numbers otherwise"
             )
 
+    def _check_derived(self) -> None:
+        for name, value in self.derived.items():
+            meta = value.meta
+            if unknown := sorted(set(meta.root_names()) - set(self.columns)):
+                raise ValueError(f"source {self.name}: {name} is derived from {', '.join(unknown)}, which is no column")
+            if meta.has_multiple_outputs() or not meta.root_names() or not meta.is_row_separable():
+                raise ValueError(f"source {self.name}: {name} is not derived from the columns of its own row alone")
+        try:
+            _ = self.types_of_derived
+        except pl.exceptions.PolarsError as error:
+            raise ValueError(f"source {self.name}: a derived column cannot be computed: {error}") from error
+
+    @property
+    def types_of_derived(self) -> dict[str, PolarsType]:
+        """The derived columns and their types."""
+        if not self.derived:
+            return {}
+        no_rows = pl.DataFrame(schema=dict(self.columns))
+        return dict(no_rows.select(**self.derived).schema)
+
     @property
     def column_of_alias(self) -> Mapping[str, str]:
         """The columns by their aliases."""
@@ -246,7 +271,10 @@ class Source:
 
     @property
     def reads_by(self) -> str:
-        """A digest of what decides how a file is read, beside `reading`; of the rules, their sentences.
+        """A digest of what decides how a file is read, beside `reading`.
+
+        Of the rules it holds their sentences, of derived columns their names and types: an expression is written
+        otherwise by each version of Polars.
 
         What a field says by default is left out, so a field that is new changes no digest.
         """
@@ -255,6 +283,8 @@ class Source:
         types = [(column, str(dtype)) for column, dtype in self.columns.items()]
         said["columns"] = sorted(types) if self.header else types
         said["rules"], said["explode"] = sorted(self.rules), self.explode is not None
+        if self.derived:
+            said["derived"] = sorted((column, str(dtype)) for column, dtype in self.types_of_derived.items())
         return digest([json.dumps(said, sort_keys=True, default=_as_json)])
 
     @property
@@ -285,7 +315,8 @@ class Source:
     @property
     def schema(self) -> dict[str, PolarsType]:
         """Columns and types of a landed row."""
-        return {**self.columns, **({REPEAT: pl.Int64} if self.has_repeats else {}), **LINEAGE_COLUMNS}
+        repeat = {REPEAT: pl.Int64} if self.has_repeats else {}
+        return {**self.columns, **self.types_of_derived, **repeat, **LINEAGE_COLUMNS}
 
     @property
     def required(self) -> frozenset[str]:

@@ -1,0 +1,37 @@
+"""Commerce: a shop's orders, products and customers, and what each is worth."""
+
+from analytics_assets.defs.commerce.simulator import simulate
+from analytics_assets.defs.commerce.sources import (
+    APP_USAGE,
+    CUSTOMERS,
+    INVENTORY,
+    ORDER_ITEMS,
+    ORDER_PAYMENTS,
+    ORDER_REVIEWS,
+    ORDERS,
+    PRODUCT_CATEGORY_NAME_TRANSLATION,
+    PRODUCTS,
+    SELLERS,
+    SUPPORT_TICKETS,
+)
+from analytics_assets.spec.domain import Domain
+
+DOMAIN = Domain(
+    name="commerce",
+    owner="team:analytics",
+    sources=(
+        CUSTOMERS,
+        ORDERS,
+        ORDER_ITEMS,
+        ORDER_PAYMENTS,
+        ORDER_REVIEWS,
+        PRODUCTS,
+        SELLERS,
+        PRODUCT_CATEGORY_NAME_TRANSLATION,
+        INVENTORY,
+        APP_USAGE,
+        SUPPORT_TICKETS,
+    ),
+    simulate=simulate,
+    is_demo=True,
+)
