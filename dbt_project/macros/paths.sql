@@ -13,15 +13,3 @@
     string_agg({{ path }}, ' > ' order by {{ order }})
 {%- endmacro %}
 
-{#- The Monday of the week of a date. -#}
-{% macro monday_of(column) -%}
-    {{ return(adapter.dispatch('monday_of')(column)) }}
-{%- endmacro %}
-
-{% macro default__monday_of(column) -%}
-    cast(date_trunc('week', {{ column }}) as date)
-{%- endmacro %}
-
-{% macro bigquery__monday_of(column) -%}
-    date_trunc({{ column }}, week(monday))
-{%- endmacro %}

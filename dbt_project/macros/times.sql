@@ -85,3 +85,29 @@
 {% macro bigquery__days_between(first, second) -%}
     date_diff({{ second }}, {{ first }}, day)
 {%- endmacro %}
+
+{#- The Monday of the week of a date. -#}
+{% macro monday_of(column) -%}
+    {{ return(adapter.dispatch('monday_of')(column)) }}
+{%- endmacro %}
+
+{% macro default__monday_of(column) -%}
+    cast(date_trunc('week', {{ column }}) as date)
+{%- endmacro %}
+
+{% macro bigquery__monday_of(column) -%}
+    date_trunc({{ column }}, week(monday))
+{%- endmacro %}
+
+{#- The first day of the month of a date. -#}
+{% macro first_of_month(column) -%}
+    {{ return(adapter.dispatch('first_of_month')(column)) }}
+{%- endmacro %}
+
+{% macro default__first_of_month(column) -%}
+    cast(date_trunc('month', {{ column }}) as date)
+{%- endmacro %}
+
+{% macro bigquery__first_of_month(column) -%}
+    date_trunc({{ column }}, month)
+{%- endmacro %}

@@ -67,17 +67,23 @@
     {{ return(days) }}
 {%- endmacro %}
 
-{#- The days of the window as a table with the column `the_day`, those without rows among them. -#}
-{% macro days_of_window() -%}
-    {{ return(adapter.dispatch('days_of_window')()) }}
+{#- The days of the window as a table with the column `the_day`, those without rows among them.
+    earlier: how many days before the window are in it, too. -#}
+{% macro days_of_window(earlier=0) -%}
+    {{ return(adapter.dispatch('days_of_window')(earlier)) }}
 {%- endmacro %}
 
-{% macro default__days_of_window() -%}
-    (select cast(unnest(generate_series({{ window_edge('window_start') }}, {{ window_edge('window_end', -1) }}, interval 1 day)) as date) as the_day)
+{% macro default__days_of_window(earlier) -%}
+    (select cast(unnest(generate_series({{ window_edge('window_start', -earlier) }}, {{ window_edge('window_end', -1) }}, interval 1 day)) as date) as the_day)
 {%- endmacro %}
 
-{% macro bigquery__days_of_window() -%}
-    (select the_day from unnest(generate_date_array({{ window_edge('window_start') }}, {{ window_edge('window_end', -1) }})) as the_day)
+{% macro bigquery__days_of_window(earlier) -%}
+    (select the_day from unnest(generate_date_array({{ window_edge('window_start', -earlier) }}, {{ window_edge('window_end', -1) }})) as the_day)
+{%- endmacro %}
+
+{#- The first day that has a partition, as a date literal; before all days where nobody has said it. -#}
+{% macro first_partition() -%}
+    date '{{ given('first_day') or '0001-01-01' }}'
 {%- endmacro %}
 
 {#- The column that holds a model's day, as its meta names it; none for a model without one. -#}

@@ -104,6 +104,15 @@ CASES = {
         ("", None),
         (None, None),
     ),
+    "first_of_month": of_each(
+        "first_of_month",
+        "{{ first_of_month('x') }}",
+        "date",
+        (date(2024, 2, 29), date(2024, 2, 1)),
+        (date(2024, 3, 1), date(2024, 3, 1)),
+        (date(2024, 12, 31), date(2024, 12, 1)),
+        (None, None),
+    ),
     "monday_of": of_each(
         "monday_of",
         "{{ monday_of('x') }}",
@@ -386,8 +395,13 @@ CASES = {
     ),
     "days_of_window": Case(
         ["days_of_window"],
-        "select the_day from {{ days_of_window() }} as days order by the_day",
-        expected=[date(2024, 2, 28), date(2024, 2, 29), date(2024, 3, 1)],
+        "select the_day from (select the_day from {{ days_of_window() }} as days"
+        " union all select the_day from {{ days_of_window(2) }} as more) as both_kinds order by the_day",
+        expected=[
+            date(2024, 2, 26),
+            date(2024, 2, 27),
+            *(day for day in (date(2024, 2, 28), date(2024, 2, 29), date(2024, 3, 1)) for _ in range(2)),
+        ],
     ),
     "type_of": Case(
         ["type_of"],

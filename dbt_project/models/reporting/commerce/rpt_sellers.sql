@@ -1,0 +1,40 @@
+{{ config(materialized='view') }}
+
+with sellers as (
+    select * from {{ newest_delivery(ref('stg_sellers'), ['seller_id'], 'delivered_on') }} as newest
+),
+
+order_lines as (
+    select * from {{ ref('int_order_lines') }}
+),
+
+summed as (
+    select
+        seller_id,
+        sum(case when is_revenue then 1 else 0 end) as units,
+        sum(case when is_revenue then price else 0 end) as revenue,
+        sum(case when is_cancelled then 1 else 0 end) as cancelled_units,
+        min(purchase_date) as first_order_date,
+        max(purchase_date) as last_order_date
+    from order_lines
+    group by seller_id
+),
+
+final as (
+    select
+        summed.seller_id,
+
+        coalesce(sellers.seller_city, 'unknown') as seller_city,
+        coalesce(sellers.seller_state, 'unknown') as seller_state,
+
+        cast(summed.units as {{ type_count() }}) as units,
+        cast(summed.revenue as {{ type_amount() }}) as revenue,
+        cast(summed.cancelled_units as {{ type_count() }}) as cancelled_units,
+
+        summed.first_order_date,
+        summed.last_order_date
+    from summed
+    left join sellers on summed.seller_id = sellers.seller_id
+)
+
+select * from final
