@@ -16,7 +16,7 @@ with summed as (
         {{ sums_of(customer_numbers()) }},
         min(case when orders > 0 then activity_date end) as first_order_date,
         max(case when orders > 0 then activity_date end) as last_order_date
-    from {{ ref('int_customer_daily') }} as days
+    from {{ ref('int_customer_daily') }}
     group by customer_unique_id
 ),
 

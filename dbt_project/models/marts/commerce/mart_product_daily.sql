@@ -103,9 +103,15 @@ stock as (
 ),
 
 cells as (
-    select product_id, activity_date from summed
+    select
+        product_id,
+        activity_date
+    from summed
     union distinct
-    select product_id, activity_date from stock
+    select
+        product_id,
+        activity_date
+    from stock
 ),
 
 final as (
@@ -116,7 +122,7 @@ final as (
         coalesce(products.category, 'unknown') as category,
 
         {% for name, type in numbers.items() -%}
-        cast(coalesce(summed.{{ name }}, 0) as {{ type }}) as {{ name }},
+            cast(coalesce(summed.{{ name }}, 0) as {{ type }}) as {{ name }},
         {% endfor -%}
         cast(stock.stock_level as {{ type_count() }}) as stock_level,
         cast(stock.stock_age_days as {{ type_count() }}) as stock_age_days,

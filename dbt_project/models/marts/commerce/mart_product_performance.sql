@@ -21,7 +21,7 @@ final as (
         coalesce(products.category, 'unknown') as category,
 
         {% for name, type in product_numbers().items() -%}
-        cast(coalesce(days.{{ name }}, 0) as {{ type }}) as {{ name }},
+            cast(coalesce(days.{{ name }}, 0) as {{ type }}) as {{ name }},
         {% endfor -%}
         case
             when days.units > days.units_without_cost
@@ -30,8 +30,8 @@ final as (
         {{ ratio('days.costed_revenue - days.cost', 'days.costed_revenue') }} as margin_rate,
 
         {% for suffix in ['_7d', '_prior_7d', '_28d', '_prior_28d'] -%}
-        trends.units{{ suffix }},
-        trends.revenue{{ suffix }},
+            trends.units{{ suffix }},
+            trends.revenue{{ suffix }},
         {% endfor -%}
         trends.units_wow,
         trends.revenue_wow,

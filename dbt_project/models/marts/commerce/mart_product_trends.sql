@@ -1,5 +1,7 @@
 {%- set earlier = 55 %}
 {%- set summed = ['units', 'revenue'] %}
+{%- set spans = {'_7d': (6, 0), '_prior_7d': (13, 7), '_28d': (27, 0), '_prior_28d': (55, 28)} %}
+{%- set of_28_days = ['orders', 'product_views', 'reviews', 'review_score_sum', 'stocked_days', 'stocked_units'] %}
 
 with days as (
     select * from {{ ref('mart_product_daily') }}
@@ -36,22 +38,22 @@ spans as (
     select
         product_id,
         the_day,
+        {% for suffix, days in spans.items() -%}
+            {% for name in summed -%}
+                sum({{ name }}) over (
+                    partition by product_id order by the_day
+                    rows between {{ days[0] }} preceding and {{ days[1] ~ ' preceding' if days[1] else 'current row' }}
+                ) as {{ name }}{{ suffix }},
+            {% endfor -%}
+        {% endfor -%}
+        {% for name in of_28_days -%}
+            sum({{ name }}) over (
+                partition by product_id order by the_day rows between 27 preceding and current row
+            ) as {{ name }}_28d,
+        {% endfor -%}
         sum(rows_here) over (
             partition by product_id order by the_day rows between {{ earlier }} preceding and current row
-        ) as rows_of_span,
-        {% for name in summed -%}
-        {% for first, last, suffix in [(6, 0, '_7d'), (13, 7, '_prior_7d'), (27, 0, '_28d'), (55, 28, '_prior_28d')] -%}
-        sum({{ name }}) over (
-            partition by product_id order by the_day
-            rows between {{ first }} preceding and {{ last ~ ' preceding' if last else 'current row' }}
-        ) as {{ name }}{{ suffix }},
-        {% endfor -%}
-        {% endfor -%}
-        {% for name in ['orders', 'product_views', 'reviews', 'review_score_sum', 'stocked_days', 'stocked_units'] -%}
-        sum({{ name }}) over (
-            partition by product_id order by the_day rows between 27 preceding and current row
-        ) as {{ name }}_28d{{ ',' if not loop.last }}
-        {% endfor %}
+        ) as rows_of_span
     from dense
 ),
 
@@ -59,17 +61,17 @@ final as (
     select
         product_id,
 
-        {% for suffix in ['_7d', '_prior_7d', '_28d', '_prior_28d'] -%}
-        cast(coalesce(units{{ suffix }}, 0) as {{ type_count() }}) as units{{ suffix }},
-        cast(coalesce(revenue{{ suffix }}, 0) as {{ type_amount() }}) as revenue{{ suffix }},
+        {% for suffix in spans -%}
+            cast(coalesce(units{{ suffix }}, 0) as {{ type_count() }}) as units{{ suffix }},
+            cast(coalesce(revenue{{ suffix }}, 0) as {{ type_amount() }}) as revenue{{ suffix }},
         {% endfor -%}
         {% for name in summed -%}
-        {{ growth(name ~ '_7d', name ~ '_prior_7d', 13, 'the_day') }} as {{ name }}_wow,
-        {{ growth(name ~ '_28d', name ~ '_prior_28d', 55, 'the_day') }} as {{ name }}_mom,
+            {{ growth(name ~ '_7d', name ~ '_prior_7d', 13, 'the_day') }} as {{ name }}_wow,
+            {{ growth(name ~ '_28d', name ~ '_prior_28d', 55, 'the_day') }} as {{ name }}_mom,
         {% endfor -%}
-        {% for name in ['orders', 'product_views', 'reviews', 'review_score_sum', 'stocked_days', 'stocked_units'] -%}
-        cast({{ name }}_28d as {{ type_count() }}) as {{ name }}_28d,
-        {% endfor %}
+        {% for name in of_28_days -%}
+            cast({{ name }}_28d as {{ type_count() }}) as {{ name }}_28d,
+        {% endfor -%}
         the_day as activity_date
     from spans
     where {{ in_window('the_day') }} and rows_of_span > 0

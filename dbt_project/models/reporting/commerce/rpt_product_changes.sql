@@ -28,13 +28,13 @@ with days as (
 summed as (
     select
         product_id,
+        {% for suffix, which in {'before': 'is_before', 'now': 'is_now'}.items() -%}
+            sum(case when {{ which }} then units - units_without_cost else 0 end) as units_{{ suffix }},
+            sum(case when {{ which }} then costed_revenue else 0 end) as revenue_{{ suffix }},
+            sum(case when {{ which }} then cost else 0 end) as cost_{{ suffix }},
+        {% endfor -%}
         {{ value_at_last('product_name', 'activity_date') }} as product_name,
-        {{ value_at_last('category', 'activity_date') }} as category,
-        {% for suffix, which in [('_before', 'is_before'), ('_now', 'is_now')] -%}
-        sum(case when {{ which }} then units - units_without_cost else 0 end) as units{{ suffix }},
-        sum(case when {{ which }} then costed_revenue else 0 end) as revenue{{ suffix }},
-        sum(case when {{ which }} then cost else 0 end) as cost{{ suffix }}{{ ',' if not loop.last }}
-        {% endfor %}
+        {{ value_at_last('category', 'activity_date') }} as category
     from days
     group by product_id
 ),
