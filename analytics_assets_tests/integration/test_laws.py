@@ -40,7 +40,7 @@ SOME_DAY = day(2)
 def settled(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Five days of everything, made by the automation."""
     project = Project(tmp_path_factory.mktemp("laws") / "data")
-    project.simulate(attribution=1)  # few touches are conversions
+    project.simulate(attribution=1, commerce=1)  # few touches are conversions, and few orders are reviewed within days
     project.settled()
     return project
 

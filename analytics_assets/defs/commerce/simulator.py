@@ -1,4 +1,4 @@
-"""Sample files of a shop: orders that go through their states, what is delivered for them, and what customers do beside.
+"""Sample files of a shop: orders and their states, what is delivered for them, and what customers do beside.
 
 Persons are `customer-<n>` and products `product-<n>`, as in the sample files of the clickstream. All keys resolve, but
 for what is still to be delivered: rows come late and in any order, lines before their order, too.
@@ -28,7 +28,7 @@ from analytics_assets.defs.commerce.sources import (
 from analytics_assets.partitions import ONE_DAY, Window
 from analytics_assets.simulation.defects import Row, deliver, spoil
 from analytics_assets.simulation.files import write_rows
-from analytics_assets.spec.source import Source
+from analytics_assets.spec.source import Kind, Source
 
 ORDERS_PER_DAY, USES_PER_DAY, TICKETS_PER_DAY, SELLERS_AT_ALL = 60, 40, 6, 40  # at scale 1
 CUSTOMERS_AT_ALL = 600  # at scale 1, as in the clickstream
@@ -472,7 +472,8 @@ class _Files:
         for day, rows in rows_by_day.items():
             if not rows:
                 continue
-            ending = _ENDINGS[day.toordinal() % len(_ENDINGS)]
+            is_export = source.kind is Kind.DELIVERY  # of a database, which writes one format
+            ending = "csv" if is_export else _ENDINGS[day.toordinal() % len(_ENDINGS)]
             again = rows[: len(rows) // 3] if random.random() < BATCHES_AGAIN else []
             if ending != "parquet" and len(rows) >= SMALLEST_SPOILED_FILE:
                 rows = spoil(rows, random, MALFORMED, _spoilers(source))

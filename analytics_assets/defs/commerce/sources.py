@@ -232,6 +232,7 @@ APP_USAGE = Source(
     timezone="UTC",
     primary_key=("usage_id",),
     dedup_order=("ended_at desc",),  # a use may be told before it has ended
+    rules={"ended_at is before started_at": (pl.col("ended_at") >= pl.col("started_at")).fill_null(True)},
 )
 
 SUPPORT_TICKETS = Source(

@@ -41,6 +41,7 @@ READS_OTHERWISE: dict[str, Mapping[str, Any]] = {
     "null_values": {"null_values": ("-",)},
     "time_formats": {"time_formats": {"bought_at": "%d/%m/%Y"}},
     "rules": {"rules": {"amount is negative": pl.col("amount") >= 0}},
+    "derived": {"derived": {"is_large": pl.col("amount") > 100}},
     "explode": {"explode": lambda record: [record]},
     "delimiter": {"delimiter": ";"},
     "header": {"header": False},
