@@ -427,7 +427,8 @@ def _tickets(window: Window, scale: float, persons: Sequence[str], orders: Seque
         for _ in range(max(1, round(TICKETS_PER_DAY * scale * random.uniform(0.5, 1.5)))):
             order = random.choice(before) if random.random() < 0.7 else None
             created = _midnight(day) + timedelta(seconds=random.randrange(18 * 3_600, 24 * 3_600))
-            pending, solved = created + _hours(random, 8), created + timedelta(hours=8) + _hours(random, 30)
+            solved = created + timedelta(hours=1) + _hours(random, 30)
+            pending = (created + (solved - created) * random.uniform(0.1, 0.9)).replace(microsecond=0)
             ticket: Row = {
                 "ticket_id": f"t{random.getrandbits(64):016x}",
                 "customer_unique_id": order.person if order else random.choice(persons),
@@ -436,7 +437,7 @@ def _tickets(window: Window, scale: float, persons: Sequence[str], orders: Seque
                 "priority": random.choice(_PRIORITIES),
                 "created_at": _text(created),
             }
-            for at, status in ((created, "open"), (min(pending, solved), "pending"), (solved, "solved")):
+            for at, status in ((created, "open"), (pending, "pending"), (solved, "solved")):
                 if window.holds(at.date()):
                     resolved = _text(at) if status == "solved" else None
                     state: Row = {"status": status, "updated_at": _text(at), "resolved_at": resolved}
