@@ -6,7 +6,7 @@ for what is still to be delivered: rows come late and in any order, lines before
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -35,6 +35,7 @@ CUSTOMERS_AT_ALL = 600  # at scale 1, as in the clickstream
 PRODUCTS_AT_ALL = 500  # at any scale, as in the clickstream
 CANCELED, UNAVAILABLE = 0.008, 0.006  # of the orders
 WITHOUT_LINES = {"canceled": 0.3, "unavailable": 0.95}  # of those; 24 of 3,000 orders in all
+ON_OFFER, OFFER = 0.15, Decimal("0.85")  # of the products in a week; of their price
 PAID_OTHERWISE = 0.01  # of the orders: their payments are not the sum of their lines
 REVIEWED = 0.9  # of the orders that were delivered
 LATE, REDELIVERED, MALFORMED = 0.03, 0.01, 0.01
@@ -156,9 +157,9 @@ def _orders(
         weekend = 0.8 if day.weekday() >= 5 else 1.0
         for _ in range(max(1, round(ORDERS_PER_DAY * scale * weekend * random.uniform(0.85, 1.15)))):
             at = _some_time(day, random)
-            pieces = [_wanted(products, random)]
+            pieces = [_priced(_wanted(products, random), day)]
             while random.random() < 0.12:  # another piece, mostly of the same product
-                pieces.append(pieces[-1] if random.random() < 0.6 else _wanted(products, random))
+                pieces.append(pieces[-1] if random.random() < 0.6 else _priced(_wanted(products, random), day))
             states = tuple(_states_of(at, random))
             if random.random() < WITHOUT_LINES.get(states[-1][1], 0.0):
                 pieces = []
@@ -179,6 +180,14 @@ def _orders(
 def _wanted(products: Sequence[Product], random: Random) -> Product:
     """Some products are bought far more often than others."""
     return products[int(len(products) * random.random() ** 2)]
+
+
+def _priced(product: Product, day: date) -> Product:
+    """A product at the price of a day: some are on offer for a week."""
+    year, week, _ = day.isocalendar()
+    if Random(f"{product.product_id} {year} {week}").random() >= ON_OFFER:
+        return product
+    return replace(product, price=(product.price * OFFER).quantize(Decimal("0.01")))
 
 
 def _states_of(at: datetime, random: Random) -> Iterator[tuple[datetime, str]]:

@@ -103,6 +103,27 @@ class Shop:
                 updated_at=f"{at} 11:00:00",
             )
 
+        self.tell(
+            "order_items",
+            DAYS[1],
+            order_id="lost",
+            order_item_id=1,
+            product_id="product-1",
+            seller_id="s",
+            shipping_limit_date=f"{DAYS[1]} 00:00:00",
+            price=7,
+            freight_value=1,
+        )
+        self.tell(
+            "order_payments",
+            DAYS[1],
+            order_id="lost",
+            payment_sequential=1,
+            payment_type="voucher",
+            payment_installments=1,
+            payment_value=8,
+        )
+
     def list_products(self) -> None:
         """Two snapshots: the second one has other costs, and lacks a product."""
         for at, lacking in ((DAYS[0], PRODUCTS - 1), (DAYS[2], 0)):
@@ -419,6 +440,13 @@ def test_payments_are_those_of_the_newest_delivery(shop: tuple[Shop, Project]) -
         name: sum((Decimal(one["payment_value"]) for one in newest.get(name, ())), Decimal()) for name in orders
     }
     assert dict(shop[1].frame("int_orders").select("order_id", "payment_value").rows()) == expected
+
+
+def test_rows_whose_order_never_came_are_told_and_count_nowhere(shop: tuple[Shop, Project]) -> None:
+    names = "rows_of, row_count, amount, told_on"
+    found = read(shop[1], f"select {names} from reporting.rpt_rows_without_order where order_id = 'lost' order by all")
+    assert found == [("lines", 1, 8, DAYS[1]), ("payments", 1, 8, DAYS[1])]
+    assert read(shop[1], "select count(*) from reporting.rpt_rows_without_order") == [(2,)]
 
 
 def test_all_equals_a_rebuild(shop: tuple[Shop, Project], tmp_path: Path) -> None:
