@@ -24,7 +24,7 @@ pytestmark = [
     pytest.mark.models_alone,
 ]
 ALL_DAYS = Window.of_days(date(2016, 10, 4), date(2018, 9, 3))
-DAYS = ALL_DAYS if IN_FULL else Window.of_days(date(2018, 5, 7), date(2018, 5, 13))
+DAYS = ALL_DAYS if IN_FULL else Window.of_days(date(2018, 4, 1), date(2018, 5, 31))
 DELIVERED_ON = min(DAYS.days())
 PUBLISHED = {
     "customers": ("olist_customers_dataset", 3_000),
@@ -60,7 +60,7 @@ def typed(source: Source) -> pl.DataFrame:
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """All files are landed; the days of a week are made, or in full all of them."""
+    """All files are landed; the days of two months are made, or in full all of them."""
     folder = tmp_path_factory.mktemp("real") / "data"
     changes = {"start_date": DAYS.start, "end_date": max(DAYS.days())}
     project = Project(folder, [replace(domain, reports=()) for domain in (COMMERCE, SESSIONS)], changes)
@@ -224,7 +224,8 @@ def test_products_by_day_are_those_of_the_files(real: Project) -> None:
 
 def test_trends_and_performance_are_sums_over_calendar_days(real: Project) -> None:
     by_day = products_of_files()
-    for last in {max(DAYS.days()), DAYS.start + timedelta(3)}:
+    grown = set()
+    for last in {max(DAYS.days()), DAYS.start + timedelta(40), DAYS.start + timedelta(3)}:
 
         def over(
             first: int, end: int, name: str, by_day: pl.DataFrame = by_day, last: date = last
@@ -249,10 +250,13 @@ def test_trends_and_performance_are_sums_over_calendar_days(real: Project) -> No
                 base = float(row[f"revenue_{before}"])
                 expected_growth = (float(row[f"revenue_{now}"]) - base) / base if is_known and base else None
                 assert row[f"revenue_{growth}"] == pytest.approx(expected_growth, abs=1e-6)
+                if expected_growth is not None:
+                    grown.add(growth)
         scores, counts = over(27, 0, "review_score_sum"), over(27, 0, "reviews")
         for product, score in performance.select("product_id", "review_score").rows():
             mean = float(scores[product] / counts[product]) if counts.get(product) else None
             assert score == pytest.approx(mean, abs=1e-6)
+    assert grown == set(bases)
 
 
 def test_persons_are_those_of_the_files(real: Project) -> None:
