@@ -112,25 +112,28 @@ class PublishedRows:
         """The days that the analysis looks back on."""
         return self._days
 
-    def rows(self, name: str, days: Window | None = None) -> pl.DataFrame:
+    def rows(self, name: str, days: Window | None = None, before: Window | None = None) -> pl.DataFrame:
         """The rows of something that the analysis reads."""
         if name not in self._analysis.reads:
             raise ValueError(f"analysis {self._analysis.name} reads {name}, and does not declare it")
         days = days or self._days
-        if days.end > self._days.end:
-            raise ValueError(f"analysis {self._analysis.name} reads {name} on {days}, beyond its own {self._days}")
+        for span in filter(None, (before, days)):
+            if span.end > self._days.end:
+                raise ValueError(f"analysis {self._analysis.name} reads {name} on {span}, beyond its own {self._days}")
         if name in self._project.analyses:
             return self._of_analysis(self._project.analyses[name])
         node, warehouse = self._project.manifest.made[name], self._project.warehouse
         # Seeds are not in the published copy. No run writes them meanwhile: that would need the pool of this step.
         with warehouse.reading() if node.is_seed else warehouse.reading_published() as reader:
-            found = reader.frame(self._query(node, days))
+            found = reader.frame(self._query(node, days, before))
         found = found.with_columns(pl.col(pl.Decimal).cast(pl.Float64))
         return found.sort(found.columns, nulls_last=True)  # a sum of fractions depends on their order
 
-    def _query(self, node: ModelNode, days: Window) -> str:
+    def _query(self, node: ModelNode, days: Window, before: Window | None) -> str:
         if node.materialized == "table_function":
-            return f"select * from {node.relation_name}(date '{days.start}', date '{max(days.days())}')"
+            spans = filter(None, (before, days))
+            arguments = ", ".join(f"date '{day}'" for span in spans for day in (span.start, max(span.days())))
+            return f"select * from {node.relation_name}({arguments})"
         if not node.has_days:
             return f"select * from {node.relation_name}"
         passed = on_days(node.day, self._project.warehouse.published_days(node.name, days))
