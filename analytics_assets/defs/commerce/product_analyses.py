@@ -82,7 +82,10 @@ def overview(published: Published) -> pl.DataFrame:
     day = Window.of_days(as_of, as_of)
     trends = published.rows("mart_product_trends", day).select("product_id", *_OF_TRENDS)
     rows = published.rows("mart_product_performance", day).select("product_id", *_OF_PERFORMANCE)
-    rows = rows.join(trends, on="product_id", how="left").join(_changes(published), on="product_id", how="left")
+    spans = compared_spans(published.days)
+    compared = f"{len(spans[1])} days to {as_of}" if spans else "too few days"
+    rows = rows.join(trends, on="product_id", how="left")
+    rows = rows.join(_changes(published, spans), on="product_id", how="left").with_columns(compared=pl.lit(compared))
 
     has_base, sold_before = pl.col("revenue_mom").is_not_null(), pl.col("units_28d") + pl.col("units_prior_28d")
     # Days without stock say nothing of demand. Of what had none on any day, the sales of 56 days are all that is known.
@@ -103,17 +106,14 @@ def overview(published: Published) -> pl.DataFrame:
     return rows.select(*_OVERVIEW).sort("revenue_28d", "product_id", descending=[True, False])
 
 
-def _changes(published: Published) -> pl.DataFrame:
-    """By product, why its margin is another than before; no rows where there are too few days."""
-    spans = compared_spans(published.days)
+def _changes(published: Published, spans: tuple[Window, Window] | None) -> pl.DataFrame:
+    """Why the margin of products of known cost is another than before; no rows where there are too few days."""
     numbers = ("costed_revenue", "margin_before", *EFFECTS, "margin_now", "margin_change")
     if spans is None:
-        texts = {"product_id": pl.String, "compared": pl.String}
-        return pl.DataFrame(schema={**texts, **dict.fromkeys(numbers, pl.Float64)})
+        return pl.DataFrame(schema={"product_id": pl.String, **dict.fromkeys(numbers, pl.Float64)})
     before, now = spans
     changes = published.rows("rpt_product_changes", now, before=before)
-    compared = pl.lit(f"{len(now)} days to {max(now.days())}")
-    return changes.rename({"revenue_now": "costed_revenue"}).select("product_id", compared.alias("compared"), *numbers)
+    return changes.rename({"revenue_now": "costed_revenue"}).select("product_id", *numbers)
 
 
 PRODUCT_OVERVIEW = Analysis(
@@ -126,6 +126,12 @@ PRODUCT_OVERVIEW = Analysis(
     compute=overview,
 )
 
+
+def _sum_of_known(column: str) -> pl.Expr:
+    """A sum; null where no value is known, as of products without a cost."""
+    return pl.when(pl.col(column).is_null().all()).then(None).otherwise(pl.col(column).sum()).alias(column)
+
+
 _BRIDGE = ("margin_before", *EFFECTS, "margin_now", "margin_change")
 
 MARGIN_CHANGES = Analysis(
@@ -137,9 +143,8 @@ MARGIN_CHANGES = Analysis(
     reads=("product_overview",),
     compute=lambda published: (
         published.rows("product_overview")
-        .filter(pl.col("compared").is_not_null())
         .group_by("compared", "category")
-        .agg(pl.col(_BRIDGE).sum())
+        .agg(_sum_of_known(name) for name in _BRIDGE)
         .sort("compared", "category")
     ),
 )

@@ -426,7 +426,8 @@ PRODUCT_REPORT = Report(
             steps=EFFECTS,
             against="margin_now",
             shape=Shape.WATERFALL,
-            note="The newest 28 days against the 28 before, whatever days are selected; units of known cost alone.",
+            note="The newest 28 days against the 28 before, or fewer while there are fewer: the table says how many. "
+            "The selection of days does not change it.",
         ),
         Chart("Margin rate over time", "margin_rate", note="Share of the revenue whose cost is known."),
         Chart(

@@ -124,7 +124,8 @@ def test_what_to_order_is_what_lasts_too_short_by_the_mart(reported: Project) ->
     found = list_of(reported, "reorder_list")
     mart = query(
         reported,
-        "select product_id, days_of_inventory, stock_level, stock_age_days, stocked_units_28d / stocked_days_28d as rate"
+        "select product_id, days_of_inventory, stock_level, stock_age_days,"
+        " stocked_units_28d / stocked_days_28d as rate"
         " from marts.mart_product_performance join marts.mart_product_trends using (product_id, activity_date)"
         f" where activity_date = date '{YESTERDAY}' and days_of_inventory < {REORDER_BELOW_DAYS}",
     )

@@ -303,7 +303,10 @@ def test_an_analysis_that_fails_does_not_hold_the_report_up_but_stands_in_it(pro
 def test_what_an_analysis_reads_is_what_it_declares_and_no_later_day(project: Project) -> None:
     project.settle()
     rows = PublishedRows(project.declared, SUMS, Window.of_days(day(1), day(2)))
+    assert rows.rows("lookup_goals").height == 1
+    assert not rows.held_rows, "a seed has rows, whatever the days hold"
     assert rows.rows("mart_orders_daily").select("order_date", "amount").rows() == [(day(1), 5)]
+    assert rows.held_rows
     with pytest.raises(ValueError, match="reads mart_visits_daily, and does not declare it"):
         rows.rows("mart_visits_daily")
     with pytest.raises(ValueError, match="beyond its own"):
