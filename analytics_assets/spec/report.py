@@ -107,7 +107,7 @@ class Dataset:
         largest: which rows are shown if there are many; None shows all.
         is_analysis: whether it is an analysis: its table as of the report's day, whatever days people choose. A filter
             acts on it if it has the dimension.
-        is_apart: whether filters by dimensions that it lacks leave it as it is, such as sessions beside products. The
+        is_apart: whether filters by dimensions that it lacks leave it as it is, such as visits beside products. The
             page says so beside what is measured over it.
     """
 

@@ -303,7 +303,7 @@ PRODUCT_REPORT = Report(
             Sum(_REORDER, "stock_age_days"),
             Format.COUNT,
             "Days since the stock was counted; after seven it is not known any more.",
-        ),  # fmt: skip
+        ),
         Measure("sessions", "Sessions", Sum(_SESSIONS, "sessions"), Format.COUNT, "Sessions on the site.", good="up"),
         Measure(
             "funnel_views",
