@@ -95,6 +95,8 @@ select
     arg_min_null(campaign, touch) as utm_campaign,
     count(*) as events,
     count(*) filter (event_type = 'page_view') as page_views,
+    count(*) filter (event_type = 'product_view') as product_views,
+    count(*) filter (event_type = 'add_to_cart') as cart_adds,
     count(*) filter (event_type = 'purchase') as purchases,
     (date_sub('millisecond', min(event_timestamp), max(event_timestamp)) / 1000)::decimal(38, 9) as duration_seconds,
     count(*) = 1 and count(*) filter (event_type in ('page_view', 'product_view')) = 1 as is_bounce,

@@ -49,7 +49,8 @@ def build_analysis_asset(
 
     def make(context: AssetExecutionContext, span: Span) -> Made:
         _require_loaded_seeds(project, analysis, graph())
-        table = analysis.checked(analysis.compute(PublishedRows(project, analysis, span.days)))
+        published = PublishedRows(project, analysis, span.days)
+        table = analysis.checked(analysis.compute(published))
         files = {ENDING: to_csv(table)}
         if analysis.text:
             files[TEXT_ENDING] = analysis.text(table).encode()
@@ -65,7 +66,7 @@ def build_analysis_asset(
         }
         if TEXT_ENDING in paths:
             metadata["text"] = MetadataValue.path(str(paths[TEXT_ENDING]))
-        return Made(table.height, not table.is_empty(), metadata)
+        return Made(table.height, not table.is_empty() or published.held_rows, metadata)
 
     declared = Declared(
         analysis.name,
@@ -102,35 +103,46 @@ def _require_loaded_seeds(project: Project, analysis: Analysis, graph: BaseAsset
 
 
 class PublishedRows:
-    """The published rows that an analysis reads: `spec.analysis.Published`."""
+    """The published rows that an analysis reads: `spec.analysis.Published`.
+
+    Attributes:
+        held_rows: whether anything that was read had rows, seeds aside. A list of what is amiss may then be empty.
+    """
 
     def __init__(self, project: Project, analysis: Analysis, days: Window) -> None:
         self._project, self._analysis, self._days = project, analysis, days
+        self.held_rows = False
 
     @property
     def days(self) -> Window:
         """The days that the analysis looks back on."""
         return self._days
 
-    def rows(self, name: str, days: Window | None = None) -> pl.DataFrame:
+    def rows(self, name: str, days: Window | None = None, before: Window | None = None) -> pl.DataFrame:
         """The rows of something that the analysis reads."""
         if name not in self._analysis.reads:
             raise ValueError(f"analysis {self._analysis.name} reads {name}, and does not declare it")
         days = days or self._days
-        if days.end > self._days.end:
-            raise ValueError(f"analysis {self._analysis.name} reads {name} on {days}, beyond its own {self._days}")
+        for span in filter(None, (before, days)):
+            if span.end > self._days.end:
+                raise ValueError(f"analysis {self._analysis.name} reads {name} on {span}, beyond its own {self._days}")
         if name in self._project.analyses:
-            return self._of_analysis(self._project.analyses[name])
+            found = self._of_analysis(self._project.analyses[name])
+            self.held_rows |= not found.is_empty()
+            return found
         node, warehouse = self._project.manifest.made[name], self._project.warehouse
         # Seeds are not in the published copy. No run writes them meanwhile: that would need the pool of this step.
         with warehouse.reading() if node.is_seed else warehouse.reading_published() as reader:
-            found = reader.frame(self._query(node, days))
+            found = reader.frame(self._query(node, days, before))
+        self.held_rows |= not (node.is_seed or found.is_empty())
         found = found.with_columns(pl.col(pl.Decimal).cast(pl.Float64))
         return found.sort(found.columns, nulls_last=True)  # a sum of fractions depends on their order
 
-    def _query(self, node: ModelNode, days: Window) -> str:
+    def _query(self, node: ModelNode, days: Window, before: Window | None) -> str:
         if node.materialized == "table_function":
-            return f"select * from {node.relation_name}(date '{days.start}', date '{max(days.days())}')"
+            spans = filter(None, (before, days))
+            arguments = ", ".join(f"date '{day}'" for span in spans for day in (span.start, max(span.days())))
+            return f"select * from {node.relation_name}({arguments})"
         if not node.has_days:
             return f"select * from {node.relation_name}"
         passed = on_days(node.day, self._project.warehouse.published_days(node.name, days))

@@ -20,7 +20,8 @@ ROWS = "rows"
 `split`, `written` and `interval` are the texts of the tooltip, and `said` is the text for screen readers. `colour` is
 that of the split; `weight` is how opaque the row is drawn, `ground` what fills its point: of an incomplete week or
 month the paper. `is_shaded` marks one row of each unfinished day; `against` and `against_written` are the other
-measure. A row of a map is a GeoJSON feature.
+measure. A row of a map is a GeoJSON feature. A bar of a funnel or a waterfall reaches from `start` to `end`; `next` is
+the bar after it, and `share_of_first` and `share_of_last` are texts of a funnel.
 """
 
 NAMES, SPLITS, GRAIN = "names", "splits", "grain"
@@ -56,12 +57,16 @@ def chart_spec(report: Report, chart: Chart) -> dict[str, Any]:
         "description": alt.Description("said:N"),
     }
     value = _axis(alt, report, measure, chart.as_shares)
+    if chart.shape is Shape.WATERFALL:
+        value.title = report.unit(measure) or None  # each bar is another measure
     if chart.shape is Shape.HEATMAP:
         layers = _heatmap(alt, base, texts)
     elif chart.shape is Shape.SCATTER:
         layers = _scatter(alt, base, report, chart, value, texts)
     elif chart.shape is Shape.MAP:
         layers = _map(alt, base, texts)
+    elif chart.shape in (Shape.FUNNEL, Shape.WATERFALL):
+        layers = _steps(alt, base, chart, value, texts)
     elif chart.by == DAY:
         layers = _over_time(alt, base, report, chart, measure, value, texts)
     elif chart.lines:
@@ -203,6 +208,18 @@ def _map(alt: Any, base: Any, texts: dict[str, Any]) -> Any:
     return layers.project(type="equalEarth", pointRadius=3, scale=scale, translate=middle)
 
 
+def _steps(alt: Any, base: Any, chart: Chart, axis: Any, texts: dict[str, Any]) -> Any:
+    """Bars from above, each with its name and its value beside it; lines lead from one to the next in a waterfall."""
+    label = alt.Axis(labelExpr=f"split({NAMES}[datum.value], '\\n')", labelLimit=190, labelPadding=6)
+    apart = alt.Scale(type="band", paddingInner=0.25, paddingOuter=0.1)  # lines alone would stand at points
+    names = alt.Y("by:O", sort="ascending", title=None, axis=label, scale=apart)
+    bars = base.mark_bar().encode(alt.X("start:Q", axis=axis), alt.X2("end:Q"), names, _colour(alt), **texts)
+    if chart.shape is Shape.FUNNEL:
+        return bars
+    lines = base.mark_rule(color="var(--edge)", aria=False).encode(alt.X("end:Q"), names, alt.Y2("next:O"))
+    return alt.layer(lines.transform_filter("isValid(datum.next)"), bars)
+
+
 def _names(alt: Any, field: str = "by", names: str = NAMES) -> Any:
     """The axis from above of places in a list of names."""
     label = alt.Axis(labelExpr=f"{names}[datum.value]", labelLimit=170, labelPadding=6)
@@ -225,6 +242,9 @@ def _value_title(report: Report, measure: Measure, as_shares: bool) -> str:
 
 
 def _tooltip(report: Report, chart: Chart, measure: Measure) -> list[tuple[str, str]]:
+    if chart.steps:
+        of_funnel = [("share_of_last", "Of the step before"), ("share_of_first", f"Of {measure.title.lower()}")]
+        return [("full_by", "Step"), ("written", "Value"), *(of_funnel if chart.shape is Shape.FUNNEL else [])]
     found = [("full_by", "from" if chart.by == DAY else report.dimension(chart.by).title)]
     if chart.split:
         found.append(("split", report.dimension(chart.split).title))

@@ -178,6 +178,7 @@ def page_spec(report: Report, window: Window) -> dict[str, Any]:
         "datasets": {
             dataset.model: {
                 "is_analysis": dataset.is_analysis,
+                "is_apart": dataset.is_analysis or dataset.is_apart,
                 "has_days": not (dataset.is_analysis or dataset.day),
                 "is_partial": dataset.largest is not None,
             }
@@ -222,6 +223,7 @@ def _chart(report: Report, chart: Chart) -> dict[str, Any]:
         "top": chart.top,
         "in_order": chart.in_order,
         "against": chart.against,
+        "steps": chart.steps,
         "shape": chart.shape,
         "spec": chart_spec(report, chart),
     }

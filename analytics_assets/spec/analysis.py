@@ -35,7 +35,7 @@ class Published(Protocol):
         """The days that it looks back on; the last one is the day that it is as of."""
         ...
 
-    def rows(self, name: str, days: Window | None = None) -> pl.DataFrame:
+    def rows(self, name: str, days: Window | None = None, before: Window | None = None) -> pl.DataFrame:
         """The rows of something that the analysis reads, in one order; decimals as 64-bit floats.
 
         Of a table, the rows of the days; of a table function, what it returns for the first and the last of them; of a
@@ -44,6 +44,8 @@ class Published(Protocol):
         Args:
             days: other days than those of `days`, none after the last of them. When rows of days before the first one
                 change, that alone does not make the analysis again.
+            before: of a table function that compares two spans, the first of them: its first and last day are the
+                arguments before those of `days`.
 
         Raises:
             ValueError: the analysis does not declare to read it, or the days reach beyond its own.

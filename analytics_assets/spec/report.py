@@ -107,6 +107,8 @@ class Dataset:
         largest: which rows are shown if there are many; None shows all.
         is_analysis: whether it is an analysis: its table as of the report's day, whatever days people choose. A filter
             acts on it if it has the dimension.
+        is_apart: whether filters by dimensions that it lacks leave it as it is, such as visits beside products. The
+            page says so beside what is measured over it.
     """
 
     model: str
@@ -115,6 +117,7 @@ class Dataset:
     day: str = ""
     largest: Largest | None = None
     is_analysis: bool = False
+    is_apart: bool = False
 
 
 @dataclass(frozen=True)
@@ -265,6 +268,10 @@ class Shape(StrEnum):
     """A point for each value of `by`: the measure upwards, the one that it stands `against` to the right."""
     MAP = "map"
     """The countries of the world, each in the strength of its value."""
+    FUNNEL = "funnel"
+    """A bar for the measure and for each of the `steps`, which are parts of it: how many are left."""
+    WATERFALL = "waterfall"
+    """How the measure becomes the one that it stands `against`: each of the `steps` goes on where the last ended."""
 
 
 @dataclass(frozen=True)
@@ -275,7 +282,7 @@ class Chart:
 
     Attributes:
         measure: its name.
-        by: `day`, `weekday`, or a dimension.
+        by: `day`, `weekday`, or a dimension; of no meaning where there are steps.
         split: another dimension, whose values are stacked.
         as_shares: whether each stack adds up to 100 %.
         lines: whether the values of the dimension are numbers on an axis, with a line for each value of the split. A
@@ -285,6 +292,7 @@ class Chart:
         against: another measure in the same unit, drawn as a mark across each bar: spend against what it brought.
         note: a sentence below the title, which must hold for days, weeks and months.
         shape: the kind of chart, if it is neither lines nor bars.
+        steps: other measures in the same unit, of a funnel or a waterfall.
     """
 
     title: str
@@ -298,6 +306,12 @@ class Chart:
     top: int = 15
     note: str = ""
     shape: Shape | None = None
+    steps: tuple[str, ...] = ()
+
+    @property
+    def measures(self) -> Sequence[str]:
+        """The names of all measures that it shows, in their order."""
+        return [name for name in (self.measure, *self.steps, self.against) if name]
 
 
 @dataclass(frozen=True)
@@ -426,7 +440,9 @@ class Report:
         for dataset in self.datasets:
             if dataset.is_analysis and dataset.day:
                 raise ValueError(f"report {self.name}: {dataset.model} is an analysis, and has no column with days")
-            if not dataset.is_analysis and (
+            if dataset.is_analysis and dataset.is_apart:
+                raise ValueError(f"report {self.name}: {dataset.model} is an analysis, which is apart anyway")
+            if not (dataset.is_analysis or dataset.is_apart) and (
                 lacking := {filter_.column for filter_ in self.filters} - set(dataset.dimensions)
             ):
                 raise ValueError(
@@ -437,11 +453,7 @@ class Report:
         partial = {dataset.model for dataset in self.datasets if dataset.largest}
         for what, name in [
             *(("a key figure", name) for name in self.key_figures),
-            *(
-                (f"chart {chart.title!r}", name)
-                for chart in self.charts
-                for name in filter(None, (chart.measure, chart.against))
-            ),
+            *((f"chart {chart.title!r}", name) for chart in self.charts for name in chart.measures),
             *((f"the shares of table {table.name}", table.measures[0]) for table in self.tables if table.shares),
         ]:
             if found := sorted(partial & set(self.models_of(self.measure(name)))):
@@ -453,6 +465,8 @@ class Report:
 
     def _check_measure(self, measure: Measure) -> None:
         where = f"report {self.name}: measure {measure.name}"
+        if self.filters and len({self.dataset(model).is_apart for model in self.models_of(measure)}) > 1:
+            raise ValueError(f"{where} divides what filters act on by what they leave as it is, or the other way round")
         if measure.target is not None and (not measure.good or not isinstance(measure.value, Ratio | Spread)):
             raise ValueError(f"{where} has a target; that takes a ratio or a spread, and which direction is good")
         if measure.currency and measure.format is not Format.MONEY:
@@ -465,6 +479,15 @@ class Report:
         measure, by_time = self.measure(chart.measure), chart.by in (DAY, WEEKDAY)
         against = self.measure(chart.against) if chart.against else None
         is_plain = not (chart.as_shares or chart.lines or chart.in_order)
+        if bool(chart.steps) != (chart.shape in (Shape.FUNNEL, Shape.WATERFALL)):
+            raise ValueError(f"{where} has steps if it is a funnel or a waterfall, and not else")
+        if chart.steps:
+            measures = [self.measure(name) for name in chart.measures]
+            if bool(against) != (chart.shape is Shape.WATERFALL) or chart.by != DAY or chart.split or not is_plain:
+                raise ValueError(f"{where} takes steps alone, and a waterfall the measure at which it ends")
+            if len({(one.format, self.unit(one)) for one in measures}) > 1:
+                raise ValueError(f"{where} has steps in more than one unit")
+            return
         if chart.shape is Shape.HEATMAP:
             if not chart.split or DAY in (chart.by, chart.split) or against or not is_plain:
                 raise ValueError(f"{where} is a heatmap, which takes two dimensions, or one and the weekday")
@@ -555,7 +578,7 @@ class Report:
         for name in self.key_figures:
             yield "a key figure", name, measures
         for chart in self.charts:
-            for name in filter(None, (chart.measure, chart.against)):
+            for name in chart.measures:
                 yield f"chart {chart.title!r}", name, measures
                 for column in filter(None, (chart.by, chart.split)):
                     yield f"chart {chart.title!r}", column, self._dimensions_of(name) | {DAY, WEEKDAY}

@@ -1,5 +1,13 @@
 """Commerce: a shop's orders, products and customers, and what each is worth."""
 
+from analytics_assets.defs.commerce.product_analyses import (
+    MARGIN_CHANGES,
+    PRODUCT_GROWTH,
+    PRODUCT_OVERVIEW,
+    REORDER_LIST,
+    STOCK_COVER,
+)
+from analytics_assets.defs.commerce.reports import PRODUCT_REPORT
 from analytics_assets.defs.commerce.simulator import simulate
 from analytics_assets.defs.commerce.sources import (
     APP_USAGE,
@@ -32,6 +40,8 @@ DOMAIN = Domain(
         APP_USAGE,
         SUPPORT_TICKETS,
     ),
+    analyses=(PRODUCT_GROWTH, PRODUCT_OVERVIEW, MARGIN_CHANGES, STOCK_COVER, REORDER_LIST),
+    reports=(PRODUCT_REPORT,),
     simulate=simulate,
     is_demo=True,
 )

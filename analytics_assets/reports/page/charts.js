@@ -32,15 +32,9 @@ function withTimeTitle(vega) {
 
 function drawChart(chart, place, rows) {
   const measure = spec.measures[chart.measure];
-  const by = chart.split ? [chart.by, chart.split] : [chart.by];
-  const figures = evaluated(measure, rows, by);
-  const other = chart.against && spec.measures[chart.against];
-  const others = other ? evaluated(other, rows, by) : new Map();
-  for (const group of others.keys()) if (!figures.has(group)) figures.set(group, missingOf(measure));
-  let found = [...figures].map(([group, figure]) => {
-    const against = other ? (others.get(group) || missingOf(other)).value : undefined;
-    return { names: valuesOf(group, by), figure, against };
-  });
+  const by = chart.steps.length ? [] : chart.split ? [chart.by, chart.split] : [chart.by];
+  const other = chart.against && !chart.steps.length && spec.measures[chart.against];
+  let found = chart.steps.length ? stepsOf(chart, rows) : figuresBy(by, measure, other, rows);
   const hasAny = found.some(({ figure }) => figure.value !== null);
   const drawn = SHAPES[shapeOf(chart)](chart, measure, found);
   found = drawn.found;
@@ -67,7 +61,7 @@ function drawChart(chart, place, rows) {
       ...figure,
     };
   });
-  const notes = [...drawn.notes];
+  const notes = [...drawn.notes, apartFrom(measuresOf(chart))].filter(Boolean);
   if (other && !chart.shape) notes.unshift(`The mark across a bar: ${other.title.toLowerCase()}.`);
   if (measure.target !== null && !chart.split && !chart.shape) notes.push(`The dashed line: the target, ${targetText(measure)}.`);
   element(`chart-${place}`).classList.toggle("nothing", !hasAny);
@@ -78,10 +72,28 @@ function drawChart(chart, place, rows) {
   views[place].data("rows", values).runAsync().then(() => makeReachable(place));
 }
 
+const measuresOf = (chart) => [chart.measure, ...chart.steps, chart.against].filter(Boolean).map((name) => spec.measures[name]);
+
+function figuresBy(by, measure, other, rows) {
+  const figures = evaluated(measure, rows, by);
+  const others = other ? evaluated(other, rows, by) : new Map();
+  for (const group of others.keys()) if (!figures.has(group)) figures.set(group, missingOf(measure));
+  return [...figures].map(([group, figure]) => {
+    const against = other ? (others.get(group) || missingOf(other)).value : undefined;
+    return { names: valuesOf(group, by), figure, against };
+  });
+}
+
+// The measures of a chart with steps; where one of them has no value, none of them is drawn.
+function stepsOf(chart, rows) {
+  const found = measuresOf(chart).map((measure) => ({ names: [measure.title], figure: { value: (evaluated(measure, rows, []).get(0) || missingOf(measure)).value } }));
+  return found.every(({ figure }) => figure.value !== null) ? found : found.map(({ names }) => ({ names, figure: { value: null } }));
+}
+
 const shapeOf = (chart) => chart.shape || (chart.by === "day" ? "time" : chart.lines ? "curves" : "bars");
 
 // By kind of chart: the rows in their order, the names that `by` counts, notes, and what else differs.
-const SHAPES = { time: overTime, curves, bars, heatmap, scatter, map };
+const SHAPES = { time: overTime, curves, bars, heatmap, scatter, map, funnel, waterfall };
 
 // Each period of the selection has a place on the axis; the line has a gap on one without a ratio.
 function overTime(chart, measure, found) {
@@ -143,6 +155,42 @@ function heatmap(chart, measure, found) {
   }
   const short = chart.by === "weekday" ? across.largest.map((name) => name.slice(0, 3)) : shortOf(chart.by, across.largest);
   return { found: drawn, names: across.largest, splits: rows.largest, notes, short, height: rows.largest.length * (BAR_HEIGHT + 4) };
+}
+
+const STEP_HEIGHT = 40; // pixels: a name above a value
+
+function funnel(chart, measure, found) {
+  const drawn = found[0].figure.value === null ? [] : found;
+  const share = (value, of) => (of ? written({ format: "share" }, value / of) : "–");
+  drawn.forEach((row, at) => {
+    const { value } = row.figure;
+    const [first, last] = [drawn[0], drawn[Math.max(at - 1, 0)]].map(({ figure }) => figure.value);
+    Object.assign(row, { start: 0, end: value, share_of_first: share(value, first), share_of_last: share(value, last) });
+    row.said = `${row.names[0]}: ${written(measure, value)}` + (at ? `, ${row.share_of_last} of the step before` : "");
+  });
+  const short = drawn.map((row, at) => `${row.names[0]}\n${written(measure, row.figure.value)}${at ? ` (${row.share_of_first})` : ""}`);
+  return { found: drawn, names: drawn.map(({ names }) => names[0]), notes: [], short, height: drawn.length * STEP_HEIGHT };
+}
+
+// The first bar and the last are levels and begin at zero; each between them begins where the one before it ended.
+function waterfall(chart, measure, found) {
+  const drawn = found[0].figure.value === null ? [] : found;
+  const signed = (value) => (value > 0 ? "+" : "") + written(measure, value);
+  let level = 0;
+  drawn.forEach((row, at) => {
+    const { value } = row.figure;
+    const isLevel = at === 0 || at === drawn.length - 1;
+    const start = isLevel ? 0 : level;
+    level = start + value;
+    const text = isLevel ? written(measure, value) : signed(value);
+    Object.assign(row, { start, end: level, next: at < drawn.length - 1 ? at + 1 : null, written: text, said: `${row.names[0]}: ${text}` });
+    row.colour = isLevel || !value ? COLOURS[0] : value > 0 ? COLOURS[2] : COLOURS[1];
+  });
+  const rest = drawn.length ? level - drawn.at(-2).end : 0;
+  const largest = Math.max(...drawn.map(({ end }) => Math.abs(end)));
+  const notes = Math.abs(rest) > 1e-6 * largest ? [`The steps leave ${signed(rest)} unexplained.`] : [];
+  const short = drawn.map((row) => `${row.names[0]}\n${row.written}`);
+  return { found: drawn, names: drawn.map(({ names }) => names[0]), notes, short, height: drawn.length * STEP_HEIGHT };
 }
 
 function map(chart, measure, found) {

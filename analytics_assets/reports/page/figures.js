@@ -5,11 +5,11 @@ function show(change) {
   drawFilters();
   keepInAddress();
   const rows = selectedRows(selection.from, selection.to);
-  const dated = Object.keys(rows).filter((model) => !isAnalysis(model));
+  const chosen = filters.filter((name) => selection.chosen[name]);
+  const dated = Object.keys(rows).filter((model) => !isAnalysis(model) && !(chosen.length && isApart(model)));
   const isEmpty = (dated.length ? dated : Object.keys(rows)).every((model) => rows[model].length === 0);
   element("empty").hidden = !isEmpty;
   element("content").hidden = isEmpty;
-  const chosen = filters.filter((name) => selection.chosen[name]);
   const choice = switched ? `; ${spec.dimensions[switched].title.toLowerCase()}: ${dictionaries[switched][selection.choice]}` : "";
   const words = chosen.map((name) => `${spec.dimensions[name].title.toLowerCase()}: ${selection.chosen[name].size} of ${dictionaries[name].length}`);
   element("summary").textContent =
@@ -41,6 +41,8 @@ function drawFigures(rows) {
       if (range) add("interval", figure.low === figure.high ? range : `95 %: ${range}`);
       if (measure.above_one && figure.value > 1) add("above", measure.above_one);
       if (figure.of) add("of", `${spec.dimensions[measure.value.part].title}: ${figure.of}`);
+      const apart = apartFrom([measure]);
+      if (apart) add("of", apart);
       if (isUnfinished(measure, newest)) add("unfinished", `unfinished from ${measure.unfinished_from} on`);
       if (measure.target !== null && figure.value !== null) {
         const isReached = measure.good === "up" ? figure.value >= measure.target : figure.value <= measure.target;

@@ -114,6 +114,13 @@ const isUnfinished = (measure, period) => measure.unfinished_from !== null && is
 const partsOf = ({ value }) => (value.kind === "ratio" ? [value.over, value.under] : [value.sum || value]);
 const modelsOf = (measure) => [...new Set(partsOf(measure).map((part) => part.model))];
 
+// What a reader must know who has chosen a filter that does not act on these measures; empty if there is none.
+function apartFrom(measures) {
+  const models = [...new Set(measures.flatMap(modelsOf))];
+  const names = filters.filter((name) => selection.chosen[name] && models.some((model) => leavesAsItIs(name, model)));
+  return names.length ? `Not filtered by ${names.map((name) => spec.dimensions[name].title.toLowerCase()).join(", ")}.` : "";
+}
+
 const isEstimate = (part, total) => part.variance && total.rows >= FEWEST_ROWS;
 const isKnown = (part, total) => part.is_exact || isEstimate(part, total); // the sums of an exact one have no variance
 

@@ -19,6 +19,10 @@ dictionaries.weekday = spec.dimensions.weekday.values.slice(0, 7); // the last o
 // An analysis is as of the report's day: it has no other days to choose, and perhaps no such dimension.
 const isAnalysis = (model) => spec.datasets[model].is_analysis;
 
+// A filter by a dimension that a dataset lacks leaves it as it is if it stands apart, as an analysis does.
+const isApart = (model) => spec.datasets[model].is_apart;
+const leavesAsItIs = (name, model) => isApart(model) && !datasets[model].columns[name];
+
 // ------------------------------------------------------------------------------------------------- the selection
 
 // from, to: days counted from the first one, both included. chosen: for each filter, the places of the chosen values
@@ -42,7 +46,7 @@ function reset() {
 function selectedRows(from, to) {
   const found = {};
   for (const [model, dataset] of Object.entries(datasets)) {
-    const names = filters.filter((name) => selection.chosen[name] && (dataset.columns[name] || !isAnalysis(model)));
+    const names = filters.filter((name) => selection.chosen[name] && !leavesAsItIs(name, model));
     const chosen = names.map((name) => [dataset.columns[name], selection.chosen[name]]);
     const day = dataset.columns.day;
     const rows = [];

@@ -140,6 +140,7 @@ function drawTable(table, selected) {
     if (!opened.delete(table.name)) opened.add(table.name);
     drawTable(table, selected);
   };
+  section.querySelector(".apart").textContent = apartFrom(table.measures.map((name) => spec.measures[name]));
   section.querySelector(".csv").onclick = () => {
     const lines = rows.map((row) => all.map((its) => its.cell(row)));
     download(table.name, [all.map((its) => its.heading), ...lines]);

@@ -55,7 +55,16 @@ where {{ in_window('order_date') }} group by order_date""",
 ) }}
 select sum(amount) as amount, max(order_date) as newest from {{ ref('mart_orders_daily') }}
 where order_date >= {{ argument('first_day') }} and order_date <= {{ argument('last_day') }}""",
-    "models/reporting/shop/_rpt.yml": "version: 2\nmodels: [{name: rpt_orders, config: {access: public}}]\n",
+    "models/reporting/shop/rpt_change.sql": """{{ config(materialized='table_function', parameters={
+    'first_day_before': 'date', 'last_day_before': 'date', 'first_day': 'date', 'last_day': 'date'
+}) }}
+{% set amount = 'coalesce(sum(case when order_date >= {} and order_date <= {} then amount end), 0)' %}
+select {{ amount.format(argument('first_day'), argument('last_day')) }}
+    - {{ amount.format(argument('first_day_before'), argument('last_day_before')) }} as change
+from {{ ref('mart_orders_daily') }}""",
+    "models/reporting/shop/_rpt.yml": """version: 2
+models: [{name: rpt_orders, config: {access: public}}, {name: rpt_change, config: {access: public}}]
+""",
     "seeds/shop/lookup_goals.csv": "goal,amount\nmuch,100\n",
     "models/staging/shop/_visits.yml": """version: 2
 sources: [{name: raw, tables: [{name: visits}]}]
@@ -95,7 +104,7 @@ SUMS = Analysis(
     description="What the shop has sold.",
     days=3,
     columns={"what": Column.TEXT, "place": Column.TEXT, "amount": Column.NUMBER, "of_goal": Column.NUMBER},
-    reads=("mart_orders_daily", "rpt_orders", "lookup_goals"),
+    reads=("mart_orders_daily", "rpt_orders", "rpt_change", "lookup_goals"),
     compute=sums,
 )
 
@@ -294,11 +303,19 @@ def test_an_analysis_that_fails_does_not_hold_the_report_up_but_stands_in_it(pro
 def test_what_an_analysis_reads_is_what_it_declares_and_no_later_day(project: Project) -> None:
     project.settle()
     rows = PublishedRows(project.declared, SUMS, Window.of_days(day(1), day(2)))
+    assert rows.rows("lookup_goals").height == 1
+    assert not rows.held_rows, "a seed has rows, whatever the days hold"
     assert rows.rows("mart_orders_daily").select("order_date", "amount").rows() == [(day(1), 5)]
+    assert rows.held_rows
     with pytest.raises(ValueError, match="reads mart_visits_daily, and does not declare it"):
         rows.rows("mart_visits_daily")
     with pytest.raises(ValueError, match="beyond its own"):
         rows.rows("rpt_orders", Window.of_days(day(1), day(3)))
+    first, second = Window.of_days(day(1), day(1)), Window.of_days(day(2), day(2))
+    assert rows.rows("rpt_change", second, before=first)["change"].to_list() == [-5]
+    assert rows.rows("rpt_change", first, before=second)["change"].to_list() == [5]
+    with pytest.raises(ValueError, match="beyond its own"):
+        rows.rows("rpt_change", first, before=Window.of_days(day(3), day(3)))
     with pytest.raises(NotMade, match="shop_sums is not made as of"):
         PublishedRows(project.declared, SAID, Window.of_days(day(1), day(2))).rows("shop_sums")
     newest = PublishedRows(project.declared, SAID, project.window)

@@ -29,6 +29,12 @@ def with_measure(name: str, **changes: Any) -> Report:
         ({"shape": Shape.MAP, "by": WEEKDAY}, "takes one measure by a dimension of countries"),
         ({"measure": "spend", "by": "country", "against": "price"}, "two measures in one unit"),
         ({"by": WEEKDAY, "lines": True}, "which lists no values"),
+        ({"shape": Shape.FUNNEL}, "has steps if it is a funnel or a waterfall"),
+        ({"steps": ("visitors",)}, "has steps if it is a funnel or a waterfall"),
+        ({"shape": Shape.FUNNEL, "steps": ("rate",)}, "steps in more than one unit"),
+        ({"shape": Shape.FUNNEL, "steps": ("asked",), "by": "kind"}, "takes steps alone"),
+        ({"shape": Shape.WATERFALL, "steps": ("asked",)}, "the measure at which it ends"),
+        ({"shape": Shape.FUNNEL, "steps": ("nothing",)}, "names 'nothing'"),
     ],
 )
 def test_a_chart_that_cannot_be_drawn_is_refused(chart: dict[str, Any], said: str) -> None:
@@ -48,6 +54,19 @@ def test_a_chart_that_cannot_be_drawn_is_refused(chart: dict[str, Any], said: st
 def test_a_measure_that_contradicts_itself_is_refused(measure: str, changes: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         with_measure(measure, **changes)
+
+
+def test_a_dataset_without_a_filter_must_stand_apart_and_nothing_mixes_the_two() -> None:
+    bills = replace(MONTHS.datasets[1], dimensions=("country",))
+    with pytest.raises(ValueError, match="a filter acts on everything at once, but bills has no kind"):
+        replace(MONTHS, datasets=(MONTHS.datasets[0], bills))
+    apart = replace(bills, is_apart=True)
+    with pytest.raises(ValueError, match="measure price divides what filters act on by what they leave as it is"):
+        replace(MONTHS, datasets=(MONTHS.datasets[0], apart))
+    measures = tuple(one for one in MONTHS.measures if one.name not in ("price", "few"))
+    tables = (replace(MONTHS.tables[0], measures=("asked", "spend")),)
+    only = {"measures": measures, "key_figures": ("spend",), "charts": (), "tables": tables}
+    assert replace(MONTHS, datasets=(MONTHS.datasets[0], apart), **only)
 
 
 def test_an_analysis_has_no_weekday() -> None:

@@ -30,6 +30,8 @@ sessions as (
         {{ value_at_first('utm_campaign', 'touch_number') }} as utm_campaign,
         count(*) as events,
         sum(case when event_type = 'page_view' then 1 else 0 end) as page_views,
+        sum(case when event_type = 'product_view' then 1 else 0 end) as product_views,
+        sum(case when event_type = 'add_to_cart' then 1 else 0 end) as cart_adds,
         sum(case when event_type = 'purchase' then 1 else 0 end) as purchases,
         sum(case when event_type in ('page_view', 'product_view') then 1 else 0 end) as views,
         max(case when is_late then 1 else 0 end) as late,
@@ -54,6 +56,8 @@ final as (
 
         cast(events as {{ type_count() }}) as events,
         cast(page_views as {{ type_count() }}) as page_views,
+        cast(product_views as {{ type_count() }}) as product_views,
+        cast(cart_adds as {{ type_count() }}) as cart_adds,
         cast(purchases as {{ type_count() }}) as purchases,
         cast({{ milliseconds_between('started_at', 'ended_at') }} / 1000 as {{ type_amount() }}) as duration_seconds,
 

@@ -14,6 +14,13 @@ final as (
         cast(count(*) as {{ type_count() }}) as sessions,
         cast(sum(case when is_bounce then 1 else 0 end) as {{ type_count() }}) as bounces,
         cast(sum(case when purchases > 0 then 1 else 0 end) as {{ type_count() }}) as sessions_with_purchase,
+        -- Each a part of the one before, whatever the order of the events: a share of one in another is at most 1.
+        cast(sum(case when product_views > 0 then 1 else 0 end) as {{ type_count() }}) as funnel_views,
+        cast(sum(case when product_views > 0 and cart_adds > 0 then 1 else 0 end) as {{ type_count() }}) as funnel_carts,
+        cast(
+            sum(case when product_views > 0 and cart_adds > 0 and purchases > 0 then 1 else 0 end)
+            as {{ type_count() }}
+        ) as funnel_purchases,
         cast(sum(case when spans_midnight then 1 else 0 end) as {{ type_count() }}) as sessions_over_midnight,
         cast(sum(case when has_late_events then 1 else 0 end) as {{ type_count() }}) as sessions_with_late_events,
         cast(sum(events) as {{ type_count() }}) as events,

@@ -23,6 +23,8 @@ final as (
 
         sessions.events,
         sessions.page_views,
+        sessions.product_views,
+        sessions.cart_adds,
         sessions.purchases,
         sessions.duration_seconds,
 
