@@ -1,9 +1,10 @@
 """What starts work, and what each source sets in motion, as Markdown: from sensors, schedules, mappings and pools."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, reduce
+from operator import or_
 
 from dagster import AssetsDefinition, Definitions
 
@@ -116,24 +117,23 @@ def _starts(definitions: Definitions) -> str:
 
 
 def _set_in_motion(project: Project) -> str:
-    ties, rows = ties_of(project), []
-    readers = _readers(project)
+    ties, readers, rows = ties_of(project), _readers(project), []
+    behind = _sources_behind(project)
     for domain in sorted(project.domains, key=lambda one: one.name):
         for source in domain.sources:
-            public = [
-                node
-                for node in project.manifest.models
-                if node.is_public and node.has_days and source.name in ties[node.name]
-            ]
-            widest = _widest(ties[node.name][source.name] for node in public)
-            needed = sorted({report for node in public for report in readers[node.unique_id]})
+            made = [node for node in project.manifest.models if source.name in behind[node.unique_id]]
+            public = [f"`{name}`" for name in sorted(node.name for node in made if node.is_public and node.has_days)]
+            if views := sum(node.is_public and not node.has_days for node in made):
+                public.append(plural(views, "view or function", "views and functions"))
+            tied = [ties[node.name][source.name] for node in made if source.name in ties.get(node.name, {})]
+            needed = sorted({report for node in made for report in readers[node.unique_id]})
             rows.append(
                 (
                     f"`{source.name}`",
                     domain.name,
                     _delivered(source),
-                    ", ".join(f"`{node.name}`" for node in sorted(public, key=lambda node: node.name)) or "none",
-                    str(widest) if widest else "",
+                    ", ".join(public) or "none",
+                    str(reduce(or_, tied)) if tied else "none",
                     ", ".join(needed) or "none",
                 )
             )
@@ -141,11 +141,22 @@ def _set_in_motion(project: Project) -> str:
     return markdown_table((*headings, "reports that need it"), rows)
 
 
-def _widest(ties: Iterable[Tie]) -> Tie | None:
-    widest: Tie | None = None
-    for tie in ties:
-        widest = tie if widest is None else widest | tie
-    return widest
+def _sources_behind(project: Project) -> Mapping[str, frozenset[str]]:
+    """The sources that each model is made from, however far up, by its unique id."""
+    manifest = project.manifest
+
+    @cache
+    def behind(unique_id: str) -> frozenset[str]:
+        if unique_id.startswith("source."):
+            return frozenset({manifest.source_of(unique_id)})
+        return frozenset(
+            source
+            for one in manifest.nodes[unique_id].reads
+            if one.startswith("source.") or one in manifest.nodes
+            for source in behind(one)
+        )
+
+    return {node.unique_id: behind(node.unique_id) for node in manifest.models}
 
 
 def _delivered(source: Source) -> str:
