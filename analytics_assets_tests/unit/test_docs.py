@@ -171,3 +171,11 @@ def test_each_setting_that_a_page_names_is_one() -> None:
     }
     assert len(named) > 50
     assert {(page, name) for page, name in named if name not in known} == set()
+
+
+def test_each_model_that_the_page_on_optimization_profiles_is_one() -> None:
+    page = (PROJECT_DIR / "docs" / "project_optimization.md").read_text()
+    profiled = set(re.findall(r"^\| `(\w+)` \| (?:incremental|view|table function) \|", page, re.M))
+    models = {file.stem for file in (PROJECT_DIR / "dbt_project" / "models").rglob("*.sql")}
+    assert len(profiled) > 50
+    assert profiled <= models, "run `analytics-assets profile` after `make demo`"
