@@ -459,6 +459,25 @@ def bench_path_models(runs: int, conversions: int) -> list[Figure]:
     return [Figure(what, median(many), median(few), "s", 1.3)]
 
 
+# ------------------------------------------------------------------------------------------------ optimizations
+
+
+def bench_optimizations(runs: int, orders: int) -> list[Figure]:
+    """What was chosen against what it replaces, on the same rows of a shop of 90 days and in one run."""
+    from analytics_assets.spec.source import Kind
+    from benchmarks import optimizations
+
+    bounds = (0.5, 1, 0.2)
+    of_a_shop = optimizations.measured(runs, orders)
+    figures = [
+        Figure(f"{what} ({orders:,} orders a day)", after, before, "s", bound)
+        for (what, (after, before)), bound in zip(of_a_shop.items(), bounds, strict=True)
+    ]
+    (_, delivered), (_, copied) = optimizations.sellers_as(Kind.DELIVERY), optimizations.sellers_as(Kind.SNAPSHOT)
+    what = f"raw days of {optimizations.SELLERS_AT_ALL:,} sellers, as deliveries / as snapshots of each day"
+    return [*figures, Figure(what, delivered * 1000, copied * 1000, "kB", 0.1)]
+
+
 # ------------------------------------------------------------------------------------------------------ extract
 
 
@@ -629,6 +648,7 @@ BENCHES: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {
         *bench_attribution_day(chosen.runs, chosen.touches // 1000, *chosen.days),
         *bench_path_models(chosen.runs, chosen.touches // 100),
     ],
+    "optimizations": lambda chosen: bench_optimizations(min(chosen.runs, 3), chosen.orders),
     "extract": lambda chosen: bench_extract(min(chosen.runs, 3), chosen.pages),
     "domains": lambda chosen: bench_domains(min(chosen.runs, 3)),
     "history": lambda chosen: bench_history(min(chosen.runs, 3)),
@@ -652,6 +672,7 @@ def main() -> None:
         help="of the histories that are compared",
     )
     parser.add_argument("--touches", type=int, default=20_000_000, help="whose paths are made at once")
+    parser.add_argument("--orders", type=int, default=3_000, help="a day, of the shop whose optimizations are measured")
     parser.add_argument("--pages", type=int, default=1_000, help="that are pulled")
     chosen = parser.parse_args()
     if unknown := [name for name in chosen.which if name not in BENCHES]:

@@ -24,6 +24,7 @@ from analytics_assets.cli import (
     materialize,
     new,
     plan,
+    profile,
     reconciliation,
     simulate,
     sql,
@@ -65,7 +66,9 @@ def commands_of_domains(defs: Path) -> list[typer.Typer]:
     return found
 
 
-for group in (simulate, new, materialize, plan, reconciliation, sql, costs, health, demo, maintenance, dbt, erd):
+_GROUPS = (simulate, new, materialize, plan, reconciliation, sql, costs, profile, health, demo, maintenance, dbt, erd)
+
+for group in _GROUPS:
     app.add_typer(group.commands)
 for commands in commands_of_domains(Path(__file__).parents[1] / "defs"):
     app.add_typer(commands)

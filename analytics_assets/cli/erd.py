@@ -1,4 +1,4 @@
-"""The command that draws the tables."""
+"""The command that writes what is made of docs/."""
 
 import typer
 
@@ -8,17 +8,18 @@ from analytics_assets.settings import PROJECT_DIR, get_settings
 
 commands = typer.Typer()
 
-PAGE = PROJECT_DIR / "docs" / "erd.md"
+DOCS = PROJECT_DIR / "docs"
 
 
 @commands.command()
 def erd() -> None:
-    """Write docs/erd.md: the tables of each domain, their keys and how they refer to each other."""
+    """Write docs/erd.md, which draws the tables of each domain, and what other pages list of columns and schedules."""
     with told_plainly():
-        from analytics_assets.dbt.erd import erd_page
-        from analytics_assets.dbt.project import load_manifest
-        from analytics_assets.defs import domains_in_use
+        from analytics_assets.build import build_definitions, open_project
+        from analytics_assets.defs import find_domains
+        from analytics_assets.operations.pages import made_pages
 
-        page = erd_page(load_manifest(get_settings()), [domain.name for domain in domains_in_use(get_settings())])
-        PAGE.write_text(page, encoding="utf-8")
-    console.print(f"wrote {shown(PAGE)}")
+        project = open_project(get_settings(), find_domains())
+        for page, text in made_pages(build_definitions(project), project, DOCS).items():
+            page.write_text(text, encoding="utf-8")
+            console.print(f"wrote {shown(page)}")

@@ -6,6 +6,7 @@ sequences that a terminal obeys, marks that reverse the direction of writing. Th
 
 import logging
 import re
+from collections.abc import Iterable, Sequence
 
 
 def plain(text: object) -> str:
@@ -27,6 +28,12 @@ def in_markdown(text: str) -> str:
     # An underscore within a word means nothing there, and many names have one.
     line = re.sub(r"([\\`*\[\]<>&~|]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))", r"\\\1", line)
     return re.sub(r"^(?:([#+-])|(\d+)([.)])(?= |$))", lambda start: f"{start[2] or ''}\\{start[1] or start[3]}", line)
+
+
+def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table whose cells are Markdown: each is put on one line, and a bar in it ends no cell."""
+    lines = [[" ".join(cell.split()).replace("|", r"\|") for cell in line] for line in [headings, *rows]]
+    return "\n".join(f"| {' | '.join(line)} |" for line in [lines[0], ["---"] * len(headings), *lines[1:]])
 
 
 def logger_of(module: str) -> logging.Logger:

@@ -47,13 +47,7 @@ class Experience:
         Each takes as long as the known run of the most similar length, and in proportion if it is longer: of a short
         run, most of the time is spent whatever the number of days.
         """
-        past = self._past(asset)
-        known = [
-            (days, seconds)
-            for run_id, in_event in list(past.runs.items())[:RUNS]
-            if (seconds := self._steps(run_id).get(asset) if in_event is None else in_event) is not None
-            for days in [self._run(run_id)]
-        ]
+        known = self._known(asset)
         if not known or not lengths:
             return None
         total = 0.0
@@ -61,6 +55,20 @@ class Experience:
             days, seconds = min(known, key=lambda one: abs(one[0] - length))
             total += seconds * max(1.0, length / days)
         return total
+
+    def longest(self, asset: str) -> tuple[float, int] | None:
+        """The seconds and the days of the known run with the most days; None if none is known."""
+        days, seconds = max(self._known(asset), key=lambda one: one[0], default=(0, 0.0))
+        return (seconds, days) if days else None
+
+    def _known(self, asset: str) -> list[tuple[int, float]]:
+        """Days and seconds of the last runs of an asset, the newest first."""
+        return [
+            (days, seconds)
+            for run_id, in_event in list(self._past(asset).runs.items())[:RUNS]
+            if (seconds := self._steps(run_id).get(asset) if in_event is None else in_event) is not None
+            for days in [self._run(run_id)]
+        ]
 
     def _read(self, asset: str) -> _Past:
         past = _Past()

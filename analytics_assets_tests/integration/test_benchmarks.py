@@ -5,12 +5,16 @@ import sys
 from pathlib import Path
 
 import duckdb
+import polars as pl
 from dagster import AssetKey
 
 from analytics_assets.dbt.runner import run_dbt
+from analytics_assets.defs.commerce import DOMAIN as COMMERCE
+from analytics_assets.defs.sessions.sources import CLICKSTREAM
 from analytics_assets.settings import PROJECT_DIR
+from analytics_assets.spec.source import LINEAGE_COLUMNS, Kind
 from analytics_assets_tests.support.project import Project
-from benchmarks import attribution, sessions, settle
+from benchmarks import attribution, optimizations, sessions, settle
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -50,3 +54,18 @@ def test_the_bare_query_finds_the_last_touches_that_the_project_finds(tmp_path: 
         assert found > 100
         connection.execute("update last_touch set touched_at = touched_at - interval 1 second")
     assert attribution.differing(tmp_path) != []
+
+
+def test_the_raw_days_of_a_shop_have_the_columns_of_landed_ones(tmp_path: Path) -> None:
+    optimizations.write_raw_days(tmp_path / "raw", orders=2)
+    sources = {source.name: source for source in (*COMMERCE.sources, CLICKSTREAM)}
+    written = {folder.name.removeprefix("raw_"): folder for folder in (tmp_path / "raw").iterdir()}
+    assert written.keys() == sources.keys()
+    for name, folder in written.items():
+        found = pl.read_parquet(folder / "*" / "data.parquet", hive_partitioning=False, glob=True).columns
+        assert found == [*sources[name].columns, *sources[name].derived, *LINEAGE_COLUMNS], name
+
+
+def test_a_snapshot_of_sellers_is_copied_onto_each_day_and_a_delivery_is_not() -> None:
+    sizes = {kind: optimizations.sellers_as(kind, days=4)[1] for kind in (Kind.DELIVERY, Kind.SNAPSHOT)}
+    assert sizes[Kind.SNAPSHOT] > 2 * sizes[Kind.DELIVERY]

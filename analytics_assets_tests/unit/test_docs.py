@@ -10,7 +10,7 @@ import pytest
 from typer.main import get_command
 
 from analytics_assets.cli.app import app
-from analytics_assets.settings import PROJECT_DIR
+from analytics_assets.settings import PROJECT_DIR, BigQuery, Settings, Sheets
 
 PACKAGE = PROJECT_DIR / "analytics_assets"
 PAGES = sorted([*PROJECT_DIR.glob("*.md"), *(PROJECT_DIR / "docs").glob("*.md")])
@@ -111,3 +111,71 @@ def test_the_example_of_the_page_on_tests_is_a_test() -> None:
     )
     assert any(line.startswith(f"{example[0]}(") for line in running)
     assert {line.strip() for line in example[1].splitlines()} - running == set()
+
+
+ASKED = {
+    "commerce.md": (
+        "What performance bottlenecks did you identify in the original model?",
+        "How did your optimizations address these bottlenecks?",
+        "What materialization strategy did you choose and why?",
+        "How would you measure the performance improvement?",
+        "Why did you choose the specific materialization strategy?",
+        "How would your approach change if this data needed to be near real-time?",
+        "What are the performance implications of the joins and aggregations in your model?",
+        "How would you optimize this model for different types of queries?",
+    ),
+    "sessions.md": (
+        "What are the trade-offs of using incremental vs. full-refresh for this model?",
+        "How would you handle schema changes in an incremental model?",
+        "What monitoring would you put in place to ensure the incremental model stays healthy?",
+        "In what scenarios might the incremental approach fail?",
+    ),
+    "deployment_strategy.md": (
+        "How would you handle emergency fixes that need to be deployed quickly?",
+        "What metrics would you track to ensure the health of your deployment?",
+        "How would you balance the need for fresh data with system performance?",
+        "What stakeholders would need to be involved in the deployment process?",
+    ),
+    "stakeholder_guide.md": (
+        "How would you tailor this documentation for different types of stakeholders?",
+        "What technical details should be included or excluded for business users?",
+        "How would you gather feedback on the usefulness of the documentation?",
+        "How would you keep the documentation up-to-date as the models evolve?",
+    ),
+    "project_optimization.md": (
+        "What were the biggest opportunities for improvement in the project?",
+        "How did you prioritize which optimizations to implement?",
+        "What was the overall impact of your changes?",
+        "What further improvements would you recommend for the future?",
+    ),
+}
+"""What the analytics of a shop are asked, each question word for word, by the page that answers it."""
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_each_question_that_is_asked_is_a_heading_with_an_answer(name: str) -> None:
+    sections = re.split(r"^#+ (.*)\n", (PROJECT_DIR / "docs" / name).read_text(), flags=re.M)
+    answers = dict(zip(sections[1::2], sections[2::2], strict=True))
+    assert [question for question in ASKED[name] if len(answers.get(question, "").split()) < 20] == []
+
+
+def test_each_setting_that_a_page_names_is_one() -> None:
+    nested = {"BIGQUERY": BigQuery, "SHEETS": Sheets}
+    known = {f"ANALYTICS_{name.upper()}" for name in Settings.model_fields}
+    known |= {f"ANALYTICS_{of}__{name.upper()}" for of, model in nested.items() for name in model.model_fields}
+    named = {
+        (page.name, name)
+        for page in PAGES
+        for name in re.findall(r"\bANALYTICS_[A-Z]+(?:_{1,2}[A-Z]+)*\b(?!__)", page.read_text())
+        if not name.startswith("ANALYTICS_API")
+    }
+    assert len(named) > 50
+    assert {(page, name) for page, name in named if name not in known} == set()
+
+
+def test_each_model_that_the_page_on_optimization_profiles_is_one() -> None:
+    page = (PROJECT_DIR / "docs" / "project_optimization.md").read_text()
+    profiled = set(re.findall(r"^\| `(\w+)` \| (?:incremental|view|table function) \|", page, re.M))
+    models = {file.stem for file in (PROJECT_DIR / "dbt_project" / "models").rglob("*.sql")}
+    assert len(profiled) > 50
+    assert profiled <= models, "run `analytics-assets profile` after `make demo`"
