@@ -459,6 +459,38 @@ def bench_path_models(runs: int, conversions: int) -> list[Figure]:
     return [Figure(what, median(many), median(few), "s", 1.3)]
 
 
+# ----------------------------------------------------------------------------------------------------- commerce
+
+
+def bench_commerce(runs: int, lines: int) -> list[Figure]:
+    """A year of the shop's models at once, against the same queries in bare DuckDB; persons in both ways."""
+    from benchmarks import commerce
+
+    with tempfile.TemporaryDirectory() as folder:
+        commerce.stage(Path(folder), lines)
+        ours, bare = in_turn(runs, lambda: child(commerce.BUILD, folder), lambda: child(commerce.BUILD_BARE, folder))
+        if differing := commerce.differing(Path(folder)):
+            sys.exit(f"the rows are not the same, so their times say nothing: {', '.join(differing)}")
+        optimized, plain = commerce.persons_after_a_new_day(Path(folder), runs)
+    what = f"a year of the models of {lines:,} lines, SQL / the same queries in bare DuckDB"
+    return [
+        Figure(what, median(ours), median(bare), "s", 1.5),
+        Figure("persons after a new day, from daily rows / from all of staging", optimized, plain, "s", 0.2),
+    ]
+
+
+def bench_commerce_day(runs: int, lines_a_day: int, long: int, short: int) -> list[Figure]:
+    """A rebuild of the newest day of the shop, with a long and with a short history."""
+    from analytics_assets.defs.commerce import DOMAIN
+    from benchmarks import commerce
+
+    def write(inbox: Path, first: date, days: int) -> None:
+        commerce.write_files(inbox.parent, first, days, lines_a_day)
+
+    what = f"a day of {lines_a_day:,} orders"
+    return bench_day_again(what, runs, DOMAIN, "orders", write, (long, short))
+
+
 # ------------------------------------------------------------------------------------------------ optimizations
 
 
@@ -466,6 +498,7 @@ def bench_optimizations(runs: int, orders: int) -> list[Figure]:
     """What was chosen against what it replaces, on the same rows of a shop of 90 days and in one run."""
     from analytics_assets.spec.source import Kind
     from benchmarks import optimizations
+    from benchmarks.shop import SELLERS_AT_ALL
 
     bounds = (0.5, 1, 0.2)
     of_a_shop = optimizations.measured(runs, orders)
@@ -474,7 +507,7 @@ def bench_optimizations(runs: int, orders: int) -> list[Figure]:
         for (what, (after, before)), bound in zip(of_a_shop.items(), bounds, strict=True)
     ]
     (_, delivered), (_, copied) = optimizations.sellers_as(Kind.DELIVERY), optimizations.sellers_as(Kind.SNAPSHOT)
-    what = f"raw days of {optimizations.SELLERS_AT_ALL:,} sellers, as deliveries / as snapshots of each day"
+    what = f"raw days of {SELLERS_AT_ALL:,} sellers, as deliveries / as snapshots of each day"
     return [*figures, Figure(what, delivered * 1000, copied * 1000, "kB", 0.1)]
 
 
@@ -648,6 +681,10 @@ BENCHES: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {
         *bench_attribution_day(chosen.runs, chosen.touches // 1000, *chosen.days),
         *bench_path_models(chosen.runs, chosen.touches // 100),
     ],
+    "commerce": lambda chosen: [
+        *bench_commerce(min(chosen.runs, 3), chosen.lines),
+        *bench_commerce_day(chosen.runs, chosen.lines // 3_650, *chosen.days),
+    ],
     "optimizations": lambda chosen: bench_optimizations(min(chosen.runs, 3), chosen.orders),
     "extract": lambda chosen: bench_extract(min(chosen.runs, 3), chosen.pages),
     "domains": lambda chosen: bench_domains(min(chosen.runs, 3)),
@@ -673,6 +710,7 @@ def main() -> None:
     )
     parser.add_argument("--touches", type=int, default=20_000_000, help="whose paths are made at once")
     parser.add_argument("--orders", type=int, default=3_000, help="a day, of the shop whose optimizations are measured")
+    parser.add_argument("--lines", type=int, default=10_000_000, help="of orders, of a year")
     parser.add_argument("--pages", type=int, default=1_000, help="that are pulled")
     chosen = parser.parse_args()
     if unknown := [name for name in chosen.which if name not in BENCHES]:

@@ -1,9 +1,11 @@
-"""A shop of ten million lines: a year of its models at once, in the project and in bare DuckDB; and files of such a shop."""
+"""A shop of ten million lines: a year of its models at once, in the project and in bare DuckDB; and its files."""
 
 import sys
 import time
 from datetime import date
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 import duckdb
 
@@ -73,7 +75,7 @@ def build_bare(folder: Path) -> float:
         for one in compiled(list(MODELS), YEAR, project).results
         if one.unique_id in names
     }
-    config = {"memory_limit": project.settings.duckdb_memory_limit}
+    config: dict[str, Any] = {"memory_limit": project.settings.duckdb_memory_limit}
     with duckdb.connect(str(file), config=config) as connection:
         connection.execute(f"attach '{project.settings.warehouse_file}' as analytics (read_only)")
         started = time.perf_counter()
@@ -101,6 +103,35 @@ def differing(folder: Path) -> list[str]:
             if sides[0] != sides[1] or sides[0] is None or not sides[0][0]:
                 found.append(model)
     return found
+
+
+def persons_after_a_new_day(folder: Path, runs: int) -> tuple[float, float]:
+    """Seconds until all persons are known after a new day, in two ways.
+
+    From the daily rows, of which that day is made first; and from all of staging.
+
+    Raises:
+        SystemExit: the rows are not the same.
+    """
+    project, newest = _project(folder), Window(YEAR.end - ONE_DAY, YEAR.end)
+    _run(folder, ["run", "--select", "int_customer_behavior", "int_customer_behavior_optimized"])
+    found = []
+    for _ in range(runs):
+        run = run_dbt(["run", "--select", "int_customer_daily"], project.settings, project.sources, newest)
+        both = [_read(project, f"int_customer_behavior{way}") for way in ("_optimized", "")]
+        if both[0][1] != both[1][1]:
+            sys.exit(f"the persons are not the same: {both}")
+        found.append((seconds_of_sql(run) + both[0][0], both[1][0]))
+    return median(one[0] for one in found), median(one[1] for one in found)
+
+
+def _read(project: Project, view: str) -> tuple[float, object]:
+    """Reads a view in whole; returns the seconds, and a value that differs where its rows differ."""
+    config: dict[str, Any] = {"memory_limit": project.settings.duckdb_memory_limit}
+    with duckdb.connect(str(project.settings.warehouse_file), read_only=True, config=config) as connection:
+        started = time.perf_counter()
+        rows = connection.execute(f"select count(*), sum(hash(t)::hugeint) from intermediate.{view} as t").fetchone()
+        return time.perf_counter() - started, rows
 
 
 def write_files(inbox: Path, first: date, days: int, orders: int) -> None:

@@ -6,15 +6,17 @@ from pathlib import Path
 
 import duckdb
 import polars as pl
+import pytest
 from dagster import AssetKey
 
 from analytics_assets.dbt.runner import run_dbt
 from analytics_assets.defs.commerce import DOMAIN as COMMERCE
 from analytics_assets.defs.sessions.sources import CLICKSTREAM
+from analytics_assets.partitions import ONE_DAY, Window
 from analytics_assets.settings import PROJECT_DIR
 from analytics_assets.spec.source import LINEAGE_COLUMNS, Kind
 from analytics_assets_tests.support.project import Project
-from benchmarks import attribution, optimizations, sessions, settle
+from benchmarks import attribution, commerce, optimizations, sessions, settle, shop
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -57,7 +59,7 @@ def test_the_bare_query_finds_the_last_touches_that_the_project_finds(tmp_path: 
 
 
 def test_the_raw_days_of_a_shop_have_the_columns_of_landed_ones(tmp_path: Path) -> None:
-    optimizations.write_raw_days(tmp_path / "raw", orders=2)
+    shop.write_raw_days(tmp_path / "raw", commerce.FIRST, days=90, orders=2, events=2)
     sources = {source.name: source for source in (*COMMERCE.sources, CLICKSTREAM)}
     written = {folder.name.removeprefix("raw_"): folder for folder in (tmp_path / "raw").iterdir()}
     assert written.keys() == sources.keys()
@@ -69,3 +71,19 @@ def test_the_raw_days_of_a_shop_have_the_columns_of_landed_ones(tmp_path: Path) 
 def test_a_snapshot_of_sellers_is_copied_onto_each_day_and_a_delivery_is_not() -> None:
     sizes = {kind: optimizations.sellers_as(kind, days=4)[1] for kind in (Kind.DELIVERY, Kind.SNAPSHOT)}
     assert sizes[Kind.SNAPSHOT] > 2 * sizes[Kind.DELIVERY]
+
+
+def test_the_queries_of_the_shop_have_the_same_rows_in_bare_duckdb(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commerce, "DAYS", 6)
+    monkeypatch.setattr(commerce, "YEAR", Window(commerce.FIRST, commerce.FIRST + 6 * ONE_DAY))
+    commerce.stage(tmp_path, lines=600)
+    assert commerce.build(tmp_path) > 0
+    assert commerce.build_bare(tmp_path) > 0
+    assert commerce.differing(tmp_path) == []
+    optimized, plain = commerce.persons_after_a_new_day(tmp_path, runs=1)
+    assert min(optimized, plain) > 0
+    with duckdb.connect(str(tmp_path / "bare.duckdb")) as connection:
+        connection.execute("update int_orders set item_value = item_value + 1")
+    assert commerce.differing(tmp_path) == ["int_orders"]
