@@ -199,6 +199,8 @@ def _sources(plan: Plan) -> str:
             said.append(f"{field}={literal(value)},")
     if not source.header:
         said.append("header=False,")
+    if source.skip_lines:
+        said.append(f"skip_lines={source.skip_lines},")
     if plan.page:
         said.append("explode=flattened,")
     return rendered(

@@ -312,6 +312,7 @@ def _provisional(
         epoch={one.name: one.epoch for one in columns.values() if one.epoch},
         delimiter=form.delimiter,
         header=form.header,
+        skip_lines=form.skip_lines,
         encoding=form.encoding,
         decimal=numbers.decimal,  # type: ignore[arg-type]
         thousands=numbers.thousands,  # type: ignore[arg-type]

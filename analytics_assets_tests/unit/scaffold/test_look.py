@@ -349,6 +349,45 @@ def test_a_file_without_a_header_gets_names(looked: Looked) -> None:
     assert (named.source.time, named.source.primary_key) == ("on_day", ("id",))
 
 
+@pytest.mark.parametrize(
+    ("above", "delimiter", "lines"),
+    [
+        ("Sales by day\n", ",", 1),
+        ("Sales by day,,,\n\nexported,2026-01-07,,\n", ",", 3),
+        ("# sales, by day\n# of all shops\n", ";", 2),
+        ('"A title\nof two lines"\n', ",", 2),
+    ],
+)
+def test_lines_above_the_header_are_found_and_said(looked: Looked, above: str, delimiter: str, lines: int) -> None:
+    table = "id,sold_on,amount,shop\n1,2026-01-05,2.5,a\n2,2026-01-06,3.5,b\n".replace(",", delimiter)
+    found = looked(above + table)
+    assert (found.source.skip_lines, found.source.delimiter) == (lines, delimiter)
+    assert list(found.source.columns) == ["id", "sold_on", "amount", "shop"] and found.rows.height == 2
+    (said,) = (one for one in found.said if one.what == "lines above")
+    assert said.guess == f"{lines} skipped" and above[2:8].strip() in said.why
+    assert f"skip_lines={lines}," in files_of(plan_of(found, "orders"))["analytics_assets/defs/orders/sources.py"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "id;at;amount\n1;2026-01-05;2,5\n2;2026-01-06;3,5\n",  # a comma would cut each row, and leave the header whole
+        ",,2026-01-05\n1,2,2026-01-05\n3,4,2026-01-06\n",  # the first record of a file without a header
+        "id,at,,\n1,2026-01-05,2,3\n2,2026-01-05,2,3\n",  # columns without names
+    ],
+)
+def test_no_header_or_record_is_taken_for_a_line_above(looked: Looked, content: str) -> None:
+    assert looked(content).source.skip_lines == 0
+
+
+def test_files_with_several_numbers_of_lines_above_are_refused(tmp_path: Path) -> None:
+    table = "id,at,shop\n1,2026-01-05,a\n"
+    (tmp_path / "a.csv").write_text(table)
+    (tmp_path / "b.csv").write_text("A title\n" + table)
+    with pytest.raises(ValueError, match=r"a\.csv: 0, b\.csv: 1"):
+        look("orders", [tmp_path / "a.csv", tmp_path / "b.csv"])
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "cp1252", "utf-8-sig"])
 def test_other_encodings_are_told_by_their_bytes(looked: Looked, encoding: str) -> None:
     found = looked("id,stadt,date\n1,Köln,2026-01-05\n2,Malmö,2026-01-06\n".encode(encoding))
