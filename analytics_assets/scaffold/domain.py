@@ -9,8 +9,18 @@ import polars as pl
 
 from analytics_assets.scaffold.columns import AMOUNT, TIME, ColumnLook
 from analytics_assets.scaffold.keys import is_of_id
-from analytics_assets.scaffold.look import MOST_ROWS_OF_MART, Look
-from analytics_assets.scaffold.marts import Mart, Summed, exposure_of, report_of, sql_of, summed, yml_of
+from analytics_assets.scaffold.look import MOST_ROWS_OF_MART, Look, is_flag
+from analytics_assets.scaffold.marts import (
+    FEWEST_ROWS_SHOWN,
+    FIRST_SHOWN,
+    Mart,
+    Summed,
+    exposure_of,
+    report_of,
+    sql_of,
+    summed,
+    yml_of,
+)
 from analytics_assets.scaffold.names import free, label_of, said_plainly, title_of
 from analytics_assets.scaffold.pages import Page
 from analytics_assets.scaffold.texts import Flow, literal, names, rendered, yml
@@ -19,8 +29,6 @@ from analytics_assets.spec.source import REPEAT, UNDATED, Kind, PolarsType, file
 LONGEST_REPORT = 366  # days
 USUAL_REPORT = 90  # days
 ONE_DAY = timedelta(days=1)
-FIRST_SHOWN = 28  # days: those on which a page opens
-FEWEST_ROWS_SHOWN = 14  # of them; if there are fewer, it opens on all days
 ROWS_OF_A_VOLUME = 10  # a day: the number of fewer varies too much to have a usual one
 FEWEST_OF_A_CATEGORY = 5  # rows: a rarer value may tell of somebody
 MOST_CATEGORIES = 40
@@ -87,7 +95,11 @@ def plan_of(look: Look, owner: str, page: Page | None = None) -> Plan:
     day = time if time and is_date else "date"
     if not is_date and day in look.source.columns:
         day = free("date_day", look.source.columns)
-    sums = summed([(one.name, one.is_whole, one.is_mean) for one in look.measures], [*look.dimensions, day])
+    sums = summed(
+        [(one.name, one.is_whole, one.is_mean) for one in look.measures],
+        [*look.dimensions, day],
+        {one.name for one in look.measures if one.is_flag},
+    )
     return Plan(look, owner, title_of(look.source.name), day, tuple(sums), page)
 
 
@@ -462,6 +474,11 @@ def _mart(plan: Plan) -> Mart:
             name: label
             for name, one in look.columns.items()
             if (label := label_of(name, one.spelled)) != title_of(name)
+        },
+        flags={
+            name: ("true", "false") if look.columns[name].dtype == pl.Boolean else ("1", "0")
+            for name in look.dimensions
+            if look.columns[name].dtype == pl.Boolean or is_flag(look.rows[name])
         },
     )
 

@@ -83,11 +83,17 @@ class Answers:
 
 @dataclass(frozen=True)
 class MeasureLook:
-    """A column of numbers that a mart sums; `is_mean` if its mean is what people ask for, and not its sum."""
+    """A column of numbers that a mart sums.
+
+    Attributes:
+        is_mean: whether its mean is what people ask for, and not its sum.
+        is_flag: whether it holds 0 and 1 alone: its mean is the share of 1.
+    """
 
     name: str
     is_mean: bool
     is_whole: bool
+    is_flag: bool = False
 
 
 @dataclass(frozen=True)
@@ -513,6 +519,7 @@ def _measures(
         found.append(
             MeasureLook(name, not (is_summed or (one.dtype == AMOUNT and "price" not in name)), one.dtype == pl.Int64)
         )
+    found = [replace(one, is_flag=is_flag(rows[one.name])) for one in found]
     found.sort(key=lambda one: (one.name not in named, one.is_mean))
     most = max(MOST_MEASURES, len(named))
     left = [
@@ -520,6 +527,11 @@ def _measures(
         for one in found[most:]
     ]
     return tuple(found[:most]), left
+
+
+def is_flag(held: pl.Series) -> bool:
+    """Whether whole numbers are 0 and 1, and both are there."""
+    return held.dtype == pl.Int64 and set(held.drop_nulls().unique()) == {0, 1}
 
 
 def _is_code(name: str, column: ColumnLook, held: pl.Series) -> bool:
@@ -579,7 +591,7 @@ def _dimensions(
 
 
 def _of_columns(columns: Mapping[str, ColumnLook], measures: Sequence[MeasureLook]) -> list[Said]:
-    how = {one.name: "mean" if one.is_mean else "sum" for one in measures}
+    how = {one.name: "share" if one.is_mean and one.is_flag else "mean" if one.is_mean else "sum" for one in measures}
     found = []
     for one in columns.values():
         spelled = [text for text in one.spelled if text != one.name]

@@ -4,13 +4,15 @@ const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const tenths = new Intl.NumberFormat("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const hundredths = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const upToFour = new Intl.NumberFormat("en", { maximumFractionDigits: 4 });
+const threeDigits = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
 const upToTenths = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 
 function written(measure, value) {
   if (value === null || value === undefined) return "–";
   if (measure.format === "share") return `${tenths.format(value * 100)} %`;
   if (measure.format === "seconds") return `${tenths.format(value)} s`;
-  const number = { plain: upToFour, mean: tenths, money: hundredths, count: Math.abs(value) < 100 ? upToTenths : whole };
+  const mean = value && Math.abs(value) < 1 ? threeDigits : tenths;
+  const number = { plain: upToFour, mean, money: hundredths, count: Math.abs(value) < 100 ? upToTenths : whole };
   return number[measure.format].format(value) + (measure.unit ? ` ${measure.unit}` : "");
 }
 

@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 from analytics_assets.reports import dashboard
 from analytics_assets.reports.datasets import Frames
 from analytics_assets.reports.figures import Figure, figures
+from analytics_assets.spec.report import Format
 from analytics_assets_tests.support.browser import NEEDS_BROWSER, faults_of_access, new_page, open_page
 from analytics_assets_tests.support.report_of_months import COUNTRIES, DAYS, MONTHS, frames
 
@@ -172,7 +173,7 @@ def test_the_span_chooses_the_grain_unless_people_do(page: Page) -> None:
     assert "grain=month" in page.url
     page.wait_for_timeout(200)
     titles = page.locator("#chart-0 svg .role-axis-title").all_text_contents()
-    assert titles == ["month (UTC)", "asked (calls)"]
+    assert titles == ["Month (UTC)", "Asked (calls)"]
     ticks = page.locator("#chart-0 svg .role-axis-label text").all_text_contents()
     assert [tick for tick in ticks if " " in tick] == ["Jan 2026", "Feb 2026", "Mar 2026", "Apr 2026"]
     expected = value_of(by_period(FRAMES, "month"), "rate", "day")
@@ -272,6 +273,24 @@ def test_a_change_is_better_or_worse_in_words_and_a_target_reached_or_missed(pag
         )
 
 
+def test_a_mean_below_one_has_three_digits_and_a_base_near_zero_is_named(browser: Browser, tmp_path: Path) -> None:
+    late = pl.col("day") > NEWEST - timedelta(28)
+    few = FRAMES["mart"].with_columns(given=pl.when(late).then(0.02134).otherwise(0.0001) * pl.col("asked"))
+    means = tuple(
+        replace(one, format=Format.MEAN, target=None, unfinished_days=0) if one.name == "rate" else one
+        for one in MONTHS.measures
+    )
+    file = tmp_path / "few.html"
+    report = replace(MONTHS, measures=means, key_figures=("rate", "asked"))
+    file.write_text(dashboard.render(report, {**FRAMES, "mart": few}, DAYS, []))
+    with new_page(browser, viewport=DESKTOP) as page:
+        open_page(page, file.as_uri())
+        assert page.inner_text(".figure[data-measure=rate] .value") == "0.0213"
+        change = page.inner_text(".figure[data-measure=rate] .change")
+        assert change == "▲ from 0.0001 in the 28 days before to 0.0213: better"
+        assert " % against" in page.inner_text(".figure[data-measure=asked] .change")
+
+
 def test_a_target_is_a_dashed_line_at_its_value(page: Page) -> None:
     chart = f"#chart-{place('Rate over time')}"
     line = page.locator(f"{chart} svg line[stroke-dasharray]").bounding_box()
@@ -291,7 +310,7 @@ def test_each_figure_has_its_own_unit_and_currency(page: Page) -> None:
         cell.split("\n")[0].endswith(" calls") for cell in page.locator("td[data-measure=asked]").all_inner_texts()
     )
     titles = page.locator(f"#chart-{place('Asked against spend by country')} svg .role-axis-title").all_text_contents()
-    assert titles == ["spend ($)", "asked (calls)"]
+    assert titles == ["Spend ($)", "Asked (calls)"]
 
 
 def test_numbers_below_a_thousand_are_shown_as_they_are(page: Page) -> None:
