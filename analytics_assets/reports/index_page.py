@@ -23,8 +23,8 @@ from analytics_assets.spec.report import DAY, Format, Measure, Report
 FIGURES = 4
 """How many key figures of a report are shown: the first ones that have a value on any day."""
 
-SIGNIFICANT = 3
-"""How many digits a mean below 1 has."""
+SIGNIFICANT, WHOLE_FROM = 3, 1_000
+"""How many digits a mean below 1 has, and from where on it is written as a whole number."""
 
 CONCERNS = 3
 """How many concerns are shown until somebody asks for the others."""
@@ -115,6 +115,8 @@ def written(report: Report, measure: Measure, value: float | None) -> str:
             number = _rounded(value * 100, 1)
         case Format.MEAN if 0 < abs(value) < 1:
             number = _trimmed(_rounded(value, SIGNIFICANT - 1 - floor(log10(abs(value)))))
+        case Format.MEAN if abs(value) >= WHOLE_FROM:
+            number = _rounded(value, 0)
         case form:
             number = _rounded(value, 2 if form is Format.MONEY else 1)
     return f"{number} {report.unit(measure)}".strip()

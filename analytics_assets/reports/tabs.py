@@ -43,8 +43,9 @@ def _number_format(report: Report, measure: Measure, form: Format, values: Itera
     """The format of a measure, or of the share of it that stands beside it, in a column of values."""
     unit = report.unit(measure) if form is Format.MONEY else measure.unit if form is measure.format else ""
     symbol, pattern = unit.replace('"', ""), _NUMBER_FORMATS[form]
-    if form is Format.MEAN and any(isinstance(value, float) and 0 < abs(value) < 1 for value in values):
-        pattern += "###"
+    if form is Format.MEAN:
+        smallest = min((abs(value) for value in values if isinstance(value, float) and value), default=1.0)
+        pattern = "#,##0" if smallest >= 1_000 else f"{pattern}###" if smallest < 1 else pattern
     return NumberFormat(form, f'{pattern} "{symbol}"' if symbol else pattern)
 
 

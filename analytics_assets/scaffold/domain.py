@@ -120,6 +120,7 @@ def files_of(plan: Plan) -> dict[str, str]:
             _notes(plan),
             is_over_time=plan.look.source.kind is Kind.FACTS,
             opens_on_all=_opens_on_all(plan),
+            is_one_a_day=plan.look.rows["_day"].is_unique().all(),
         ),
         f"{defs}/simulator.py": _simulator(plan),
         f"{staging}/src_{name}.sql": rendered("src.sql.j2", name=name, groups=_groups(plan, of_src=True)),

@@ -522,11 +522,9 @@ def _measures(
     found = [replace(one, is_flag=is_flag(rows[one.name])) for one in found]
     found.sort(key=lambda one: (one.name not in named, one.is_mean))
     most = max(MOST_MEASURES, len(named))
-    left = [
-        Said("left out", one.name, f"{most} sums and means are enough; --sum or --mean takes this one in")
-        for one in found[most:]
-    ]
-    return tuple(found[:most]), left
+    over = ", ".join(one.name for one in found[most:])
+    why = f"{most} sums and means are enough; --sum and --mean name others"
+    return tuple(found[:most]), [Said("left out", over, why)] if over else []
 
 
 def is_flag(held: pl.Series) -> bool:

@@ -212,6 +212,7 @@ def report_of(
     *,
     is_over_time: bool = True,
     opens_on_all: bool = False,
+    is_one_a_day: bool = False,
 ) -> str:
     """The Python file of a mart's report.
 
@@ -220,9 +221,16 @@ def report_of(
         values: how many values each dimension has, as far as that is known.
         is_over_time: whether its rows have a time of their own, so that people ask first how they change.
         opens_on_all: whether its page opens on all days, since the newest ones have few rows.
+        is_one_a_day: whether no day has more than one row.
     """
     counted = [
-        _Figure(name, _title_of_count(mart, name), f'Sum("{mart.name}", "{name}")', "COUNT", f"The sum of {name}.")
+        _Figure(
+            name,
+            _title_of_count(mart, name),
+            f'Sum("{mart.name}", "{name}")',
+            "COUNT",
+            "The number of rows, without duplicates." if name == "row_count" else f"The sum of {name}.",
+        )
         for name in mart.counts
     ]
     sums = [
@@ -238,13 +246,16 @@ def report_of(
     ]
     means = [_mean(mart, one) for one in mart.sums if one.is_mean]
     shares = [_share(mart, name, of) for name, of in mart.flags.items() if "row_count" in mart.counts]
-    figures = [*counted, *sums, *shares, *means]
+    figures = over_time = [*counted, *sums, *shares, *means]
+    if is_one_a_day and not mart.by and len(figures) > len(counted):  # their number says nothing
+        over_time = [*sums, *shares, *means]
+        figures = [*over_time, *counted]
     first, shown = figures[0], [one.name for one in figures]
     split = next((name for name in mart.by if values.get(name, FEW) <= FEW), None) if not _is_mean(first) else None
     by_time, charts, tables = [], [], []
     if days > 1:
         by_time.append(_chart(f"{first.title} over time", first.name, split=split))
-        by_time += [_chart(f"{one.title} over time", one.name) for one in figures[1 : 1 + MOST_OVER_TIME]]
+        by_time += [_chart(f"{one.title} over time", one.name) for one in over_time[1 : 1 + MOST_OVER_TIME]]
     if days > 1 or not mart.by:
         tables.append(f'"days", "Days", ("day",), {names(shown)}')
     others = [one for one in (*sums[:1], *means[:1]) if one != first]

@@ -51,7 +51,7 @@ function drawFigures(rows) {
       } else {
         const old = before && (evaluated(measure, before, []).get(0) || missingOf(measure));
         const { text, verdict } = changed(measure, figure.value, old, length);
-        add(`change ${verdict}`, verdict ? `${text}: ${verdict}` : text);
+        if (text) add(`change ${verdict}`, verdict ? `${text}: ${verdict}` : text);
       }
       return card;
     }),
@@ -64,7 +64,8 @@ const MOST_OF_BASE = 10; // times what it was: of a base near zero, a per cent s
 
 // How a figure has changed, and whether that is `better` or `worse`; neither where no direction is.
 function changed(measure, now, old, length) {
-  const before = length === 1 ? "the day before" : `the ${length} days before`;
+  const before = length === 1 ? "the day before" : `the ${dayCount(length)} before`;
+  if (!old && selection.from <= firstDayWithRows()) return { text: "", verdict: "" }; // nothing was before
   if (!old || old.value === null) return { text: `no figure for ${before}`, verdict: "" };
   if (now === null || old.value === 0) return { text: `${written(measure, old.value)} in ${before}`, verdict: "" };
   const change = (now - old.value) / Math.abs(old.value);

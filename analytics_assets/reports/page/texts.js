@@ -11,7 +11,7 @@ function written(measure, value) {
   if (value === null || value === undefined) return "–";
   if (measure.format === "share") return `${tenths.format(value * 100)} %`;
   if (measure.format === "seconds") return `${tenths.format(value)} s`;
-  const mean = value && Math.abs(value) < 1 ? threeDigits : tenths;
+  const mean = value && Math.abs(value) < 1 ? threeDigits : Math.abs(value) < 1000 ? tenths : whole;
   const number = { plain: upToFour, mean, money: hundredths, count: Math.abs(value) < 100 ? upToTenths : whole };
   return number[measure.format].format(value) + (measure.unit ? ` ${measure.unit}` : "");
 }
@@ -36,7 +36,7 @@ function spoken(period) {
 }
 const placeOfDay = (text) => Math.round((Date.parse(text) - firstDay) / DAY);
 const spanText = (from, to) => (from === to ? isoDay(from) : `${isoDay(from)} to ${isoDay(to)}`);
-const dayCount = (count) => `${count} day${count === 1 ? "" : "s"}`;
+const dayCount = (count) => `${whole.format(count)} day${count === 1 ? "" : "s"}`;
 
 // Shortens long identifiers to their first letters, as many as distinguish them.
 function shortened(names) {

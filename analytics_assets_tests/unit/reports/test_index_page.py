@@ -105,6 +105,8 @@ def test_a_report_without_rows_has_no_figures() -> None:
         (Format.SHARE, 0.1234, "12.3 %"),
         (Format.SECONDS, 1234.56, "1,234.6 s"),
         (Format.MEAN, 2.0, "2.0"),
+        (Format.MEAN, 143093.4, "143,093"),
+        (Format.MEAN, 999.94, "999.9"),
         (Format.MEAN, 0.02134, "0.0213"),
         (Format.MEAN, -0.5, "-0.5"),
         (Format.MEAN, 0.99995, "1"),

@@ -30,8 +30,8 @@ def test_each_column_has_the_unit_or_the_currency_of_its_measure() -> None:
     assert patterns("Countries")["Share"] == "0.0%", "a share of the calls is no number of calls"
 
 
-def test_a_mean_below_one_has_digits_to_tell_it_from_nothing() -> None:
-    for of_one, pattern in ((1.0, "#,##0.0"), (1e-4, "#,##0.0###")):
+def test_a_mean_has_as_many_digits_as_the_smallest_of_its_column_needs() -> None:
+    for of_one, pattern in ((1.0, "#,##0.0"), (1e-4, "#,##0.0###"), (1e5, "#,##0")):
         measures = tuple(replace(one, format=Format.MEAN) if one.name == "few" else one for one in MONTHS.measures)
         table = replace(MONTHS.tables[0], measures=("few",))
         held = frames()

@@ -231,6 +231,15 @@ def test_a_key_is_the_smallest_set_that_tells_rows_apart_and_else_rows_are_numbe
     assert twice.source.primary_key == ("user", "date", "_repeat")
 
 
+def test_that_a_key_of_few_rows_may_hold_by_chance_is_said(looked: Looked) -> None:
+    def why(rows: int) -> str:
+        lines = "".join(f"n{n // 28},2026-01-{n % 28 + 1:02}\n" for n in range(rows))
+        return next(one.why for one in looked(f"name,hired_on\n{lines}").said if one.what == "primary key")
+
+    assert why(56) == "no two rows are equal in name and hired_on; they are only 56: --key names another"
+    assert why(1_120) == "no two rows are equal in name and hired_on"
+
+
 def test_a_measure_is_no_part_of_a_key(looked: Looked) -> None:
     rows = "".join(f"2026-01-{n % 9 + 1:02},a,{n}.50,{n}.25,{n}\n" for n in range(60))
     found = looked(f"date,shop,amount,height,quantity\n{rows}")
@@ -327,7 +336,7 @@ def test_measures_beyond_the_limit_are_said_and_what_adds_up_comes_first(looked:
     rows = "".join(f"2026-01-05,{','.join([str(n / 7)] * 13)},{n}\n" for n in range(30))
     found = looked(f"date,{','.join(names)}\n{rows}")
     assert [one.name for one in found.measures] == ["amount", *names[:11]]
-    assert [one.what for one in found.said if one.guess in names] == ["left out", "left out"]
+    assert [one.guess for one in found.said if one.what == "left out"] == ["height_11, height_12"]
 
 
 # ------------------------------------------------------------------------------------------------------------- files

@@ -74,6 +74,15 @@ def test_the_report_of_a_domain_is_one(tmp_path: Path, name: str) -> None:
     assert report.key_figures[0] == "row_count"
 
 
+def test_the_number_of_rows_comes_last_and_in_no_chart_if_each_day_has_one(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("day,jobs\n" + "".join(f"2026-01-{n + 1:02},{n * 7}\n" for n in range(28)))
+    texts = files_of(plan_of(look("orders", [tmp_path / "a.csv"]), "team:x"))
+    report = executed(texts["analytics_assets/defs/orders/reports.py"])["ORDERS_REPORT"]
+    assert report.key_figures == ("mean_jobs", "row_count")
+    assert [chart.measure for chart in report.charts] == ["mean_jobs"]
+    assert report.measure("row_count").note == "The number of rows, without duplicates."
+
+
 def test_flags_have_their_share_whether_rows_are_split_by_them_or_they_are_averaged(tmp_path: Path) -> None:
     rows = "".join(f"2026-01-0{n % 9 + 1},{n % 2},{n % 3 // 2},{'yes' if n % 4 else 'no'},{n}\n" for n in range(60))
     (tmp_path / "a.csv").write_text("date,fraud,late,paid,size\n" + rows)
