@@ -232,8 +232,8 @@ def _show_look(found: "Look", seconds: float) -> None:
             f"{rejected:,} rejected ({seconds:.0f} s)",
         )
     )
-    for reason, count in sorted(found.rejected.items(), key=lambda one: -one[1])[:10]:
-        console.print(line(("rejected: ", "yellow"), f"{_counted(count, 'row')}: {reason}"))
+    for reason in list(found.rejected)[:10]:
+        console.print(line(("rejected: ", "yellow"), reason))
     if rejected:
         console.print(
             "Rejected rows are kept with their reasons. If their values stand for nothing, add them to null_values in "

@@ -30,6 +30,7 @@ LONGEST_REPORT = 366  # days
 USUAL_REPORT = 90  # days
 ONE_DAY = timedelta(days=1)
 ROWS_OF_A_VOLUME = 10  # a day: the number of fewer varies too much to have a usual one
+FEWEST_STEADY_DAYS = 14
 FEWEST_OF_A_CATEGORY = 5  # rows: a rarer value may tell of somebody
 MOST_CATEGORIES = 40
 MOST_SIMULATED = 1_000  # rows a day
@@ -120,7 +121,7 @@ def files_of(plan: Plan) -> dict[str, str]:
             _notes(plan),
             is_over_time=plan.look.source.kind is Kind.FACTS,
             opens_on_all=_opens_on_all(plan),
-            is_one_a_day=plan.look.rows["_day"].is_unique().all(),
+            is_steady=_is_steady(plan),
         ),
         f"{defs}/simulator.py": _simulator(plan),
         f"{staging}/src_{name}.sql": rendered("src.sql.j2", name=name, groups=_groups(plan, of_src=True)),
@@ -488,6 +489,12 @@ def _rows_a_day(plan: Plan) -> float:
     """How many rows a day has on average; of what has no days of its own, how many a file has."""
     span = _span(plan)
     return plan.look.rows.height / ((span[1] - span[0] + ONE_DAY).days if span else len(plan.look.files))
+
+
+def _is_steady(plan: Plan) -> bool:
+    """Whether nearly all days with rows have the same number of them, as where something is measured every hour."""
+    rows = plan.look.rows["_day"].value_counts()["count"]
+    return len(rows) >= FEWEST_STEADY_DAYS and rows.quantile(0.05, "nearest") == rows.quantile(0.95, "nearest")
 
 
 def _span(plan: Plan) -> tuple[date, date] | None:

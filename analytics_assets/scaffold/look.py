@@ -4,7 +4,6 @@ Pure inference: it reads the files, asks by the function that it is given, and w
 """
 
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -16,6 +15,7 @@ import polars as pl
 from analytics_assets.ingest.formats import read_batches
 from analytics_assets.ingest.parse import parse_batch
 from analytics_assets.ingest.records import UnreadableFile
+from analytics_assets.ingest.rejects import reasons_of
 from analytics_assets.partitions import Calendar
 from analytics_assets.scaffold.columns import (
     AMOUNT,
@@ -104,7 +104,7 @@ class Look:
         source: the spec.
         columns: its columns, by name.
         rows: the accepted rows of the files, typed, with `_day`.
-        rejected: how many rows it rejects, by column and reason.
+        rejected: how many rows it rejects, by a sentence that says why.
         said: what was guessed, and why.
         dimensions: the columns to split by, those with few values first.
         measures: the columns to sum.
@@ -171,8 +171,7 @@ def look(name: str, files: Sequence[Path], ask: Ask = take_default, answers: Ans
     source = replace(source, primary_key=key.columns, may_be_empty=key.may_be_empty, dedup_order=key.dedup_order)
     rows, rejected = parsed(source, files)
     if rows.is_empty():
-        reasons = "; ".join(f"{why}: {count:,} rows" for why, count in rejected.items())
-        raise ValueError(f"of the files' rows none would be accepted ({reasons or 'there is none'})")
+        raise ValueError(f"of the files' rows none would be accepted ({'; '.join(rejected) or 'there is none'})")
     first, last = _span(rows, ask_once) if source.kind is Kind.FACTS else (None, None)
     said += [*of_days, Said("primary key", ", ".join(key.columns), key.why)]
     if key.dedup_order:
@@ -201,24 +200,22 @@ def look(name: str, files: Sequence[Path], ask: Ask = take_default, answers: Ans
 
 
 def parsed(source: Source, files: Sequence[Path]) -> tuple[pl.DataFrame, dict[str, int]]:
-    """The rows of files as landing would accept them, and how many it would reject, by column and reason.
+    """The rows of files as landing would accept them, and how many it would reject, by a sentence that says why.
 
     Raises:
         ValueError: it would refuse a file.
     """
-    frames, rejected, now = [], Counter[str](), datetime.now(UTC).replace(tzinfo=None)
+    frames, rejected, now = [], [], datetime.now(UTC).replace(tzinfo=None)
     for file in files:
         try:
             for batch in read_batches(file, source):
                 found = parse_batch(batch, source, file.name, now)
                 frames.append(found.accepted.drop("_extra", "_landed_at"))
-                reasons = found.rejected.select(
-                    pl.concat_str([pl.col("column"), pl.col("reason")], separator=": ", ignore_nulls=True)
-                )
-                rejected.update(reasons.to_series().to_list())
+                rejected.append(found.rejected)
         except UnreadableFile as error:
             raise ValueError(f"{file.name}: {error}") from error
-    return pl.concat(frames) if frames else pl.DataFrame(schema=dict(source.columns)), dict(rejected)
+    rows = pl.concat(frames) if frames else pl.DataFrame(schema=dict(source.columns))
+    return rows, reasons_of(source, pl.concat(rejected)) if rejected else {}
 
 
 def _texts(files: Sequence[Path], form: Form) -> pl.DataFrame:

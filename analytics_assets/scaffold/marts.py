@@ -212,7 +212,7 @@ def report_of(
     *,
     is_over_time: bool = True,
     opens_on_all: bool = False,
-    is_one_a_day: bool = False,
+    is_steady: bool = False,
 ) -> str:
     """The Python file of a mart's report.
 
@@ -221,7 +221,7 @@ def report_of(
         values: how many values each dimension has, as far as that is known.
         is_over_time: whether its rows have a time of their own, so that people ask first how they change.
         opens_on_all: whether its page opens on all days, since the newest ones have few rows.
-        is_one_a_day: whether no day has more than one row.
+        is_steady: whether nearly all days have the same number of rows, so that it says little.
     """
     counted = [
         _Figure(
@@ -247,7 +247,7 @@ def report_of(
     means = [_mean(mart, one) for one in mart.sums if one.is_mean]
     shares = [_share(mart, name, of) for name, of in mart.flags.items() if "row_count" in mart.counts]
     figures = over_time = [*counted, *sums, *shares, *means]
-    if is_one_a_day and not mart.by and len(figures) > len(counted):  # their number says nothing
+    if is_steady and not mart.by and len(figures) > len(counted):
         over_time = [*sums, *shares, *means]
         figures = [*over_time, *counted]
     first, shown = figures[0], [one.name for one in figures]

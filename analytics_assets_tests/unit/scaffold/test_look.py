@@ -240,6 +240,12 @@ def test_that_a_key_of_few_rows_may_hold_by_chance_is_said(looked: Looked) -> No
     assert why(1_120) == "no two rows are equal in name and hired_on"
 
 
+def test_a_value_that_is_rejected_is_shown_with_the_zone_that_has_no_such_time(looked: Looked) -> None:
+    rows = "".join(f"2010-03-14 0{n}:00:00,{n}\n" for n in range(9))
+    found = looked(f"at_time,temp\n{rows}", timezone="America/Los_Angeles")
+    assert found.rejected == {"at_time: `2010-03-14 02:00:00` is no time in America/Los_Angeles: 1 row": 1}
+
+
 def test_a_measure_is_no_part_of_a_key(looked: Looked) -> None:
     rows = "".join(f"2026-01-{n % 9 + 1:02},a,{n}.50,{n}.25,{n}\n" for n in range(60))
     found = looked(f"date,shop,amount,height,quantity\n{rows}")

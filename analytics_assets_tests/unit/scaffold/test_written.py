@@ -74,8 +74,10 @@ def test_the_report_of_a_domain_is_one(tmp_path: Path, name: str) -> None:
     assert report.key_figures[0] == "row_count"
 
 
-def test_the_number_of_rows_comes_last_and_in_no_chart_if_each_day_has_one(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("day,jobs\n" + "".join(f"2026-01-{n + 1:02},{n * 7}\n" for n in range(28)))
+@pytest.mark.parametrize("a_day", [1, 24])
+def test_the_number_of_rows_comes_last_and_in_no_chart_if_each_day_has_as_many(tmp_path: Path, a_day: int) -> None:
+    rows = [f"2026-01-{n // a_day + 1:02}T{n % a_day:02}:00:00Z,{n * 7}\n" for n in range(28 * a_day)]
+    (tmp_path / "a.csv").write_text("day,jobs\n" + "".join(rows[: -a_day // 2]))  # the last day is not over
     texts = files_of(plan_of(look("orders", [tmp_path / "a.csv"]), "team:x"))
     report = executed(texts["analytics_assets/defs/orders/reports.py"])["ORDERS_REPORT"]
     assert report.key_figures == ("mean_jobs", "row_count")
