@@ -224,6 +224,10 @@ class Days:
         known = self._catalog.get(name)  # a domain may have assets of its own making
         return partitioned_days(self._settings, now, known.calendar if known else UTC_DAYS)
 
+    def requestable(self, graph: BaseAssetGraph, name: str, now: datetime) -> Window:
+        """All days of an asset that may be requested: of a report the newest; WHOLE if it has none."""
+        return self._days_and_reads(graph, name, now)[0]
+
     def todays(self, now: datetime) -> frozenset[date]:
         """The dates that it is now, in the time zones of the assets' days."""
         return frozenset(calendar.today(now) for calendar in self._calendars)

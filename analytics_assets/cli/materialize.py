@@ -2,9 +2,9 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -138,7 +138,7 @@ def _show_plan(settings: Settings, window: "Window | None", select: str | None) 
                 if one := found.get(name):
                     row += ["not known"] if one.unknown else [f"{one.bytes_of_days:,}", f"{one.bytes_of_checks:,}"]
                 table.add_row(*row)
-        by_key = forecast.readers_by_key({name for run in runs for name in run.assets})
+        by_key = forecast.by_key(names)
         waiting = sum(forecast.not_landed(names).values())
     if runs:
         console.print(table)
@@ -160,13 +160,17 @@ def _show_plan(settings: Settings, window: "Window | None", select: str | None) 
             console.print(line(("not known:", "yellow"), f" {one.model}: {one.unknown}"))
 
 
-def say_what_is_not_known(by_key: Set[str], waiting: int, *, in_range: bool = False) -> None:
-    """Prints what no plan can know: days that a changed key occurs in, and what is in files that have not landed."""
+def say_what_is_not_known(by_key: Mapping[str, Set[date]], waiting: int, *, in_range: bool = False) -> None:
+    """Prints what no plan can know: days that a changed key occurs in, and what is in files that have not landed.
+
+    Args:
+        by_key: by asset the days that may be made for a changed key, at most.
+    """
     if by_key:
         which = ", also outside the range" if in_range else ""
+        at_most = ", ".join(f"{plural(len(days), 'day')} of {name}" for name, days in by_key.items())
         console.print(
-            f"Not known before: the days of {', '.join(sorted(by_key))} in which a changed key occurs{which}. They are "
-            "made, too."
+            f"Not known before: the days in which a changed key occurs{which}. They are made, too: at most {at_most}."
         )
     if waiting:
         console.print(
@@ -229,7 +233,9 @@ def rollout(
     """Make the days again that older code or seeds made, newest first; resume where it was stopped."""
     with told_plainly():
         with runner_of(get_settings()) as runner:
-            runner.roll_out(selected_assets(select), days_per_run)
+            names = selected_assets(select)
+            runner.outcome.warnings += runner.changed_specs(names)
+            runner.roll_out(names, days_per_run)
         outcome = runner.outcome
     show_outcome(outcome, nothing="No day was made by older code.")
     if outcome.failures:

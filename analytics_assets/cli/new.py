@@ -2,6 +2,7 @@
 
 import sys
 import time
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -130,7 +131,7 @@ def new_report(
 ) -> None:
     """Write a report of a mart: key figures, charts and tables."""
     from analytics_assets.scaffold.names import require_free, title_of
-    from analytics_assets.scaffold.of_models import report_files
+    from analytics_assets.scaffold.of_models import has_few_rows, report_files
     from analytics_assets.scaffold.write import formatted, write_all
 
     with told_plainly():
@@ -139,7 +140,7 @@ def new_report(
         types = _types(project, of)
         domain = next(one for one in project.domains if one.name == project.manifest.made[of].domain)
         title = title or title_of(name)
-        opens_on_all = any(report.opens_on_all for report in domain.reports)
+        opens_on_all = any(one.opens_on_all for one in domain.reports) or has_few_rows(_rows_by_day(project, of))
         texts = report_files(
             name, project.manifest, types, of, title, domain.owner, domain.calendar, opens_on_all=opens_on_all
         )
@@ -180,6 +181,22 @@ def _types(project: "Project", model: str) -> dict[str, str]:
         ) from error
 
 
+def _rows_by_day(project: "Project", model: str) -> dict[date, int]:
+    """How many rows a model has, by day; empty if it was never made."""
+    from analytics_assets.partitions import partitioned_days
+    from analytics_assets.warehouse.interface import NotMade, between
+
+    node = project.manifest.made[model]
+    window = partitioned_days(project.settings, datetime.now(UTC), project.catalog[model].calendar)
+    day = project.warehouse.quoted(node.day)
+    sql = f"select {day}, count(*) from {node.relation_name} where {between(day, window)} group by {day}"  # noqa: S608
+    try:
+        with project.warehouse.reading() as reader:
+            return dict(reader.rows(sql).rows)
+    except NotMade:
+        return {}
+
+
 def _taken() -> dict[str, str]:
     """The names that are in use, with what they are."""
     from analytics_assets import defs
@@ -215,8 +232,8 @@ def _show_look(found: "Look", seconds: float) -> None:
             f"{rejected:,} rejected ({seconds:.0f} s)",
         )
     )
-    for reason, count in sorted(found.rejected.items(), key=lambda one: -one[1])[:10]:
-        console.print(line(("rejected: ", "yellow"), f"{_counted(count, 'row')}: {reason}"))
+    for reason in list(found.rejected)[:10]:
+        console.print(line(("rejected: ", "yellow"), reason))
     if rejected:
         console.print(
             "Rejected rows are kept with their reasons. If their values stand for nothing, add them to null_values in "

@@ -13,7 +13,7 @@ from analytics_assets.cli.materialize import (
     say_what_is_not_known,
     selected_assets,
 )
-from analytics_assets.console.terminal import console
+from analytics_assets.console.terminal import console, line
 from analytics_assets.console.words import told_plainly
 from analytics_assets.foundation.words import listed, plural
 from analytics_assets.settings import get_settings
@@ -35,11 +35,13 @@ def plan(select: Select = None, days_per_run: DaysPerRun = 30) -> None:
             make(new, names, None, is_selected=select is not None)
         _show("materialize --new", new)
         with new.looking_ahead():
-            say_what_is_not_known(new.by_key(), sum(new.not_landed(names).values()))
+            say_what_is_not_known(new.by_key(names), sum(new.not_landed(names).values()))
         with forecast_of(settings, new) as old, console.status("looking at the code of every day"):
             old.roll_out(names, days_per_run)
         _show("rollout", old, is_second=bool(new.planned))
-        say_what_is_not_known(old.by_key(), 0)
+        say_what_is_not_known(old.by_key(names | set(old.upstream) - old.reports), 0)
+    for sentence in new.changed_specs(names):
+        console.print(line(("warning:", "yellow"), f" {sentence}"))
     to_run = [command for command, planned in (("materialize --new", new), ("rollout", old)) if planned.planned]
     if to_run:
         console.print(f"To make this, run {', then '.join(f'`analytics-assets {one}`' for one in to_run)}.")

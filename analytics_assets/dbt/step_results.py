@@ -231,7 +231,13 @@ def _days_named(result: DbtResult, failing: Failing, window: Window, day: str | 
 
 
 def _as_text(row: Mapping[str, object]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in row.items())
+    """A row as a text, which ends with its `why` if it has one."""
+    text = ", ".join(f"{name} {_plain(value)}" for name, value in row.items() if name != "why")
+    return f"{text}: {row['why']}" if row.get("why") else text
+
+
+def _plain(value: object) -> str:
+    return f"{value:,.10g}" if isinstance(value, float) else str(value)
 
 
 def _and_more(count: int) -> str:
@@ -252,7 +258,7 @@ def row_counts(reader: Reader, node: ModelNode, window: Window) -> dict[date, in
 def _sample(objections: Rows) -> MetadataValue:
     """The first failing rows of a test, as a table."""
     shown = objections.sorted[:SAMPLE_ROWS]
-    return MetadataValue.table([TableRecord({name: str(value) for name, value in row.items()}) for row in shown])
+    return MetadataValue.table([TableRecord({name: _plain(value) for name, value in row.items()}) for row in shown])
 
 
 def _of_all_days(

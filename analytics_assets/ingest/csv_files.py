@@ -10,8 +10,9 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import chain, pairwise
+from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import IO
 
@@ -20,6 +21,7 @@ import polars as pl
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
+from analytics_assets.foundation.words import plural
 from analytics_assets.ingest.records import (
     BYTES_PER_BATCH,
     LONGEST_RECORD,
@@ -34,9 +36,11 @@ from analytics_assets.spec.source import Source
 
 _BYTE_ORDER_MARK = "\ufeff".encode()
 _BYTES_OF_ODD_PIECE = 500_000  # Python reads no more at a time: a broken record of one byte takes hundreds in memory
+_BYTES_LOOKED_INTO = 50_000  # for a header that stands further down
 _Fault = tuple[str | None, str]  # a column, and what is wrong
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _LINE_OF_BYTES = re.compile(_LINE.pattern.encode())
+_LINE_END = re.compile(rb"\r\n|\r|\n")
 _NO_UTF8 = re.compile("[\ud800-\udfff]")
 
 csv.field_size_limit(LONGEST_RECORD)
@@ -52,7 +56,7 @@ def read(path: Path, source: Source, piece_bytes: int | None = None) -> Iterator
         UnreadableFile: it has no valid header, or a record longer than `LONGEST_RECORD`.
     """
     with opened(path, source.encoding) as file:
-        start = file.read(len(_BYTE_ORDER_MARK)).removeprefix(_BYTE_ORDER_MARK)
+        start = _after_lines(file, source.skip_lines)
         pieces = cut(file, source.delimiter, piece_bytes or BYTES_PER_BATCH, start)
         first = next(pieces, Piece(b"", True, True))
         names, length, line_end = _header(first.held, source)
@@ -62,6 +66,24 @@ def read(path: Path, source: Source, piece_bytes: int | None = None) -> Iterator
             for batch in reader.batches(piece, row):
                 yield batch
                 row += batch.frame.height + len(batch.broken)
+
+
+def _after_lines(file: IO[bytes], lines: int) -> bytes:
+    """What was read of a file behind a byte order mark and its first lines; their quotes mean nothing.
+
+    Raises:
+        UnreadableFile: it has no more lines than that.
+    """
+    held = file.read(len(_BYTE_ORDER_MARK)).removeprefix(_BYTE_ORDER_MARK)
+    while lines:
+        block = file.read(_BYTES_OF_ODD_PIECE)
+        held += block
+        ends = [end.end() for end in islice(_LINE_END.finditer(held), lines)]
+        if len(ends) == lines and (ends[-1] < len(held) or not block):  # the last \r read may be half of \r\n
+            return held[ends[-1] :]
+        if not block or len(held) > LONGEST_RECORD:
+            raise UnreadableFile(f"nothing follows the {plural(lines, 'line')} that its spec skips (`skip_lines`)")
+    return held
 
 
 # ------------------------------------------------------------------------------------------------------- pieces
@@ -172,7 +194,30 @@ def _header(piece: bytes, source: Source) -> tuple[list[str | None], int, bytes]
     for name in names:
         if source.delimiter in name and len(name.splitlines()) > 1:
             raise UnreadableFile(f"its header opens a quote that it does not close, before {name[:60]!r}")
-    return [name or None for name in columns_of(names, source)], taken, line_end
+    try:
+        return [name or None for name in columns_of(names, source)], taken, line_end
+    except UnreadableFile as error:
+        raise UnreadableFile(f"{error}{_lines_above(piece, source)}") from error
+
+
+def _lines_above(piece: bytes, source: Source) -> str:
+    """What to do if the header stands further down, below a title or the like; empty if it does not."""
+    lines = (line.decode(errors="replace") for line in _LINE_OF_BYTES.findall(piece[:_BYTES_LOOKED_INTO]))
+    reader, above = csv.reader(lines, delimiter=source.delimiter), 0
+    with suppress(csv.Error):
+        for fields in reader:
+            with suppress(UnreadableFile):
+                columns_of([field.strip() for field in fields], source)
+                return (
+                    f"; the header stands below {plural(source.skip_lines + above, 'line')}: say "
+                    f"`skip_lines={source.skip_lines + above}` in the spec"
+                )
+            above = reader.line_num
+    return (
+        f"; {plural(source.skip_lines, 'line')} above it were skipped, as the spec says (`skip_lines`)"
+        if source.skip_lines
+        else ""
+    )
 
 
 def _columns_without_header(first: Sequence[str], source: Source) -> list[str]:

@@ -48,12 +48,16 @@ def why_rejected(settings: Settings, source: Source, identities: Iterable[str], 
     rejects = pl.concat([pl.read_parquet(file, glob=False) for file in files], how="diagonal_relaxed")
     if day is not None:
         rejects = rejects.filter(pl.col("day") == day)
+    said = list(reasons_of(source, rejects))
+    more = len(said) - REASONS_SHOWN
+    return "; ".join([*said[:REASONS_SHOWN], *([f"and {plural(more, 'more reason')}"] if more > 0 else [])])
+
+
+def reasons_of(source: Source, rejects: pl.DataFrame) -> dict[str, int]:
+    """A sentence for each column and reason of some rejects, the most frequent first, with the number of its rows."""
     reasons = rejects.group_by("column", "reason", maintain_order=True).agg(pl.col("lines").sum(), pl.col("text"))
     reasons = reasons.sort("lines", descending=True, maintain_order=True)
-    said = [_sentence(source, *reason) for reason in reasons.head(REASONS_SHOWN).iter_rows()]
-    if more := reasons.height - REASONS_SHOWN:
-        said += [f"and {plural(more, 'more reason')}"] if more > 0 else []
-    return "; ".join(said)
+    return {_sentence(source, *reason): reason[2] for reason in reasons.iter_rows()}
 
 
 def _sentence(source: Source, column: str | None, reason: str, rows: int, texts: list[str]) -> str:
@@ -65,6 +69,8 @@ def _sentence(source: Source, column: str | None, reason: str, rows: int, texts:
     values = pl.Series("value", texts).str.json_path_match(f'$["{name}"]').drop_nulls()
     counts = values.value_counts(name="rows").sort("rows", "value", descending=[True, False])
     what = reason.removeprefix(NOT_A)
+    if what == "time" and source.timezone != "UTC":  # whose clocks skip an hour a year
+        what += f" in {source.timezone}"
     if counts.is_empty():
         return f"{column} is no {what}: {plural(rows, 'row')}"
     value, first = counts.row(0)

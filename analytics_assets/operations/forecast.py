@@ -18,7 +18,7 @@ from analytics_assets.foundation.plain_text import plain
 from analytics_assets.operations.experience import Experience
 from analytics_assets.operations.health import BOTH_CHANGED, CODE_CHANGED, INPUTS_CHANGED, NEVER_MADE
 from analytics_assets.operations.runner import Runner
-from analytics_assets.partitions import WHOLE, Window, by_day, contiguous, downstream_days
+from analytics_assets.partitions import WHOLE, Window, by_day, by_key, contiguous, downstream_days
 from analytics_assets.project import Project
 from analytics_assets.spec.asset import AssetKind
 from analytics_assets.state.attempts import Attempts
@@ -158,9 +158,25 @@ class Forecast(Runner):
             one.rows = self._experience.rows(one.asset, one.days)
         return list(self.planned.values())
 
-    def by_key(self) -> set[str]:
-        """Those of the planned assets of which more days may be made: those in which a changed key occurs."""
-        return self.readers_by_key({name for run in self.runs for name in run.assets})
+    def by_key(self, names: Set[str]) -> dict[str, set[date]]:
+        """The days of some assets that may be made beside the planned ones, at most: which is not known before.
+
+        Those are the days that an upstream day is tied to by key, whether or not the key occurs in them, and what
+        reads them.
+        """
+        now, again = datetime.now(UTC), defaultdict[str, set[date]](set)
+        for one in self.planned.values():
+            again[one.asset] |= one.days
+        found: dict[str, set[date]] = defaultdict(set)
+        with self._days.looking(now):
+            for name, reads in self.upstream.items():  # upstream first
+                if name not in names:
+                    continue
+                days = self._days.requestable(self._graph, name, now)
+                tied = downstream_days(by_key(reads), lambda parent: again[parent] | found[parent], days)
+                tied |= downstream_days(by_day(reads), lambda parent: found[parent], days)
+                found[name] = tied - again[name]
+        return {name: days for name, days in found.items() if days}
 
     def total_seconds(self) -> tuple[float, int]:
         """The seconds of all assets of which any are known, and of how many assets none are."""

@@ -41,6 +41,7 @@ from analytics_assets.foundation.failures import INTERRUPTS, in_brief, reason_of
 from analytics_assets.foundation.plain_text import logger_of
 from analytics_assets.foundation.words import plural
 from analytics_assets.ingest.inbox import Look, unexpected_files
+from analytics_assets.ingest.landed_files import SPEC_HAS_CHANGED, read_by_another_spec
 from analytics_assets.ingest.landing import Landing
 from analytics_assets.ingest.rows_without_partition import waiting_rows
 from analytics_assets.operations.health import HEALTH
@@ -174,6 +175,18 @@ class Runner:
     def on(self, names: Set[str]) -> Set[str]:
         """The assets that are on: a domain is off until its first file arrives."""
         return names - Days(self._settings, self._sources, self._project.catalog).off(self._graph)
+
+    def changed_specs(self, names: Set[str]) -> list[str]:
+        """A sentence for each source that some assets are made from whose spec no longer reads its files as it did.
+
+        No code version of a model tells of it, so neither a plan nor a rollout makes these days again.
+        """
+        return [
+            f"{source.name}: {SPEC_HAS_CHANGED} ({plural(len(paths), 'file')}, first {paths[0]})"
+            for source in self._sources
+            if {source.landed_asset, source.raw_asset} & names
+            and (paths := read_by_another_spec(source, self._settings))
+        ]
 
     def not_landed(self, names: Set[str]) -> dict[str, int]:
         """How many files in the inbox have not landed, by source, for some landing assets."""

@@ -11,6 +11,7 @@ long names whole, and can be clicked.
 from importlib import import_module
 from typing import Any
 
+from analytics_assets.foundation.words import lower_first
 from analytics_assets.spec.report import DAY, Chart, Format, Measure, Report, Shape
 
 ROWS = "rows"
@@ -118,7 +119,7 @@ def _over_time(
     label = f"{GRAIN} == 'month' ? utcFormat(datum.value, '%b %Y') : utcFormat(datum.value, '%d %b')"
     day = alt.X(
         "utcyearmonthdate(by):O",
-        title=f"{DAY} ({report.timezone})",  # the page replaces it where the grain is another
+        title=f"{DAY.title()} ({report.timezone})",  # the page replaces it where the grain is another
         axis=alt.Axis(labelExpr=label, labelAngle=0, labelOverlap=True, labelSeparation=6, grid=False),
     )
     if chart.split:
@@ -143,7 +144,7 @@ def _over_time(
 
 
 def _curves(alt: Any, base: Any, report: Report, chart: Chart, axis: Any, texts: dict[str, Any]) -> Any:
-    title = report.dimension(chart.by).title.lower()
+    title = report.dimension(chart.by).title
     number = alt.X("by:Q", axis=alt.Axis(title=title, grid=False, tickCount=8))
     height = alt.Y("value:Q", axis=axis, scale=alt.Scale(zero=True))
     line = base.mark_line(aria=False).encode(number, height, _colour(alt), detail="place:N")
@@ -236,9 +237,9 @@ def _weight(alt: Any) -> Any:
 
 def _value_title(report: Report, measure: Measure, as_shares: bool) -> str:
     if as_shares:
-        return f"share of {measure.title.lower()}"
+        return f"Share of {lower_first(measure.title)}"
     unit = "" if measure.format is Format.SHARE else report.unit(measure)  # the ticks of shares have it themselves
-    return f"{measure.title.lower()} ({unit})" if unit else measure.title.lower()
+    return f"{measure.title} ({unit})" if unit else measure.title
 
 
 def _tooltip(report: Report, chart: Chart, measure: Measure) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
 from itertools import islice
+from math import floor, log10
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ from analytics_assets.spec.report import DAY, Format, Measure, Report
 
 FIGURES = 4
 """How many key figures of a report are shown: the first ones that have a value on any day."""
+
+SIGNIFICANT, WHOLE_FROM = 3, 1_000
+"""How many digits a mean below 1 has, and from where on it is written as a whole number."""
 
 CONCERNS = 3
 """How many concerns are shown until somebody asks for the others."""
@@ -109,6 +113,10 @@ def written(report: Report, measure: Measure, value: float | None) -> str:
             number = _rounded(value, 0) if abs(value) >= 100 else _trimmed(_rounded(value, 1))
         case Format.SHARE:
             number = _rounded(value * 100, 1)
+        case Format.MEAN if 0 < abs(value) < 1:
+            number = _trimmed(_rounded(value, SIGNIFICANT - 1 - floor(log10(abs(value)))))
+        case Format.MEAN if abs(value) >= WHOLE_FROM:
+            number = _rounded(value, 0)
         case form:
             number = _rounded(value, 2 if form is Format.MONEY else 1)
     return f"{number} {report.unit(measure)}".strip()

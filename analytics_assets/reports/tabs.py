@@ -3,7 +3,7 @@
 Rows or texts that do not fit are left out, and the tab *About* says so.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from math import inf
@@ -39,11 +39,14 @@ class NumberFormat:
     pattern: str
 
 
-def _number_format(report: Report, measure: Measure, form: Format) -> NumberFormat:
-    """The format of a measure, or of the share of it that stands beside it."""
+def _number_format(report: Report, measure: Measure, form: Format, values: Iterable[Cell]) -> NumberFormat:
+    """The format of a measure, or of the share of it that stands beside it, in a column of values."""
     unit = report.unit(measure) if form is Format.MONEY else measure.unit if form is measure.format else ""
-    symbol = unit.replace('"', "")
-    return NumberFormat(form, f'{_NUMBER_FORMATS[form]} "{symbol}"' if symbol else _NUMBER_FORMATS[form])
+    symbol, pattern = unit.replace('"', ""), _NUMBER_FORMATS[form]
+    if form is Format.MEAN:
+        smallest = min((abs(value) for value in values if isinstance(value, float) and value), default=1.0)
+        pattern = "#,##0" if smallest >= 1_000 else f"{pattern}###" if smallest < 1 else pattern
+    return NumberFormat(form, f'{pattern} "{symbol}"' if symbol else pattern)
 
 
 @dataclass(frozen=True)
@@ -227,7 +230,8 @@ def _tab(report: Report, table: Table, frames: Frames, left_out: Mapping[str, st
     forms: list[NumberFormat | None] = [None] * (named_by + len(table.details))
     for place, name in enumerate(table.measures):
         measure = report.measure(name)
-        forms += [_number_format(report, measure, form) for _, form in _columns(table, place, measure)]
+        for _, form in _columns(table, place, measure):
+            forms.append(_number_format(report, measure, form, (row[len(forms)] for row in rows)))
     if said := left_out_of(report, table, left_out):
         missing = [f"{table.title}: {said}."]
     else:

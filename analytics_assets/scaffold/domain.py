@@ -9,8 +9,18 @@ import polars as pl
 
 from analytics_assets.scaffold.columns import AMOUNT, TIME, ColumnLook
 from analytics_assets.scaffold.keys import is_of_id
-from analytics_assets.scaffold.look import MOST_ROWS_OF_MART, Look
-from analytics_assets.scaffold.marts import Mart, Summed, exposure_of, report_of, sql_of, summed, yml_of
+from analytics_assets.scaffold.look import MOST_ROWS_OF_MART, Look, is_flag
+from analytics_assets.scaffold.marts import (
+    FEWEST_ROWS_SHOWN,
+    FIRST_SHOWN,
+    Mart,
+    Summed,
+    exposure_of,
+    report_of,
+    sql_of,
+    summed,
+    yml_of,
+)
 from analytics_assets.scaffold.names import free, label_of, said_plainly, title_of
 from analytics_assets.scaffold.pages import Page
 from analytics_assets.scaffold.texts import Flow, literal, names, rendered, yml
@@ -19,9 +29,8 @@ from analytics_assets.spec.source import REPEAT, UNDATED, Kind, PolarsType, file
 LONGEST_REPORT = 366  # days
 USUAL_REPORT = 90  # days
 ONE_DAY = timedelta(days=1)
-FIRST_SHOWN = 28  # days: those on which a page opens
-FEWEST_ROWS_SHOWN = 14  # of them; if there are fewer, it opens on all days
 ROWS_OF_A_VOLUME = 10  # a day: the number of fewer varies too much to have a usual one
+FEWEST_STEADY_DAYS = 14
 FEWEST_OF_A_CATEGORY = 5  # rows: a rarer value may tell of somebody
 MOST_CATEGORIES = 40
 MOST_SIMULATED = 1_000  # rows a day
@@ -87,7 +96,11 @@ def plan_of(look: Look, owner: str, page: Page | None = None) -> Plan:
     day = time if time and is_date else "date"
     if not is_date and day in look.source.columns:
         day = free("date_day", look.source.columns)
-    sums = summed([(one.name, one.is_whole, one.is_mean) for one in look.measures], [*look.dimensions, day])
+    sums = summed(
+        [(one.name, one.is_whole, one.is_mean) for one in look.measures],
+        [*look.dimensions, day],
+        {one.name for one in look.measures if one.is_flag},
+    )
     return Plan(look, owner, title_of(look.source.name), day, tuple(sums), page)
 
 
@@ -108,6 +121,7 @@ def files_of(plan: Plan) -> dict[str, str]:
             _notes(plan),
             is_over_time=plan.look.source.kind is Kind.FACTS,
             opens_on_all=_opens_on_all(plan),
+            is_steady=_is_steady(plan),
         ),
         f"{defs}/simulator.py": _simulator(plan),
         f"{staging}/src_{name}.sql": rendered("src.sql.j2", name=name, groups=_groups(plan, of_src=True)),
@@ -199,6 +213,8 @@ def _sources(plan: Plan) -> str:
             said.append(f"{field}={literal(value)},")
     if not source.header:
         said.append("header=False,")
+    if source.skip_lines:
+        said.append(f"skip_lines={source.skip_lines},")
     if plan.page:
         said.append("explode=flattened,")
     return rendered(
@@ -461,6 +477,11 @@ def _mart(plan: Plan) -> Mart:
             for name, one in look.columns.items()
             if (label := label_of(name, one.spelled)) != title_of(name)
         },
+        flags={
+            name: ("true", "false") if look.columns[name].dtype == pl.Boolean else ("1", "0")
+            for name in look.dimensions
+            if look.columns[name].dtype == pl.Boolean or is_flag(look.rows[name])
+        },
     )
 
 
@@ -468,6 +489,12 @@ def _rows_a_day(plan: Plan) -> float:
     """How many rows a day has on average; of what has no days of its own, how many a file has."""
     span = _span(plan)
     return plan.look.rows.height / ((span[1] - span[0] + ONE_DAY).days if span else len(plan.look.files))
+
+
+def _is_steady(plan: Plan) -> bool:
+    """Whether nearly all days with rows have the same number of them, as where something is measured every hour."""
+    rows = plan.look.rows["_day"].value_counts()["count"]
+    return len(rows) >= FEWEST_STEADY_DAYS and rows.quantile(0.05, "nearest") == rows.quantile(0.95, "nearest")
 
 
 def _span(plan: Plan) -> tuple[date, date] | None:

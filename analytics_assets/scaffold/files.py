@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import polars as pl
@@ -23,6 +24,7 @@ from analytics_assets.spec.source import Kind, Source, file_format
 ROWS_LOOKED_AT = 200_000  # of a file, for the types
 _DELIMITERS = (",", ";", "\t", "|")
 _LINES_FOR_DELIMITER = 200
+_MOST_LINES_ABOVE = 30  # the header of a file
 _BYTES_AT_ONCE = 1_000_000
 _LIKE_A_VALUE = re.compile(
     r"[+-]?[\d.,' ]*\d[\d.,' ]*%?"  # a number
@@ -38,6 +40,7 @@ class Form:
 
     Attributes:
         kind: `csv`, `parquet` or `json lines`.
+        skip_lines: how many lines stand above the header.
         spelled: the columns of each file, in its order; without a header, the names that they were given.
     """
 
@@ -45,6 +48,7 @@ class Form:
     encoding: str = "utf-8"
     delimiter: str = ","
     header: bool = True
+    skip_lines: int = 0
     spelled: tuple[tuple[str, ...], ...] = ()
 
     @property
@@ -109,7 +113,15 @@ def form_of(files: Sequence[Path], ask: Ask, columns: Sequence[str] = ()) -> tup
     delimiter = delimiters[files[0]]
     if delimiter != ",":
         said.append(("delimiter", repr(delimiter), "its lines have the same number of fields by it"))
-    heads = [_first_rows(file, encoding, delimiter) for file in files]
+    above = {file: _lines_above(_text(file, encoding), delimiter) for file in files}
+    if len(set(above.values())) > 1:
+        shown = ", ".join(f"{file.name}: {lines}" for file, lines in above.items())
+        raise ValueError(f"the files have several numbers of lines above their header ({shown}); one source has one")
+    skip_lines = above[files[0]]
+    if skip_lines:
+        first = said_plainly(_text(files[0], encoding).splitlines()[0], 40)
+        said.append(("lines above", f"{skip_lines} skipped", f"“{first}” is no record: the header comes after it"))
+    heads = [_first_rows(file, encoding, delimiter, skip_lines) for file in files]
     header = not columns and all([_has_header(rows, ask) for rows in heads[:1]])
     if header:
         spelled = tuple(tuple(rows[0]) for rows in heads)
@@ -119,13 +131,14 @@ def form_of(files: Sequence[Path], ask: Ask, columns: Sequence[str] = ()) -> tup
                     f"{file.name}: its header names {', '.join(said_plainly(one) for one in twice)} more than once; "
                     "which is which, nobody could tell: rename one of them"
                 )
-        return Form(kind, encoding, delimiter, True, tuple(tuple(filter(None, one)) for one in spelled)), said
+        spelled = tuple(tuple(filter(None, one)) for one in spelled)
+        return Form(kind, encoding, delimiter, True, skip_lines, spelled), said
     width = len(heads[0][0])
     if columns and len(columns) != width:
         raise ValueError(f"{files[0].name} has {width} columns, and --columns names {len(columns)}")
     given = tuple(columns) or tuple(f"column_{number}" for number in range(1, width + 1))
     said.append(("header", "none", "its first line holds values; name the columns with --columns a,b,c"))
-    return Form(kind, encoding, delimiter, False, (given,) * len(files)), said
+    return Form(kind, encoding, delimiter, False, skip_lines, (given,) * len(files)), said
 
 
 def read_texts(file: Path, form: Form, position: int, rows: int = ROWS_LOOKED_AT) -> pl.DataFrame:
@@ -146,6 +159,7 @@ def read_texts(file: Path, form: Form, position: int, rows: int = ROWS_LOOKED_AT
         aliases={name: (text,) for text, name in of.items()} if form.header else {},
         delimiter=form.delimiter,
         header=form.header,
+        skip_lines=form.skip_lines,
         encoding=form.encoding,
     )
     try:
@@ -209,16 +223,43 @@ def _text(file: Path, encoding: str, most: int = _BYTES_AT_ONCE) -> str:
 
 
 def _delimiter(file: Path, encoding: str) -> str:
-    """What separates its fields: by it, most lines have as many fields as the first, and more than one."""
+    """What separates its fields: by it, most lines have as many fields as the header, and more than one."""
     text = _text(file, encoding, 200_000)
-    best, most = ",", (0.0, 0)
+    best, most = ",", (False, 0, 0.0, 0)
     for delimiter in _DELIMITERS:
-        rows = _rows(text, delimiter, _LINES_FOR_DELIMITER)
+        above = _lines_above(text, delimiter)
+        rows = _rows(_below(text, above), delimiter, _LINES_FOR_DELIMITER)
         if rows and len(rows[0]) > 1:
-            alike = sum(len(row) == len(rows[0]) for row in rows) / len(rows)
-            if (score := (round(alike, 1), len(rows[0]))) > most:
+            alike = round(sum(len(row) == len(rows[0]) for row in rows) / len(rows), 1)
+            if (score := (alike > 0.5, -above, alike, len(rows[0]))) > most:
                 best, most = delimiter, score
     return best
+
+
+def _lines_above(text: str, delimiter: str) -> int:
+    """How many lines stand above the header, such as a title: lines with few fields before a full one of names."""
+    rows = _rows(text, delimiter, _LINES_FOR_DELIMITER)
+    width = Counter(map(len, rows)).most_common(1)[0][0] if rows else 0
+    for at, row in enumerate(rows[: _MOST_LINES_ABOVE + 1] if width > 1 else ()):
+        if len(row) == width and _is_full(row):
+            if at == 0 or _values(row):
+                return 0
+            reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+            return next(reader.line_num for number, _ in enumerate(filter(None, reader), 1) if number == at)
+    return 0
+
+
+def _is_full(row: Sequence[str]) -> bool:
+    return 2 * sum(bool(field.strip()) for field in row) > len(row)
+
+
+def _values(row: Sequence[str]) -> list[str]:
+    """The fields that are numbers, dates, or true or false."""
+    return [field for field in map(str.strip, row) if field and _LIKE_A_VALUE.fullmatch(field)]
+
+
+def _below(text: str, lines: int) -> str:
+    return "".join(islice(io.StringIO(text, newline=""), lines, None)) if lines else text
 
 
 def _rows(text: str, delimiter: str, most: int) -> list[list[str]]:
@@ -235,8 +276,8 @@ def _rows(text: str, delimiter: str, most: int) -> list[list[str]]:
     return found[:-1] if len(found) > 1 and len(text) > 190_000 else found  # the last one may be cut
 
 
-def _first_rows(file: Path, encoding: str, delimiter: str) -> list[list[str]]:
-    rows = _rows(_text(file, encoding), delimiter, 50)
+def _first_rows(file: Path, encoding: str, delimiter: str, skip_lines: int) -> list[list[str]]:
+    rows = _rows(_below(_text(file, encoding), skip_lines), delimiter, 50)
     if not rows:
         raise ValueError(f"{file.name} holds no line with anything in it")
     return [[field.strip() if number else field for field in row] for number, row in enumerate(rows)]
@@ -245,8 +286,7 @@ def _first_rows(file: Path, encoding: str, delimiter: str) -> list[list[str]]:
 def _has_header(rows: list[list[str]], ask: Ask) -> bool:
     """Whether the first row names the columns: none of it is a number, a date or true or false."""
     first, rest = [field.strip() for field in rows[0]], rows[1:]
-    values = [field for field in first if field and _LIKE_A_VALUE.fullmatch(field)]
-    if not values:
+    if not _values(first):
         in_columns = [
             field and any(len(row) > at and row[at] == field for row in rest) for at, field in enumerate(first)
         ]

@@ -13,6 +13,7 @@ from analytics_assets.spec.source import REPEAT
 _LARGEST_KEY = 3
 _MOST_CANDIDATES = 12
 _MOST_IN_REPEAT = 12
+_FEW_ROWS = 1_000  # of which a key of several columns may tell all apart by chance
 _ROWS_OF_SAMPLE = 20_000
 _LONGEST_VALUE = 80  # characters; what is longer on average is a text that people wrote
 
@@ -78,7 +79,9 @@ def find_key(rows: pl.DataFrame, columns: Mapping[str, ColumnLook], time: str | 
         for key in _sets(candidates, columns, time):
             if _is_unique(distinct, [*within, *key]):
                 order = (f"{version} desc",) if version and version not in key else ()
-                return Key(key, order, frozenset(), f"no two rows are equal in {_and(key)}{said}")
+                few = distinct.height < _FEW_ROWS and len(key) > 1 and not any(map(is_of_id, key))
+                sure = f"; they are only {distinct.height:,}: --key names another" if few else ""
+                return Key(key, order, frozenset(), f"no two rows are equal in {_and(key)}{sure}{said}")
             if len(key) == 1 and is_of_id(key[0]) and version and _is_unique(distinct, [*within, *key, version]):
                 why = f"{key[0]} comes again with another {version}: the newest one is kept{said}"
                 return Key(key, (f"{version} desc",), frozenset(), why)

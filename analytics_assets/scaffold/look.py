@@ -4,7 +4,6 @@ Pure inference: it reads the files, asks by the function that it is given, and w
 """
 
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -16,6 +15,7 @@ import polars as pl
 from analytics_assets.ingest.formats import read_batches
 from analytics_assets.ingest.parse import parse_batch
 from analytics_assets.ingest.records import UnreadableFile
+from analytics_assets.ingest.rejects import reasons_of
 from analytics_assets.partitions import Calendar
 from analytics_assets.scaffold.columns import (
     AMOUNT,
@@ -83,11 +83,17 @@ class Answers:
 
 @dataclass(frozen=True)
 class MeasureLook:
-    """A column of numbers that a mart sums; `is_mean` if its mean is what people ask for, and not its sum."""
+    """A column of numbers that a mart sums.
+
+    Attributes:
+        is_mean: whether its mean is what people ask for, and not its sum.
+        is_flag: whether it holds 0 and 1 alone: its mean is the share of 1.
+    """
 
     name: str
     is_mean: bool
     is_whole: bool
+    is_flag: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,7 @@ class Look:
         source: the spec.
         columns: its columns, by name.
         rows: the accepted rows of the files, typed, with `_day`.
-        rejected: how many rows it rejects, by column and reason.
+        rejected: how many rows it rejects, by a sentence that says why.
         said: what was guessed, and why.
         dimensions: the columns to split by, those with few values first.
         measures: the columns to sum.
@@ -165,8 +171,7 @@ def look(name: str, files: Sequence[Path], ask: Ask = take_default, answers: Ans
     source = replace(source, primary_key=key.columns, may_be_empty=key.may_be_empty, dedup_order=key.dedup_order)
     rows, rejected = parsed(source, files)
     if rows.is_empty():
-        reasons = "; ".join(f"{why}: {count:,} rows" for why, count in rejected.items())
-        raise ValueError(f"of the files' rows none would be accepted ({reasons or 'there is none'})")
+        raise ValueError(f"of the files' rows none would be accepted ({'; '.join(rejected) or 'there is none'})")
     first, last = _span(rows, ask_once) if source.kind is Kind.FACTS else (None, None)
     said += [*of_days, Said("primary key", ", ".join(key.columns), key.why)]
     if key.dedup_order:
@@ -195,24 +200,22 @@ def look(name: str, files: Sequence[Path], ask: Ask = take_default, answers: Ans
 
 
 def parsed(source: Source, files: Sequence[Path]) -> tuple[pl.DataFrame, dict[str, int]]:
-    """The rows of files as landing would accept them, and how many it would reject, by column and reason.
+    """The rows of files as landing would accept them, and how many it would reject, by a sentence that says why.
 
     Raises:
         ValueError: it would refuse a file.
     """
-    frames, rejected, now = [], Counter[str](), datetime.now(UTC).replace(tzinfo=None)
+    frames, rejected, now = [], [], datetime.now(UTC).replace(tzinfo=None)
     for file in files:
         try:
             for batch in read_batches(file, source):
                 found = parse_batch(batch, source, file.name, now)
                 frames.append(found.accepted.drop("_extra", "_landed_at"))
-                reasons = found.rejected.select(
-                    pl.concat_str([pl.col("column"), pl.col("reason")], separator=": ", ignore_nulls=True)
-                )
-                rejected.update(reasons.to_series().to_list())
+                rejected.append(found.rejected)
         except UnreadableFile as error:
             raise ValueError(f"{file.name}: {error}") from error
-    return pl.concat(frames) if frames else pl.DataFrame(schema=dict(source.columns)), dict(rejected)
+    rows = pl.concat(frames) if frames else pl.DataFrame(schema=dict(source.columns))
+    return rows, reasons_of(source, pl.concat(rejected)) if rejected else {}
 
 
 def _texts(files: Sequence[Path], form: Form) -> pl.DataFrame:
@@ -312,6 +315,7 @@ def _provisional(
         epoch={one.name: one.epoch for one in columns.values() if one.epoch},
         delimiter=form.delimiter,
         header=form.header,
+        skip_lines=form.skip_lines,
         encoding=form.encoding,
         decimal=numbers.decimal,  # type: ignore[arg-type]
         thousands=numbers.thousands,  # type: ignore[arg-type]
@@ -512,13 +516,17 @@ def _measures(
         found.append(
             MeasureLook(name, not (is_summed or (one.dtype == AMOUNT and "price" not in name)), one.dtype == pl.Int64)
         )
+    found = [replace(one, is_flag=is_flag(rows[one.name])) for one in found]
     found.sort(key=lambda one: (one.name not in named, one.is_mean))
     most = max(MOST_MEASURES, len(named))
-    left = [
-        Said("left out", one.name, f"{most} sums and means are enough; --sum or --mean takes this one in")
-        for one in found[most:]
-    ]
-    return tuple(found[:most]), left
+    over = ", ".join(one.name for one in found[most:])
+    why = f"{most} sums and means are enough; --sum and --mean name others"
+    return tuple(found[:most]), [Said("left out", over, why)] if over else []
+
+
+def is_flag(held: pl.Series) -> bool:
+    """Whether whole numbers are 0 and 1, and both are there."""
+    return held.dtype == pl.Int64 and set(held.drop_nulls().unique()) == {0, 1}
 
 
 def _is_code(name: str, column: ColumnLook, held: pl.Series) -> bool:
@@ -578,7 +586,7 @@ def _dimensions(
 
 
 def _of_columns(columns: Mapping[str, ColumnLook], measures: Sequence[MeasureLook]) -> list[Said]:
-    how = {one.name: "mean" if one.is_mean else "sum" for one in measures}
+    how = {one.name: "share" if one.is_mean and one.is_flag else "mean" if one.is_mean else "sum" for one in measures}
     found = []
     for one in columns.values():
         spelled = [text for text in one.spelled if text != one.name]

@@ -1,14 +1,17 @@
 """A daily mart of a model, and the report of a mart: their files, from what is to be summed by what."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from analytics_assets.foundation.words import lower_first
 from analytics_assets.scaffold.names import LONGEST, free, title_of
-from analytics_assets.scaffold.texts import Flow, literal, lower_first, names, rendered, yml
+from analytics_assets.scaffold.texts import Flow, literal, names, rendered, yml
 
 FEW = 8  # values of a dimension: so many fit into the colours of a chart
+FIRST_SHOWN = 28  # days: those on which a page opens
+FEWEST_ROWS_SHOWN = 14  # of them; if there are fewer, it opens on all days
 MOST_KEY_FIGURES = 6
 MOST_OVER_TIME = 5
 
@@ -29,6 +32,7 @@ class Summed:
         total, rows: the mart's columns: the sum, and how many rows have a value.
         is_whole: whether it holds whole numbers.
         is_mean: whether people ask for its mean.
+        is_flag: whether it holds 0 and 1 alone, so that its mean is a share.
     """
 
     column: str
@@ -36,6 +40,7 @@ class Summed:
     rows: str
     is_whole: bool
     is_mean: bool
+    is_flag: bool = False
 
     @property
     def type(self) -> str:
@@ -57,6 +62,7 @@ class Mart:
         described: what the columns of `by` hold.
         counts: its other columns of whole numbers that add up.
         is_daily: whether each day is expected to have rows.
+        flags: those columns of `by` that hold yes and no, each with the texts of both, yes first.
         labels: titles of columns that are written in another way than their name says.
         has_volume: whether a day has so many rows that their number is usually about the same.
     """
@@ -74,6 +80,7 @@ class Mart:
     is_daily: bool = False
     has_volume: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
+    flags: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     def label(self, column: str, *, within: bool = False) -> str:
         """The title of a column; within a sentence, one that is made from its name begins small."""
@@ -86,11 +93,14 @@ class Mart:
         return [*self.counts, *dict.fromkeys(name for one in self.sums for name in (one.total, one.rows))]
 
 
-def summed(columns: Sequence[tuple[str, bool, bool]], taken: Sequence[str]) -> list[Summed]:
+def summed(
+    columns: Sequence[tuple[str, bool, bool]], taken: Sequence[str], flags: Collection[str] = ()
+) -> list[Summed]:
     """The mart's names for the sums of some columns, each with whether it is whole and whether its mean is asked for.
 
     Args:
         taken: names that the mart has already.
+        flags: those of the columns that hold 0 and 1 alone.
     """
     found: list[Summed] = []
     held = {*taken, "row_count"}
@@ -98,7 +108,7 @@ def summed(columns: Sequence[tuple[str, bool, bool]], taken: Sequence[str]) -> l
         total = free(f"total_{column}"[:LONGEST].rstrip("_"), held)
         rows = free(f"rows_with_{column}"[:LONGEST].rstrip("_"), held | {total})
         held |= {total, rows}
-        found.append(Summed(column, total, rows, is_whole, is_mean))
+        found.append(Summed(column, total, rows, is_whole, is_mean, column in flags))
     return found
 
 
@@ -202,6 +212,7 @@ def report_of(
     *,
     is_over_time: bool = True,
     opens_on_all: bool = False,
+    is_steady: bool = False,
 ) -> str:
     """The Python file of a mart's report.
 
@@ -210,9 +221,16 @@ def report_of(
         values: how many values each dimension has, as far as that is known.
         is_over_time: whether its rows have a time of their own, so that people ask first how they change.
         opens_on_all: whether its page opens on all days, since the newest ones have few rows.
+        is_steady: whether nearly all days have the same number of rows, so that it says little.
     """
     counted = [
-        _Figure(name, _title_of_count(mart, name), f'Sum("{mart.name}", "{name}")', "COUNT", f"The sum of {name}.")
+        _Figure(
+            name,
+            _title_of_count(mart, name),
+            f'Sum("{mart.name}", "{name}")',
+            "COUNT",
+            "The number of rows, without duplicates." if name == "row_count" else f"The sum of {name}.",
+        )
         for name in mart.counts
     ]
     sums = [
@@ -226,24 +244,18 @@ def report_of(
         for one in mart.sums
         if not one.is_mean
     ]
-    means = [
-        _Figure(
-            f"mean_{one.column}",
-            f"Mean {mart.label(one.column, within=True)}",
-            f'Ratio(Sum("{mart.name}", "{one.total}"), Sum("{mart.name}", "{one.rows}"))',
-            "MEAN",
-            f"The mean of {one.column}, over the rows that have one.",
-        )
-        for one in mart.sums
-        if one.is_mean
-    ]
-    figures = [*counted, *sums, *means]
+    means = [_mean(mart, one) for one in mart.sums if one.is_mean]
+    shares = [_share(mart, name, of) for name, of in mart.flags.items() if "row_count" in mart.counts]
+    figures = over_time = [*counted, *sums, *shares, *means]
+    if is_steady and not mart.by and len(figures) > len(counted):
+        over_time = [*sums, *shares, *means]
+        figures = [*over_time, *counted]
     first, shown = figures[0], [one.name for one in figures]
     split = next((name for name in mart.by if values.get(name, FEW) <= FEW), None) if not _is_mean(first) else None
     by_time, charts, tables = [], [], []
     if days > 1:
         by_time.append(_chart(f"{first.title} over time", first.name, split=split))
-        by_time += [_chart(f"{one.title} over time", one.name) for one in figures[1 : 1 + MOST_OVER_TIME]]
+        by_time += [_chart(f"{one.title} over time", one.name) for one in over_time[1 : 1 + MOST_OVER_TIME]]
     if days > 1 or not mart.by:
         tables.append(f'"days", "Days", ("day",), {names(shown)}')
     others = [one for one in (*sums[:1], *means[:1]) if one != first]
@@ -256,15 +268,15 @@ def report_of(
         if (alone := free(tab.lower(), titles)) != tab.lower():
             tab = alone
         titles.append(alone)
-        shares = "" if _is_mean(first) else ", shares=True"
-        tables.append(f'"by_{name}", {literal(tab)}, ("{name}",), {names(shown)}{shares}')
+        of_whole = "" if _is_mean(first) else ", shares=True"
+        tables.append(f'"by_{name}", {literal(tab)}, ("{name}",), {names(shown)}{of_whole}')
     charts = [*by_time, *charts] if is_over_time else [*charts, *by_time[:1]]
     used = ["Chart", "Dataset", "Dimension", "Format", "Measure", "Ratio", "Report", "Sum", "Table"]
     if not mart.by:
         used.remove("Dimension")
     if not charts:
         used.remove("Chart")
-    if not means:
+    if not (means or shares):
         used.remove("Ratio")
     return rendered(
         "reports.py.j2",
@@ -304,6 +316,25 @@ class _Figure:
     value: str
     format: str
     note: str
+
+
+def _mean(mart: Mart, one: Summed) -> _Figure:
+    """The mean of a column; of one with 0 and 1, the share of rows with 1."""
+    what, title = f"mean_{one.column}", f"Mean {mart.label(one.column, within=True)}"
+    note = f"The mean of {one.column}, over the rows that have one."
+    if one.is_flag:
+        what, title = f"share_of_{one.column}", f"{mart.label(one.column)} (share)"
+        note = f"The share of rows in which {one.column} is 1, of those that have it."
+    value = f'Ratio(Sum("{mart.name}", "{one.total}"), Sum("{mart.name}", "{one.rows}"))'
+    return _Figure(what, title, value, "SHARE" if one.is_flag else "MEAN", note)
+
+
+def _share(mart: Mart, name: str, of: tuple[str, str]) -> _Figure:
+    """The share of the rows in which a column of the mart says yes."""
+    yes, no = of
+    rows = [f'Sum("{mart.name}", "row_count", {{"{name}": {names(values)}}})' for values in ([yes], [yes, no])]
+    note = f"The share of rows in which {name} is {yes}, of those that have it."
+    return _Figure(f"share_of_{name}", f"{mart.label(name)} (share)", f"Ratio({', '.join(rows)})", "SHARE", note)
 
 
 def _is_mean(figure: _Figure) -> bool:

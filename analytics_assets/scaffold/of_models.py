@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import date
 
 import polars as pl
 from polars.datatypes import DataTypeClass
@@ -9,7 +10,17 @@ from polars.datatypes import DataTypeClass
 from analytics_assets.partitions import UTC_DAYS, Calendar
 from analytics_assets.scaffold.columns import AMOUNT, TIME
 from analytics_assets.scaffold.keys import is_of_id, is_sum
-from analytics_assets.scaffold.marts import Mart, Summed, exposure_of, report_of, sql_of, summed, yml_of
+from analytics_assets.scaffold.marts import (
+    FEWEST_ROWS_SHOWN,
+    FIRST_SHOWN,
+    Mart,
+    Summed,
+    exposure_of,
+    report_of,
+    sql_of,
+    summed,
+    yml_of,
+)
 from analytics_assets.scaffold.names import title_of
 from analytics_assets.spec.model_node import Manifest, ModelNode
 
@@ -120,7 +131,8 @@ def report_files(
     counts = tuple(column for column in numbers if column not in in_pairs)
     if not counts and not sums:
         raise ValueError(f"nothing in {of} adds up: its yml names no column of the type {' or '.join(TYPES)}")
-    mart = Mart(of, title_of(node.domain), node.domain, owner, of, node.day, by, {}, sums, counts)
+    flags = {column: ("true", "false") for column, dtype in by.items() if dtype == "boolean"}
+    mart = Mart(of, title_of(node.domain), node.domain, owner, of, node.day, by, {}, sums, counts, flags=flags)
     days = USUAL_REPORT
     if calendar.first and calendar.last:
         days = (calendar.last - calendar.first).days + 1
@@ -131,6 +143,13 @@ def report_files(
         ),
         f"dbt_project/models/marts/{node.domain}/_exposure_of_{name}.yml": exposure_of(mart, name, title),
     }
+
+
+def has_few_rows(rows_by_day: Mapping[date, int]) -> bool:
+    """Whether the newest days of a mart, on which a page opens, have so few rows that it should open on all."""
+    newest = max(rows_by_day, default=date.min)
+    shown = sum(rows for day, rows in rows_by_day.items() if (newest - day).days < FIRST_SHOWN)
+    return 0 < shown < FEWEST_ROWS_SHOWN
 
 
 def model_of(manifest: Manifest, name: str) -> ModelNode:

@@ -10,6 +10,8 @@ from typing import Any
 
 import jinja2
 
+from analytics_assets.foundation.words import lower_first
+
 _WIDTH = 84  # characters of a literal in one line
 _LINE = 116  # characters of a line of yml
 
@@ -55,11 +57,6 @@ def names(held: Sequence[str]) -> str:
 def rendered(template: str, **values: Any) -> str:
     """A template of this room, filled in."""
     return _TEMPLATES.get_template(template).render(**values)
-
-
-def lower_first(text: str) -> str:
-    """A title within a sentence."""
-    return text[:1].lower() + text[1:]
 
 
 class Flow(dict[str, Any]):

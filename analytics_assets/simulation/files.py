@@ -48,7 +48,8 @@ def write_as(file: Path, rows: Sequence[Row], source: Source) -> None:
     if file_format(file.name) != "csv":
         write_rows(file, written, source.columns)
         return
-    content = _csv(written, source.columns, source.delimiter, header=source.header).encode(source.encoding)
+    above = "Sample data\n" * source.skip_lines
+    content = (above + _csv(written, source.columns, source.delimiter, header=source.header)).encode(source.encoding)
     with replacing(file) as temporary:
         temporary.write_bytes(gzip.compress(content, mtime=0) if file.suffix == ".gz" else content)
 

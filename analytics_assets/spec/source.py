@@ -142,6 +142,7 @@ class Source:
         explode: turns one JSON record into rows; it must depend only on the record.
         delimiter: what separates the fields of a CSV file.
         header: whether a CSV file begins with the names of its columns. If not, they come in the order of the spec.
+        skip_lines: how many lines of a CSV file stand above its header, or its first record: a title, an export stamp.
         encoding: of the text files, by Python's name for it (`cp1252`).
         decimal, thousands: what stands before the fraction of a number of a CSV file, and between its groups of three
             digits (a space is any kind of space).
@@ -172,6 +173,7 @@ class Source:
     explode: Callable[[dict[str, Any]], Iterable[dict[str, Any]]] | None = None
     delimiter: str = ","
     header: bool = True
+    skip_lines: int = 0
     encoding: str = "utf-8"
     decimal: Literal[".", ","] = "."
     thousands: Literal["", ",", ".", " ", "'"] = ""
@@ -229,10 +231,13 @@ class Source:
         if self.decimal == self.thousands:
             raise ValueError(f"source {self.name}: {self.decimal!r} cannot stand for two things in one number")
         others = [pattern for pattern in self.patterns if not pattern.removesuffix(".gz").endswith(".csv")]
-        if others and (self.decimal != "." or self.thousands or not self.header):
+        if others and (self.decimal != "." or self.thousands or not self.header or self.skip_lines):
             raise ValueError(
-                f"source {self.name}: {others[0]}: only CSV files lack a header, or write numbers otherwise"
+                f"source {self.name}: {others[0]}: only CSV files lack a header, have lines above it, or write numbers "
+                "otherwise"
             )
+        if self.skip_lines < 0:
+            raise ValueError(f"source {self.name}: {self.skip_lines} lines cannot be skipped")
 
     def _check_derived(self) -> None:
         for name, value in self.derived.items():

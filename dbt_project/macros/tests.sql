@@ -321,9 +321,13 @@
 
         select
             spreads.the_day,
-            coalesce(volumes.volume, 0) as volume,
-            spreads.usual_volume,
-            round({{ as_ratio('spreads.usual_deviation') }}, 1) as usual_deviation
+            round({{ as_ratio('coalesce(volumes.volume, 0)') }}, 1) as {{ 'row_count' if column == '1' else column }},
+            round({{ as_ratio('spreads.usual_volume') }}, 1) as usually,
+            case
+                when coalesce(volumes.volume, 0) < spreads.usual_volume
+                    then 'far less than on the same weekdays of the {{ weeks }} weeks before; is a file missing or cut?'
+                else 'far more than on the same weekdays of the {{ weeks }} weeks before; did a file come twice?'
+            end as why
         from spreads
         left join volumes on spreads.the_day = volumes.the_day
         where

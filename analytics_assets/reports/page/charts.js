@@ -21,9 +21,7 @@ async function buildCharts() {
 // Vega-Lite knows no title that changes; Vega does.
 function withTimeTitle(vega) {
   for (const axis of vega.axes || []) {
-    if (axis.title !== GRAIN_TITLES.day.replace("Day", "day")) continue;
-    const titles = Object.fromEntries(Object.entries(GRAIN_TITLES).map(([grain, title]) => [grain, title[0].toLowerCase() + title.slice(1)]));
-    axis.title = { signal: `${JSON.stringify(titles)}[grain]` };
+    if (axis.title === GRAIN_TITLES.day) axis.title = { signal: `${JSON.stringify(GRAIN_TITLES)}[grain]` };
   }
   return vega;
 }

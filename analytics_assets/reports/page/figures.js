@@ -53,7 +53,7 @@ function drawFigures(rows) {
       } else {
         const old = before && (evaluated(measure, before, []).get(0) || missingOf(measure));
         const { text, verdict } = changed(measure, figure.value, old, length);
-        add(`change ${verdict}`, verdict ? `${text}: ${verdict}` : text);
+        if (text) add(`change ${verdict}`, verdict ? `${text}: ${verdict}` : text);
       }
       return card;
     }),
@@ -62,14 +62,21 @@ function drawFigures(rows) {
 
 const targetText = (measure) => `${measure.good === "up" ? "at least" : "at most"} ${written(measure, measure.target)}`;
 
+const MOST_OF_BASE = 10; // times what it was: of a base near zero, a per cent says nothing
+
 // How a figure has changed, and whether that is `better` or `worse`; neither where no direction is.
 function changed(measure, now, old, length) {
-  const before = length === 1 ? "the day before" : `the ${length} days before`;
+  const before = length === 1 ? "the day before" : `the ${dayCount(length)} before`;
+  if (!old && selection.from <= firstDayWithRows()) return { text: "", verdict: "" }; // nothing was before
   if (!old || old.value === null) return { text: `no figure for ${before}`, verdict: "" };
   if (now === null || old.value === 0) return { text: `${written(measure, old.value)} in ${before}`, verdict: "" };
   const change = (now - old.value) / Math.abs(old.value);
+  const verdict = !measure.good ? "" : change > 0 === (measure.good === "up") ? "better" : "worse";
+  if (Math.abs(change) > MOST_OF_BASE) {
+    return { text: `${change > 0 ? "▲" : "▼"} from ${written(measure, old.value)} in ${before} to ${written(measure, now)}`, verdict };
+  }
   const isSame = Math.abs(change) < 0.0005;
   const points = measure.format === "share" ? ` (${tenths.format(Math.abs(now - old.value) * 100)} points)` : "";
   const text = `${isSame ? "=" : change > 0 ? "▲" : "▼"} ${tenths.format(Math.abs(change) * 100)} %${points} against ${before}`;
-  return { text, verdict: isSame || !measure.good ? "" : change > 0 === (measure.good === "up") ? "better" : "worse" };
+  return { text, verdict: isSame ? "" : verdict };
 }

@@ -4,13 +4,15 @@ const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const tenths = new Intl.NumberFormat("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const hundredths = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const upToFour = new Intl.NumberFormat("en", { maximumFractionDigits: 4 });
+const threeDigits = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
 const upToTenths = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 
 function written(measure, value) {
   if (value === null || value === undefined) return "–";
   if (measure.format === "share") return `${tenths.format(value * 100)} %`;
   if (measure.format === "seconds") return `${tenths.format(value)} s`;
-  const number = { plain: upToFour, mean: tenths, money: hundredths, count: Math.abs(value) < 100 ? upToTenths : whole };
+  const mean = value && Math.abs(value) < 1 ? threeDigits : Math.abs(value) < 1000 ? tenths : whole;
+  const number = { plain: upToFour, mean, money: hundredths, count: Math.abs(value) < 100 ? upToTenths : whole };
   return number[measure.format].format(value) + (measure.unit ? ` ${measure.unit}` : "");
 }
 
@@ -34,7 +36,7 @@ function spoken(period) {
 }
 const placeOfDay = (text) => Math.round((Date.parse(text) - firstDay) / DAY);
 const spanText = (from, to) => (from === to ? isoDay(from) : `${isoDay(from)} to ${isoDay(to)}`);
-const dayCount = (count) => `${count} day${count === 1 ? "" : "s"}`;
+const dayCount = (count) => `${whole.format(count)} day${count === 1 ? "" : "s"}`;
 
 // Shortens long identifiers to their first letters, as many as distinguish them.
 function shortened(names) {

@@ -3,10 +3,12 @@
 import csv
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from io import BytesIO, StringIO
@@ -26,6 +28,7 @@ from analytics_assets.console.tables import as_lines, as_table, is_cut, texts_of
 from analytics_assets.console.terminal import Terminal
 from analytics_assets.defs.consent.sources import CONSENT_EVENTS
 from analytics_assets.foundation.plain_text import logger_of, plain, shortened
+from analytics_assets.ingest.landed_files import SPEC_HAS_CHANGED
 from analytics_assets.operations import runner
 from analytics_assets.operations.reconciliation import reconcile
 from analytics_assets.operations.runner import Outcome
@@ -227,6 +230,8 @@ def test_a_plan_says_days_reasons_and_what_is_not_known_and_makes_nothing(comman
     project.drop("consent_events", "events-1.csv", HEADER + event("a", day(1)))
     project.land()
     project.drop("consent_events", "events-2.csv", HEADER + event("b", day(2)))
+    with closing(sqlite3.connect(project.settings.lake_dir / "ledger.sqlite")) as ledger, ledger:
+        ledger.execute("update contents set spec = 'that of another day' where spec != ''")
     before = project.declared.automation.recorded()
     told = command("plan", "--select", "group:consent")
     assert told.exit_code == 0, told.output
@@ -237,6 +242,9 @@ def test_a_plan_says_days_reasons_and_what_is_not_known_and_makes_nothing(comman
     assert "Of the inbox, 1 file has not landed; what that changes is not known before." in text
     assert "`analytics-assets rollout` would make nothing more." in text
     assert "To make this, run `analytics-assets materialize --new`." in text
+    changed = f"warning: consent_events: {SPEC_HAS_CHANGED} (1 file, first events-1.csv)"
+    assert changed in text
+    assert changed in " ".join(command("rollout", "--select", "landed_consent_events").output.split())
     assert project.declared.automation.recorded() == before
     assert not project.settings.warehouse_file.exists()
 

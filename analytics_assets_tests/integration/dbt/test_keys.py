@@ -11,6 +11,7 @@ import pytest
 from analytics_assets.automation.run_grouping import PlannedRun
 from analytics_assets.dbt import step as dbt_step
 from analytics_assets.dbt.invocation import DbtError
+from analytics_assets.operations.forecast import Forecast
 from analytics_assets.partitions import by_key
 from analytics_assets_tests.support.app import APP, MODELS, PAYMENTS_HEADER, USERS_HEADER, payment, user
 from analytics_assets_tests.support.laws import differing, drop_a_row_with_a_key, held_by_key, tied_to
@@ -30,6 +31,15 @@ def made_by(project: Project) -> dict[str, set[date]]:
     return {name: set(days) for name, days in project.settle().outcome.made.items()}
 
 
+def foreseen(project: Project) -> tuple[dict[str, set[date]], dict[str, set[date]]]:
+    """By asset the days that are planned, and those that may be made for a key, at most."""
+    forecast = Forecast(project.definitions, project.declared, project.instance)
+    with forecast.looking_ahead():
+        forecast.settle(set(project.assets))
+        at_most = forecast.by_key(set(project.assets))
+    return {one.asset: one.days for one in forecast.planned.values()}, at_most
+
+
 def test_a_late_user_changes_exactly_the_days_on_which_they_paid(project: Project) -> None:
     project.drop("users", "users-1.csv", USERS_HEADER + user("ann", day(0), "search") + user("bob", day(1), "social"))
     rows = [payment(1, day(1), "ann"), payment(2, day(2), "bob"), payment(3, day(4), "eve"), payment(4, day(4), "ann")]
@@ -41,10 +51,15 @@ def test_a_late_user_changes_exactly_the_days_on_which_they_paid(project: Projec
 
     project.drop("users", "users-2.csv", USERS_HEADER + user("eve", day(3), "email"))
     project.land()
+    planned, at_most = foreseen(project)
     made = made_by(project)
     assert made["raw_users"] == made["stg_users"] == {day(3)}
     assert made["int_payments"] == made["mart_payments_daily"] == {day(4)}
     assert made["int_recent_users"] == {day(4)}
+    assert planned == {"raw_users": {day(3)}, "src_users": {day(3)}, "stg_users": {day(3)}}
+    assert at_most["int_payments"] == at_most["mart_payments_daily"] == set(project.window.days())
+    assert at_most["int_recent_users"] == {day(2), day(3), day(4)}, "which look two days back and one ahead"
+    assert at_most.keys() == {"int_payments", "mart_payments_daily", "int_recent_users", "published_app"}
     assert made.keys().isdisjoint({"int_paid_before", "int_seen_before", "stg_payments"})
     changed = differing(before, project.tables())
     assert {name: changed[name] for name in ("int_payments", "int_recent_users")} == {

@@ -12,9 +12,11 @@ import polars as pl
 import pytest
 
 from analytics_assets.dbt.runner import run_dbt
+from analytics_assets.dbt.step_results import _days_named
 from analytics_assets.defs.sessions import DOMAIN as SESSIONS
 from analytics_assets.partitions import ONE_DAY, Window
 from analytics_assets.settings import PROJECT_DIR
+from analytics_assets.warehouse.interface import Rows
 from analytics_assets_tests.support.project import test_settings
 
 PAGE = (PROJECT_DIR / "docs" / "sessions.md").read_text()
@@ -37,6 +39,11 @@ def history(noise: float) -> tuple[list[int], list[str | None]]:
     return volumes, incidents
 
 
+def usual(volumes: Sequence[int], number: int) -> float:
+    """The median of the same weekdays of the eight weeks before."""
+    return statistics.median(volumes[day] for day in range(number - 56, number, 7) if day >= 0 and volumes[day])
+
+
 def unusual(volumes: Sequence[int], number: int) -> bool:
     """The rule, in a few lines: days without rows are judged, and are in no baseline."""
     before = [volumes[number - 7 * week] for week in range(1, 9) if number >= 7 * week and volumes[number - 7 * week]]
@@ -47,8 +54,8 @@ def unusual(volumes: Sequence[int], number: int) -> bool:
     return abs(volumes[number] - usual) > max(3 * deviation, 0.3 * usual)
 
 
-def alarms(folder: Path, volumes: Sequence[int]) -> set[int]:
-    """The days to which the project's own check objects, by their numbers."""
+def alarms(folder: Path, volumes: Sequence[int]) -> dict[int, str]:
+    """The days to which the project's own check objects, by their numbers, and what it says of each."""
     settings = test_settings(folder)
     settings.warehouse_file.parent.mkdir(parents=True)
     days = pl.DataFrame({"event_date": [FIRST + number * ONE_DAY for number in range(DAYS)], "events": volumes})
@@ -59,15 +66,24 @@ def alarms(folder: Path, volumes: Sequence[int]) -> set[int]:
     window = Window(FIRST, FIRST + DAYS * ONE_DAY)
     run = run_dbt(["test", "--select", "usual_volume_mart_session_quality_events"], settings, SESSIONS.sources, window)
     with duckdb.connect(str(settings.warehouse_file)) as connection:
-        (sql,) = run.failing_tests.values()
-        return {(row[0] - FIRST).days for row in connection.execute(sql).fetchall()}
+        ((name, sql),) = run.failing_tests.items()
+        found = connection.execute(sql).pl()
+    result = next(one for one in run.results if one.name == name)
+    said = _days_named(result, {name: Rows(found.columns, found.rows())}, window, "event_date")
+    return {(day - FIRST).days: text for day, text in (said or {}).items()}
 
 
 @pytest.mark.parametrize("noise", [0.05, 0.1])
 def test_the_false_alarms_and_the_incidents_that_are_found_are_those_of_the_docs(tmp_path: Path, noise: float) -> None:
     volumes, incidents = history(noise)
     found = alarms(tmp_path / "data", volumes)
-    assert found == {number for number in range(DAYS) if unusual(volumes, number)}
+    assert found.keys() == {number for number in range(DAYS) if unusual(volumes, number)}
+    for number, text in found.items():
+        little = volumes[number] < usual(volumes, number)
+        which = "less than on the same weekdays of the 8 weeks before; is a file missing or cut?"
+        if not little:
+            which = "more than on the same weekdays of the 8 weeks before; did a file come twice?"
+        assert text == f"events {volumes[number]:,}, usually {usual(volumes, number):,.10g}: far {which}"
 
     judged = range(8 * 7, DAYS)
     shares = {}

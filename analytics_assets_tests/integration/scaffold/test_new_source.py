@@ -2,21 +2,30 @@
 
 import json
 import re
+import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import date
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib import import_module
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from analytics_assets import defs as domains
 from analytics_assets.cli import new
 from analytics_assets.cli.app import app
 from analytics_assets.scaffold import write
 from analytics_assets.scaffold.write import write_all
 from analytics_assets.settings import get_settings
+from analytics_assets_tests.support.project import Project, day, on_days_of_tests
+from analytics_assets_tests.support.shop import written
 
 ORDERS = "order_id,ordered,amount\n1,04/03/2026,7.50\n2,05/03/2026,8.00\n"
 
@@ -119,33 +128,72 @@ def test_if_one_file_cannot_be_written_none_is(tmp_path: Path, monkeypatch: pyte
     assert {str(one.relative_to(tmp_path)) for one in tmp_path.rglob("*")} == {"a", "a/mine.txt"}
 
 
-def test_a_page_of_an_api_becomes_a_domain_with_a_sketch_of_the_pull(
-    typed: Callable[..., Result], tmp_path: Path
-) -> None:
-    records = [{"id": n, "created_at": f"2026-01-0{n}T10:00:00Z", "total": n} for n in range(1, 6)]
+@pytest.fixture
+def domains_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Domains are also those that were written in the test."""
+    before = set(sys.modules)
+    monkeypatch.setattr(
+        domains, "__path__", [*domains.__path__, str(tmp_path / "project" / "analytics_assets" / "defs")]
+    )
+    yield
+    for name in set(sys.modules) - before:
+        if name.startswith(f"{domains.__name__}.my_orders"):
+            del sys.modules[name]
+
+
+@contextmanager
+def serving(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """The address of an API whose pages hold three records and name the next one."""
 
     class Page(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            first = int(parse_qs(urlsplit(self.path).query).get("cursor", ["0"])[0])
+            more = first + 3 < len(records)
             self.send_response(200)
             self.end_headers()
-            self.wfile.write(json.dumps({"items": records, "next": None}).encode())
+            body = {"items": records[first : first + 3], "next_cursor": first + 3 if more else None}
+            self.wfile.write(json.dumps(body).encode())
 
         def log_message(self, *_: object) -> None:
             pass
 
-    server = HTTPServer(("127.0.0.1", 0), Page)
-    thread = threading.Thread(target=server.handle_request, daemon=True)
-    thread.start()
-    done = typed("my_orders", f"http://127.0.0.1:{server.server_port}/v1/orders?page=1")
-    server.server_close()
-    assert done.exit_code == 0, done.output
-    folder = tmp_path / "project" / "analytics_assets" / "defs" / "my_orders"
-    held: dict[str, Any] = {}
-    exec((folder / "sources.py").read_text(), held)
-    source = held["MY_ORDERS"]
-    assert list(source.explode({"pulled_at": "now", "record": {"id": 1}})) == [{"pulled_at": "now", "id": 1}]
-    text = (folder / "extracts.py").read_text()
-    code = text.replace("from analytics_assets.defs.my_orders.sources import MY_ORDERS\n", "")
-    exec(code, held)
-    assert held["MY_ORDERS_EXTRACT"].endpoint.path == "orders"
-    assert held["MY_ORDERS_EXTRACT"].endpoint.records == "items"
+    with HTTPServer(("127.0.0.1", 0), Page) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/v1"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.models_alone
+def test_a_page_of_an_api_becomes_a_domain_whose_pull_fills_the_mart(
+    typed: Callable[..., Result], tmp_path: Path, domains_folder: None
+) -> None:
+    records = [
+        {"id": n, "created_at": f"{day(n % 4)}T10:00:00Z", "country": "DE" if n % 2 else "FR", "total": n}
+        for n in range(1, 8)
+    ]
+    with serving(records) as address:
+        done = typed("my_orders", f"{address}/orders", "--no-drop", "--by", "country")
+        assert done.exit_code == 0, done.output
+        written_domain = import_module(f"{domains.__name__}.my_orders")
+        source, (extract,) = written_domain.DOMAIN.sources[0], written_domain.DOMAIN.extracts
+        assert list(source.explode({"pulled_at": "now", "record": {"id": 1}})) == [{"pulled_at": "now", "id": 1}]
+        assert (extract.endpoint.path, extract.endpoint.records) == ("orders", "items")
+
+        folder = tmp_path / "project" / "dbt_project"
+        models = {str(file.relative_to(folder)): file.read_text() for file in folder.rglob("*") if file.is_file()}
+        api = {"url": address, "key": "demo", "requests": 100, "seconds": 1}
+        with written(tmp_path / "dbt", models):
+            domain = replace(on_days_of_tests(written_domain.DOMAIN), reports=())
+            project = Project(tmp_path / "pulled", [domain], {"api": {"my_orders": api}})
+            runner = project.runner()
+            runner.pull({extract.asset})
+            assert not runner.outcome.failures
+            project.settle()
+    held = project.frame("mart_my_orders_daily").sort("date", "country").select("date", "country", "total_total")
+    expected: dict[tuple[date, str], int] = {}
+    for one in records:
+        at = date.fromisoformat(one["created_at"][:10]), one["country"]
+        expected[at] = expected.get(at, 0) + one["total"]
+    assert {(at, country): int(total) for at, country, total in held.rows()} == expected

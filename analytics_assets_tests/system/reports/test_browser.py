@@ -206,7 +206,7 @@ def test_the_key_figures_are_those_of_the_marts_and_compared_with_the_days_befor
 
     page.click("#spans button:has-text('all')")
     expect_figures(page, reported, "true")
-    assert "no figure for the 14 days before" in page.inner_text(".figure[data-measure=asked] .change")
+    assert page.locator(".figure[data-measure=asked] .change").count() == 0, "there is nothing before the first row"
 
 
 def test_the_tables_are_the_marts_row_by_row(page: Page, reported: Project) -> None:

@@ -13,9 +13,11 @@ import polars as pl
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from analytics_assets.partitions import Window
 from analytics_assets.reports import dashboard
 from analytics_assets.reports.datasets import Frames
 from analytics_assets.reports.figures import Figure, figures
+from analytics_assets.spec.report import Format, Shape
 from analytics_assets_tests.support.browser import NEEDS_BROWSER, faults_of_access, new_page, open_page
 from analytics_assets_tests.support.report_of_months import COUNTRIES, DAYS, MONTHS, frames
 
@@ -51,6 +53,16 @@ def page(opened: Page) -> Page:
     """The page as it opens."""
     show(opened, "")
     return opened
+
+
+@pytest.fixture(scope="module")
+def early(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """The page of a report whose days begin eighty days before its first row."""
+    file = tmp_path_factory.mktemp("early") / "early.html"
+    file.write_text(dashboard.render(MONTHS, FRAMES, Window.of_days(FIRST - timedelta(80), NEWEST), []))
+    with new_page(browser, viewport=DESKTOP) as page:
+        open_page(page, file.as_uri())
+        yield page
 
 
 def show(page: Page, selection: str) -> None:
@@ -108,6 +120,19 @@ def test_a_report_of_few_rows_opens_on_all_its_days(browser: Browser, tmp_path: 
     with new_page(browser, viewport=DESKTOP) as page:
         open_page(page, file.as_uri())
         assert ALL in page.url
+
+
+@pytest.mark.parametrize(
+    ("grain", "first", "count"),
+    [("day", FIRST - timedelta(80), 180), ("week", date(2026, 1, 5), 15), ("month", date(2026, 1, 1), 4)],
+)
+def test_charts_by_week_and_month_begin_with_the_first_row(early: Page, grain: str, first: date, count: int) -> None:
+    """By day, a day without rows keeps its place, also before the first row."""
+    show(early, f"from={FIRST - timedelta(80)}&to={NEWEST}&grain={grain}")
+    drawn = said(early, "Visitors over time")
+    name = {"day": str(first), "week": f"week from {first}", "month": f"{first:%Y-%m}"}[grain]
+    assert len(drawn) == count
+    assert drawn[0].startswith(name), drawn[0]
 
 
 @pytest.mark.parametrize("grain", ["day", "week", "month"])
@@ -172,7 +197,7 @@ def test_the_span_chooses_the_grain_unless_people_do(page: Page) -> None:
     assert "grain=month" in page.url
     page.wait_for_timeout(200)
     titles = page.locator("#chart-0 svg .role-axis-title").all_text_contents()
-    assert titles == ["month (UTC)", "asked (calls)"]
+    assert titles == ["Month (UTC)", "Asked (calls)"]
     ticks = page.locator("#chart-0 svg .role-axis-label text").all_text_contents()
     assert [tick for tick in ticks if " " in tick] == ["Jan 2026", "Feb 2026", "Mar 2026", "Apr 2026"]
     expected = value_of(by_period(FRAMES, "month"), "rate", "day")
@@ -272,6 +297,24 @@ def test_a_change_is_better_or_worse_in_words_and_a_target_reached_or_missed(pag
         )
 
 
+def test_a_mean_below_one_has_three_digits_and_a_base_near_zero_is_named(browser: Browser, tmp_path: Path) -> None:
+    late = pl.col("day") > NEWEST - timedelta(28)
+    few = FRAMES["mart"].with_columns(given=pl.when(late).then(0.02134).otherwise(0.0001) * pl.col("asked"))
+    means = tuple(
+        replace(one, format=Format.MEAN, target=None, unfinished_days=0) if one.name == "rate" else one
+        for one in MONTHS.measures
+    )
+    file = tmp_path / "few.html"
+    report = replace(MONTHS, measures=means, key_figures=("rate", "asked"))
+    file.write_text(dashboard.render(report, {**FRAMES, "mart": few}, DAYS, []))
+    with new_page(browser, viewport=DESKTOP) as page:
+        open_page(page, file.as_uri())
+        assert page.inner_text(".figure[data-measure=rate] .value") == "0.0213"
+        change = page.inner_text(".figure[data-measure=rate] .change")
+        assert change == "▲ from 0.0001 in the 28 days before to 0.0213: better"
+        assert " % against" in page.inner_text(".figure[data-measure=asked] .change")
+
+
 def test_a_target_is_a_dashed_line_at_its_value(page: Page) -> None:
     chart = f"#chart-{place('Rate over time')}"
     line = page.locator(f"{chart} svg line[stroke-dasharray]").bounding_box()
@@ -291,7 +334,7 @@ def test_each_figure_has_its_own_unit_and_currency(page: Page) -> None:
         cell.split("\n")[0].endswith(" calls") for cell in page.locator("td[data-measure=asked]").all_inner_texts()
     )
     titles = page.locator(f"#chart-{place('Asked against spend by country')} svg .role-axis-title").all_text_contents()
-    assert titles == ["spend ($)", "asked (calls)"]
+    assert titles == ["Spend ($)", "Asked (calls)"]
 
 
 def test_numbers_below_a_thousand_are_shown_as_they_are(page: Page) -> None:
@@ -496,6 +539,26 @@ def test_a_long_name_is_shown_whole_where_the_row_has_the_focus(page: Page) -> N
     assert name.evaluate("one => getComputedStyle(one).whiteSpace") == "nowrap"
     name.locator("button.pick").focus()
     assert name.evaluate("one => getComputedStyle(one).whiteSpace") == "normal"
+
+
+def test_on_a_phone_a_long_name_leaves_room_for_the_figure_beside_it(browser: Browser, tmp_path: Path) -> None:
+    names = {country: f"{country} of a name that nobody could write on one line of a phone" for country in COUNTRIES}
+    held = {name: frame.with_columns(pl.col("country").replace(names)) for name, frame in FRAMES.items()}
+    countries = tuple(replace(one, is_country=False) for one in MONTHS.dimensions)
+    charts = tuple(chart for chart in MONTHS.charts if chart.shape is not Shape.MAP)
+    file = tmp_path / "long.html"
+    file.write_text(dashboard.render(replace(MONTHS, dimensions=countries, charts=charts), held, DAYS, []))
+    with new_page(browser, viewport=PHONE) as page:
+        open_page(page, file.as_uri())
+        assert page.evaluate("document.scrollingElement.scrollWidth") <= PHONE["width"]
+        for row in page.locator("#table-countries tbody tr").all():
+            name, figure = row.locator("th").bounding_box(), row.locator("td[data-measure=asked]").bounding_box()
+            assert name and figure and name["width"] > 120
+            assert figure["x"] + figure["width"] <= PHONE["width"], "its first figure is beside it"
+        name = page.locator("#table-countries tbody th").first
+        name.locator("button.pick").focus()
+        assert name.inner_text().strip() in names.values()
+        assert name.evaluate("one => one.scrollWidth <= one.clientWidth + 1"), "with the focus it is there whole"
 
 
 def test_on_a_phone_the_first_figure_is_on_the_first_screen(browser: Browser, file: Path) -> None:

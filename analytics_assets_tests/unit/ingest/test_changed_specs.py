@@ -45,6 +45,7 @@ READS_OTHERWISE: dict[str, Mapping[str, Any]] = {
     "explode": {"explode": lambda record: [record]},
     "delimiter": {"delimiter": ";"},
     "header": {"header": False},
+    "skip_lines": {"skip_lines": 1},
     "encoding": {"encoding": "cp1252"},
     "decimal": {"decimal": ","},
     "thousands": {"thousands": "'"},

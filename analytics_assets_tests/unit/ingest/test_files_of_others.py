@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from analytics_assets.ingest import csv_files
 from analytics_assets.partitions import Window
 from analytics_assets.spec.source import Source
 from analytics_assets_tests.support.inbox import Inbox
@@ -180,6 +181,45 @@ def test_an_empty_file_without_a_header_has_no_rows(inbox: MakeInbox) -> None:
     assert found.is_empty() and rejects.is_empty()
 
 
+TITLED = 'Sales of "Zoë & Co\n\nexported,2026-01-07\nid,at,amount,pieces\n1,2026-01-05,1.5,1\n'
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252"])
+def test_lines_above_the_header_are_skipped_whatever_they_hold(inbox: MakeInbox, line_end: str, encoding: str) -> None:
+    source = replace(SALES, skip_lines=3, encoding="cp1252" if encoding == "cp1252" else "utf-8")
+    found, rejects = land(inbox, source, TITLED.replace("\n", line_end).encode(encoding))
+    assert found["id"].to_list() == ["1"]
+    assert rejects.is_empty()
+
+
+def test_lines_above_a_file_without_a_header_are_skipped(inbox: MakeInbox) -> None:
+    found, rejects = land(inbox, replace(SALES, header=False, skip_lines=1), "Sales\n1,2026-01-05,1.5,1\n")
+    assert found["id"].to_list() == ["1"] and rejects.is_empty()
+
+
+def test_a_skipped_line_may_be_longer_than_what_is_read_at_a_time(inbox: MakeInbox) -> None:
+    title = "x" * (csv_files._BYTES_OF_ODD_PIECE - 1) + "\r\n"  # its two last bytes are read apart
+    found, _ = land(inbox, replace(SALES, skip_lines=1), title + "id,at,amount,pieces\n1,2026-01-05,1.5,1\n")
+    assert found["id"].to_list() == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("skipped", "content", "said"),
+    [
+        (0, "Sales\nid,at,amount,pieces\n1,2026-01-05,1.5,1\n", "below 1 line: say `skip_lines=1` in the spec"),
+        (1, "Sales\n\n2026\nid,at,amount,pieces\n", "below 3 lines: say `skip_lines=3` in the spec"),
+        (1, "id,at,amount,pieces\n1,2026-01-05,1.5,1\n", "; 1 line above it were skipped, as the spec says"),
+        (3, "Sales\nid,at,amount,pieces\n", "nothing follows the 3 lines that its spec skips"),
+        (1, "", "nothing follows the 1 line that its spec skips"),
+    ],
+)
+def test_a_file_with_other_lines_above_its_header_is_refused_with_what_to_say(
+    inbox: MakeInbox, skipped: int, content: str, said: str
+) -> None:
+    assert said in refusal(inbox, replace(SALES, skip_lines=skipped), content)
+
+
 @pytest.mark.parametrize("encoding", ["cp1252", "utf-16", "utf-8-sig"])
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
 def test_text_of_a_declared_encoding_is_read(inbox: MakeInbox, encoding: str, name: str) -> None:
@@ -210,6 +250,8 @@ def test_bytes_that_the_encoding_lacks_refuse_the_file(inbox: MakeInbox) -> None
         ({"encoding": "klingon"}, "no encoding of text"),
         ({"decimal": ",", "thousands": ","}, "cannot stand for two things"),
         ({"decimal": ",", "patterns": ("*.jsonl",)}, "only CSV files"),
+        ({"skip_lines": 1, "patterns": ("*.csv", "*.jsonl")}, "only CSV files"),
+        ({"skip_lines": -1}, "-1 lines cannot be skipped"),
         ({"header": False, "patterns": ("*.csv.gz", "*.parquet")}, "only CSV files"),
         ({"null_values": {"nothing": ("NA",)}}, "nothing is not among its columns"),
     ],

@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 
+import polars as pl
+
 from analytics_assets.reports.tabs import Room, tabs_of
-from analytics_assets.spec.report import Chart, Shape
+from analytics_assets.spec.report import Chart, Format, Shape
 from analytics_assets_tests.support.report_of_months import MONTHS, frames
 
 ROOM = Room(rows=10_000, characters=1_000)
@@ -26,6 +28,20 @@ def test_each_column_has_the_unit_or_the_currency_of_its_measure() -> None:
         "Apart": "0.0%",
     }
     assert patterns("Countries")["Share"] == "0.0%", "a share of the calls is no number of calls"
+
+
+def test_a_mean_has_as_many_digits_as_the_smallest_of_its_column_needs() -> None:
+    for of_one, pattern in ((1.0, "#,##0.0"), (1e-4, "#,##0.0###"), (1e5, "#,##0")):
+        measures = tuple(replace(one, format=Format.MEAN) if one.name == "few" else one for one in MONTHS.measures)
+        table = replace(MONTHS.tables[0], measures=("few",))
+        held = frames()
+        held = {
+            **held,
+            "mart": held["mart"].with_columns(given=pl.lit(of_one)),
+            "bills": held["bills"].with_columns(spend=pl.lit(0.5)),
+        }
+        tab = tabs_of(replace(MONTHS, measures=measures, tables=(table,)), held, ROOM)[0]
+        assert tab.formats[1] and tab.formats[1].pattern == pattern
 
 
 def test_a_symbol_cannot_end_its_quotes() -> None:

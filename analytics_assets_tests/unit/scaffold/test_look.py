@@ -231,6 +231,21 @@ def test_a_key_is_the_smallest_set_that_tells_rows_apart_and_else_rows_are_numbe
     assert twice.source.primary_key == ("user", "date", "_repeat")
 
 
+def test_that_a_key_of_few_rows_may_hold_by_chance_is_said(looked: Looked) -> None:
+    def why(rows: int) -> str:
+        lines = "".join(f"n{n // 28},2026-01-{n % 28 + 1:02}\n" for n in range(rows))
+        return next(one.why for one in looked(f"name,hired_on\n{lines}").said if one.what == "primary key")
+
+    assert why(56) == "no two rows are equal in name and hired_on; they are only 56: --key names another"
+    assert why(1_120) == "no two rows are equal in name and hired_on"
+
+
+def test_a_value_that_is_rejected_is_shown_with_the_zone_that_has_no_such_time(looked: Looked) -> None:
+    rows = "".join(f"2010-03-14 0{n}:00:00,{n}\n" for n in range(9))
+    found = looked(f"at_time,temp\n{rows}", timezone="America/Los_Angeles")
+    assert found.rejected == {"at_time: `2010-03-14 02:00:00` is no time in America/Los_Angeles: 1 row": 1}
+
+
 def test_a_measure_is_no_part_of_a_key(looked: Looked) -> None:
     rows = "".join(f"2026-01-{n % 9 + 1:02},a,{n}.50,{n}.25,{n}\n" for n in range(60))
     found = looked(f"date,shop,amount,height,quantity\n{rows}")
@@ -327,7 +342,7 @@ def test_measures_beyond_the_limit_are_said_and_what_adds_up_comes_first(looked:
     rows = "".join(f"2026-01-05,{','.join([str(n / 7)] * 13)},{n}\n" for n in range(30))
     found = looked(f"date,{','.join(names)}\n{rows}")
     assert [one.name for one in found.measures] == ["amount", *names[:11]]
-    assert [one.what for one in found.said if one.guess in names] == ["left out", "left out"]
+    assert [one.guess for one in found.said if one.what == "left out"] == ["height_11, height_12"]
 
 
 # ------------------------------------------------------------------------------------------------------------- files
@@ -347,6 +362,45 @@ def test_a_file_without_a_header_gets_names(looked: Looked) -> None:
     assert (found.source.header, list(found.source.columns)) == (False, ["column_1", "column_2", "column_3"])
     named = looked("1,2026-01-05,a\n2,2026-01-06,b\n", columns=("id", "on_day", "what"))
     assert (named.source.time, named.source.primary_key) == ("on_day", ("id",))
+
+
+@pytest.mark.parametrize(
+    ("above", "delimiter", "lines"),
+    [
+        ("Sales by day\n", ",", 1),
+        ("Sales by day,,,\n\nexported,2026-01-07,,\n", ",", 3),
+        ("# sales, by day\n# of all shops\n", ";", 2),
+        ('"A title\nof two lines"\n', ",", 2),
+    ],
+)
+def test_lines_above_the_header_are_found_and_said(looked: Looked, above: str, delimiter: str, lines: int) -> None:
+    table = "id,sold_on,amount,shop\n1,2026-01-05,2.5,a\n2,2026-01-06,3.5,b\n".replace(",", delimiter)
+    found = looked(above + table)
+    assert (found.source.skip_lines, found.source.delimiter) == (lines, delimiter)
+    assert list(found.source.columns) == ["id", "sold_on", "amount", "shop"] and found.rows.height == 2
+    (said,) = (one for one in found.said if one.what == "lines above")
+    assert said.guess == f"{lines} skipped" and above[2:8].strip() in said.why
+    assert f"skip_lines={lines}," in files_of(plan_of(found, "orders"))["analytics_assets/defs/orders/sources.py"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "id;at;amount\n1;2026-01-05;2,5\n2;2026-01-06;3,5\n",  # a comma would cut each row, and leave the header whole
+        ",,2026-01-05\n1,2,2026-01-05\n3,4,2026-01-06\n",  # the first record of a file without a header
+        "id,at,,\n1,2026-01-05,2,3\n2,2026-01-05,2,3\n",  # columns without names
+    ],
+)
+def test_no_header_or_record_is_taken_for_a_line_above(looked: Looked, content: str) -> None:
+    assert looked(content).source.skip_lines == 0
+
+
+def test_files_with_several_numbers_of_lines_above_are_refused(tmp_path: Path) -> None:
+    table = "id,at,shop\n1,2026-01-05,a\n"
+    (tmp_path / "a.csv").write_text(table)
+    (tmp_path / "b.csv").write_text("A title\n" + table)
+    with pytest.raises(ValueError, match=r"a\.csv: 0, b\.csv: 1"):
+        look("orders", [tmp_path / "a.csv", tmp_path / "b.csv"])
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "cp1252", "utf-8-sig"])

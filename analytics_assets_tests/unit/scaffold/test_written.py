@@ -10,13 +10,14 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from analytics_assets.partitions import Calendar, Window
+from analytics_assets.reports.figures import figures
 from analytics_assets.scaffold.domain import files_of, plan_of, said_of_report
-from analytics_assets.scaffold.look import Look, look, parsed
-from analytics_assets.scaffold.of_models import mart_files, report_files, types_in_yml, types_of
+from analytics_assets.scaffold.look import Answers, Look, look, parsed
+from analytics_assets.scaffold.of_models import has_few_rows, mart_files, report_files, types_in_yml, types_of
 from analytics_assets.scaffold.texts import Flow, literal, yml
 from analytics_assets.simulation.distributions import Sample
 from analytics_assets.spec.model_node import Manifest, ModelNode
-from analytics_assets.spec.report import Report
+from analytics_assets.spec.report import Format, Report
 
 DAYS = Window.of_days(date(2026, 1, 4), date(2026, 1, 8))
 
@@ -32,8 +33,6 @@ FILES = {
 
 
 def found_in(folder: Path, name: str, zone: str = "America/New_York") -> Look:
-    from analytics_assets.scaffold.look import Answers
-
     (folder / name).write_text(FILES[name])
     return look("orders", [folder / name], answers=Answers(timezone=zone))
 
@@ -73,6 +72,45 @@ def test_the_report_of_a_domain_is_one(tmp_path: Path, name: str) -> None:
     report = executed(texts["analytics_assets/defs/orders/reports.py"])["ORDERS_REPORT"]
     assert isinstance(report, Report)
     assert report.key_figures[0] == "row_count"
+
+
+@pytest.mark.parametrize("a_day", [1, 24])
+def test_the_number_of_rows_comes_last_and_in_no_chart_if_each_day_has_as_many(tmp_path: Path, a_day: int) -> None:
+    rows = [f"2026-01-{n // a_day + 1:02}T{n % a_day:02}:00:00Z,{n * 7}\n" for n in range(28 * a_day)]
+    (tmp_path / "a.csv").write_text("day,jobs\n" + "".join(rows[: -a_day // 2]))  # the last day is not over
+    texts = files_of(plan_of(look("orders", [tmp_path / "a.csv"]), "team:x"))
+    report = executed(texts["analytics_assets/defs/orders/reports.py"])["ORDERS_REPORT"]
+    assert report.key_figures == ("mean_jobs", "row_count")
+    assert [chart.measure for chart in report.charts] == ["mean_jobs"]
+    assert report.measure("row_count").note == "The number of rows, without duplicates."
+
+
+def test_flags_have_their_share_whether_rows_are_split_by_them_or_they_are_averaged(tmp_path: Path) -> None:
+    rows = "".join(f"2026-01-0{n % 9 + 1},{n % 2},{n % 3 // 2},{'yes' if n % 4 else 'no'},{n}\n" for n in range(60))
+    (tmp_path / "a.csv").write_text("date,fraud,late,paid,size\n" + rows)
+    found = look("orders", [tmp_path / "a.csv"], answers=Answers(mean=("late", "size")))
+    report = executed(files_of(plan_of(found, "team:x"))["analytics_assets/defs/orders/reports.py"])["ORDERS_REPORT"]
+    held = {
+        "share_of_fraud": ("Fraud (share)", Format.SHARE),
+        "share_of_paid": ("Paid (share)", Format.SHARE),
+        "share_of_late": ("Late (share)", Format.SHARE),
+        "mean_size": ("Mean size", Format.MEAN),
+    }
+    assert {one.name: (one.title, one.format) for one in report.measures[1:]} == held
+    assert {one.what: one.guess for one in found.said}["late"].endswith("share")
+    frame = found.rows.with_columns(
+        pl.lit(1.0).alias("row_count"),
+        pl.col("fraud").cast(pl.String),
+        pl.col("paid").cast(pl.String),
+        total_late=pl.col("late").cast(pl.Float64),
+        rows_with_late=pl.lit(1.0),
+    )
+    shares = {
+        name: figures({"mart_orders_daily": frame}, report.measure(name), ())[()].value
+        for name in held
+        if "share" in name
+    }
+    assert shares == {"share_of_fraud": 0.5, "share_of_paid": 0.75, "share_of_late": pytest.approx(1 / 3)}
 
 
 def test_labels_are_the_files_own_spelling_where_people_can_read_it(tmp_path: Path) -> None:
@@ -175,6 +213,13 @@ def test_a_report_of_a_mart_shows_its_sums_and_the_means_that_they_make() -> Non
     assert "ref('stg_orders')" in texts["dbt_project/models/marts/shop/_exposure_of_late.yml"]
     with pytest.raises(ValueError, match="nothing in stg_orders adds up"):
         report_files("late", manifest(rate="double"), {"rate": "double"}, "stg_orders", "Late", "team:shop")
+
+
+def test_a_report_opens_on_all_days_if_the_newest_have_few_rows() -> None:
+    newest = date(2026, 1, 28)
+    assert has_few_rows({newest: 13, newest - timedelta(28): 500})
+    assert not has_few_rows({newest: 13, newest - timedelta(27): 1})
+    assert not has_few_rows({}), "nothing is made yet"
 
 
 def test_what_a_mart_is_split_by_is_a_dimension_of_its_report_and_never_summed() -> None:
