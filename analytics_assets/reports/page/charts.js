@@ -185,7 +185,7 @@ function waterfall(chart, measure, found) {
     row.colour = isLevel || !value ? COLOURS[0] : value > 0 ? COLOURS[2] : COLOURS[1];
   });
   const rest = drawn.length ? level - drawn.at(-2).end : 0;
-  const largest = Math.max(...drawn.map(({ end }) => Math.abs(end)));
+  const largest = Math.max(0, ...drawn.map(({ end }) => Math.abs(end)));
   const notes = Math.abs(rest) > 1e-6 * largest ? [`The steps leave ${signed(rest)} unexplained.`] : [];
   const short = drawn.map((row) => `${row.names[0]}\n${row.written}`);
   return { found: drawn, names: drawn.map(({ names }) => names[0]), notes, short, height: drawn.length * STEP_HEIGHT };

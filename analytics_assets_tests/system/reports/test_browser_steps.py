@@ -43,6 +43,7 @@ FRAMES = {
             (date(2026, 1, 2), "a", 100.0, 50.0, -170.0, -20.0),
             (date(2026, 1, 2), "b", 200.0, -30.0, 10.0, 180.0),
             (date(2026, 1, 3), "c", 1.0, 2.0, 3.0, 16.0),  # ten of which no step tells
+            (date(2026, 1, 3), "d", 5.0, None, 1.0, 6.0),
         ],
         schema=["day", "kind", *EFFECTS],
         orient="row",
@@ -99,6 +100,13 @@ def test_a_filter_acts_on_each_step(page: Page) -> None:
 def test_what_the_steps_do_not_explain_is_said(page: Page) -> None:
     show(page, "kind=c")
     expect(page.locator("#chart-0-rest")).to_have_text("The steps leave +10.00 € unexplained.")
+
+
+def test_where_a_step_is_not_known_there_is_no_waterfall(page: Page) -> None:
+    show(page, "kind=d")
+    assert drawn(page, 0) == []
+    expect(page.locator("#chart-0.nothing")).to_have_count(1)
+    expect(page.locator("#chart-0-rest")).to_have_text("")
 
 
 def test_a_funnel_says_how_many_are_left_of_all_and_of_the_step_before(page: Page) -> None:
