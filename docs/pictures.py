@@ -75,7 +75,8 @@ def _graph(browser: Browser, live: Live, name: str) -> None:
     page.locator("foreignObject", has_text="landed_" if group else "consent").first.wait_for(timeout=60_000)
     for offer in page.locator("button", has_text="Skip").all():  # to join a newsletter
         offer.click()
-    expect(page.get_by_text("Loading...")).to_have_count(0, timeout=60_000)
+    for meanwhile in ("Loading...", "fetching statuses"):
+        expect(page.get_by_text(meanwhile)).to_have_count(0, timeout=60_000)
     page.wait_for_timeout(2_000)  # for the layout
     boxes = [box for node in page.locator("foreignObject").all() if (box := node.bounding_box())]
     left, top = (min(box[side] for box in boxes) - MARGIN for side in ("x", "y"))
