@@ -18,6 +18,7 @@ import polars as pl
 from analytics_assets.defs.commerce import DOMAIN as COMMERCE
 from analytics_assets.defs.sessions.sources import CLICKSTREAM
 from analytics_assets.partitions import Window
+from analytics_assets.spec.source import Kind
 
 DAYS = Window.of_days(date(2026, 1, 5), date(2026, 3, 1))  # a Monday, a Sunday
 BETTER = date(2026, 2, 2)
@@ -133,14 +134,27 @@ def _events(day: date) -> Iterator[tuple[str, date, dict[str, object]]]:
                 }  # fmt: skip
 
 
-def write_files(inbox: Path) -> None:
-    """Writes all files: a Parquet file a source, and of products one a snapshot."""
-    held = defaultdict[tuple[str, date], list[dict[str, object]]](list)
+def write_raw_days(raw_dir: Path) -> None:
+    """Writes the raw days as landing would, each source on each day."""
+    told = defaultdict[tuple[str, date], list[dict[str, object]]](list)
     for name, day, row in rows():
-        held[name, day if name == "products" else DAYS.start].append(row)
-    for (name, day), told in held.items():
-        columns = SOURCES[name].columns
-        file = inbox / name / f"{name}-{day}.parquet"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        frame = pl.DataFrame([dict.fromkeys(columns) | row for row in told], infer_schema_length=None)
-        frame.cast(dict(columns)).write_parquet(file)
+        told[name, day].append(row)
+    for name, source in SOURCES.items():
+        latest: list[dict[str, object]] = []
+        for day in DAYS.days():
+            here = told[name, day]
+            latest = here or latest  # a snapshot holds until the next one
+            frame = pl.DataFrame(
+                [dict.fromkeys(source.columns) | row for row in (latest if source.kind is Kind.SNAPSHOT else here)],
+                schema=list(source.columns),
+                infer_schema_length=None,
+            ).cast(dict(source.columns))  # type: ignore[arg-type]
+            lineage = [
+                pl.lit(None, pl.String).alias("_extra"),
+                pl.lit(f"{name}.parquet").alias("_source_file"),
+                pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("_source_row"),
+                pl.lit(datetime.combine(day, time()) + timedelta(hours=26)).cast(pl.Datetime("us")).alias("_landed_at"),
+            ]
+            file = raw_dir / source.raw_asset / f"_day={day}" / "data.parquet"
+            file.parent.mkdir(parents=True)
+            frame.with_columns(**source.derived).with_columns(*lineage).write_parquet(file)

@@ -1,9 +1,16 @@
 """What each model takes, of a project that is settled."""
 
+import sys
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from dagster import DagsterInstance
+from typer.testing import CliRunner
 
+from analytics_assets.cli import profile
+from analytics_assets.operations import home
 from analytics_assets.operations.model_profile import Profile, profiles
 from analytics_assets.partitions import Window
 from analytics_assets_tests.support.project import ALL_OF_ONE, YESTERDAY, Project
@@ -46,3 +53,23 @@ def test_the_seconds_are_those_of_the_run_with_the_most_days(project: Project) -
     assert runner.make(runner.plan_of_range({"mart_consent_daily"}, newest))
     assert found(project)["mart_consent_daily"].days == before.days == len(project.window)
     assert found(project)["mart_consent_daily"].seconds == before.seconds
+
+
+def test_nothing_that_is_made_is_told_with_what_to_do(tmp_path: Path) -> None:
+    empty = Project(tmp_path / "data", ALL_OF_ONE)
+    with pytest.raises(ValueError, match="materialize --new"):
+        profiles(empty.declared, empty.instance, ["mart_consent_daily"])
+
+
+def test_the_command_shows_each_selected_model_and_the_sums(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    location = SimpleNamespace(project=project.declared, defs=project.definitions)
+    monkeypatch.setitem(sys.modules, "analytics_assets.definitions", location)  # type: ignore[arg-type]
+    monkeypatch.setattr(profile, "get_settings", lambda: project.settings)
+    monkeypatch.setattr(home, "prepare_dagster_home", lambda settings: None)
+    monkeypatch.setattr(DagsterInstance, "get", lambda: nullcontext(project.instance))
+    said = CliRunner().invoke(profile.commands, ["--select", "mart_consent_daily or rpt_companies"]).output
+    rows = project.frame("mart_consent_daily").height
+    shown = [[cell.strip() for cell in line.strip("│").split("│")] for line in said.splitlines() if line[:1] == "│"]
+    assert [row[:2] for row in shown] == [["mart_consent_daily", "incremental"], ["rpt_companies", "table function"]]
+    assert shown[0][3:5] == [str(len(project.window)), f"{rows:,}"]
+    assert "2 models: " in said and f"{rows:,} rows and " in said
