@@ -107,7 +107,8 @@ def drop_a_row_with_a_key(project: Project, asset: str, read: Read, number: int 
     Of all keys it takes one that occurs on few of the reader's days. The source's columns have the model's names.
 
     Args:
-        number: which of the rows that could be taken, from 0.
+        number: which of the rows that could be taken, from 0. Odd ones tell what the reader reads of them as another
+            row does: of some reads, it is no difference that a row was told again.
 
     Returns:
         The source, and the raw days that change.
@@ -120,7 +121,13 @@ def drop_a_row_with_a_key(project: Project, asset: str, read: Read, number: int 
             continue
         raw = project.frame(f"raw_{source.name}")
         in_order = raw.join(rarest, on=list(read.key)).sort("days", *read.key, "the_day", "_source_row")
-        row = in_order.select(raw.columns).slice(number, 1)
+        row = in_order.select(raw.columns).slice(number // 2, 1)
+        told = [name for name in read.columns if name in source.columns and name not in source.primary_key]
+        other = (
+            raw.filter(pl.any_horizontal(pl.col(name) != row[name].first() for name in told)) if told else raw.clear()
+        )
+        if number % 2 and other.height:
+            row = row.with_columns(other.head(1)[name] for name in told if name != source.time)
         if row.height:
             at = row["the_day"][0]
             at += timedelta(days=1 if at < YESTERDAY else -1)

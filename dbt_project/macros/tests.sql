@@ -7,7 +7,8 @@
       rows_of: as many rows a day as that model, or, with `where`, as many as it has of those;
       measures_of + measures: for each `column: upstream column`, the same sum a day as in that model.
     Where rows count on another day than they stand on, `counted_on` names the upstream column that holds the day on
-    which they count; the upstream days that are read are those of meta.reads. -#}
+    which they count; the upstream days that are read are those of meta.reads. Of a model that is read by key, those rows
+    count whose key occurs in the driver's rows of the day; with `newest_delivery`, of each key those of its newest day. -#}
 {% test adds_up(model) %}
     {%- if not execute -%}
         select 1 as placeholder
@@ -34,6 +35,10 @@
         {%- else -%}
             {%- set node = model_node(rule.get('rows_of') or rule.measures_of) -%}
             {%- set upstream, upstream_day = node.relation_name, node.config.meta.day -%}
+            {%- set reads = meta.get('reads', []) | selectattr('model', 'eq', node.name) | selectattr('key', 'defined') | list -%}
+            {%- if reads -%}
+                {%- set upstream, upstream_day = rows_with_keys(node, reads[0], rule.get('newest_delivery')), 'the_day' -%}
+            {%- endif -%}
         {%- endif -%}
         {%- set counted_on = rule.get('counted_on', upstream_day) -%}
         {%- set offsets = days_read(meta, rule.get('measures_of') or rule.get('rows_of')) if rule.get('counted_on') else [0, 0] -%}
@@ -93,6 +98,36 @@
             {%- endfor %}
     {%- endif -%}
 {% endtest %}
+
+{#- The rows of a model whose key occurs in the driver's rows of a day of the window, once for each such day, with that day
+    as `the_day`: what by_key gives, said in another way.
+    node: of the model. read: what meta.reads says of it. newest: whether only the rows of a key's newest day count. -#}
+{% macro rows_with_keys(node, read, newest) -%}
+    {%- set key, driver = as_list(read.key), model_node(read.of) -%}
+    {%- set day, driver_day, days = node.config.meta.day, driver.config.meta.day, read.get('days', [0, 0]) -%}
+    (
+        select
+            upstream.*,
+            keys.the_day
+        from {{ node.relation_name }} as upstream
+        inner join (
+            select distinct {{ driver_day }} as the_day, {{ key | join(', ') }}
+            from {{ driver.relation_name }}
+            where {{ in_window(driver_day) }}
+        ) as keys
+            on
+                {% for column in key -%}
+                upstream.{{ column }} = keys.{{ column }} and
+                {% endfor -%}
+                {% if days[0] is not none %}{{ days_between('keys.the_day', 'upstream.' ~ day) }} >= {{ days[0] }} and {% endif -%}
+                {% if days[1] is not none %}{{ days_between('keys.the_day', 'upstream.' ~ day) }} <= {{ days[1] }} and {% endif -%}
+                {{ between_edges('upstream.' ~ day, days) }}
+        {%- if newest %}
+        where true
+        qualify rank() over (partition by keys.the_day, keys.{{ key | join(', keys.') }} order by upstream.{{ day }} desc) = 1
+        {%- endif %}
+    ) as rows_with_keys
+{%- endmacro %}
 
 {#- The node of the model that the current test is attached to. -#}
 {% macro tested_node() -%}

@@ -41,7 +41,8 @@ REVIEWED = 0.9  # of the orders that were delivered
 LATE, REDELIVERED, MALFORMED = 0.03, 0.01, 0.01
 BATCHES_AGAIN = 0.2  # of the files: some of their rows arrive again in another file
 SMALLEST_SPOILED_FILE = 100  # rows; below it one malformed row would be a large share
-DAYS_BETWEEN_SNAPSHOTS = 7
+DAYS_BETWEEN_SNAPSHOTS = 3
+MOVED_EACH = 25  # each so-manieth product is in another category from the second list on
 COSTS_CORRECTED = 0.05  # of the products, from one snapshot to the next
 NOT_COUNTED = 0.08  # of the products, on any day
 SELDOM_COUNTED = 25  # each so-manieth product is counted on each tenth day alone
@@ -62,6 +63,7 @@ _CATEGORIES = {
     "relogios": "watches",
 }
 _UNTRANSLATED = "artesanato"
+_NEW_CATEGORY = ("novidades", "novelties")
 _CITIES = [("sao paulo", "SP", "01"), ("campinas", "SP", "13"), ("rio de janeiro", "RJ", "20"), ("recife", "PE", "50")]
 _CITY_WEIGHTS = [40, 12, 20, 8]
 _WAREHOUSES = ("north", "south")
@@ -105,7 +107,7 @@ class Order:
 
 
 def simulate(inbox_dir: Path, window: Window, scale: float, random: Random) -> None:
-    """Writes a file a day of each source, some batches again as `…-again.<ending>`, and a list of products a week.
+    """Writes a file a day of each source, some batches again as `…-again.<ending>`, and lists of products.
 
     Args:
         scale: 1 is some 60 orders a day. Products are always 500, and so are nearly all counts of stock.
@@ -333,19 +335,20 @@ def _reviews(orders: Sequence[Order], window: Window, random: Random) -> Rows:
 
 
 def _snapshots(days: Sequence[date], products: Sequence[Product], random: Random) -> Rows:
-    """All products once a week, with costs that are corrected from one time to the next."""
+    """All products each few days; from one list to the next costs are corrected, and then some are in a new category."""
     costs = {one.product_id: one.price * random.randint(40, 80) / 100 for one in products}
     untold = set(random.sample(sorted(costs), PRODUCTS_AT_ALL // 50))  # of these nobody knows the cost
     sizes = {one.product_id: [str(random.randint(5, 60)) for _ in range(7)] for one in products}
     size_columns = [name for name in PRODUCTS.columns if name.startswith("product_") and name in PRODUCTS.optional]
     size_columns.remove("product_name")
     rows: Rows = {}
+    moved = {one.product_id: _NEW_CATEGORY[0] for one in products[::MOVED_EACH]}
     for day in days[::DAYS_BETWEEN_SNAPSHOTS]:
         rows[day] = [
             {
                 "product_id": one.product_id,
                 "product_name": one.name,
-                "product_category_name": one.category,
+                "product_category_name": one.category if day == days[0] else moved.get(one.product_id, one.category),
                 "unit_cost": None if one.product_id in untold else f"{costs[one.product_id]:.2f}",
                 **dict(zip(size_columns, sizes[one.product_id], strict=True)),
             }
@@ -369,7 +372,7 @@ def _seller(seller_id: str, random: Random) -> Row:
 def _translations() -> list[Row]:
     return [
         {"product_category_name": name, "product_category_name_english": english}
-        for name, english in _CATEGORIES.items()
+        for name, english in [*_CATEGORIES.items(), _NEW_CATEGORY]
     ]
 
 

@@ -299,7 +299,7 @@ class Shop:
             if column:
                 found[json.loads(event["event_details"]).get("product_id", "unknown"), at][column] += 1
         for at, order, score in self.reviews():
-            for product in {line["product_id"] for line in items.get(order, ())}:
+            for product in {line["product_id"] for line in items.get(order, ())} or {"unknown"}:
                 found[product, at]["reviews"] += 1
                 found[product, at]["review_score_sum"] += score
         return without_zeros(found)

@@ -198,7 +198,8 @@ def products_of_files() -> pl.DataFrame:
     reviews = (
         typed(SOURCES["order_reviews"])
         .filter(day_of_review.is_between(DAYS.start, max(DAYS.days())))
-        .join(typed(SOURCES["order_items"]).select("order_id", "product_id").unique(), on="order_id")
+        .join(typed(SOURCES["order_items"]).select("order_id", "product_id").unique(), on="order_id", how="left")
+        .with_columns(pl.col("product_id").fill_null("unknown"))
         .group_by("product_id", day_of_review.alias("the_day"))
         .agg(reviews=pl.len(), review_score_sum=pl.col("review_score").sum())
     )

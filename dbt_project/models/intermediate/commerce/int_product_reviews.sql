@@ -16,13 +16,21 @@ final as (
     select
         reviews.review_id,
         reviews.order_id,
-        products.product_id,
+        coalesce(products.product_id, 'unknown') as product_id,
 
         reviews.review_score,
+        cast(
+            case
+                when row_number() over (
+                    partition by reviews.review_date, reviews.review_id, reviews.order_id order by products.product_id
+                ) = 1 then 1
+                else 0
+            end as {{ type_count() }}
+        ) as reviews_of_orders,
 
         reviews.review_date
     from reviews
-    inner join products on reviews.order_id = products.order_id and reviews.review_date = products._for_day
+    left join products on reviews.order_id = products.order_id and reviews.review_date = products._for_day
 )
 
 select * from final

@@ -38,6 +38,8 @@ spans as (
     select
         product_id,
         the_day,
+        units,
+        revenue,
         {% for suffix, days in spans.items() -%}
             {% for name in summed -%}
                 sum({{ name }}) over (
@@ -61,6 +63,8 @@ final as (
     select
         product_id,
 
+        cast(units as {{ type_count() }}) as units,
+        cast(revenue as {{ type_amount() }}) as revenue,
         {% for suffix in spans -%}
             cast(coalesce(units{{ suffix }}, 0) as {{ type_count() }}) as units{{ suffix }},
             cast(coalesce(revenue{{ suffix }}, 0) as {{ type_amount() }}) as revenue{{ suffix }},
