@@ -10,6 +10,7 @@ import logging
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache, wraps
 from typing import TYPE_CHECKING, Any
 
 from dagster import AssetExecutionContext, AssetKey, DagsterInstance, Definitions, deserialize_value
@@ -176,6 +177,7 @@ def dbt_invoke(manifest: Any, callbacks: list[Callable[[Any], None]], arguments:
     - Each command would write a summary of the whole graph for diagnosis. Nobody reads it, and it takes longer than a
       small model.
     - Each command would look through all installed packages for plugins of dbt. The project has none.
+    - Each name of a selection would be split and compared, part by part, with all names of the project, three times.
     """
     from dbt.cli.main import dbtRunner
     from dbt.compilation import Linker
@@ -183,10 +185,26 @@ def dbt_invoke(manifest: Any, callbacks: list[Callable[[Any], None]], arguments:
 
     Linker.get_graph_summary = lambda self, manifest: {}
     PluginManager.get_prefixed_modules = classmethod(lambda cls: {})
+    select_quickly()
     try:
         return dbtRunner(manifest=manifest, callbacks=callbacks).invoke(arguments)
     finally:
         _close_duckdb()
+
+
+@cache
+def select_quickly() -> None:
+    """Lets dbt compare a bare name only with what may be equal to it: a node's own name, and its package or folder."""
+    from dbt.graph import selector_methods
+    from dbt.graph.selector_methods import is_selected_node
+
+    @wraps(is_selected_node)
+    def is_selected(fqn: list[str], selector: str, is_versioned: bool) -> bool:
+        if is_versioned or not selector.isidentifier():
+            return bool(is_selected_node(fqn, selector, is_versioned))
+        return selector in (fqn[-1], fqn[0].partition(".")[0])
+
+    selector_methods.is_selected_node = is_selected
 
 
 def _close_duckdb() -> None:
