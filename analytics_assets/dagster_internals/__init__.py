@@ -6,11 +6,14 @@ A test imports them one by one: after an upgrade it says which of them broke. Sl
 
 # ruff: noqa: I001 (each reason stands above its imports)
 
+import logging
 import sys
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache, wraps
 from typing import TYPE_CHECKING, Any
 
-from dagster import AssetExecutionContext, AssetKey, DagsterInstance, deserialize_value
+from dagster import AssetExecutionContext, AssetKey, DagsterInstance, Definitions, deserialize_value
 
 # The project asks a code server to reload its definitions, as the button in the UI does.
 from dagster._core.remote_origin import CodeLocationOrigin as CodeLocationOrigin
@@ -70,6 +73,39 @@ def parse_asset_selection(text: str) -> Any:
     from dagster._core.definitions.antlr_asset_selection.antlr_asset_selection import AntlrAssetSelectionParser
 
     return AntlrAssetSelectionParser(text, include_sources=False).asset_selection
+
+
+def requested_partitions(
+    definitions: Definitions, instance: DagsterInstance, keys: Iterable[AssetKey]
+) -> Mapping[AssetKey, set[str | None]]:
+    """The partition keys that the conditions of some assets request now, by asset; None for one without partitions.
+
+    The public `evaluate_automation_conditions` requests the same. It also evaluates the conditions of all checks, which
+    run with their assets, and hashes every condition for a next evaluation that remembers this one.
+    """
+    from dagster._core.definitions.declarative_automation.automation_condition_evaluator import (
+        AutomationConditionEvaluator,
+    )
+    from dagster._core.definitions.partitions.context import partition_loading_context
+
+    graph = definitions.resolve_asset_graph()
+    evaluator = AutomationConditionEvaluator(
+        asset_graph=graph,
+        instance=instance,
+        entity_keys={key for key in keys if graph.get(key).automation_condition is not None},
+        evaluation_time=None,
+        emit_backfills=False,
+        logger=logging.getLogger(__name__),
+        cursor=AssetDaemonCursor.empty(),
+        evaluation_id=0,
+    )
+    _, subsets = evaluator.evaluate()
+    found: dict[AssetKey, set[str | None]] = defaultdict(set)
+    with partition_loading_context(effective_dt=evaluator.evaluation_time, dynamic_partitions_store=instance):
+        for subset in (one for one in subsets if isinstance(one.key, AssetKey)):
+            for one in subset.expensively_compute_asset_partitions():
+                found[one.asset_key].add(one.partition_key)
+    return found
 
 
 def add_partition_metadata(
@@ -141,6 +177,7 @@ def dbt_invoke(manifest: Any, callbacks: list[Callable[[Any], None]], arguments:
     - Each command would write a summary of the whole graph for diagnosis. Nobody reads it, and it takes longer than a
       small model.
     - Each command would look through all installed packages for plugins of dbt. The project has none.
+    - Each name of a selection would be split and compared, part by part, with all names of the project, three times.
     """
     from dbt.cli.main import dbtRunner
     from dbt.compilation import Linker
@@ -148,10 +185,26 @@ def dbt_invoke(manifest: Any, callbacks: list[Callable[[Any], None]], arguments:
 
     Linker.get_graph_summary = lambda self, manifest: {}
     PluginManager.get_prefixed_modules = classmethod(lambda cls: {})
+    select_quickly()
     try:
         return dbtRunner(manifest=manifest, callbacks=callbacks).invoke(arguments)
     finally:
         _close_duckdb()
+
+
+@cache
+def select_quickly() -> None:
+    """Lets dbt compare a bare name only with what may be equal to it: a node's own name, and its package or folder."""
+    from dbt.graph import selector_methods
+    from dbt.graph.selector_methods import is_selected_node
+
+    @wraps(is_selected_node)
+    def is_selected(fqn: list[str], selector: str, is_versioned: bool) -> bool:
+        if is_versioned or not selector.isidentifier():
+            return bool(is_selected_node(fqn, selector, is_versioned))
+        return selector in (fqn[-1], fqn[0].partition(".")[0])
+
+    selector_methods.is_selected_node = is_selected
 
 
 def _close_duckdb() -> None:

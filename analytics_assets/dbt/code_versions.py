@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from analytics_assets.dbt.variables import source_vars
 from analytics_assets.foundation.hashes import digest
@@ -18,13 +18,14 @@ def code_versions(manifest: Manifest, sources: Iterable[Source]) -> dict[str, st
     """
     variables = manifest.raw.get("vars", {})
     specs = source_vars(sources)
+    uses = _uses_of_macros(manifest)
     found = {}
     for unique_id, node in manifest.nodes.items():
         if node.is_seed:
             found[unique_id] = digest([node.checksum])
         if not node.is_model:
             continue
-        macros = _macros_of(node, manifest)
+        macros = _macros_of(node, uses)
         sql = [node.sql, *(manifest.raw["macros"][macro]["macro_sql"] for macro in macros)]
         used = {name for text in sql for name in _VARIABLE.findall(text) if name in variables}
         parts = [*sql, json.dumps(node.meta, sort_keys=True)]
@@ -41,17 +42,26 @@ def code_versions(manifest: Manifest, sources: Iterable[Source]) -> dict[str, st
 _VARIABLE = re.compile(r"""var\(\s*['"](\w+)""")
 
 
-def _macros_of(node: ModelNode, manifest: Manifest) -> list[str]:
-    """The project's macros that a model uses, directly or not, with their variants for all warehouses."""
+def _uses_of_macros(manifest: Manifest) -> dict[str, list[str]]:
+    """What each of the project's macros uses: other macros of the project, and its variants for all warehouses."""
     own = {name: macro for name, macro in manifest.raw["macros"].items() if macro["package_name"] == "analytics"}
+    return {
+        name: [
+            *(other for other in macro["depends_on"]["macros"] if other in own),
+            *(other for other in own if own[other]["name"].endswith(f"__{macro['name']}")),
+        ]
+        for name, macro in own.items()
+    }
+
+
+def _macros_of(node: ModelNode, uses: Mapping[str, Sequence[str]]) -> list[str]:
+    """The project's macros that a model uses, directly or not."""
     found: set[str] = set()
     materialization = f"macro.analytics.materialization_{node.materialized}_"
-    waiting = [name for name in own if name in node.macros or name.startswith(materialization)]
+    waiting = [name for name in uses if name in node.macros or name.startswith(materialization)]
     while waiting:
         name = waiting.pop()
-        if name in found:
-            continue
-        found.add(name)
-        variants = [other for other in own if own[other]["name"].endswith(f"__{own[name]['name']}")]
-        waiting += [other for other in (*own[name]["depends_on"]["macros"], *variants) if other in own]
+        if name not in found:
+            found.add(name)
+            waiting += uses[name]
     return sorted(found)

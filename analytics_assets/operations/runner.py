@@ -10,12 +10,10 @@ from datetime import UTC, date, datetime, timedelta
 from dagster import (
     AssetCheckSeverity,
     AssetKey,
-    AssetSelection,
     DagsterEventType,
     DagsterInstance,
     Definitions,
     ExecuteInProcessResult,
-    evaluate_automation_conditions,
 )
 
 from analytics_assets.automation.graph import (
@@ -34,7 +32,7 @@ from analytics_assets.automation.run_grouping import (
     tied_windows,
 )
 from analytics_assets.automation.staleness import Days
-from analytics_assets.dagster_internals import PRIORITY_TAG
+from analytics_assets.dagster_internals import PRIORITY_TAG, requested_partitions
 from analytics_assets.dbt.step import forget_dropped_tables
 from analytics_assets.extract.assets import no_address
 from analytics_assets.foundation.failures import INTERRUPTS, in_brief, reason_of
@@ -339,11 +337,10 @@ class Runner:
     def _requested(
         self, names: Set[str], given_up: Set[tuple[str, date]], only: Set[tuple[str, date]] | None = None
     ) -> dict[str, list[Window]]:
-        tick = evaluate_automation_conditions(self._definitions, self._instance, AssetSelection.assets(*sorted(names)))
+        found = requested_partitions(self._definitions, self._instance, map(AssetKey, names))
         windows = {}
         for name in (*self.upstream, *self.views):
-            keys = tick.get_requested_partitions(AssetKey(name))
-            requested = {date.fromisoformat(key) if key else WHOLE.start for key in keys}
+            requested = {date.fromisoformat(key) if key else WHOLE.start for key in found.get(AssetKey(name), ())}
             windows[name] = contiguous(
                 day for day in requested if (name, day) not in given_up and (only is None or (name, day) in only)
             )

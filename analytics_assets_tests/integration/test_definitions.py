@@ -7,12 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
+import pytest
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
 from analytics_assets.dbt.project import prepare_manifest
 from analytics_assets.settings import PROJECT_DIR
 from analytics_assets_tests.support.graph import graph_of
+from analytics_assets_tests.support.models_alone import make_models_alone
 from analytics_assets_tests.support.project import DOMAINS, Project, test_settings
 
 
@@ -52,7 +54,9 @@ def test_the_asset_graph_is_the_one_that_was_last_agreed_on(tmp_path: Path, snap
     assert graph_of(Project(tmp_path, DOMAINS)) == snapshot(extension_class=JSONSnapshotExtension)
 
 
-def test_every_asset_and_column_is_described(everything: Project) -> None:
+def test_every_asset_and_column_is_described(everything: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_models_alone(monkeypatch)
+    everything.simulate(attribution=1)  # the template of the laws
     everything.settled()
     graph = everything.definitions.resolve_asset_graph()
     lacking = [key.path[-1] for key in graph.get_all_asset_keys() if not graph.get(key).description]

@@ -4,6 +4,7 @@ from datetime import date
 from pathlib import Path
 
 import polars as pl
+import pytest
 from dagster import DagsterInstance, DailyPartitionsDefinition, asset, materialize, materialize_to_memory
 
 from analytics_assets.dbt.runner import run_dbt
@@ -12,6 +13,7 @@ from analytics_assets.ingest.assets import build_source_assets
 from analytics_assets.state.builds import Build
 from analytics_assets.warehouse.raw_day_writer import LakeDay, ParquetByDay
 from analytics_assets_tests.support.consent_events import HEADER, event
+from analytics_assets_tests.support.models_alone import make_models_alone
 from analytics_assets_tests.support.project import Project, day
 
 
@@ -26,7 +28,9 @@ def test_a_raw_day_in_memory(project: Project) -> None:
     assert rows.select("EVENT_ID", "COUNT").rows() == [("a", 3)]
 
 
-def test_a_models_sql_by_its_dbt_unit_tests(everything: Project) -> None:
+def test_a_models_sql_by_its_dbt_unit_tests(everything: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_models_alone(monkeypatch)
+    everything.simulate(attribution=1)  # the template of the laws
     everything.settled()  # dbt takes the inputs' column types from the warehouse
     run = run_dbt(["test", "--select", "test_type:unit"], everything.settings, everything.sources)
     assert run.failures == {}

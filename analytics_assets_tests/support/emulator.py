@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -25,6 +25,7 @@ from analytics_assets.warehouse.bigquery import loading
 from analytics_assets.warehouse.bigquery.api import api_of
 from analytics_assets.warehouse.bigquery.load_jobs import Loaded
 from analytics_assets.warehouse.choice import warehouse_of
+from analytics_assets.warehouse.interface import Reader
 from analytics_assets_tests.support.emulator_server import FLAGS
 from analytics_assets_tests.support.project import Project
 
@@ -117,13 +118,13 @@ class BigQueryProject(Project):
         with api_of(self.settings).get_client() as client:
             yield client
 
-    def frame(self, asset: str) -> pl.DataFrame:
+    def frame(self, asset: str, reader: Reader | None = None) -> pl.DataFrame:
         """All rows of an asset, with the partition's day as `the_day`."""
         if asset.startswith("raw_"):
             return super().frame(asset)
         node = self.node(asset)
-        with warehouse_of(self.settings).reading() as reader:
-            found = reader.rows(f"select *, {node['config']['meta']['day']} as the_day from {node['relation_name']}")
+        with nullcontext(reader) if reader else warehouse_of(self.settings).reading() as opened:
+            found = opened.rows(f"select *, {node['config']['meta']['day']} as the_day from {node['relation_name']}")
         return pl.DataFrame(
             {name: [row[number] for row in found.rows] for number, name in enumerate(found.names)}, strict=False
         )

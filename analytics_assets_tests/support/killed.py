@@ -142,7 +142,10 @@ WRITES_BY_KEY = {
 }
 """What a run writes, beside the above, where users are read by key."""
 
-BY_KEY = ["materialize", "--new", "--select", "group:attribution"]
+READS_USERS = "int_revenue"
+
+BY_KEY = ["materialize", "--new", "--select", f"+{READS_USERS}"]
+"""Up to the model that reads them; what is made of it is not read by key."""
 
 if __name__ == "__main__":
     (WRITES | SIGNALS | WRITES_BY_KEY)[sys.argv[1]]()

@@ -11,20 +11,21 @@ from random import Random
 
 import duckdb
 import polars as pl
-from dagster import DagsterInstance, evaluate_automation_conditions
+from dagster import AssetSelection, evaluate_automation_conditions
 
 from analytics_assets.build import build_definitions, open_project
 from analytics_assets.defs import find_domains
 from analytics_assets.operations.runner import Runner
 from analytics_assets.partitions import Read, Upstream, Window, assets_of, downstream_days, partitioned_days
 from analytics_assets.settings import PROJECT_DIR, Settings
-from analytics_assets.spec.asset import AssetKind
+from analytics_assets.spec.asset import AssetKind, name_of
 from analytics_assets.spec.domain import Domain
 from analytics_assets.spec.source import Source, raw_asset
 from analytics_assets.state.ledger import Content, Found, Ledger, Seen
 from analytics_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from analytics_assets.warehouse.interface import Reader
 from analytics_assets.warehouse.published import public_models
+from analytics_assets_tests.support.instance import ephemeral_instance
 from analytics_assets_tests.support.templates import STORAGES, database_of, settle_from_template
 
 REAL_DATA = PROJECT_DIR.parent / "shared" / "data"
@@ -104,7 +105,7 @@ class Project:
         self.declared = replace(open_project(self.settings, self.domains), faults=())  # some lack the other domains
         self.definitions = build_definitions(self.declared)
         self.sources: list[Source] = self.declared.sources
-        self.instance = DagsterInstance.ephemeral()
+        self.instance = ephemeral_instance()
         ledger = Ledger(self.settings.lake_dir)
         for source in self.sources if self.on else ():
             if not ledger.has_landed(source):
@@ -178,10 +179,15 @@ class Project:
         runner = self.runner()
         runner.land({f"landed_{source.name}" for source in self.sources})
 
-    def settle(self) -> Runner:
-        """Lands and makes whatever is out of date; fails the test if anything failed."""
-        runner = self.runner()
-        names = {key.path[-1] for key in self.definitions.resolve_asset_graph().get_all_asset_keys()}
+    def settle(self, *only: str) -> Runner:
+        """Lands and makes whatever is out of date; fails the test if anything failed.
+
+        Args:
+            only: what to make, with all that it is made of; what else the domain holds would only take time.
+        """
+        runner, graph = self.runner(), self.definitions.resolve_asset_graph()
+        chosen = AssetSelection.assets(*only).upstream() if only else AssetSelection.all()
+        names = {name_of(key) for key in chosen.resolve(graph)}
         runner.land(names)
         runner.settle(names)
         assert not [f for f in runner.outcome.failures if not f.startswith("check ")], runner.outcome.failures

@@ -28,6 +28,8 @@ CACHE = PROJECT_DIR / ".pytest_cache"
 FOLDER = CACHE / "settled"
 STORAGES = ("run_storage", "event_log_storage")
 """Dagster's databases, which a test's instance holds in memory."""
+WHERE_IS_TOLD = ("webhook_url", "ui_url")
+"""Settings of which nothing that is made depends."""
 KEPT = 200
 """Templates of a kind that are kept; the oldest go first."""
 
@@ -67,7 +69,7 @@ def name_of(project: "Project") -> str:
         hash_of_code(),
         dbt.fingerprint(project.settings),
         domains,
-        project.changes,
+        {name: value for name, value in project.changes.items() if name not in WHERE_IS_TOLD},
         project.on,
         project.window,
         step.run_dbt.__name__,  # with checks, or without

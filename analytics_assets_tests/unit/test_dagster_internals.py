@@ -1,10 +1,12 @@
 """Private names of Dagster and dbt stand in one room, and each of them is still there after an upgrade."""
 
 import ast
+import inspect
 from importlib import import_module
 from pathlib import Path
 
 import pytest
+from dbt.graph import selector_methods
 
 from analytics_assets import dagster_internals
 from analytics_assets.settings import PROJECT_DIR
@@ -59,3 +61,18 @@ def test_no_other_module_imports_a_private_name() -> None:
         if file not in (*HERE, OF_DBT)
     }
     assert {file: names for file, names in found.items() if names} == {}
+
+
+NAMES = ("analytics", "marts", "shop", "mart_orders", "mart", "mart_orders.v2", "shop.mart_orders", "mart_*", "2", "")
+FQNS = (["analytics", "marts", "shop", "mart_orders"], ["analytics", "mart"], ["a.marts", "mart_orders", "v2"])
+
+
+def test_dbt_selects_quickly_what_it_selects() -> None:
+    dagster_internals.select_quickly()
+    quick = selector_methods.is_selected_node
+    stock = inspect.unwrap(quick)
+    assert quick is not stock
+    cases = [(fqn[start:], name, False) for fqn in FQNS for start in (0, 1) for name in NAMES]
+    cases += [(fqn, name, True) for fqn in FQNS for name in NAMES]
+    assert [quick(*case) for case in cases] == [stock(*case) for case in cases]
+    assert {quick(*case) for case in cases} == {True, False}

@@ -21,6 +21,7 @@ from dagster._core.asset_graph_view.asset_graph_view import AssetGraphView
 from dagster._core.definitions.automation_tick_evaluation_context import build_run_requests
 
 from analytics_assets.automation.run_grouping import PlannedRun
+from analytics_assets.dagster_internals import requested_partitions
 from analytics_assets.dbt import step
 from analytics_assets.dbt.invocation import DbtError
 from analytics_assets.defs.consent.sources import CONSENT_EVENTS
@@ -78,6 +79,16 @@ def test_a_late_file_is_asked_for_through_the_whole_chain_and_nothing_else_is(pr
     runner = project.settle()
     assert {asset: set(days) for asset, days in runner.outcome.made.items()} == project.tied_to(day(1))
     assert len(project.instance.get_runs()) == 3 + 1 + 2, "two layers and the views; the landing; two layers again"
+
+
+def test_a_tick_by_hand_asks_for_what_dagsters_own_does(project: Project) -> None:
+    project.settled()
+    project.drop("consent_events", "events-1.csv", HEADER + event("a", day(1)))
+    project.land()
+    keys = {AssetKey(name) for name in (*project.assets, *project.views, *project.seeds)}
+    found = requested_partitions(project.definitions, project.instance, keys)
+    asked = {key.path[-1]: {str(partition) for partition in partitions} for key, partitions in found.items()}
+    assert asked == project.requested() != {}
 
 
 def test_a_run_that_ends_while_the_automation_looks_is_not_asked_for_again(

@@ -64,7 +64,7 @@ def test_what_a_run_will_have_built_follows_from_what_was_built_before_it() -> N
 def test_checks_look_only_at_the_days_that_were_built(project: Project) -> None:
     rows = "".join(event(f"{name}-{number}", day(number)) for number in range(5) for name in "ab")
     project.drop("consent_events", "events-1.csv", HEADER + rows)
-    project.settle()
+    project.settle("stg_consent_events")
     with duckdb.connect(str(project.settings.warehouse_file)) as connection:
         connection.execute(
             f"update staging.stg_consent_events set event_id = 'twice' where event_date = date '{day(1)}'"
@@ -83,7 +83,7 @@ def test_a_key_that_stands_on_two_days_is_reported_and_stays_on_both(project: Pr
     project.drop(
         "consent_events", "events-1.csv", HEADER + event("a", day(1)) + event("a", day(3)) + event("b", day(3))
     )
-    runner = project.settle()
+    runner = project.settle("stg_consent_events")
     assert any(f"event_id a, event_date {day(1)}, other_day {day(3)}" in warning for warning in runner.outcome.warnings)
     assert project.frame("stg_consent_events").height == 3
 
@@ -251,7 +251,7 @@ def test_a_day_that_was_rewritten_and_put_back_while_a_run_read_it_is_made_again
     assert project.runner().make([PlannedRun(made, project.window)])
     assert set(project.frame("stg_consent_events")["sampled_count"]) == {1, 5}, "it read what was there for a while"
     assert builds_of_model(made[1], project.settings).read(made[1], project.window) == {}
-    project.settle()
+    project.settle("stg_consent_events")
     assert set(project.frame("stg_consent_events")["sampled_count"]) == {1}
 
 
@@ -261,7 +261,7 @@ def test_a_developers_schema_has_days_of_its_own(project: Project) -> None:
     before = project.tables()
     own = Project(project.folder, project.domains, {"dbt_target": "dev", "user": "ann"})
     assert {"stg_consent_events", "mart_company_daily"} <= own.requested().keys()
-    own.settle()
+    own.settle("mart_company_daily")
     assert own.node("mart_company_daily")["schema"] == "dbt_ann"
     assert own.frame("mart_company_daily").equals(project.frame("mart_company_daily"))
     assert own.settings.exports_dir == project.settings.exports_dir / "dbt_ann"
@@ -270,5 +270,5 @@ def test_a_developers_schema_has_days_of_its_own(project: Project) -> None:
     assert project.requested() == {}
 
     project.settings.warehouse_file.unlink()
-    own.settle()
+    own.settle("stg_consent_events")
     assert {"stg_consent_events", "mart_company_daily"} <= project.requested().keys(), "its records outlived the file"

@@ -52,7 +52,7 @@ def event(identity: str, company: str, number: int) -> str:
 
 
 def companies_that_are_unknown(project: Project) -> list[str]:
-    said = project.settle().outcome.warnings
+    said = project.settle("mart_consent_breakdown_daily").outcome.warnings
     return [sentence for sentence in said if sentence.startswith("check companies_are_known of ")]
 
 
@@ -102,7 +102,7 @@ def test_users_whom_nobody_knows_are_named_until_they_come_on_whatever_day(tmp_p
     project.drop("users", "users-1.csv", USERS + user("ann", 4))
     payments = "".join(f"{name},{day(number)},{place + 1},0\n" for place, (name, number) in enumerate(rows))
     project.drop("revenue_and_rewards", "revenue_and_rewards-1.csv", PAYMENTS + payments)
-    said = project.settle().outcome.warnings
+    said = project.settle("int_revenue").outcome.warnings
     assert payments_without_a_user(project) == {
         day(1): "user_id bob, rows_without_it 1",
         day(2): "user_id bob, rows_without_it 1",
@@ -111,12 +111,12 @@ def test_users_whom_nobody_knows_are_named_until_they_come_on_whatever_day(tmp_p
     assert any("revenue_has_a_user of stg_revenue_and_rewards" in one and "user_id bob" in one for one in said)
 
     project.drop("users", "users-late.csv", USERS + user("bob", 0))
-    made = {asset: set(days) for asset, days in project.settle().outcome.made.items()}
+    made = {asset: set(days) for asset, days in project.settle("int_revenue").outcome.made.items()}
     assert made["int_revenue"] == {day(1), day(2)} and "stg_revenue_and_rewards" not in made
     assert payments_without_a_user(project) == {day(3): "user_id eve, rows_without_it 1"}, "only who is missing still"
 
     project.drop("users", "users-late.csv", USERS)
-    project.settle()
+    project.settle("int_revenue")
     assert payments_without_a_user(project).keys() == {day(1), day(2), day(3)}, (
         "a user who is withdrawn is missing again"
     )

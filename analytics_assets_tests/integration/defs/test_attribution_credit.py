@@ -16,7 +16,6 @@ from pathlib import Path
 import duckdb
 import polars as pl
 import pytest
-from dagster import AssetSelection
 
 from analytics_assets.dbt import project as dbt
 from analytics_assets.dbt import runner
@@ -322,15 +321,10 @@ MADE_OF_CREDIT = ("int_revenue_credited", "attribution_daily")
 
 
 def settled(project: Project) -> dict[str, set[date]]:
-    """Lands and makes what credit is made of and what is made of it, and none of the domain's other tables: those take
-    most of the time. Returns the days made, by asset.
+    """Makes what credit is made of and what is made of it, and none of the domain's other tables: those take most of
+    the time. Returns the days made, by asset.
     """
-    graph, runner = project.definitions.resolve_asset_graph(), project.runner()
-    names = {key.path[-1] for key in AssetSelection.assets(*MADE_OF_CREDIT).upstream().resolve(graph)}
-    runner.land(names)
-    runner.settle(names)
-    assert not [f for f in runner.outcome.failures if not f.startswith("check ")], runner.outcome.failures
-    return {asset: set(days) for asset, days in runner.outcome.made.items()}
+    return {asset: set(days) for asset, days in project.settle(*MADE_OF_CREDIT).outcome.made.items()}
 
 
 @pytest.mark.parametrize("seed", range(20 if IN_FULL else 1))
@@ -461,7 +455,7 @@ def test_channels_are_derived_sessions_are_touches_and_campaigns_have_one_name(
     events += event(4, "ann", f"{day(2)} 23:59:00", "letter", "email", "news") + event(5, "ann", f"{day(3)} 00:05:00")
     events += event(6, "ann", f"{day(3)} 10:00:00") + event(7, "", f"{day(3)} 10:00:00", "bing")  # say nothing; nobody
     project.drop("clickstream", "clickstream-1.csv", EVENTS + events)
-    project.settle()
+    project.settle("rpt_unmatched_spend", *MADE_OF_CREDIT)
 
     touches = project.frame("int_path_touches")
     derived = touches.filter(pl.col("user_id") == "derived").sort("touched_at")
@@ -481,17 +475,17 @@ def test_channels_are_derived_sessions_are_touches_and_campaigns_have_one_name(
 
     # A session that comes late changes the day on which its customer converts, and its own.
     project.drop("clickstream", "clickstream-2.csv", EVENTS + event(8, "ann", f"{day(0)} 09:00:00", "bing", "cpc"))
-    made = {asset: set(days) for asset, days in project.settle().outcome.made.items()}
+    made = settled(project)
     assert made["attribution_credit"] == {day(0), day(1), day(3)}  # a session ends on the day after at the latest
     assert path()[0] == ("paid_search", "none", "session", Decimal("0.25"))
     assert len(path()) == 4
 
     # Spend that touched nobody, and touches that cost nothing; spend of both names of a campaign is one.
-    with duckdb.connect(str(project.settings.published_file), read_only=True) as connection:
-        unmatched = connection.execute(
+    with warehouse_of(project.settings).reading() as reader:
+        unmatched = reader.rows(
             "select channel, campaign, what, spend from"
             f" reporting.rpt_unmatched_spend(date '{day(1)}', date '{day(4)}')"
-        ).fetchall()
+        ).rows
     assert sorted(unmatched) == [
         ("email", "news", "touches without spend", 0),
         ("organic_search", "autumn", "touches without spend", 0),
@@ -516,7 +510,7 @@ def test_credit_that_is_lost_or_given_twice_is_named_with_its_day(tmp_path: Path
     project.drop("user_touchpoints", "user_touchpoints-1.csv", TOUCHES + lines)
     project.drop("revenue_and_rewards", "revenue_and_rewards-1.csv", REVENUE + f"ann,{at},5,1\n")
     project.drop("marketing_spend", "marketing_spend-1.csv", SPEND + f"{at},email,x,5,1,1,1\n")
-    project.settle()
+    settled(project)
     faults = {
         "credit_sums_to_one_for_each_conversion": (
             "update marts.attribution_credit set linear = linear - 0.000000001 where touch_number = 1"

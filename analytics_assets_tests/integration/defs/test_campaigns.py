@@ -53,10 +53,10 @@ def is_said(said: Iterable[str], check: str, finding: str) -> bool:
 
 def test_a_line_that_the_newest_version_lacks_disappears_and_the_reconciliation_holds(project: Project) -> None:
     pull(project, "1", [told({"DE": 1, "FR": 2}, updated=0)])
-    project.settle()
+    project.settle("stg_campaigns")
     assert clicks(project) == {"DE": 1, "FR": 2}
     pull(project, "2", [told({"DE": 5}, updated=1)])
-    project.settle()
+    project.settle("stg_campaigns")
     assert clicks(project) == {"DE": 5}
     found = reconcile(project.sources[0], project.declared, datetime.now())
     assert (found.raw, found.duplicates, found.stg, found.faults) == (3, 2, 1, [])
@@ -65,14 +65,14 @@ def test_a_line_that_the_newest_version_lacks_disappears_and_the_reconciliation_
 def test_an_older_version_that_lands_later_changes_nothing(project: Project) -> None:
     pull(project, "1", [told({"DE": 5}, updated=1)])
     pull(project, "2", [told({"DE": 1, "FR": 2}, updated=0)], pulled=1)
-    project.settle()
+    project.settle("stg_campaigns")
     assert clicks(project) == {"DE": 5}
 
 
 def test_of_a_version_that_was_pulled_twice_the_newer_pull_stays(project: Project) -> None:
     pull(project, "2", [told({"DE": 3})], pulled=2)
     pull(project, "1", [told({"DE": 1, "FR": 2})], pulled=1)
-    project.settle()
+    project.settle("stg_campaigns")
     assert clicks(project) == {"DE": 3}
     assert project.frame("stg_campaigns")["pulled_at"].to_list() == [NOON + timedelta(hours=2)]
 
@@ -85,21 +85,21 @@ def test_of_two_versions_of_one_second_the_one_on_the_later_page_stays(project: 
         json.dumps({"pulled_at": f"{NOON:%Y-%m-%dT%H:%M:%SZ}", "page": page, "record": held}) for page, held in read
     ]
     project.drop("campaigns", "campaigns-1.jsonl", "\n".join(lines[::order]))
-    project.settle()
+    project.settle("stg_campaigns")
     assert clicks(project) == {"DE": 5}
 
 
 def test_rows_that_tie_are_one_version_and_a_country_stands_once(project: Project) -> None:
     """A record that came in two parts, or twice on a page: nothing says that one of them is newer."""
     pull(project, "1", [told({"DE": 1, "FR": 2}), told({"DE": 1, "US": 3}), told({"DE": 1, "FR": 2})])
-    project.settle()
+    project.settle("stg_campaigns")
     assert clicks(project) == {"DE": 1, "FR": 2, "US": 3}
 
 
 def test_the_versions_of_a_day_say_nothing_of_another_day_or_campaign(project: Project) -> None:
     pull(project, "1", [told({"DE": 1, "FR": 2}, updated=0), told({"US": 4}, updated=5, at=day(2))])
     pull(project, "2", [told({"JP": 9}, updated=9, id="b")])
-    project.settle()
+    project.settle("stg_campaigns")
     assert clicks(project) == {"DE": 1, "FR": 2, "US": 4}
     assert clicks(project, "b") == {"JP": 9}
 
@@ -110,7 +110,7 @@ def test_an_export_without_the_time_of_a_pull_gives_way_to_a_pull_of_the_same_ve
     row |= {"last_updated_at": str(NOON), "impressions": "9", "conversions": "0", "cost": "1", "revenue": "0"}
     rows = [{**row, "country": country, "clicks": "7"} for country in ("DE", "FR")]
     project.drop("campaigns", "campaigns-history.csv", pl.DataFrame(rows).write_csv())
-    project.settle()
+    project.settle("stg_campaigns")
     assert clicks(project) == {"DE": 1}
 
 
@@ -130,7 +130,7 @@ def test_random_histories_leave_what_the_rule_leaves(project: Project, seed: int
             told_of.setdefault((campaign, at), {})[updated, pulled] = held
             records.append(told(held, updated, at, id=campaign))
         pull(project, str(number), records, pulled)
-    project.settle()
+    project.settle("stg_campaigns")
     expected = [
         (campaign, at, country, number)
         for (campaign, at), held in told_of.items()

@@ -144,6 +144,10 @@ SESSION_COLUMNS = [
 ]  # fmt: skip
 
 
+OF_THE_RULE = ("int_events_sessionized", "mart_sessions")
+"""What the rule says, and not what else is made of it."""
+
+
 def assert_that_the_rule_holds(project: Project, events: Iterable[Event], gaps: Gaps = {}) -> None:  # noqa: B006
     """Every event stands where the rule puts it, and every session is what its events make it; no row is too many."""
     kept = deduplicated(events)
@@ -321,9 +325,9 @@ def test_a_late_event_that_joins_two_sessions_leaves_no_orphan_and_the_old_id_le
 def test_a_late_event_moves_the_start_of_a_session_to_the_day_before(sessions: Project) -> None:
     event, late = Event("ann", at(2, "00:10"), "first"), Event("ann", at(1, "23:50"), "earlier")
     drop(sessions, "clickstream-1.csv", [event])
-    sessions.settle()
+    sessions.settle(*OF_THE_RULE)
     drop(sessions, "clickstream-2.csv", [late])
-    sessions.settle()
+    sessions.settle(*OF_THE_RULE)
     assert sessions.frame("mart_sessions").select("session_id", "session_date").rows() == [("earlier", day(1, DAYS))]
     assert_that_the_rule_holds(sessions, [event, late])
 
@@ -331,7 +335,7 @@ def test_a_late_event_moves_the_start_of_a_session_to_the_day_before(sessions: P
 def test_what_is_never_idle_is_cut_at_the_end_of_each_day(sessions: Project) -> None:
     events = [Event("bot", at(0, "00:00") + number * GAP, f"{number:04}") for number in range(DAYS * 48)]
     drop(sessions, "clickstream-1.csv", events)
-    sessions.settle()
+    sessions.settle(*OF_THE_RULE)
     mart = sessions.frame("mart_sessions").sort("session_date")
     assert mart["events"].to_list() == [48] * DAYS
     assert mart["was_cut"].all()
@@ -348,7 +352,7 @@ def test_a_pause_counts_by_the_device_of_the_event_that_ends_it(sessions: Projec
     ]
     drop(sessions, "clickstream-1.csv", events)
     with gaps_of({"app": timedelta(minutes=7)}):
-        sessions.settle()
+        sessions.settle(*OF_THE_RULE)
     found = sessions.frame("mart_sessions").sort("started_at").select("session_id", "events").rows()
     assert found == [(others[0], 2), (names[1], 2)]
 
@@ -369,7 +373,7 @@ def test_the_rows_that_are_kept_are_those_of_the_view_after_late_data_and_redeli
         drop(sessions, name, some)
         if number % 2 == 0:
             continue
-        sessions.settle()
+        sessions.settle("stg_clickstream_incremental")
         kept, view = sessions.frame("stg_clickstream_incremental"), sessions.frame("stg_clickstream")
         assert kept.height > 0
         assert kept.sort("event_date", "event_id").equals(view.select(kept.columns).sort("event_date", "event_id"))
@@ -377,11 +381,11 @@ def test_the_rows_that_are_kept_are_those_of_the_view_after_late_data_and_redeli
 
 def test_a_column_that_appears_upstream_is_taken_on(sessions: Project) -> None:
     drop(sessions, "clickstream-1.csv", [Event("ann", at(1, "12:00"), "a"), Event("ann", at(2, "12:00"), "b")])
-    sessions.settle()
+    sessions.settle("stg_clickstream_incremental")
     with duckdb.connect(str(sessions.settings.warehouse_file)) as connection:
         connection.execute("alter table staging.stg_clickstream_incremental drop column page_type")  # as it was once
     drop(sessions, "clickstream-2.csv", [Event("ann", at(1, "12:01"), "c")])
-    sessions.settle()
+    sessions.settle("stg_clickstream_incremental")
     kept = sessions.frame("stg_clickstream_incremental").sort("event_id")
     assert kept["page_type"].to_list() == ["page a", None, "page c"], "with nulls in the days that were made before it"
 
@@ -433,7 +437,7 @@ def test_where_trailing_windows_are_wrong_this_is_right(sessions: Project) -> No
     newest, last_night = datetime.min, datetime.min
     for night in nights:
         drop(sessions, f"clickstream-{night.date()}.parquet", [e for when, e in events if last_night < when <= night])
-        sessions.settle()
+        sessions.settle(*OF_THE_RULE)
         landed = [event for when, event in events if when <= night]
         two_days.run(landed, datetime.combine(night.date() - ONE_DAY, time()))
         three_hours.run(landed, max(newest, datetime.min + GAP * 6) - timedelta(hours=3))

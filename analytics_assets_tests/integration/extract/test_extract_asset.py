@@ -50,13 +50,13 @@ def project_at(
 
 
 def pulled(project: Project, *days: date) -> list[str]:
-    """Pulls for some days, today by default, and makes whatever that changes; gives what failed."""
+    """Pulls for some days, today by default, and stages whatever that changes; gives what failed."""
     runner = project.runner()
     if days:
         runner._execute([EXTRACT], Window.of_days(min(days), max(days)))
     else:
         runner.pull({EXTRACT})
-    project.settle()
+    project.settle("stg_campaigns")
     return runner.outcome.failures
 
 
@@ -164,6 +164,7 @@ def test_an_update_to_an_old_day_makes_that_day_anew_and_no_other(tmp_path: Path
     with served(api) as url:
         project = project_at(tmp_path, url)
         pulled(project)
+        project.settle()
         old = next(record for record in api.visible() if record["metrics"][0]["date"] == str(day(1)))
         lines = [{**line, "cost": "0.01"} for line in old["metrics"][1:]]  # and a country is withdrawn
         api.records.append({**old, "metrics": lines, "last_updated_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"})
@@ -255,7 +256,7 @@ def test_a_file_that_a_person_drops_moves_no_watermark(tmp_path: Path, known: li
         row |= {"impressions": "1", "clicks": "1", "conversions": "0", "cost": "1", "revenue": "0"}
         row |= {"last_updated_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
         write_rows(project.settings.inbox_dir / "campaigns" / "campaigns-mine.csv", [row], CAMPAIGNS.columns)
-        project.settle()
+        project.settle("stg_campaigns")
         assert newest_change(CAMPAIGNS_EXTRACT, project.declared) == before
         clock.now = at(5, 12)
         pulled(project)
@@ -312,7 +313,7 @@ def test_after_everything_that_can_go_wrong_staging_holds_what_the_api_holds(tmp
         assert runner.outcome.failures == []
         assert len(api.requests) >= 20
         project.land()
-        project.settle()
+        project.settle("stg_campaigns")
     assert of_staging(project) == of_api(api)
     rejects = list((project.settings.rejects_dir / "campaigns").glob("*.parquet"))
     assert len(rejects) == 1, "the four that were no records"
@@ -329,7 +330,7 @@ def test_two_pulls_at_once_and_a_pull_after_a_failure_leave_the_same_rows(tmp_pa
         for thread in threads:
             thread.join()
         assert [runner.outcome.failures for runner in runners] == [[], []]
-        project.settle()
+        project.settle("stg_campaigns")
         assert of_staging(project) == of_api(api)
 
         api.faults = {len(api.requests) + 1: "503"}

@@ -161,12 +161,26 @@ def models(tmp_path: Path) -> Iterator[Path]:
         yield folder
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    found = Project(tmp_path / "data", [DOMAIN])
+def with_files(folder: Path) -> Project:
+    found = Project(folder, [DOMAIN])
     found.drop("orders", "orders-1.csv", HEADER + order(1, day(1), 5) + order(2, day(3), 7))
     found.drop("visits", "visits-1.csv", visits(YESTERDAY))
     return found
+
+
+@pytest.fixture(scope="module")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The project with everything made; tests take copies."""
+    folder = tmp_path_factory.mktemp("analyses")
+    with written(folder / "dbt_project", FILES):
+        project = with_files(folder / "data")
+        project.settle()
+        return project
+
+
+@pytest.fixture
+def project(made_once: Project, models: Path, tmp_path: Path) -> Project:
+    return made_once.copy_to(tmp_path / "data", with_state=True)
 
 
 def table(project: Project, name: str, at: date = YESTERDAY) -> pl.DataFrame:
@@ -183,7 +197,8 @@ def frames_of(project: Project) -> Frames:
     return read_datasets(warehouse, REPORT, project.declared.manifest, project.window)
 
 
-def test_an_analysis_is_made_as_of_the_newest_day_from_the_days_that_it_looks_back_on(project: Project) -> None:
+def test_an_analysis_is_made_as_of_the_newest_day_from_the_days_that_it_looks_back_on(tmp_path: Path) -> None:
+    project = with_files(tmp_path / "anew")
     made = project.settle().outcome.made
     # The reports are as of the newest visit, and so is the analysis that they show, whose newest order is older.
     assert all(set(made[name]) == {YESTERDAY} for name in ("shop_sums", "shop_said", *REPORTS))
@@ -215,7 +230,6 @@ def test_an_analysis_is_made_as_of_the_newest_day_from_the_days_that_it_looks_ba
 
 
 def test_a_late_row_makes_the_analyses_again_and_then_the_reports_that_show_them(project: Project) -> None:
-    project.settle()
     project.drop("orders", "orders-2.csv", HEADER + order(3, YESTERDAY, 2))
     made = project.settle().outcome.made
     names = [name for name in made if name in {"shop_sums", "shop_said", *REPORTS}]
@@ -233,7 +247,6 @@ def test_a_late_row_makes_the_analyses_again_and_then_the_reports_that_show_them
 def test_a_changed_seed_and_files_that_were_deleted_make_it_again(
     project: Project, models: Path, tmp_path: Path
 ) -> None:
-    project.settle()
     before = table(project, "shop_sums")
     export_of(project.settings, "shop_said", YESTERDAY, "md").unlink()
     assert "shop_said" in project.settle().outcome.made
@@ -248,7 +261,6 @@ def test_a_changed_seed_and_files_that_were_deleted_make_it_again(
 
 
 def test_one_that_is_asked_for_before_its_seed_is_loaded_is_refused_and_comes_right_by_itself(project: Project) -> None:
-    project.settle()
     builds_of(project.declared.catalog["lookup_goals"], project.settings).forget_all("lookup_goals")
     run = project.definitions.resolve_implicit_global_asset_job_def().execute_in_process(
         instance=project.instance,
@@ -263,7 +275,6 @@ def test_one_that_is_asked_for_before_its_seed_is_loaded_is_refused_and_comes_ri
 
 
 def test_an_older_report_is_made_with_the_analyses_that_it_shows(project: Project) -> None:
-    project.settle()
     runner = project.runner()
     assert runner.make(runner.plan_of_range({"shop_dashboard"}, Window.of_days(day(2), day(2))))
     assert runner.outcome.made.keys() == {"shop_sums", "shop_said", "shop_dashboard"}
@@ -274,13 +285,13 @@ def test_an_older_report_is_made_with_the_analyses_that_it_shows(project: Projec
 
 
 def test_law_1_an_analysis_that_is_made_again_has_the_same_bytes(project: Project) -> None:
-    project.settle()
     before = export_of(project.settings, "shop_sums", YESTERDAY, "csv").read_bytes()
     assert project.runner().make([PlannedRun(("shop_sums",), Window.of_days(YESTERDAY, YESTERDAY))])
     assert export_of(project.settings, "shop_sums", YESTERDAY, "csv").read_bytes() == before
 
 
-def test_an_analysis_that_fails_does_not_hold_the_report_up_but_stands_in_it(project: Project) -> None:
+def test_an_analysis_that_fails_does_not_hold_the_report_up_but_stands_in_it(tmp_path: Path) -> None:
+    project = with_files(tmp_path / "anew")
     project.drop("orders", "orders-1.csv", HEADER + order(1, YESTERDAY, 13))
     runner = project.runner()
     names = {key.path[-1] for key in project.definitions.resolve_asset_graph().get_all_asset_keys()}
@@ -301,7 +312,6 @@ def test_an_analysis_that_fails_does_not_hold_the_report_up_but_stands_in_it(pro
 
 
 def test_what_an_analysis_reads_is_what_it_declares_and_no_later_day(project: Project) -> None:
-    project.settle()
     rows = PublishedRows(project.declared, SUMS, Window.of_days(day(1), day(2)))
     assert rows.rows("lookup_goals").height == 1
     assert not rows.held_rows, "a seed has rows, whatever the days hold"

@@ -51,7 +51,7 @@ from analytics_assets.state.attempts import Attempts
 from analytics_assets.state.builds import builds_of, export_of, newest_export, recorded_builds
 from analytics_assets.warehouse.choice import warehouse_of
 from analytics_assets_tests.support.consent_events import FORMULA, HEADER, HOSTILE, event
-from analytics_assets_tests.support.project import DOMAINS, YESTERDAY, Project, day
+from analytics_assets_tests.support.project import ALL_OF_ONE, DOMAINS, YESTERDAY, Project, day
 
 pytestmark = pytest.mark.models_alone
 
@@ -232,7 +232,7 @@ def test_exports_that_were_deleted_are_made_again(reported: Project, tmp_path: P
 
 def test_the_newest_day_is_the_last_one_with_facts(tmp_path: Path) -> None:
     """So files of last year give a report of last year, and not an empty one of yesterday."""
-    project = Project(tmp_path / "data", DOMAINS)
+    project = Project(tmp_path / "data", ALL_OF_ONE)
     project.drop("consent_events", "events-1.csv", HEADER + event("a", day(1)))
     runner = project.settle()
     assert set(runner.outcome.made["consent_dashboard"]) == {day(1)}
@@ -246,7 +246,7 @@ def test_the_newest_day_is_the_last_one_with_facts(tmp_path: Path) -> None:
 
 
 def test_rows_that_are_withdrawn_take_the_newest_report_back(tmp_path: Path) -> None:
-    project = Project(tmp_path / "data", DOMAINS)
+    project = Project(tmp_path / "data", ALL_OF_ONE)
     project.drop("consent_events", "events-1.csv", HEADER + event("a", day(1)) + event("b", day(3)))
     project.settle()
     project.drop("consent_events", "events-1.csv", HEADER + event("a", day(1)))

@@ -79,10 +79,9 @@ def plain(value: Any) -> Any:
 def tables(project: Project, only: Collection[str] | None = None) -> Tables:
     """All rows of every model with days, or of some, by model and day."""
     found: Tables = {}
-    for model in project.models:
-        if only is not None and model not in only:
-            continue
-        frame = project.frame(model)
+    with warehouse_of(project.settings).reading() as reader:  # to open one takes as long as to read
+        frames = {model: project.frame(model, reader) for model in project.models if only is None or model in only}
+    for model, frame in frames.items():
         names = sorted(set(frame.columns) - {"the_day"})
         rows = frame.select(names).rows()
         for row, at in zip(rows, frame["the_day"].to_list(), strict=True):

@@ -16,6 +16,7 @@ from analytics_assets.defs.attribution.counterfactual import Sets
 from analytics_assets.defs.attribution.intervals import Z, interval_of_sum, resampled
 from analytics_assets.defs.attribution.markov import Chain
 from analytics_assets.defs.attribution.paths import Numbers, Path, Paths, linear_shares, path_in, shares_of
+from analytics_assets_tests.support.project import IN_FULL
 
 Counts = Mapping[str, tuple[float, float]]
 """By path (a letter is a channel): how often it converted, and how often it did not."""
@@ -288,7 +289,7 @@ def test_resampled_intervals_hold_the_truth_in_19_of_20_samples() -> None:
     wanted = {"ab": (30.0, 20.0), "a": (10.0, 90.0), "b": (20.0, 80.0)}
     truth = MODELS["markov_1"](paths_of(wanted)) * 60
     random, held = np.random.Generator(np.random.PCG64(2)), []
-    for seed in range(200):
+    for seed in range(200 if IN_FULL else 100):
         drawn = {text: tuple(map(float, random.poisson(counts))) for text, counts in wanted.items()}
         low, high = resampled(paths := paths_of(drawn), Chain(paths, 1).shares, seed=seed)
         held.append((low <= truth) & (truth <= high))

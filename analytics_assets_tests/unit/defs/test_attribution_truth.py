@@ -3,6 +3,8 @@
 import re
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from random import Random
 
@@ -69,8 +71,9 @@ def shares(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Mapping[str
         counts[tuple(path)] = (held[0], held[1])
 
     rows = touches_in(inbox / "user_touchpoints").sort("user_id", "at", "conversion")
-    for of_user in rows.partition_by("user_id"):
-        touches = of_user.select("at", "channel", "touchpoint_type", "conversion").rows()
+    columns = ("user_id", "at", "channel", "touchpoint_type", "conversion")
+    for _, of_user in groupby(rows.select(columns).rows(), key=itemgetter(0)):
+        touches = [row[1:] for row in of_user]
         since = 0
         for place, (at, *_, conversion) in enumerate(touches):
             if conversion == "true":
