@@ -172,7 +172,7 @@ def _behind(settings: Settings, statement: str) -> dict[str, list[date]]:
 
     manifest, calendars = last_manifest(settings), {domain.name: domain.calendar for domain in domains_in_use(settings)}
     words = set(re.findall(r"\w+", statement.lower()))
-    names = [node.name for node in manifest.models if node.is_public and node.alias.lower() in words]
+    names = [node.name for node in manifest.models if node.is_published and node.alias.lower() in words]
     return days_behind(manifest, names, settings, calendars)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from analytics_assets.spec.model_node import Manifest, ModelNode, name_in
 
-_OF_MODEL = ("day", "reads", "adds_up", "dagster")
+_OF_MODEL = ("day", "reads", "adds_up", "published", "dagster")
 _OF_READ = ("model", "days", "key", "of", "columns")
 _OF_TEST = ("description", "dagster")
 _UPSTREAM_OF_SUMS = ("rows_of_raw", "keys_of_raw", "rows_of", "measures_of")

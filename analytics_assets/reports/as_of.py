@@ -211,7 +211,7 @@ def upstream_of(project: Project, reader: str, names: Sequence[str], days: int) 
     models = [name for name in names if name not in project.analyses]
     found = [nodes[name] for name in models if name in nodes]
     for node in found:
-        if not (node.is_public or node.is_seed):
+        if not (node.is_published or node.is_seed):
             raise ValueError(f"{reader} reads {node.name}, which is no public model: give it `access: public`")
     copies = sorted({published_asset(node.domain) for node in found if node.is_model})
     back = TimeWindowPartitionMapping(start_offset=1 - days, allow_nonexistent_upstream_partitions=True)

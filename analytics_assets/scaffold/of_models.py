@@ -108,7 +108,7 @@ def report_files(
         ValueError: there is no such mart, or nothing in it adds up.
     """
     node = model_of(manifest, of)
-    if not node.is_public:
+    if not node.is_published:
         raise ValueError(f"{of} is not public, and reports read public models: it needs access: public, as marts have")
     split = split_by(manifest, node)
     by = {

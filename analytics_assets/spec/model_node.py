@@ -129,6 +129,11 @@ class ModelNode:
         return self.is_model and self.config["access"] == "public"
 
     @property
+    def is_published(self) -> bool:
+        """Whether its rows are in the published copy: those of public models are, unless its meta says otherwise."""
+        return self.is_public and self.meta.get("published", True) is not False
+
+    @property
     def has_days(self) -> bool:
         """Whether it has a column that holds the day of a row, and so one partition per day."""
         return "day" in self.meta

@@ -101,7 +101,7 @@ def public_models(manifest: Manifest, domain: str) -> list[ModelNode]:
 
     Table functions count as views.
     """
-    models = {node.unique_id: node for node in manifest.models if node.is_public and node.domain == domain}
+    models = {node.unique_id: node for node in manifest.models if node.is_published and node.domain == domain}
     found = {unique_id: node for unique_id, node in models.items() if node.holds_rows}
     views = {unique_id: node for unique_id, node in models.items() if unique_id not in found}
     while ready := [name for name, node in views.items() if set(node.reads) <= set(found)]:

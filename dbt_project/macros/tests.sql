@@ -37,7 +37,7 @@
             {%- set upstream, upstream_day = node.relation_name, node.config.meta.day -%}
             {%- set reads = meta.get('reads', []) | selectattr('model', 'eq', node.name) | selectattr('key', 'defined') | list -%}
             {%- if reads -%}
-                {%- set upstream, upstream_day = rows_with_keys(node, reads[0], rule.get('newest_delivery')), 'the_day' -%}
+                {%- set upstream, upstream_day = rows_with_keys(node, reads[0], rule.get('newest_delivery')), 'for_day' -%}
             {%- endif -%}
         {%- endif -%}
         {%- set counted_on = rule.get('counted_on', upstream_day) -%}
@@ -100,7 +100,7 @@
 {% endtest %}
 
 {#- The rows of a model whose key occurs in the driver's rows of a day of the window, once for each such day, with that day
-    as `the_day`: what by_key gives, said in another way.
+    as `for_day`: what by_key gives, said in another way.
     node: of the model. read: what meta.reads says of it. newest: whether only the rows of a key's newest day count. -#}
 {% macro rows_with_keys(node, read, newest) -%}
     {%- set key, driver = as_list(read.key), model_node(read.of) -%}
@@ -108,10 +108,10 @@
     (
         select
             upstream.*,
-            keys.the_day
+            keys.for_day
         from {{ node.relation_name }} as upstream
         inner join (
-            select distinct {{ driver_day }} as the_day, {{ key | join(', ') }}
+            select distinct {{ driver_day }} as for_day, {{ key | join(', ') }}
             from {{ driver.relation_name }}
             where {{ in_window(driver_day) }}
         ) as keys
@@ -119,12 +119,12 @@
                 {% for column in key -%}
                 upstream.{{ column }} = keys.{{ column }} and
                 {% endfor -%}
-                {% if days[0] is not none %}{{ days_between('keys.the_day', 'upstream.' ~ day) }} >= {{ days[0] }} and {% endif -%}
-                {% if days[1] is not none %}{{ days_between('keys.the_day', 'upstream.' ~ day) }} <= {{ days[1] }} and {% endif -%}
+                {% if days[0] is not none %}{{ days_between('keys.for_day', 'upstream.' ~ day) }} >= {{ days[0] }} and {% endif -%}
+                {% if days[1] is not none %}{{ days_between('keys.for_day', 'upstream.' ~ day) }} <= {{ days[1] }} and {% endif -%}
                 {{ between_edges('upstream.' ~ day, days) }}
         {%- if newest %}
         where true
-        qualify rank() over (partition by keys.the_day, keys.{{ key | join(', keys.') }} order by upstream.{{ day }} desc) = 1
+        qualify rank() over (partition by keys.for_day, keys.{{ key | join(', keys.') }} order by upstream.{{ day }} desc) = 1
         {%- endif %}
     ) as rows_with_keys
 {%- endmacro %}

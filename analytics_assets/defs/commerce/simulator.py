@@ -43,7 +43,7 @@ BATCHES_AGAIN = 0.2  # of the files: some of their rows arrive again in another 
 SMALLEST_SPOILED_FILE = 100  # rows; below it one malformed row would be a large share
 DAYS_BETWEEN_SNAPSHOTS = 3
 MOVED_EACH = 25  # each so-manieth product is in another category from the second list on
-COSTS_CORRECTED = 0.05  # of the products, from one snapshot to the next
+COSTS_CORRECTED = 0.03  # of the products, from one snapshot to the next
 NOT_COUNTED = 0.08  # of the products, on any day
 SELDOM_COUNTED = 25  # each so-manieth product is counted on each tenth day alone
 
@@ -335,7 +335,7 @@ def _reviews(orders: Sequence[Order], window: Window, random: Random) -> Rows:
 
 
 def _snapshots(days: Sequence[date], products: Sequence[Product], random: Random) -> Rows:
-    """All products each few days; from one list to the next costs are corrected, and then some are in a new category."""
+    """All products, each few days: with corrected costs, and from the second list on some in another category."""
     costs = {one.product_id: one.price * random.randint(40, 80) / 100 for one in products}
     untold = set(random.sample(sorted(costs), PRODUCTS_AT_ALL // 50))  # of these nobody knows the cost
     sizes = {one.product_id: [str(random.randint(5, 60)) for _ in range(7)] for one in products}

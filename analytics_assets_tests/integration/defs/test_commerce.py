@@ -444,9 +444,11 @@ def test_payments_are_those_of_the_newest_delivery(shop: tuple[Shop, Project]) -
 
 def test_rows_whose_order_never_came_are_told_and_count_nowhere(shop: tuple[Shop, Project]) -> None:
     names = "rows_of, row_count, amount, told_on"
-    found = read(shop[1], f"select {names} from reporting.rpt_rows_without_order where order_id = 'lost' order by all")
+    found = read(
+        shop[1], f"select {names} from intermediate.int_rows_without_order where order_id = 'lost' order by all"
+    )
     assert found == [("lines", 1, 8, DAYS[1]), ("payments", 1, 8, DAYS[1])]
-    assert read(shop[1], "select count(*) from reporting.rpt_rows_without_order") == [(2,)]
+    assert read(shop[1], "select count(*) from intermediate.int_rows_without_order") == [(2,)]
 
 
 def test_all_equals_a_rebuild(shop: tuple[Shop, Project], tmp_path: Path) -> None:

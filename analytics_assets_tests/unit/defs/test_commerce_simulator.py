@@ -126,9 +126,11 @@ def test_payments_are_what_lines_cost_but_for_a_few(shop: dict[str, pl.DataFrame
     assert 0 < sum(paid[order] != value for order, value in cost.items()) / len(cost) < 0.03
 
 
-def test_costs_are_corrected_by_a_list_a_week(shop: dict[str, pl.DataFrame]) -> None:
+def test_costs_and_categories_are_corrected_by_lists(shop: dict[str, pl.DataFrame]) -> None:
     products = shop["products"]
-    assert sorted(set(products["came"])) == ["2026-03-01", "2026-03-08", "2026-03-15"]
+    assert sorted(set(products["came"])) == [str(day) for day in list(DAYS.days())[::3]]
+    first = products.filter(pl.col("came") == str(DAYS.start))["product_category_name"]
+    assert set(products["product_category_name"]) - set(first) == {"novidades"}
     costs = products.group_by("product_id").agg(pl.col("unit_cost").n_unique())
     assert 10 < costs.filter(pl.col("unit_cost") > 1).height < PRODUCTS_AT_ALL / 2
     assert (products["unit_cost"].is_null() | (products["unit_cost"] == "")).any()

@@ -4,19 +4,15 @@ with sellers as (
     select * from {{ newest_delivery(ref('stg_sellers'), ['seller_id'], 'delivered_on') }} as newest
 ),
 
-order_lines as (
-    select * from {{ ref('int_order_lines') }}
-),
-
 summed as (
     select
         seller_id,
-        sum(case when is_revenue then 1 else 0 end) as units,
-        sum(case when is_revenue then price else 0 end) as revenue,
-        sum(case when is_cancelled then 1 else 0 end) as cancelled_units,
-        min(purchase_date) as first_order_date,
-        max(purchase_date) as last_order_date
-    from order_lines
+        sum(units) as units,
+        sum(revenue) as revenue,
+        sum(cancelled_units) as cancelled_units,
+        min(activity_date) as first_order_date,
+        max(activity_date) as last_order_date
+    from {{ ref('mart_seller_daily') }}
     group by seller_id
 ),
 

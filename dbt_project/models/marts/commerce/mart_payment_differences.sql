@@ -1,8 +1,6 @@
-{{ config(materialized='table_function', parameters={'first_day': 'date', 'last_day': 'date'}) }}
-
 with orders as (
     select * from {{ ref('int_orders') }}
-    where purchase_date >= {{ argument('first_day') }} and purchase_date <= {{ argument('last_day') }}
+    where {{ in_window('purchase_date') }} and (order_lines = 0 or payments = 0 or payment_difference != 0)
 ),
 
 final as (
@@ -27,7 +25,6 @@ final as (
 
         purchase_date
     from orders
-    where order_lines = 0 or payments = 0 or payment_difference != 0
 )
 
 select * from final
