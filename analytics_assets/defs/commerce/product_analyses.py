@@ -72,7 +72,7 @@ def cover() -> pl.Expr:
         .then(pl.lit(COVERS[-2]))
     )
     for name, days in zip(COVERS[1:], _LAST_DAYS, strict=False):
-        found = found.when(lasts < days).then(pl.lit(name))  # type: ignore[assignment]
+        found = found.when(lasts < days).then(pl.lit(name))
     return found.otherwise(pl.lit(COVERS[5]))
 
 

@@ -48,6 +48,57 @@ _EFFECT_NOTES = {
     "cost_effect": ("Cost", "What the same units cost otherwise"),
 }
 
+_OF_A_PRODUCT: tuple[tuple[str, str, Sum | Ratio, Format, str], ...] = (
+    ("revenue", "Revenue, 28 days", Sum(_OVERVIEW, "revenue_28d"), Format.MONEY, "Of the newest 28 days."),
+    (
+        "growth",
+        "Growth, 28 days",
+        _of_overview("revenue_change_28d", "revenue_prior_28d"),
+        Format.SHARE,
+        "Revenue of the newest 28 days less that of the 28 before, as a share of that.",
+    ),
+    ("units", "Units, 28 days", Sum(_OVERVIEW, "units_28d"), Format.COUNT, "Of the newest 28 days."),
+    (
+        "margin_rate",
+        "Margin rate of the product",
+        _of_overview("margin_now", "costed_revenue"),
+        Format.SHARE,
+        "Margin of the newest 28 days as a share of the revenue that it is of.",
+    ),
+    (
+        "conversion",
+        "Orders by views",
+        _of_overview("orders_28d", "product_views_28d"),
+        Format.SHARE,
+        "Orders with the product / views of it, in the newest 28 days; orders may have had no view.",
+    ),
+    (
+        "score",
+        "Score, 28 days",
+        _of_overview("review_score_sum_28d", "reviews_28d"),
+        Format.MEAN,
+        "Mean score of the reviews of the newest 28 days, from 1 to 5.",
+    ),
+    (
+        "days",
+        "Stock lasts, days",
+        Sum(_OVERVIEW, "days_of_inventory"),
+        Format.MEAN,
+        "For how many days the stock of a product lasts.",
+    ),
+    (
+        "change",
+        "Change in margin of the product",
+        Sum(_OVERVIEW, "margin_change"),
+        Format.MONEY,
+        "Margin of the newest 28 days less that of the 28 before.",
+    ),
+    *(
+        (name, f"{title} of the product", Sum(_OVERVIEW, name), Format.MONEY, f"{note}, of a product.")
+        for name, (title, note) in _EFFECT_NOTES.items()
+    ),
+)
+
 PRODUCT_REPORT = Report(
     name="product",
     title="Products",
@@ -350,59 +401,7 @@ PRODUCT_REPORT = Report(
             "Sessions with a purchase, as a share of those with a product in the cart.",
             good="up",
         ),
-        *(
-            Measure(f"product_{name}", title, value, form, note)
-            for name, title, value, form, note in (
-                ("revenue", "Revenue, 28 days", Sum(_OVERVIEW, "revenue_28d"), Format.MONEY, "Of the newest 28 days."),
-                (
-                    "growth",
-                    "Growth, 28 days",
-                    _of_overview("revenue_change_28d", "revenue_prior_28d"),
-                    Format.SHARE,
-                    "Revenue of the newest 28 days less that of the 28 before, as a share of that.",
-                ),
-                ("units", "Units, 28 days", Sum(_OVERVIEW, "units_28d"), Format.COUNT, "Of the newest 28 days."),
-                (
-                    "margin_rate",
-                    "Margin rate of the product",
-                    _of_overview("margin_now", "costed_revenue"),
-                    Format.SHARE,
-                    "Margin of the newest 28 days as a share of the revenue that it is of.",
-                ),
-                (
-                    "conversion",
-                    "Orders by views",
-                    _of_overview("orders_28d", "product_views_28d"),
-                    Format.SHARE,
-                    "Orders with the product / views of it, in the newest 28 days; orders may have had no view.",
-                ),
-                (
-                    "score",
-                    "Score, 28 days",
-                    _of_overview("review_score_sum_28d", "reviews_28d"),
-                    Format.MEAN,
-                    "Mean score of the reviews of the newest 28 days, from 1 to 5.",
-                ),
-                (
-                    "days",
-                    "Stock lasts, days",
-                    Sum(_OVERVIEW, "days_of_inventory"),
-                    Format.MEAN,
-                    "For how many days the stock of a product lasts.",
-                ),
-                (
-                    "change",
-                    "Change in margin of the product",
-                    Sum(_OVERVIEW, "margin_change"),
-                    Format.MONEY,
-                    "Margin of the newest 28 days less that of the 28 before.",
-                ),
-                *(
-                    (name, f"{title} of the product", Sum(_OVERVIEW, name), Format.MONEY, f"{note}, of a product.")
-                    for name, (title, note) in _EFFECT_NOTES.items()
-                ),
-            )
-        ),
+        *(Measure(f"product_{name}", title, value, form, note) for name, title, value, form, note in _OF_A_PRODUCT),
     ),
     key_figures=(
         "revenue",
