@@ -117,7 +117,8 @@ def persons_after_a_new_day(folder: Path, runs: int) -> tuple[float, float]:
     _run(folder, ["run", "--select", "int_customer_behavior", "int_customer_behavior_optimized"])
     found = []
     for _ in range(runs):
-        run = run_dbt(["run", "--select", "int_customer_daily"], project.settings, project.sources, newest)
+        upkeep = ["run", "--select", "int_orders", "int_reviews", "int_customer_daily"]
+        run = run_dbt(upkeep, project.settings, project.sources, newest)
         both = [_read(project, f"int_customer_behavior{way}") for way in ("_optimized", "")]
         if both[0][1] != both[1][1]:
             sys.exit(f"the persons are not the same: {both}")

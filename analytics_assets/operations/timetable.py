@@ -26,54 +26,59 @@ class Tie:
     Attributes:
         days: counted from the row's own day; None if it is only found by key.
         keys: the columns by which rows of other days find it.
+        around: which days around those with its keys, too.
     """
 
     days: PartitionOffsets | None = OWN_DAY
     keys: frozenset[str] = frozenset()
+    around: PartitionOffsets = OWN_DAY
 
     def beyond(self, read: Read) -> "Tie":
         """The days of an asset that reads those of this tie."""
         if read.is_by_key:
-            return Tie(None, self.keys | {", ".join(read.key)})
-        if self.days is None:
-            return self
-        start, end = self.days.start, self.days.end
-        return Tie(
-            PartitionOffsets(
-                None if start is None or read.days.end is None else start - read.days.end,
-                None if end is None or read.days.start is None else end - read.days.start,
-            ),
-            self.keys,
-        )
+            return Tie(None, self.keys | {", ".join(read.key)}, self.around)
+        days = None if self.days is None else _read_in(self.days, read)
+        return Tie(days, self.keys, _read_in(self.around, read) if self.keys else OWN_DAY)
 
     def __or__(self, other: "Tie") -> "Tie":
         days = [tie.days for tie in (self, other) if tie.days is not None]
-        starts, ends = [one.start for one in days], [one.end for one in days]
-        return Tie(
-            PartitionOffsets(
-                None if None in starts else min(start for start in starts if start is not None),
-                None if None in ends else max(end for end in ends if end is not None),
-            )
-            if days
-            else None,
-            self.keys | other.keys,
-        )
+        around = _all_of([tie.around for tie in (self, other)])
+        return Tie(_all_of(days) if days else None, self.keys | other.keys, around)
 
     def __str__(self) -> str:
         said = []
         if self.days == OWN_DAY:
             said.append("its own day")
         elif self.days is not None:
-            before = "all before it" if self.days.start is None else _apart(-self.days.start, "before")
-            after = "all after it" if self.days.end is None else _apart(self.days.end, "after")
-            said.append(", ".join(part for part in ("its own day", before, after) if part))
+            said.append(", ".join(["its own day", *_beside(self.days)]))
         if self.keys:
-            said.append(f"days with its {' or '.join(f'`{key}`' for key in sorted(self.keys))}")
+            found = f"days with its {' or '.join(f'`{key}`' for key in sorted(self.keys))}"
+            beside = _beside(self.around)
+            said.append(f"{found}, and {' and '.join(beside)} them" if beside else found)
         return "; ".join(said)
 
 
-def _apart(days: int, side: str) -> str:
-    return f"{plural(days, 'day')} {side}" if days else ""
+def _read_in(days: PartitionOffsets, read: Read) -> PartitionOffsets:
+    """The days of an asset whose spans hold some days of what it reads."""
+    return PartitionOffsets(
+        None if days.start is None or read.days.end is None else days.start - read.days.end,
+        None if days.end is None or read.days.start is None else days.end - read.days.start,
+    )
+
+
+def _all_of(spans: list[PartitionOffsets]) -> PartitionOffsets:
+    """The span that holds some spans."""
+    starts, ends = [one.start for one in spans], [one.end for one in spans]
+    return PartitionOffsets(
+        None if None in starts else min(start for start in starts if start is not None),
+        None if None in ends else max(end for end in ends if end is not None),
+    )
+
+
+def _beside(days: PartitionOffsets) -> list[str]:
+    """The days before and after those that a span is counted from, in words."""
+    sides = (("before", None if days.start is None else -days.start), ("after", days.end))
+    return [f"all {side}" if count is None else f"{plural(count, 'day')} {side}" for side, count in sides if count != 0]
 
 
 def ties_of(project: Project) -> Mapping[str, Mapping[str, Tie]]:

@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, timedelta
 from pathlib import Path, PurePosixPath
 
@@ -33,6 +33,23 @@ def dated_above(project: Project, asset: str) -> set[str]:
         return {source.name for source in project.sources if source.name == name and source.kind is not Kind.SNAPSHOT}
     upstream = assets_of(project.runner().upstream[asset])
     return set().union(*(dated_above(project, parent) for parent in upstream)) if upstream else set()
+
+
+def still_has_input(
+    project: Project, asset: str, at: date, after: Collection[tuple[str, date]], *, of_its_day: bool = True
+) -> bool:
+    """Whether a day of an asset has rows to be made from, though what came on that day itself has gone.
+
+    They are of other days, which it reads as well; or its own day of what it reads is of a snapshot, or is such a day.
+    """
+    reads = by_day(project.upstream[asset])
+    spans = {one.asset: one.days.upstream_of(Window.of_days(at, at)) for one in reads}
+    if any(other != at and name in spans and spans[name].holds(other) for name, other in after):
+        return True
+    own = list(spans)
+    if of_its_day and own and not any(dated_above(project, name) for name in own):
+        return True
+    return any(dated_above(project, one) and still_has_input(project, one, at, after, of_its_day=False) for one in own)
 
 
 def drop_everything_again_but_one_day(project: Project, source: Source, left_out: date) -> None:

@@ -7,8 +7,8 @@
       rows_of: as many rows a day as that model, or, with `where`, as many as it has of those;
       measures_of + measures: for each `column: upstream column`, the same sum a day as in that model.
     Where rows count on another day than they stand on, `counted_on` names the upstream column that holds the day on
-    which they count; the upstream days that are read are those of meta.reads. Of a model that is read by key, those rows
-    count whose key occurs in the driver's rows of the day; with `newest_delivery`, of each key those of its newest day. -#}
+    which they count; the upstream days that are read are those of meta.reads. With `newest_delivery`, of a model that is
+    read by key, those rows count whose key occurs in the driver's rows of the day: of each key, those of its newest day. -#}
 {% test adds_up(model) %}
     {%- if not execute -%}
         select 1 as placeholder
@@ -36,8 +36,8 @@
             {%- set node = model_node(rule.get('rows_of') or rule.measures_of) -%}
             {%- set upstream, upstream_day = node.relation_name, node.config.meta.day -%}
             {%- set reads = meta.get('reads', []) | selectattr('model', 'eq', node.name) | selectattr('key', 'defined') | list -%}
-            {%- if reads -%}
-                {%- set upstream, upstream_day = rows_with_keys(node, reads[0], rule.get('newest_delivery')), 'for_day' -%}
+            {%- if reads and rule.get('newest_delivery') -%}
+                {%- set upstream, upstream_day = newest_by_key(node, reads[0]), 'for_day' -%}
             {%- endif -%}
         {%- endif -%}
         {%- set counted_on = rule.get('counted_on', upstream_day) -%}
@@ -99,10 +99,10 @@
     {%- endif -%}
 {% endtest %}
 
-{#- The rows of a model whose key occurs in the driver's rows of a day of the window, once for each such day, with that day
-    as `for_day`: what by_key gives, said in another way.
-    node: of the model. read: what meta.reads says of it. newest: whether only the rows of a key's newest day count. -#}
-{% macro rows_with_keys(node, read, newest) -%}
+{#- The rows of the newest day of each key that occurs in the driver's rows of a day of the window, once for each such day,
+    with that day as `for_day`: what newest_delivery makes of by_key, said in another way.
+    node: of the model. read: what meta.reads says of it. -#}
+{% macro newest_by_key(node, read) -%}
     {%- set key, driver = as_list(read.key), model_node(read.of) -%}
     {%- set day, driver_day, days = node.config.meta.day, driver.config.meta.day, read.get('days', [0, 0]) -%}
     (
@@ -111,9 +111,11 @@
             keys.for_day
         from {{ node.relation_name }} as upstream
         inner join (
-            select distinct {{ driver_day }} as for_day, {{ key | join(', ') }}
-            from {{ driver.relation_name }}
-            where {{ in_window(driver_day) }}
+            select distinct
+                driver.{{ driver_day }} as for_day,
+                driver.{{ key | join(', driver.') }}
+            from {{ driver.relation_name }} as driver
+            where {{ in_window('driver.' ~ driver_day) }}
         ) as keys
             on
                 {% for column in key -%}
@@ -122,11 +124,9 @@
                 {% if days[0] is not none %}{{ days_between('keys.for_day', 'upstream.' ~ day) }} >= {{ days[0] }} and {% endif -%}
                 {% if days[1] is not none %}{{ days_between('keys.for_day', 'upstream.' ~ day) }} <= {{ days[1] }} and {% endif -%}
                 {{ between_edges('upstream.' ~ day, days) }}
-        {%- if newest %}
         where true
         qualify rank() over (partition by keys.for_day, keys.{{ key | join(', keys.') }} order by upstream.{{ day }} desc) = 1
-        {%- endif %}
-    ) as rows_with_keys
+    ) as newest_by_key
 {%- endmacro %}
 
 {#- The node of the model that the current test is attached to. -#}
@@ -374,14 +374,20 @@
 {#- Some sums are, day by day, those of another model on the same day; for a model that is made from several, of which
     meta.adds_up names one.
     to: the other model, one that is made before this one. measures: each `column: column of the other model`.
-    of_rows: which rows of the other model count. group, groups: a column and all of its values, if the rows of each
+    of_rows: which rows of the other model count. newest_delivery: those count, of a model that is read by key, whose key
+    occurs in the driver's rows of the day: of each key, those of its newest day. group, groups: a column and all of its values, if the rows of each
     value have the sums by themselves, as where each tells the same whole in its own way; rows without one do not
     count. -#}
-{% test same_sums(model, to, measures, of_rows='true', group=none, groups=[]) %}
+{% test same_sums(model, to, measures, of_rows='true', newest_delivery=false, group=none, groups=[]) %}
     {%- if not execute -%}
         select 1 as placeholder
     {%- else -%}
-        {%- set day, day_there = tested_node().config.meta.day, day_column(to) -%}
+        {%- set meta = tested_node().config.meta -%}
+        {%- set day, read = meta.day, {'rows': to, 'day': day_column(to)} -%}
+        {%- for by_key in meta.get('reads', []) if newest_delivery and by_key.get('key') and model_node(by_key.model).alias == to.identifier -%}
+            {%- do read.update(rows=newest_by_key(model_node(by_key.model), by_key), day='for_day') -%}
+        {%- endfor -%}
+        {%- set day_there = read.day -%}
         with {% if group -%}
         all_groups as (
             {% for name in groups -%}
@@ -410,7 +416,7 @@
                 {%- for column in measures.values() %},
                 sum({{ column }}) as sum_{{ loop.index }}
                 {%- endfor %}
-            from {{ to }}
+            from {{ read.rows }}
             {{ 'cross join all_groups' if group }}
             where {{ in_window(day_there) }} and {{ of_rows }}
             group by {{ day_there }}{{ ', all_groups.the_group' if group }}

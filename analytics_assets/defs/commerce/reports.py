@@ -63,11 +63,11 @@ _OF_A_PRODUCT: tuple[tuple[str, str, Sum | Ratio, Format, str], ...] = (
         "Margin rate of the product",
         _of_overview("margin_now", "costed_revenue"),
         Format.SHARE,
-        "Margin of the newest 28 days as a share of the revenue that it is of.",
+        "Margin divided by the revenue of the same units, of the newest span that is compared.",
     ),
     (
         "conversion",
-        "Orders by views",
+        "Orders per view",
         _of_overview("orders_28d", "product_views_28d"),
         Format.SHARE,
         "Orders with the product / views of it, in the newest 28 days; orders may have had no view.",
@@ -91,7 +91,7 @@ _OF_A_PRODUCT: tuple[tuple[str, str, Sum | Ratio, Format, str], ...] = (
         "Change in margin of the product",
         Sum(_OVERVIEW, "margin_change"),
         Format.MONEY,
-        "Margin of the newest 28 days less that of the 28 before.",
+        "Margin of the newest span that is compared, less that of the one before.",
     ),
     *(
         (name, f"{title} of the product", Sum(_OVERVIEW, name), Format.MONEY, f"{note}, of a product.")
@@ -311,7 +311,13 @@ PRODUCT_REPORT = Report(
             Measure(name, title, Sum(_CHANGES, name), Format.MONEY, f"{note}: a part of the change in margin.")
             for name, (title, note) in _EFFECT_NOTES.items()
         ),
-        Measure("margin_now", "Margin now", Sum(_CHANGES, "margin_now"), Format.MONEY, "Margin of the newest 28 days."),
+        Measure(
+            "margin_now",
+            "Margin now",
+            Sum(_CHANGES, "margin_now"),
+            Format.MONEY,
+            "Margin of the newest span that is compared.",
+        ),
         Measure(
             "margin_change",
             "Change in margin",
@@ -386,8 +392,8 @@ PRODUCT_REPORT = Report(
             good="up",
         ),
         Measure(
-            "view_to_purchase",
-            "View to purchase",
+            "session_conversion",
+            "Session conversion",
             Ratio(Sum(_SESSIONS, "funnel_purchases"), Sum(_SESSIONS, "funnel_views")),
             Format.SHARE,
             "Sessions with a view, a product in the cart and a purchase, as a share of those with a product view.",
@@ -414,7 +420,7 @@ PRODUCT_REPORT = Report(
         "cancelled_revenue",
         "week_growth",
         "month_growth",
-        "view_to_purchase",
+        "session_conversion",
         "review_score",
     ),
     charts=(

@@ -62,6 +62,10 @@ def _number(column: str, first: int = 1) -> dict[str, pl.Expr]:
     return {f"{column} must be at least {first}": (pl.col(column) >= first).fill_null(True), **at_most(column, _MOST)}
 
 
+def _not_blank(column: str) -> dict[str, pl.Expr]:
+    return {f"{column} must not be blank": (pl.col(column).str.strip_chars() != "").fill_null(False)}
+
+
 CUSTOMERS = Source(
     name="customers",
     description="Who placed each order: customer_id is one order's, customer_unique_id the person.",
@@ -75,9 +79,7 @@ CUSTOMERS = Source(
     },
     kind=Kind.DELIVERY,
     primary_key=("customer_id",),
-    rules={
-        "customer_unique_id must not be blank": (pl.col("customer_unique_id").str.strip_chars() != "").fill_null(False)
-    },
+    rules=_not_blank("customer_unique_id"),
 )
 
 ORDERS = Source(
@@ -93,7 +95,8 @@ ORDERS = Source(
     time="order_purchase_timestamp",
     timezone="UTC",
     primary_key=("order_id",),
-    # The files have no time of update: the newest state is the one that knows of the latest time.
+    # The files have no time of update: of two states, the one with the later time holds. The estimate is mostly the
+    # latest of them and the same in both; then the status decides.
     derived={
         "last_event_at": pl.max_horizontal(_ORDER_TIMES),
         "status_rank": pl.col("order_status")
@@ -102,6 +105,7 @@ ORDERS = Source(
         .replace_strict({name: rank for rank, name in enumerate(ORDER_STATUSES, 1)}, default=0, return_dtype=pl.Int64),
     },
     dedup_order=("last_event_at desc", "status_rank desc"),
+    rules=_not_blank("customer_id"),
 )
 
 ORDER_ITEMS = Source(
@@ -120,7 +124,7 @@ ORDER_ITEMS = Source(
     kind=Kind.DELIVERY,
     timezone="UTC",
     primary_key=("order_id", "order_item_id"),
-    rules={**_number("order_item_id"), **_amount("price"), **_amount("freight_value")},
+    rules={**_not_blank("product_id"), **_number("order_item_id"), **_amount("price"), **_amount("freight_value")},
 )
 
 ORDER_PAYMENTS = Source(

@@ -108,7 +108,7 @@ def queries_of(
             if (model := manifest.made.get(name)) is None:
                 continue  # another analysis, or broken
             if model.materialized == "table_function":
-                add(analysis.name, name, _called(sql.get(model.unique_id, ""), window))
+                add(analysis.name, name, _called(sql.get(model.unique_id, ""), model.config["parameters"], window))
             elif model.has_days:
                 add(analysis.name, name, _of_days(model.relation_name, model.columns, model.day, window))
             else:
@@ -116,11 +116,14 @@ def queries_of(
     return found
 
 
-def _called(sql: str, window: Window) -> str:
-    """The SQL of a table function of a first and a last day, for the days of a window."""
-    until = re.sub(r"<= last_day\b", f"< date '{window.end}'", sql)
-    with_last = re.sub(r"\blast_day\b", f"date '{max(window.days())}'", until)
-    return re.sub(r"\bfirst_day\b", f"date '{window.start}'", with_last)
+def _called(sql: str, parameters: Iterable[str], window: Window) -> str:
+    """The SQL of a table function of first and last days, each of them that of a window."""
+    for name in parameters:
+        if name.startswith("last"):
+            sql = re.sub(rf"<= {name}\b", f"< date '{window.end}'", sql)
+        day = max(window.days()) if name.startswith("last") else window.start
+        sql = re.sub(rf"\b{name}\b", f"date '{day}'", sql)
+    return sql
 
 
 def _layer(node: ModelNode) -> tuple[bool, str | int]:

@@ -190,7 +190,7 @@ def test_top_products_are_those_of_the_performance(reported: Project) -> None:
         assert row["Units, 28 days"] == known["units_28d"]
         assert row["Score, 28 days"] == (known["review_score"] and pytest.approx(known["review_score"], abs=1e-5))
         if known["view_to_purchase"] is not None:
-            assert row["Orders by views"] == pytest.approx(known["view_to_purchase"], abs=1e-5)
+            assert row["Orders per view"] == pytest.approx(known["view_to_purchase"], abs=1e-5)
     revenue = [row["Revenue, 28 days"] for row in rows.values()]
     assert revenue == sorted(revenue, reverse=True)
 

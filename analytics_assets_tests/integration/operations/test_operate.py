@@ -251,6 +251,7 @@ def test_changed_code_is_marked_asks_for_nothing_and_is_rolled_out_newest_first_
 ) -> None:
     project.simulate()
     project.settled()
+    project.land()  # the files of a template are copies, which are looked at once more
     before = project.tables()
     project = with_changed_code(project, project.folder, monkeypatch, "stg_consent_events")
     assert states(project) == {"stg_consent_events": (State.OLD_CODE, project.window)}

@@ -86,7 +86,7 @@ def test_days_and_keys_of_several_ways_are_told_together() -> None:
     far = near.beyond(Read("b", PartitionOffsets(None, 0)))
     by_user = near.beyond(Read("c", PartitionOffsets(None, None), ("user_id",), "d"))
     assert str(near) == "its own day, 1 day after"
-    assert str(far) == "its own day, all after it"
+    assert str(far) == "its own day, all after"
     assert str(Tie().beyond(Read("e", PartitionOffsets(0, 2)))) == "its own day, 2 days before"
     assert str(near | by_user) == "its own day, 1 day after; days with its `user_id`"
     assert by_user.beyond(Read("f", PartitionOffsets(-7, 0))).days is None

@@ -45,7 +45,7 @@ ANALYSES = [analysis for domain in DOMAINS for analysis in domain.analyses]
 def made(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project of all domains, five days of which are made."""
     project = Project(tmp_path_factory.mktemp("paper") / "data")
-    project.simulate(scale=0.05)
+    project.simulate(scale=0.05, commerce=0.5)
     project.settled()
     return project
 
@@ -428,9 +428,14 @@ def test_a_model_makes_the_same_rows_from_what_it_reads_on_paper_alone(
     on_tables = {name: RAW_FILES.sub(r'raw."\1"', text) for name, text in sql.items()}
     merges = {query: text_of(made, query, on_tables) for query in queries if query.what == "merge"}
     assert len(merges) > 10
+    # On paper, a day is the newest one: what is read by key, of all days, is of those up to it.
+    until_the_day = {one.asset for node in made.declared.manifest.models for one in by_key(node.mappings)}
     with empty_warehouse(made) as whole:
         for name in tables:
             make_table(made, whole, name, None)
+            if name in until_the_day:
+                day_column = made.declared.manifest.made[name].day
+                whole.execute(f"delete from {relation_of(made, name)} where {day_column} > date '{DAY}'")
         make_views(made, whole, on_tables)
         rows = {query: whole.execute(f"from ({text}) order by all").fetchall() for query, text in merges.items()}
     assert sum(map(bool, rows.values())) > 10

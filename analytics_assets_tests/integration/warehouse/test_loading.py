@@ -79,12 +79,17 @@ def test_every_day_of_every_source_holds_in_bigquery_what_it_holds_in_the_lake(t
         runner = load(project)
         assert runner.outcome.failures == []
     assert set(runner.outcome.made) == raw_assets(project) == {name.partition(".")[2] for name in api.tables}
+    days_with_rows = 0
     for asset in raw_assets(project):
         lake = project.frame(asset)
+        days_with_rows += lake["the_day"].n_unique()
         assert built(project, asset) == ALL_DAYS
         for the_day in ALL_DAYS:
             expected = lake.filter(pl.col("the_day") == the_day).drop("the_day")
-            assert_frame_equal(held(api, the_day, asset), expected, check_dtypes=False)
+            found = held(api, the_day, asset)
+            assert found.height == expected.height
+            if expected.height:  # a load job of no rows tells no columns
+                assert_frame_equal(found, expected, check_dtypes=False)
         assert sum(rows.height for rows in table(api, asset).partitions.values()) == lake.height > 0
         event = project.instance.get_latest_materialization_event(AssetKey(asset))
         assert event is not None and event.asset_materialization is not None
@@ -94,7 +99,7 @@ def test_every_day_of_every_source_holds_in_bigquery_what_it_holds_in_the_lake(t
     (made,) = [asked for asked in api.asked("POST projects/a-project/datasets") if asked.path.endswith("/datasets")]
     assert made.body["location"] == "europe-west3"
     assert {job["jobReference"]["location"] for job in api.jobs.values()} == {"europe-west3"}
-    assert len(api.jobs) == 5 * len(raw_assets(project))
+    assert len(api.jobs) == days_with_rows > 4 * len(raw_assets(project))
 
 
 def test_a_late_file_loads_its_day_again_and_asks_for_nothing_else(on_bigquery: Project, api: BigQueryApi) -> None:

@@ -56,6 +56,7 @@ of_app as (
         count(*) as app_uses,
         coalesce(sum(minutes), 0) as app_minutes
     from {{ ref('stg_app_usage') }}
+    where customer_unique_id is not null
     group by customer_unique_id
 ),
 
@@ -64,6 +65,7 @@ of_tickets as (
         customer_unique_id,
         count(*) as tickets
     from {{ ref('stg_support_tickets') }}
+    where customer_unique_id is not null
     group by customer_unique_id
 ),
 

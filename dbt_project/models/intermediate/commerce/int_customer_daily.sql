@@ -16,12 +16,12 @@ events as (
 
 app_usage as (
     select * from {{ ref('stg_app_usage') }}
-    where {{ in_window('usage_date') }}
+    where {{ in_window('usage_date') }} and customer_unique_id is not null
 ),
 
 tickets as (
     select * from {{ ref('stg_support_tickets') }}
-    where {{ in_window('ticket_date') }}
+    where {{ in_window('ticket_date') }} and customer_unique_id is not null
 ),
 
 reviews as (

@@ -3,11 +3,17 @@ with products as (
     where {{ in_window('snapshot_date') }}
 ),
 
+-- One word for each category, however it is spelled in the files: two would make two of each product.
 translations as (
-    select * from
+    select
+        _for_day,
+        product_category_name,
+        max(product_category_name_english) as product_category_name_english
+    from
         {{ newest_delivery(
             by_key('stg_product_category_name_translation'), ['_for_day', 'product_category_name'], 'delivered_on'
         ) }} as newest
+    group by _for_day, product_category_name
 ),
 
 final as (

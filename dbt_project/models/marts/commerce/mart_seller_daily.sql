@@ -5,18 +5,18 @@ with order_lines as (
 
 summed as (
     select
-        seller_id,
+        coalesce(seller_id, 'unknown') as seller_id,
         purchase_date as activity_date,
         sum(case when is_revenue then 1 else 0 end) as units,
         sum(case when is_revenue then price else 0 end) as revenue,
         sum(case when is_cancelled then 1 else 0 end) as cancelled_units
     from order_lines
-    group by seller_id, purchase_date
+    group by coalesce(seller_id, 'unknown'), purchase_date
 ),
 
 final as (
     select
-        coalesce(seller_id, 'unknown') as seller_id,
+        seller_id,
 
         cast(units as {{ type_count() }}) as units,
         cast(revenue as {{ type_amount() }}) as revenue,

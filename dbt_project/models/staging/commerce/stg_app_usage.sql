@@ -6,7 +6,7 @@ with source_uses as (
 final as (
     select
         usage_id,
-        customer_unique_id,
+        {{ trimmed('customer_unique_id') }} as customer_unique_id,
 
         {{ trimmed('feature') }} as feature,
         record_source,

@@ -6,7 +6,7 @@ with source_customers as (
 final as (
     select
         customer_id,
-        customer_unique_id,
+        {{ trimmed('customer_unique_id') }} as customer_unique_id,
 
         {{ trimmed('customer_zip_code_prefix') }} as customer_zip_code_prefix,
         {{ trimmed('customer_city') }} as customer_city,

@@ -6,7 +6,7 @@ with source_tickets as (
 final as (
     select
         ticket_id,
-        customer_unique_id,
+        {{ trimmed('customer_unique_id') }} as customer_unique_id,
         {{ trimmed('order_id') }} as order_id,
 
         lower({{ trimmed('category') }}) as category,
