@@ -1,17 +1,23 @@
 with order_lines as (
-    select * from {{ ref('int_order_lines') }}
+    select
+        coalesce(seller_id, 'unknown') as known_seller_id,
+        price,
+        is_revenue,
+        is_cancelled,
+        purchase_date
+    from {{ ref('int_order_lines') }}
     where {{ in_window('purchase_date') }}
 ),
 
 summed as (
     select
-        coalesce(seller_id, 'unknown') as seller_id,
+        known_seller_id as seller_id,
         purchase_date as activity_date,
         sum(case when is_revenue then 1 else 0 end) as units,
         sum(case when is_revenue then price else 0 end) as revenue,
         sum(case when is_cancelled then 1 else 0 end) as cancelled_units
     from order_lines
-    group by coalesce(seller_id, 'unknown'), purchase_date
+    group by known_seller_id, purchase_date
 ),
 
 final as (
