@@ -174,7 +174,7 @@ def test_law_4_one_changed_key_changes_exactly_the_days_in_which_it_occurs(
     for number, (asset, read) in enumerate(keyed_reads(settled)):
         # Not every row changes what is read of it: a touch after the conversion, for one, changes no credit. One row
         # may change what several models read.
-        for attempt in range(8):
+        for attempt in (1, 0, 3, 2, 5, 4, 7, 6):
             if (asset, read) in shown:
                 break
             project = settled.copy_to(tmp_path / f"data-{number}-{attempt}", with_state=True)
