@@ -69,7 +69,7 @@
             from {{ upstream }}
             where
                 {{ between_edges(upstream_day, offsets) }}
-                and {{ in_window(counted_on) }} and {{ rule.get('where', 'true') }}
+                and {{ in_window(counted_on) }} and ({{ rule.get('where', 'true') }})
             group by {{ counted_on }}
         ),
 
@@ -418,7 +418,7 @@
                 {%- endfor %}
             from {{ read.rows }}
             {{ 'cross join all_groups' if group }}
-            where {{ in_window(day_there) }} and {{ of_rows }}
+            where {{ in_window(day_there) }} and ({{ of_rows }})
             group by {{ day_there }}{{ ', all_groups.the_group' if group }}
         ),
 

@@ -708,7 +708,9 @@ def test_the_largest_users_are_shown_and_a_filter_chooses_among_them(page: Page,
     page.click("#spans button:has-text('all')")
     users = query(reported, "select channel, margin::double as margin from reporting.rpt_users order by margin desc")
     section = page.locator("#table-users")
-    expect(section.locator(".rest:not(.apart)")).to_contain_text(f"of {len(users):,} rows, these are the 500 with the largest")
+    expect(section.locator(".rest:not(.apart)")).to_contain_text(
+        f"of {len(users):,} rows, these are the 500 with the largest"
+    )
     shown = section.locator("td[data-measure=user_margin]").all_inner_texts()
     assert shown == [f"{row['margin']:,.2f} €" for row in users[:15]]
     choose(page, "channel", "email", "twitter")
