@@ -95,7 +95,7 @@ def requested_partitions(
         entity_keys={key for key in keys if graph.get(key).automation_condition is not None},
         evaluation_time=None,
         emit_backfills=False,
-        logger=logging.getLogger(__name__),
+        logger=logging.getLogger("dagster.automation"),  # of the project's own, people see the messages
         cursor=AssetDaemonCursor.empty(),
         evaluation_id=0,
     )
