@@ -13,9 +13,6 @@ from analytics_assets.warehouse.bigquery.table_sizes import measure
 from analytics_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from analytics_assets.warehouse.interface import NotMade, Reader
 
-_TABLE_FUNCTION = "table_function"
-"""The materialization of what has no rows without arguments."""
-
 
 @dataclass(frozen=True)
 class Profile:
@@ -61,7 +58,7 @@ def profiles(project: Project, instance: DagsterInstance, models: Iterable[str])
 
 def _read(reader: Reader, node: ModelNode) -> tuple[int | None, float | None]:
     """How many rows a model has, and the seconds in which they are all read."""
-    if node.materialized == _TABLE_FUNCTION:
+    if node.is_table_function:
         return None, None
     started = time.perf_counter()
     try:  # a hash of the row needs every column; their xor keeps nothing

@@ -139,7 +139,7 @@ class PublishedRows:
         return found.sort(found.columns, nulls_last=True)  # a sum of fractions depends on their order
 
     def _query(self, node: ModelNode, days: Window, before: Window | None) -> str:
-        if node.materialized == "table_function":
+        if node.is_table_function:
             spans = filter(None, (before, days))
             arguments = ", ".join(f"date '{day}'" for span in spans for day in (span.start, max(span.days())))
             return f"select * from {node.relation_name}({arguments})"

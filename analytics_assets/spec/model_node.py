@@ -124,6 +124,11 @@ class ModelNode:
         return self.materialized not in HOLDS_NO_ROWS
 
     @property
+    def is_table_function(self) -> bool:
+        """Whether it is a query with arguments, which has no rows without them."""
+        return self.materialized == "table_function"
+
+    @property
     def is_public(self) -> bool:
         """Whether it is a model with `access: public`, as all marts are."""
         return self.is_model and self.config["access"] == "public"

@@ -70,6 +70,13 @@ _PART_NUMBER = re.compile(rf"{_UUID.pattern}|(?<!\d)\d{{1,6}}(?!\d)", re.IGNOREC
 _FORMATS = {".csv": "csv", ".parquet": "parquet", ".jsonl": "json lines", ".ndjson": "json lines"}
 
 
+def any_format(*starts: str) -> tuple[str, ...]:
+    """The patterns of files whose names begin so, in each format that lands."""
+    return tuple(
+        f"{start}*.{ending}" for start in starts for ending in ("csv", "csv.gz", "parquet", "jsonl", "jsonl.gz")
+    )
+
+
 def raw_asset(source: str) -> str:
     """The name of the asset of a source's raw days."""
     return f"raw_{source}"

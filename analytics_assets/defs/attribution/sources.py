@@ -2,16 +2,12 @@
 
 import polars as pl
 
-from analytics_assets.spec.source import Source, at_most
+from analytics_assets.spec.source import Source, any_format, at_most
 
 _AMOUNT = pl.Decimal(38, 9)  # amounts with more digits are rounded to these
 _MOST = 10**12
 _HIGHEST_RATE = 10**7  # a reward times this still fits: 38 digits, 18 of them after the point
 _SPENT_ON = ("impressions", "clicks", "installs")
-
-
-def _patterns(source: str) -> tuple[str, ...]:
-    return tuple(f"{source}*.{ending}" for ending in ("csv", "csv.gz", "parquet", "jsonl", "jsonl.gz"))
 
 
 def _amount(column: str) -> dict[str, pl.Expr]:
@@ -25,7 +21,7 @@ def _amount(column: str) -> dict[str, pl.Expr]:
 MARKETING_SPEND = Source(
     name="marketing_spend",
     description="What each campaign of a channel cost and brought on a day, as the channels bill it.",
-    patterns=_patterns("marketing_spend"),
+    patterns=any_format("marketing_spend"),
     columns={
         "date": pl.Date,
         "channel": pl.String,
@@ -48,7 +44,7 @@ MARKETING_SPEND = Source(
 USERS = Source(
     name="users",
     description="Users of the app, with the channel and campaign that they are credited to.",
-    patterns=_patterns("users"),
+    patterns=any_format("users"),
     columns={
         "user_id": pl.String,
         "installed_at": pl.Datetime("us"),
@@ -66,7 +62,7 @@ USERS = Source(
 USER_TOUCHPOINTS = Source(
     name="user_touchpoints",
     description="What users saw and clicked, and whether it led to a conversion.",
-    patterns=_patterns("user_touchpoints"),
+    patterns=any_format("user_touchpoints"),
     columns={
         "user_id": pl.String,
         "touchpoint_date": pl.Datetime("us"),
@@ -88,7 +84,7 @@ USER_TOUCHPOINTS = Source(
 REVENUE_AND_REWARDS = Source(
     name="revenue_and_rewards",
     description="What users brought, less refunds, and the rewards that they were given.",
-    patterns=_patterns("revenue_and_rewards"),
+    patterns=any_format("revenue_and_rewards"),
     columns={
         "user_id": pl.String,
         "date": pl.Datetime("us"),  # a date, or a time within it
@@ -104,7 +100,7 @@ REVENUE_AND_REWARDS = Source(
 EXCHANGE_RATES = Source(
     name="exchange_rates",
     description="What one unit of a currency is worth on a day, in the currency of the revenue.",
-    patterns=_patterns("exchange_rates"),
+    patterns=any_format("exchange_rates"),
     columns={"date": pl.Date, "currency": pl.String, "rate": _AMOUNT},
     time="date",
     timezone="UTC",

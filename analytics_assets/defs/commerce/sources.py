@@ -7,7 +7,7 @@ without a release, and no snapshots, which would copy thousands of sellers onto 
 
 import polars as pl
 
-from analytics_assets.spec.source import Kind, Source, at_most
+from analytics_assets.spec.source import Kind, Source, any_format, at_most
 
 _AMOUNT = pl.Decimal(38, 9)  # amounts with more digits are rounded to these
 _MOST = 10**12
@@ -42,12 +42,6 @@ _SIZES = (
 )
 
 
-def _patterns(source: str, published: str | None = None) -> tuple[str, ...]:
-    """The files of a source: by its own name, and by that under which they were published."""
-    named = [f"{source}*.{ending}" for ending in ("csv", "csv.gz", "parquet", "jsonl", "jsonl.gz")]
-    return (*named, f"{published}*.csv") if published else tuple(named)
-
-
 def _not_negative(column: str) -> dict[str, pl.Expr]:
     """A number is neither below zero nor impossible; whether it may be missing, the rules do not say."""
     return {f"{column} is negative": (pl.col(column) >= 0).fill_null(True), **at_most(column, _MOST)}
@@ -69,7 +63,7 @@ def _not_blank(column: str) -> dict[str, pl.Expr]:
 CUSTOMERS = Source(
     name="customers",
     description="Who placed each order: customer_id is one order's, customer_unique_id the person.",
-    patterns=_patterns("customers", "olist_customers_dataset"),
+    patterns=any_format("customers", "olist_customers_dataset"),
     columns={
         "customer_id": pl.String,
         "customer_unique_id": pl.String,
@@ -85,7 +79,7 @@ CUSTOMERS = Source(
 ORDERS = Source(
     name="orders",
     description="Orders, in each state in which a file tells of them.",
-    patterns=_patterns("orders", "olist_orders_dataset"),
+    patterns=any_format("orders", "olist_orders_dataset"),
     columns={
         "order_id": pl.String,
         "customer_id": pl.String,
@@ -111,7 +105,7 @@ ORDERS = Source(
 ORDER_ITEMS = Source(
     name="order_items",
     description="The lines of orders: a product of a seller, each piece a line.",
-    patterns=_patterns("order_items", "olist_order_items_dataset"),
+    patterns=any_format("order_items", "olist_order_items_dataset"),
     columns={
         "order_id": pl.String,
         "order_item_id": pl.Int64,
@@ -130,7 +124,7 @@ ORDER_ITEMS = Source(
 ORDER_PAYMENTS = Source(
     name="order_payments",
     description="How orders were paid: a row for each means of payment of an order.",
-    patterns=_patterns("order_payments", "olist_order_payments_dataset"),
+    patterns=any_format("order_payments", "olist_order_payments_dataset"),
     columns={
         "order_id": pl.String,
         "payment_sequential": pl.Int64,
@@ -150,7 +144,7 @@ ORDER_PAYMENTS = Source(
 ORDER_REVIEWS = Source(
     name="order_reviews",
     description="What customers said of their orders; one review may be of several orders.",
-    patterns=_patterns("order_reviews", "olist_order_reviews_dataset"),
+    patterns=any_format("order_reviews", "olist_order_reviews_dataset"),
     columns={
         "review_id": pl.String,
         "order_id": pl.String,
@@ -171,7 +165,7 @@ ORDER_REVIEWS = Source(
 PRODUCTS = Source(
     name="products",
     description="The shop's products, and what one piece of each costs the shop.",
-    patterns=_patterns("products", "olist_products_dataset"),
+    patterns=any_format("products", "olist_products_dataset"),
     columns={
         "product_id": pl.String,
         "product_name": pl.String,
@@ -188,7 +182,7 @@ PRODUCTS = Source(
 SELLERS = Source(
     name="sellers",
     description="Who sells in the shop.",
-    patterns=_patterns("sellers", "olist_sellers_dataset"),
+    patterns=any_format("sellers", "olist_sellers_dataset"),
     columns={
         "seller_id": pl.String,
         "seller_zip_code_prefix": pl.String,
@@ -202,7 +196,7 @@ SELLERS = Source(
 PRODUCT_CATEGORY_NAME_TRANSLATION = Source(
     name="product_category_name_translation",
     description="The English names of product categories.",
-    patterns=_patterns("product_category_name_translation"),
+    patterns=any_format("product_category_name_translation"),
     columns={"product_category_name": pl.String, "product_category_name_english": pl.String},
     kind=Kind.DELIVERY,
     primary_key=("product_category_name",),
@@ -211,7 +205,7 @@ PRODUCT_CATEGORY_NAME_TRANSLATION = Source(
 INVENTORY = Source(
     name="inventory",
     description="How many pieces of a product a warehouse counted.",
-    patterns=_patterns("inventory"),
+    patterns=any_format("inventory"),
     columns={"product_id": pl.String, "warehouse": pl.String, "counted_at": _TIME, "stock_level": pl.Int64},
     time="counted_at",
     timezone="UTC",
@@ -223,7 +217,7 @@ INVENTORY = Source(
 APP_USAGE = Source(
     name="app_usage",
     description="What customers used of the shop's app, and how long.",
-    patterns=_patterns("app_usage"),
+    patterns=any_format("app_usage"),
     columns={
         "usage_id": pl.String,
         "customer_unique_id": pl.String,
@@ -242,7 +236,7 @@ APP_USAGE = Source(
 SUPPORT_TICKETS = Source(
     name="support_tickets",
     description="What customers asked the shop's support, in each state in which a file tells of it.",
-    patterns=_patterns("support_tickets"),
+    patterns=any_format("support_tickets"),
     columns={
         "ticket_id": pl.String,
         "customer_unique_id": pl.String,

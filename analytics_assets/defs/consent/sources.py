@@ -2,12 +2,12 @@
 
 import polars as pl
 
-from analytics_assets.spec.source import Kind, Source, at_most
+from analytics_assets.spec.source import Kind, Source, any_format, at_most
 
 CONSENT_EVENTS = Source(
     name="consent_events",
     description="Consent events of all companies; non-critical ones are sampled, and RATE says how much.",
-    patterns=("events-*.csv", "events-*.csv.gz", "events-*.parquet", "events-*.jsonl", "events-*.jsonl.gz"),
+    patterns=any_format("events-"),
     columns={
         "EVENT_ID": pl.String,
         "TYPE": pl.String,

@@ -2,18 +2,12 @@
 
 import polars as pl
 
-from analytics_assets.spec.source import Source
+from analytics_assets.spec.source import Source, any_format
 
 CLICKSTREAM = Source(
     name="clickstream",
     description="Events of customers on the site and in the apps, as the clients send them.",
-    patterns=(
-        "clickstream-*.csv",
-        "clickstream-*.csv.gz",
-        "clickstream-*.parquet",
-        "clickstream-*.jsonl",
-        "clickstream-*.jsonl.gz",
-    ),
+    patterns=any_format("clickstream-"),
     columns={
         "event_id": pl.String,
         "customer_id": pl.String,  # empty if the client knows no customer

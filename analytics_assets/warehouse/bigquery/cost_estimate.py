@@ -107,7 +107,7 @@ def queries_of(
         for name in analysis.reads:
             if (model := manifest.made.get(name)) is None:
                 continue  # another analysis, or broken
-            if model.materialized == "table_function":
+            if model.is_table_function:
                 add(analysis.name, name, _called(sql.get(model.unique_id, ""), model.config["parameters"], window))
             elif model.has_days:
                 add(analysis.name, name, _of_days(model.relation_name, model.columns, model.day, window))

@@ -93,7 +93,7 @@ class BigQueryWarehouse(Warehouse):
             node = manifest.made.get(asset.name)
             if asset.kind is AssetKind.RAW:
                 datasets[raw][asset.name] = asset.name
-            elif node and node.materialized != "table_function":  # which is not listed among tables
+            elif node and not node.is_table_function:  # which is not listed among tables
                 datasets[node.schema][node.alias] = asset.name
         found: set[str] = set()
         with api_of(self.settings).get_client() as client, _told_plainly():
