@@ -110,7 +110,7 @@ ends as (
         min(activity_date) as oldest_day,
         max(activity_date) as newest_day
     from {{ ref('mart_product_daily') }}
-    where activity_date >= date '0001-01-01'
+    where {{ on_any_day('activity_date') }}
 ),
 
 summed as (

@@ -42,6 +42,12 @@
     {%- if offsets[1] is not none %} and {{ column }} < {{ window_edge('window_end', offsets[1]) }}{% endif %}
 {%- endmacro %}
 
+{#- A filter that all days pass: BigQuery wants to see one on each table that asks for it. For views over all days.
+    column: the column that holds the day. -#}
+{% macro on_any_day(column) -%}
+    {{ column }} >= date '0001-01-01'
+{%- endmacro %}
+
 {#- One edge of the window, moved by a number of days, as a date literal. -#}
 {% macro window_edge(name, offset=0) -%}
     {%- set edge = given(name) -%}

@@ -3,8 +3,18 @@
 {#- What each person did over all days, worked out from the rows of staging: the plain way, and what the optimized one
     is held against. Whoever reads it reads all of history, joins each order with its person and its lines, and sums. -#}
 
-with customers as (
-    select * from {{ newest_delivery(ref('stg_customers'), ['customer_id'], 'delivered_on') }} as newest
+with told_customers as (
+    select * from {{ ref('stg_customers') }}
+    where {{ on_any_day('delivered_on') }}
+),
+
+customers as (
+    select * from {{ newest_delivery('told_customers', ['customer_id'], 'delivered_on') }} as newest
+),
+
+told_items as (
+    select * from {{ ref('stg_order_items') }}
+    where {{ on_any_day('delivered_on') }}
 ),
 
 order_lines as (
@@ -12,7 +22,7 @@ order_lines as (
         order_id,
         sum(price) as item_value,
         sum(freight_value) as freight_value
-    from {{ newest_delivery(ref('stg_order_items'), ['order_id'], 'delivered_on') }} as newest
+    from {{ newest_delivery('told_items', ['order_id'], 'delivered_on') }} as newest
     group by order_id
 ),
 
@@ -26,6 +36,7 @@ orders as (
     from {{ ref('stg_orders') }} as orders
     left join customers on orders.customer_id = customers.customer_id
     left join order_lines on orders.order_id = order_lines.order_id
+    where {{ on_any_day('orders.purchase_date') }}
 ),
 
 of_orders as (
@@ -46,7 +57,7 @@ of_events as (
         sum(case when event_type = 'product_view' then 1 else 0 end) as product_views,
         sum(case when event_type = 'add_to_cart' then 1 else 0 end) as cart_adds
     from {{ ref('int_events_sessionized') }}
-    where customer_id is not null
+    where {{ on_any_day('event_date') }} and customer_id is not null
     group by customer_id
 ),
 
@@ -56,7 +67,7 @@ of_app as (
         count(*) as app_uses,
         coalesce(sum(minutes), 0) as app_minutes
     from {{ ref('stg_app_usage') }}
-    where customer_unique_id is not null
+    where {{ on_any_day('usage_date') }} and customer_unique_id is not null
     group by customer_unique_id
 ),
 
@@ -65,7 +76,7 @@ of_tickets as (
         customer_unique_id,
         count(*) as tickets
     from {{ ref('stg_support_tickets') }}
-    where customer_unique_id is not null
+    where {{ on_any_day('ticket_date') }} and customer_unique_id is not null
     group by customer_unique_id
 ),
 
@@ -84,6 +95,7 @@ of_reviews as (
         sum(reviews.review_score) as review_score_sum
     from {{ ref('stg_order_reviews') }} as reviews
     inner join persons_of_orders on reviews.order_id = persons_of_orders.order_id
+    where {{ on_any_day('reviews.review_date') }}
     group by persons_of_orders.customer_unique_id
 ),
 

@@ -17,6 +17,7 @@ with summed as (
         min(case when orders > 0 then activity_date end) as first_order_date,
         max(case when orders > 0 then activity_date end) as last_order_date
     from {{ ref('int_customer_daily') }}
+    where {{ on_any_day('activity_date') }}
     group by customer_unique_id
 ),
 

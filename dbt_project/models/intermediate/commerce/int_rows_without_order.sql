@@ -2,14 +2,25 @@
 
 with orders as (
     select distinct order_id from {{ ref('stg_orders') }}
+    where {{ on_any_day('purchase_date') }}
+),
+
+told_items as (
+    select * from {{ ref('stg_order_items') }}
+    where {{ on_any_day('delivered_on') }}
 ),
 
 order_items as (
-    select * from {{ newest_delivery(ref('stg_order_items'), ['order_id'], 'delivered_on') }} as newest
+    select * from {{ newest_delivery('told_items', ['order_id'], 'delivered_on') }} as newest
+),
+
+told_payments as (
+    select * from {{ ref('stg_order_payments') }}
+    where {{ on_any_day('delivered_on') }}
 ),
 
 order_payments as (
-    select * from {{ newest_delivery(ref('stg_order_payments'), ['order_id'], 'delivered_on') }} as newest
+    select * from {{ newest_delivery('told_payments', ['order_id'], 'delivered_on') }} as newest
 ),
 
 told as (
@@ -37,6 +48,7 @@ told as (
         cast(null as {{ type_amount() }}) as amount,
         review_date as told_on
     from {{ ref('stg_order_reviews') }}
+    where {{ on_any_day('review_date') }}
 ),
 
 final as (

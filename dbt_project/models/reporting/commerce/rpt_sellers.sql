@@ -1,7 +1,12 @@
 {{ config(materialized='view') }}
 
-with sellers as (
-    select * from {{ newest_delivery(ref('stg_sellers'), ['seller_id'], 'delivered_on') }} as newest
+with told_sellers as (
+    select * from {{ ref('stg_sellers') }}
+    where {{ on_any_day('delivered_on') }}
+),
+
+sellers as (
+    select * from {{ newest_delivery('told_sellers', ['seller_id'], 'delivered_on') }} as newest
 ),
 
 summed as (
