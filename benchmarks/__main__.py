@@ -500,7 +500,7 @@ def bench_optimizations(runs: int, orders: int) -> list[Figure]:
     from benchmarks import optimizations
     from benchmarks.shop import SELLERS_AT_ALL
 
-    bounds = (0.5, 1, 0.2)
+    bounds = (0.2, 1, 0.2)
     of_a_shop = optimizations.measured(runs, orders)
     figures = [
         Figure(f"{what} ({orders:,} orders a day)", after, before, "s", bound)
