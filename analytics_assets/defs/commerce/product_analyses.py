@@ -88,12 +88,13 @@ def overview(published: Published) -> pl.DataFrame:
     rows = rows.join(_changes(published, spans), on="product_id", how="left").with_columns(compared=pl.lit(compared))
 
     has_base, sold_before = pl.col("revenue_mom").is_not_null(), pl.col("units_28d") + pl.col("units_prior_28d")
-    # Days without stock say nothing of demand. Of what had none on any day, the sales of 56 days are all that is known.
+    # Days without stock say nothing of demand. Of what had none on any day, the sales of all
+    # days, 56 or as many as there are, are what is known.
     rate = (
         pl.when(pl.col("stocked_units_28d") > 0)
         .then(pl.col("stocked_units_28d") / pl.col("stocked_days_28d"))
         .when((pl.col("stock_level") == 0) & (sold_before > 0))
-        .then(sold_before / (2 * LONG_SPAN))
+        .then(sold_before / len(published.days))
     )
     rows = rows.with_columns(
         units_a_day=rate,

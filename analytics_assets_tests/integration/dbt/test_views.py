@@ -36,7 +36,7 @@ def settled(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Five days of a domain, made by the automation."""
     project = Project(tmp_path_factory.mktemp("views") / "data", ONE_DOMAIN)
     project.simulate()
-    project.settled()
+    assert project.settle().outcome.views == [VIEW]
     return project
 
 

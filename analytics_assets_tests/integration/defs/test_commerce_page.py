@@ -1,12 +1,20 @@
 """What the page on commerce says of the published shop, computed anew. Skipped where its files are not at hand."""
 
+import os
+import re
+import subprocess
 from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
 
 import duckdb
 import pytest
 
 from analytics_assets.cli.erd import DOCS
-from analytics_assets_tests.support.project import REAL_DATA
+from analytics_assets.defs.commerce import DOMAIN as COMMERCE
+from analytics_assets.partitions import Window
+from analytics_assets.state.ledger import Ledger
+from analytics_assets_tests.support.project import REAL_DATA, Project
 
 FILES = REAL_DATA / "commerce"
 
@@ -62,3 +70,26 @@ def test_the_other_figures_of_the_published_shop_are_those_of_its_files(shop: du
         join (select order_id, sum(payment_value) as paid from order_payments group by all) using (order_id)
         where abs(owed - paid) > 0.005""")
     assert f"{no_lines:.0f} orders have no lines, and {other_sums:.0f} others paid another sum" in said()
+
+
+def test_the_commands_of_the_page_give_every_row_of_the_files_a_day(tmp_path: Path) -> None:
+    page = (DOCS / "commerce.md").read_text()
+    (commands,) = re.findall(r"```\n(cd data/inbox .*?)```", page, re.S)
+    days = [date.fromisoformat(day) for day in re.findall(r"`ANALYTICS_(?:START|END)_DATE=(\S+?)`", page)]
+    project = Project(tmp_path / "data", [COMMERCE], dict(zip(("start_date", "end_date"), days, strict=True)))
+    project.settings.inbox_dir.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "olist").symlink_to(FILES)
+    env = {**os.environ, "HOME": str(tmp_path)}
+    subprocess.run(["bash", "-euc", commands], cwd=tmp_path, env=env, check=True)
+    project.land()
+    ledger, files = Ledger(project.settings.lake_dir), list(FILES.glob("*.csv"))
+    assert len(files) == 8
+    with duckdb.connect() as connection:
+        rows = {file.stem: connection.execute(f"select count(*) from '{file}'").fetchall()[0][0] for file in files}
+    found = {}
+    for source in project.sources:
+        # The one piece of a snapshot is that of each of its days.
+        pieces = {piece for of_day in ledger.pieces(source, Window.of_days(*days)).values() for piece in of_day}
+        for path in (project.settings.inbox_dir / source.name).glob("*.csv"):
+            found[path.stem.removesuffix("-2018-10-31")] = sum(piece.rows for piece in pieces)
+    assert found == rows
