@@ -15,6 +15,15 @@
     )
 {%- endmacro %}
 
+{#- The same of all days of a staging model, for views of how things stand now.
+    name: of the model. -#}
+{% macro newest_of_all_days(name, key, day) -%}
+    {%- set deliveries -%}
+    (select * from {{ ref(name) }} where {{ on_any_day(day) }}) as deliveries
+    {%- endset -%}
+    {{ newest_delivery(deliveries, key, day) }}
+{%- endmacro %}
+
 {#- The rows of a complete source, as a subquery: key, columns, day and `is_withdrawn`. That is false for its own rows. On
     the day of each delivery, there is one more row for each key of the delivery before it that it lacks, in which it is
     true and the columns are null. A day without rows is a day without a delivery: it withdraws nothing.

@@ -3,18 +3,8 @@
 {#- What each person did over all days, worked out from the rows of staging: the plain way, and what the optimized one
     is held against. Whoever reads it reads all of history, joins each order with its person and its lines, and sums. -#}
 
-with told_customers as (
-    select * from {{ ref('stg_customers') }}
-    where {{ on_any_day('delivered_on') }}
-),
-
-customers as (
-    select * from {{ newest_delivery('told_customers', ['customer_id'], 'delivered_on') }} as newest
-),
-
-told_items as (
-    select * from {{ ref('stg_order_items') }}
-    where {{ on_any_day('delivered_on') }}
+with customers as (
+    select * from {{ newest_of_all_days('stg_customers', ['customer_id'], 'delivered_on') }} as newest
 ),
 
 order_lines as (
@@ -22,7 +12,7 @@ order_lines as (
         order_id,
         sum(price) as item_value,
         sum(freight_value) as freight_value
-    from {{ newest_delivery('told_items', ['order_id'], 'delivered_on') }} as newest
+    from {{ newest_of_all_days('stg_order_items', ['order_id'], 'delivered_on') }} as newest
     group by order_id
 ),
 

@@ -5,22 +5,12 @@ with orders as (
     where {{ on_any_day('purchase_date') }}
 ),
 
-told_items as (
-    select * from {{ ref('stg_order_items') }}
-    where {{ on_any_day('delivered_on') }}
-),
-
 order_items as (
-    select * from {{ newest_delivery('told_items', ['order_id'], 'delivered_on') }} as newest
-),
-
-told_payments as (
-    select * from {{ ref('stg_order_payments') }}
-    where {{ on_any_day('delivered_on') }}
+    select * from {{ newest_of_all_days('stg_order_items', ['order_id'], 'delivered_on') }} as newest
 ),
 
 order_payments as (
-    select * from {{ newest_delivery('told_payments', ['order_id'], 'delivered_on') }} as newest
+    select * from {{ newest_of_all_days('stg_order_payments', ['order_id'], 'delivered_on') }} as newest
 ),
 
 told as (

@@ -1,12 +1,7 @@
 {{ config(materialized='view') }}
 
-with told_sellers as (
-    select * from {{ ref('stg_sellers') }}
-    where {{ on_any_day('delivered_on') }}
-),
-
-sellers as (
-    select * from {{ newest_delivery('told_sellers', ['seller_id'], 'delivered_on') }} as newest
+with sellers as (
+    select * from {{ newest_of_all_days('stg_sellers', ['seller_id'], 'delivered_on') }} as newest
 ),
 
 summed as (
